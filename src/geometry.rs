@@ -1,0 +1,183 @@
+//! Boxes, their overlap, and the letterbox, in plain `f32`.
+
+use serde::{Deserialize, Serialize};
+
+/// An axis-aligned box `[ymin, xmin, ymax, xmax]` in fractions (0..1) of whatever it lies in,
+/// `MediaPipe`'s convention. JSON: an array of four numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(from = "[f32; 4]", into = "[f32; 4]")]
+pub struct Rect {
+    /// Top.
+    pub ymin: f32,
+    /// Left.
+    pub xmin: f32,
+    /// Bottom.
+    pub ymax: f32,
+    /// Right.
+    pub xmax: f32,
+}
+
+impl From<[f32; 4]> for Rect {
+    fn from([ymin, xmin, ymax, xmax]: [f32; 4]) -> Self {
+        Self { ymin, xmin, ymax, xmax }
+    }
+}
+
+impl From<Rect> for [f32; 4] {
+    fn from(rect: Rect) -> Self {
+        [rect.ymin, rect.xmin, rect.ymax, rect.xmax]
+    }
+}
+
+impl Rect {
+    /// The box around the centre `(x, y)`.
+    pub fn around(x: f32, y: f32, width: f32, height: f32) -> Self {
+        let (half_width, half_height) = (width / 2.0, height / 2.0);
+        [y - half_height, x - half_width, y + half_height, x + half_width].into()
+    }
+
+    /// 0 when the corners are swapped.
+    pub fn width(&self) -> f32 {
+        (self.xmax - self.xmin).max(0.0)
+    }
+
+    /// 0 when the corners are swapped.
+    pub fn height(&self) -> f32 {
+        (self.ymax - self.ymin).max(0.0)
+    }
+
+    /// Width times height.
+    pub fn area(&self) -> f32 {
+        self.width() * self.height()
+    }
+
+    /// `(x, y)` of the middle.
+    pub fn centre(&self) -> (f32, f32) {
+        (f32::midpoint(self.xmin, self.xmax), f32::midpoint(self.ymin, self.ymax))
+    }
+
+    /// The part inside 0..1; `None` when nothing is.
+    pub fn clipped(&self) -> Option<Self> {
+        let clip = |v: f32| v.clamp(0.0, 1.0);
+        let inside: Self =
+            [clip(self.ymin), clip(self.xmin), clip(self.ymax), clip(self.xmax)].into();
+        (inside.area() > 0.0).then_some(inside)
+    }
+
+    /// Intersection over union, 0..1; 0 when both are empty.
+    pub fn iou(&self, other: &Self) -> f32 {
+        let overlap = Self {
+            ymin: self.ymin.max(other.ymin),
+            xmin: self.xmin.max(other.xmin),
+            ymax: self.ymax.min(other.ymax),
+            xmax: self.xmax.min(other.xmax),
+        }
+        .area();
+        let union = self.area() + other.area() - overlap;
+        if union > 0.0 { overlap / union } else { 0.0 }
+    }
+}
+
+/// How a picture lies in a square: scaled to fit, centred, zeros around it.
+///
+/// All lengths are pixels of the square.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Letterbox {
+    /// Side of the square.
+    pub size: f32,
+    /// Left edge of the picture.
+    pub left: f32,
+    /// Top edge of the picture.
+    pub top: f32,
+    /// Width of the picture in the square.
+    pub width: f32,
+    /// Height of the picture in the square.
+    pub height: f32,
+}
+
+impl Letterbox {
+    /// The exact fit of a `width` × `height` picture, edges between pixels, as `MediaPipe` samples it.
+    pub fn exact(width: u32, height: u32, size: u32) -> Self {
+        let (width, height, size) = (width as f32, height as f32, size as f32);
+        let scale = size / width.max(height).max(1.0);
+        let (width, height) = (width * scale, height * scale);
+        Self { size, left: (size - width) / 2.0, top: (size - height) / 2.0, width, height }
+    }
+
+    /// The fit on whole pixels (at least one), for a picture that is stored resized.
+    pub fn whole(width: u32, height: u32, size: u32) -> Self {
+        let exact = Self::exact(width, height, size);
+        let (width, height) = (exact.width.round().max(1.0), exact.height.round().max(1.0));
+        let left = ((exact.size - width) / 2.0).floor();
+        Self { left, top: ((exact.size - height) / 2.0).floor(), width, height, ..exact }
+    }
+
+    /// From fractions of the picture to fractions of the square.
+    pub fn to_square(&self, rect: &Rect) -> Rect {
+        let (x0, y0) = self.point_to_square(rect.xmin, rect.ymin);
+        let (x1, y1) = self.point_to_square(rect.xmax, rect.ymax);
+        [y0, x0, y1, x1].into()
+    }
+
+    /// From fractions of the square to fractions of the picture.
+    pub fn to_picture(&self, rect: &Rect) -> Rect {
+        let (x0, y0) = self.point_to_picture(rect.xmin, rect.ymin);
+        let (x1, y1) = self.point_to_picture(rect.xmax, rect.ymax);
+        [y0, x0, y1, x1].into()
+    }
+
+    /// As [`Letterbox::to_square`], for one point.
+    pub fn point_to_square(&self, x: f32, y: f32) -> (f32, f32) {
+        ((self.left + x * self.width) / self.size, (self.top + y * self.height) / self.size)
+    }
+
+    /// As [`Letterbox::to_picture`], for one point.
+    pub fn point_to_picture(&self, x: f32, y: f32) -> (f32, f32) {
+        ((x * self.size - self.left) / self.width, (y * self.size - self.top) / self.height)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_overlapping_boxes_have_an_iou_of_a_third() {
+        let a = Rect::from([0.0, 0.0, 1.0, 1.0]);
+        let b = Rect::from([0.0, 0.5, 1.0, 1.5]);
+        assert!((a.iou(&b) - 1.0 / 3.0).abs() < 1e-6);
+        assert!((a.iou(&a) - 1.0).abs() < 1e-6);
+        assert_eq!(a.iou(&Rect::from([2.0, 2.0, 3.0, 3.0])), 0.0);
+    }
+
+    #[test]
+    fn an_inverted_box_is_empty() {
+        let inverted = Rect::from([1.0, 1.0, 0.0, 0.0]);
+        assert_eq!(inverted.area(), 0.0);
+        assert_eq!(inverted.iou(&inverted), 0.0);
+        assert_eq!(inverted.clipped(), None);
+    }
+
+    #[test]
+    fn letterboxing_there_and_back_changes_nothing() {
+        for (width, height) in [(480, 361), (7, 1000), (1, 1), (256, 256)] {
+            for letterbox in
+                [Letterbox::exact(width, height, 128), Letterbox::whole(width, height, 256)]
+            {
+                let rect = Rect::from([0.1, 0.2, 0.6, 0.9]);
+                let back = letterbox.to_picture(&letterbox.to_square(&rect));
+                let (a, b): ([f32; 4], [f32; 4]) = (rect.into(), back.into());
+                assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-5), "{a:?} {b:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_wide_picture_has_bars_above_and_below() {
+        let letterbox = Letterbox::whole(480, 240, 256);
+        assert_eq!(
+            letterbox,
+            Letterbox { size: 256.0, left: 0.0, top: 64.0, width: 256.0, height: 128.0 }
+        );
+    }
+}

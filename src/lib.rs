@@ -1,0 +1,4 @@
+//! Blazetune.
+
+pub mod geometry;
+pub mod train;

@@ -1,0 +1,2 @@
+//! The `blazetune` command.
+fn main() {}

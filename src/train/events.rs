@@ -1,0 +1,269 @@
+//! What a worker reports: one JSON object a line in `events.jsonl`, append only.
+
+use serde::{Deserialize, Serialize};
+
+use crate::geometry::Rect;
+
+/// One line of `events.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// 1, 2, 3 … without gaps, across restarts of the worker.
+    pub seq: u64,
+    /// RFC 3339, UTC.
+    pub time: String,
+    /// What happened.
+    #[serde(flatten)]
+    pub body: Body,
+}
+
+/// What happened. JSON: `{"type": "epoch", …}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Body {
+    /// A worker has the job in hand; after a crash or restart, once more.
+    Started(Started),
+    /// Progress within an epoch, at most about two a second.
+    Step(Step),
+    /// An epoch has ended, its checkpoint is on disk and its metrics are final.
+    Epoch(MetricsRow),
+    /// Sample detections were written.
+    Sample(Samples),
+    /// The end; nothing follows.
+    Finished(Finished),
+}
+
+/// A worker has the job in hand.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Started {
+    /// `cpu`, `cuda:0` ….
+    pub device: String,
+    /// Epochs done before, from the checkpoint; 0 for a fresh start.
+    pub resumed_at_epoch: u32,
+    /// Epochs to do in all.
+    pub epochs: u32,
+    /// Steps an epoch.
+    pub steps: u32,
+}
+
+/// Progress within an epoch; means since the epoch began.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// The epoch under way, from 1; 0 while the baseline is measured.
+    pub epoch: u32,
+    /// Epochs in all.
+    pub epochs: u32,
+    /// Steps done in this epoch.
+    pub step: u32,
+    /// Steps an epoch.
+    pub steps: u32,
+    /// Learning rate of the last step.
+    pub lr: f64,
+    /// Training views a second.
+    pub images_per_s: f64,
+    /// Seconds until the job's end, evaluation included.
+    pub eta_s: f64,
+    /// Mean losses.
+    pub train: TrainMetrics,
+}
+
+/// One row of the metrics table; `epoch` 0 is the untouched baseline.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MetricsRow {
+    /// From 1; 0 is the untouched baseline.
+    pub epoch: u32,
+    /// Optimizer steps done since the job began.
+    pub step: u64,
+    /// RFC 3339, UTC.
+    pub time: String,
+    /// Learning rate of the epoch's last step.
+    pub lr: f64,
+    /// Training views a second, over the epoch.
+    pub images_per_s: f64,
+    /// Wall time of the epoch, evaluation included.
+    pub seconds: f64,
+    /// The best so far by `ap50`, this one included.
+    pub is_best: bool,
+    /// Means over the epoch's steps; absent in row 0.
+    pub train: Option<TrainMetrics>,
+    /// Over the whole validation set, with the averaged weights.
+    pub val: ValMetrics,
+}
+
+/// Means over training steps.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct TrainMetrics {
+    /// The whole loss.
+    pub loss: f64,
+    /// Its box part, weighted.
+    #[serde(rename = "box")]
+    pub box_loss: f64,
+    /// Its score part over positive anchors, weighted.
+    pub positive: f64,
+    /// Its score part over background anchors, weighted.
+    pub background: f64,
+    /// Positive anchors a face that was not ignored.
+    pub positives_per_face: f64,
+    /// Norm of the gradient before clipping.
+    pub gradient_norm: f64,
+}
+
+/// Measures over a whole data set. `null` in JSON where there is nothing to measure.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+pub struct ValMetrics {
+    /// The whole loss.
+    pub loss: f64,
+    /// Its box part, weighted.
+    #[serde(rename = "box")]
+    pub box_loss: f64,
+    /// Its score part over positive anchors, weighted.
+    pub positive: f64,
+    /// Its score part over background anchors, weighted.
+    pub background: f64,
+    /// Share of the positive anchors that score at least 0.5.
+    pub positive_accuracy: Option<f64>,
+    /// Share of the background anchors that score below 0.5.
+    pub background_accuracy: Option<f64>,
+    /// Mean IoU of the decoded boxes at positive anchors.
+    pub val_iou: Option<f64>,
+    /// Average precision at IoU 0.5, faces of every size.
+    pub ap50: Option<f64>,
+    /// Mean of the average precision at IoU 0.50, 0.55 … 0.95.
+    pub ap50_95: Option<f64>,
+    /// As `ap50`, for faces of at least 6 pixels of the 128-pixel input.
+    pub ap50_ge6: Option<f64>,
+    /// At least 12 pixels.
+    pub ap50_ge12: Option<f64>,
+    /// At least 24 pixels.
+    pub ap50_ge24: Option<f64>,
+    /// At score 0.5.
+    pub precision: Option<f64>,
+    /// At score 0.5.
+    pub recall: Option<f64>,
+    /// At score 0.5.
+    pub f1: Option<f64>,
+    /// The score at which `best_f1` is reached: advice for `min_detection_confidence`.
+    pub best_threshold: Option<f64>,
+    /// The best F1 over all thresholds.
+    pub best_f1: Option<f64>,
+    /// Mean keypoint error over face width, against the untouched model on faces both find.
+    pub keypoint_nme: Option<f64>,
+}
+
+/// Sample detections of one epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Samples {
+    /// The epoch they were made after; 0 is the untouched baseline.
+    pub epoch: u32,
+    /// A fixed few of the validation pictures.
+    pub pictures: Vec<SamplePicture>,
+}
+
+/// One sample picture. Boxes are fractions of the picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SamplePicture {
+    /// Index in the data set.
+    pub index: usize,
+    /// The picture's path in the data set.
+    pub name: String,
+    /// Of the original, in pixels.
+    pub width: u32,
+    /// Of the original, in pixels.
+    pub height: u32,
+    /// What the annotations say.
+    pub ground_truth: Vec<Rect>,
+    /// What the untouched model finds.
+    pub baseline: Vec<ScoredBox>,
+    /// What the model finds now.
+    pub tuned: Vec<ScoredBox>,
+}
+
+/// A detection, as shown in samples.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct ScoredBox {
+    /// Fractions of the picture.
+    #[serde(rename = "box")]
+    pub rect: Rect,
+    /// 0..1.
+    pub score: f32,
+}
+
+/// How a worker ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finished {
+    /// How.
+    pub outcome: Outcome,
+    /// A sentence the user can act on, where the outcome is `failed`.
+    pub error: Option<String>,
+    /// Whether a restart from the last checkpoint could help.
+    pub retry: bool,
+    /// The files of `artifacts/`.
+    pub artifacts: Vec<Artifact>,
+}
+
+/// How a worker ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// Every epoch was done.
+    Completed,
+    /// Ended early because it no longer improved.
+    EarlyStopped,
+    /// Ended early because it was told to; the result is kept.
+    Stopped,
+    /// Told to hold; the last checkpoint is where it goes on.
+    Paused,
+    /// Told to give up.
+    Cancelled,
+    /// Could not go on.
+    Failed,
+}
+
+/// A file a job leaves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// File name within `artifacts/`.
+    pub name: String,
+    /// Its length.
+    pub size_bytes: u64,
+    /// Of its bytes, in hexadecimal.
+    pub sha256: String,
+}
+
+/// `control.json`: what the server wants of a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Go on.
+    #[default]
+    Run,
+    /// Save a checkpoint and leave; the job will go on later.
+    Pause,
+    /// End now, keep the result.
+    Stop,
+    /// End now, keep nothing.
+    Cancel,
+}
+
+/// The content of `control.json`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Control {
+    /// What to do.
+    pub command: Command,
+}
+
+/// The content of `spec.json`: all a worker needs to know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobSpec {
+    /// For logs and the model's name.
+    pub job_id: String,
+    /// The user's name for it.
+    pub name: String,
+    /// Folder of the imported data set.
+    pub dataset_dir: std::path::PathBuf,
+    /// Weights file to start from, where `params.init` names a model.
+    pub init_file: Option<std::path::PathBuf>,
+    /// Threads for a CPU job; `None` takes every core.
+    pub threads: Option<usize>,
+    /// What to do.
+    pub params: super::spec::TrainSpec,
+}

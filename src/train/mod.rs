@@ -1,0 +1,4 @@
+//! Fine-tuning.
+
+pub mod events;
+pub mod spec;
