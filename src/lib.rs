@@ -1,4 +1,5 @@
 //! Blazetune.
 
 pub mod geometry;
+pub mod model;
 pub mod train;

@@ -1,0 +1,4 @@
+//! The network.
+
+pub mod layout;
+pub mod tensors;
