@@ -1,4 +1,7 @@
-//! The network.
+//! The network: its table of numbers, its forward pass, its anchors, BatchNorm in and out.
 
+pub mod anchors;
 pub mod layout;
+pub mod network;
 pub mod tensors;
+pub mod unfold;

@@ -34,7 +34,7 @@ pub struct TrainSpec {
     #[garde(range(min = 0.0, max = 0.999_999))]
     pub ema_decay: f64,
     /// Fixes the views, their order and scratch weights. The same seed gives the same numbers on a CPU.
-    #[garde(range(max = 9_007_199_254_740_991))]
+    #[garde(range(max = 9_007_199_254_740_991_u64))]
     pub seed: u64,
     /// Where the weights start.
     #[garde(skip)]

@@ -1,0 +1,85 @@
+//! `MediaPipe`'s weighted non-maximum suppression.
+
+use serde::{Deserialize, Serialize};
+
+use crate::geometry::Rect;
+
+/// Overlap above which two detections are of one face.
+pub const MIN_SUPPRESSION_IOU: f32 = 0.3;
+
+/// A face that was found.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Detection {
+    /// Where, as fractions of the picture (or of the network's square, before unletterboxing).
+    #[serde(rename = "box")]
+    pub rect: Rect,
+    /// 0..1.
+    pub score: f32,
+    /// `[x, y]` of right eye, left eye, nose, mouth, right ear, left ear.
+    pub keypoints: [[f32; 2]; 6],
+}
+
+/// Merges detections of one face: box and keypoints are means weighted by score, the score is the
+/// cluster's best. Answers best first.
+///
+/// Source: `MediaPipe` `non_max_suppression_calculator.cc`, `WeightedNonMaxSuppression`.
+pub fn suppress(mut detections: Vec<Detection>) -> Vec<Detection> {
+    detections.sort_by(|a, b| b.score.total_cmp(&a.score));
+    let mut faces = Vec::new();
+    while let Some(best) = detections.first().copied() {
+        let (cluster, rest): (Vec<_>, Vec<_>) = detections
+            .iter()
+            .copied()
+            .partition(|other| best.rect.iou(&other.rect) > MIN_SUPPRESSION_IOU);
+        // A box without area overlaps nothing, not even itself, and would be found for ever.
+        if cluster.is_empty() {
+            faces.push(best);
+            break;
+        }
+        faces.push(weighted_mean(best.score, &cluster));
+        detections = rest;
+    }
+    faces
+}
+
+fn weighted_mean(score: f32, cluster: &[Detection]) -> Detection {
+    let mut rect = [0.0; 4];
+    let mut keypoints = [[0.0; 2]; 6];
+    let total: f32 = cluster.iter().map(|member| member.score).sum();
+    for member in cluster {
+        let share = member.score / total;
+        for (sum, value) in rect.iter_mut().zip(<[f32; 4]>::from(member.rect)) {
+            *sum += value * share;
+        }
+        let values = member.keypoints.as_flattened();
+        for (sum, value) in keypoints.as_flattened_mut().iter_mut().zip(values) {
+            *sum += value * share;
+        }
+    }
+    Detection { rect: rect.into(), score, keypoints }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn detection(x: f32, score: f32) -> Detection {
+        Detection { rect: Rect::around(x, 0.5, 0.2, 0.2), score, keypoints: [[x, 0.5]; 6] }
+    }
+
+    #[test]
+    fn overlapping_detections_become_their_weighted_mean() {
+        let faces = suppress(vec![detection(0.32, 0.2), detection(0.3, 0.6), detection(0.8, 0.4)]);
+        assert_eq!(faces.len(), 2);
+        assert_eq!(faces[0].score, 0.6);
+        assert!((faces[0].rect.centre().0 - 0.305).abs() < 1e-6, "{faces:?}");
+        assert!((faces[0].keypoints[3][0] - 0.305).abs() < 1e-6, "{faces:?}");
+        assert_eq!(faces[1].score, 0.4);
+    }
+
+    #[test]
+    fn a_box_without_area_does_not_loop_for_ever() {
+        let empty = Detection { rect: Rect::default(), score: 0.9, keypoints: [[0.0; 2]; 6] };
+        assert_eq!(suppress(vec![empty, empty]).len(), 1);
+    }
+}

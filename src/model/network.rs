@@ -1,0 +1,271 @@
+//! The network: a stem, sixteen residual blocks and four heads.
+//!
+//! Source: BlazeFace, <https://arxiv.org/abs/1907.05047>, and `MediaPipe`'s
+//! `face_detection_short_range.tflite`.
+
+use tch::{Device, Kind, Tensor};
+
+use super::layout::{self, ANCHORS, COORDINATES, Conv, Role};
+use super::tensors::{Array, Arrays, LayoutError, Weights};
+
+/// Added to a variance before its root is taken.
+pub const EPSILON: f64 = 1e-3;
+/// Share of a batch's statistics in the running ones.
+const MOMENTUM: f64 = 0.1;
+
+/// Whether BatchNorm stands between the convolutions of the backbones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// Convolutions with biases, as published.
+    Folded,
+    /// BatchNorm behind every convolution of the backbones, which have no bias then.
+    Unfolded,
+}
+
+/// Which statistics BatchNorm uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// The batch's own; the running ones follow.
+    Train,
+    /// The running ones.
+    Evaluate,
+}
+
+/// What the heads say about each anchor.
+#[derive(Debug)]
+pub struct Outputs {
+    /// `[N, 896]`: logits of a face being there.
+    pub logits: Tensor,
+    /// `[N, 896, 16]`: x, y, w, h, then six keypoints x, y, in pixels of the input, relative to
+    /// the anchor's centre.
+    pub coordinates: Tensor,
+}
+
+/// The network's numbers, in two flat buffers, so that an optimizer step is a handful of operations.
+#[derive(Debug)]
+pub struct Network {
+    form: Form,
+    convs: Vec<Conv>,
+    shapes: Vec<Vec<i64>>,
+    /// `[P]`: for each convolution its weight and bias, or weight, gamma and beta. The only leaf.
+    pub parameters: Tensor,
+    /// `[B]`: for each BatchNorm its running mean and variance; empty where there is none.
+    pub buffers: Tensor,
+}
+
+impl Network {
+    /// The published form, on `device`.
+    pub fn folded(weights: &Weights, device: Device) -> Self {
+        let convs = layout::convs();
+        let pieces = convs.iter().flat_map(|conv| {
+            let (weight, bias) = weights.conv(&conv.name);
+            [tensor(weight), tensor(bias)]
+        });
+        Self::from_pieces(Form::Folded, pieces.collect(), &[], device)
+    }
+
+    /// From the tensors of each convolution in order, and the statistics of each BatchNorm.
+    pub(super) fn from_pieces(
+        form: Form,
+        parameters: Vec<Tensor>,
+        buffers: &[Tensor],
+        device: Device,
+    ) -> Self {
+        let shapes = parameters.iter().map(Tensor::size).collect();
+        let flat = |tensors: &[Tensor]| match tensors {
+            [] => Tensor::zeros([0], (Kind::Float, device)),
+            some => {
+                let flat: Vec<_> = some.iter().map(|t| t.detach().reshape([-1])).collect();
+                Tensor::cat(&flat, 0).to_device(device)
+            }
+        };
+        let (parameters, buffers) = (flat(&parameters), flat(buffers));
+        Self { form, convs: layout::convs(), shapes, parameters, buffers }
+    }
+
+    /// The same network over other numbers, such as an average of them.
+    pub fn with_numbers(&self, parameters: &Tensor, buffers: &Tensor) -> Self {
+        Self {
+            form: self.form,
+            convs: self.convs.clone(),
+            shapes: self.shapes.clone(),
+            parameters: parameters.detach(),
+            buffers: buffers.detach(),
+        }
+    }
+
+    /// Whether BatchNorm is there.
+    pub fn form(&self) -> Form {
+        self.form
+    }
+
+    /// The convolutions, in the order of the numbers.
+    pub fn convs(&self) -> &[Conv] {
+        &self.convs
+    }
+
+    /// Where the numbers lie.
+    pub fn device(&self) -> Device {
+        self.parameters.device()
+    }
+
+    /// Each parameter as a view of the flat buffer.
+    pub fn pieces(&self) -> Vec<Tensor> {
+        let sizes: Vec<i64> = self.shapes.iter().map(|shape| shape.iter().product()).collect();
+        let views = self.parameters.split_with_sizes(&sizes, 0);
+        views.iter().zip(&self.shapes).map(|(view, shape)| view.view(shape.as_slice())).collect()
+    }
+
+    /// Running mean and variance of each BatchNorm, as views of the flat buffer.
+    pub fn statistics(&self) -> Vec<Tensor> {
+        if self.form == Form::Folded {
+            return Vec::new();
+        }
+        let channels = self.convs.iter().filter(|conv| conv.role != Role::Head);
+        let sizes: Vec<i64> =
+            channels.flat_map(|conv| [conv.shape[0] as i64, conv.shape[0] as i64]).collect();
+        self.buffers.split_with_sizes(&sizes, 0)
+    }
+
+    /// The folded network's weights.
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError::NotFinite`] when training has gone astray.
+    ///
+    /// # Panics
+    ///
+    /// If BatchNorm is there: fold first.
+    pub fn weights(&self) -> Result<Weights, LayoutError> {
+        assert_eq!(self.form, Form::Folded, "only a folded network has published weights");
+        let pieces = self.pieces();
+        let arrays = self.convs.iter().zip(pieces.chunks_exact(2)).flat_map(|(conv, pair)| {
+            [
+                (format!("{}.weight", conv.name), array(&pair[0])),
+                (format!("{}.bias", conv.name), array(&pair[1])),
+            ]
+        });
+        Weights::new(arrays.collect::<Arrays>())
+    }
+
+    /// Runs `[N, 3, 128, 128]` pictures, RGB / 127.5 − 1, best with channels last in memory.
+    pub fn forward(&self, pictures: &Tensor, mode: Mode) -> Outputs {
+        self.forward_observed(pictures, mode, &mut |_, _| ())
+    }
+
+    /// As [`Network::forward`]; `observe` sees each convolution's number and output.
+    pub(super) fn forward_observed(
+        &self,
+        pictures: &Tensor,
+        mode: Mode,
+        observe: &mut dyn FnMut(usize, &Tensor),
+    ) -> Outputs {
+        let mut layers = Layers::new(self, mode, observe);
+        let mut xs = layers.next(pictures).relu(); // [N, 24, 64, 64]
+        let mut branch = None;
+        for (block, &(outputs, stride)) in layout::BLOCKS.iter().enumerate() {
+            let inputs = xs.size()[1];
+            let residual = layers.next(&xs);
+            let residual = layers.next(&residual);
+            let pooled = match stride {
+                1 => xs,
+                _ => xs.max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false),
+            };
+            let extra = outputs as i64 - inputs;
+            let shortcut =
+                if extra > 0 { pooled.constant_pad_nd([0, 0, 0, 0, 0, extra]) } else { pooled };
+            xs = (residual + shortcut).relu_();
+            if block + 1 == layout::FIRST_BACKBONE_BLOCKS {
+                branch = Some(xs.shallow_clone()); // [N, 88, 16, 16]
+            }
+        }
+        let branch = branch.expect("the table has blocks behind the branch");
+        // Four heads: scores on both grids, then coordinates on both.
+        let mut head = |map: &Tensor, numbers: usize| {
+            let n = map.size()[0];
+            // Anchors of a cell lie side by side, so channels must come last.
+            layers.next(map).permute([0, 2, 3, 1]).reshape([n, -1, numbers as i64])
+        };
+        let logits = Tensor::cat(&[head(&branch, 1), head(&xs, 1)], 1); // [N, 896, 1]
+        let coordinates =
+            Tensor::cat(&[head(&branch, COORDINATES), head(&xs, COORDINATES)], 1); // [N, 896, 16]
+        debug_assert_eq!(logits.size()[1], ANCHORS as i64);
+        Outputs { logits: logits.squeeze_dim(2), coordinates }
+    }
+}
+
+/// Hands out the convolutions one after the other.
+struct Layers<'a> {
+    network: &'a Network,
+    mode: Mode,
+    observe: &'a mut dyn FnMut(usize, &Tensor),
+    index: usize,
+    pieces: std::vec::IntoIter<Tensor>,
+    statistics: std::vec::IntoIter<Tensor>,
+}
+
+impl<'a> Layers<'a> {
+    fn new(network: &'a Network, mode: Mode, observe: &'a mut dyn FnMut(usize, &Tensor)) -> Self {
+        let pieces = network.pieces().into_iter();
+        let statistics = network.statistics().into_iter();
+        Self { network, mode, observe, index: 0, pieces, statistics }
+    }
+
+    /// The next convolution, and its BatchNorm where there is one.
+    fn next(&mut self, xs: &Tensor) -> Tensor {
+        let conv = &self.network.convs[self.index];
+        let mut piece = || self.pieces.next().expect("as many pieces as convolutions need");
+        let normalised = self.network.form == Form::Unfolded && conv.role != Role::Head;
+        let (weight, first) = (piece(), piece());
+        let ys = if normalised {
+            let ys = convolve(conv, xs, &weight, None);
+            let beta = piece();
+            let mut statistic = || self.statistics.next().expect("a mean and a variance each");
+            let (mean, variance) = (statistic(), statistic());
+            let train = self.mode == Mode::Train;
+            let (gamma, beta) = (Some(&first), Some(&beta));
+            let (mean, variance) = (Some(&mean), Some(&variance));
+            ys.batch_norm(gamma, beta, mean, variance, train, MOMENTUM, EPSILON, true)
+        } else {
+            convolve(conv, xs, &weight, Some(&first))
+        };
+        (self.observe)(self.index, &ys);
+        self.index += 1;
+        ys
+    }
+}
+
+/// With `TensorFlow`'s `SAME` padding: the spare row and column go to the bottom and right.
+pub(super) fn convolve(conv: &Conv, xs: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+    let stride = conv.stride as i64;
+    let groups = if conv.role == Role::Depthwise { conv.shape[0] as i64 } else { 1 };
+    let run = |xs: &Tensor, padding: i64| {
+        xs.conv2d(weight, bias, [stride, stride], [padding, padding], [1, 1], groups)
+    };
+    match (conv.role, conv.stride) {
+        (Role::Stem, _) => run(&xs.constant_pad_nd([1, 2, 1, 2]), 0),
+        (Role::Depthwise, 1) => run(xs, 1),
+        (Role::Depthwise, _) => run(&xs.constant_pad_nd([0, 1, 0, 1]), 0),
+        (Role::Pointwise | Role::Head, _) => run(xs, 0),
+    }
+}
+
+/// A copy on the CPU.
+pub fn tensor(array: &Array) -> Tensor {
+    let shape: Vec<i64> = array.shape.iter().map(|&length| length as i64).collect();
+    Tensor::from_slice(&array.values).reshape(shape)
+}
+
+/// A copy in plain memory.
+pub fn array(tensor: &Tensor) -> Array {
+    let shape = tensor.size().iter().map(|&length| length as usize).collect();
+    let flat = tensor.detach().to_device(Device::Cpu).to_kind(Kind::Float).reshape([-1]);
+    let mut values = vec![0.0; flat.numel()];
+    flat.copy_data(&mut values, flat.numel());
+    Array { shape, values }
+}
+
+/// `[N, H, W, 3]` bytes to `[N, 3, H, W]` floats, RGB / 127.5 − 1, channels last in memory.
+pub fn to_input(pictures: &Tensor) -> Tensor {
+    (pictures.to_kind(Kind::Float) / 127.5 - 1.0).permute([0, 3, 1, 2])
+}
