@@ -16,7 +16,7 @@ pub struct PictureResult {
 pub struct Ranking {
     /// Best score first: score, picture, and `(face, IoU)` with an IoU of at least 0.5, best first.
     detections: Vec<(f32, Vec<(usize, f32)>)>,
-    /// Size of each face, √(width × height), in pixels of the input.
+    /// Length of each face's longer side, in pixels of the input.
     sizes: Vec<f32>,
 }
 
@@ -58,7 +58,7 @@ impl Ranking {
                 candidates.sort_by(|a, b| b.1.total_cmp(&a.1));
                 detections.push((*score, candidates));
             }
-            sizes.extend(result.faces.iter().map(|face| face.area().sqrt() * input_size));
+            sizes.extend(result.faces.iter().map(|face| face.width().max(face.height()) * input_size));
         }
         detections.sort_by(|a, b| b.0.total_cmp(&a.0)); // Stable: ties keep the pictures' order.
         Self { detections, sizes }

@@ -1,4 +1,31 @@
 //! Fine-tuning.
 
 pub mod events;
+pub mod losses;
+pub mod optimizer;
+pub mod pictures;
+pub mod schedule;
 pub mod spec;
+pub mod targets;
+pub mod trainer;
+pub mod validation;
+pub mod views;
+
+/// Training cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The weights are no longer usable; the last checkpoint still is.
+    #[error(
+        "the loss is no longer a finite number at step {step} (epoch {epoch}); try a lower learning rate, \
+         such as a third of this one"
+    )]
+    Diverged {
+        /// Optimizer steps done.
+        step: u64,
+        /// The epoch under way.
+        epoch: u32,
+    },
+    /// There is nothing to train on.
+    #[error("the data set has no training pictures")]
+    NoPictures,
+}

@@ -1,0 +1,54 @@
+//! The learning rate, step by step.
+
+use super::spec::TrainSpec;
+
+/// Rises linearly over the warm-up, then falls as a cosine to its final share.
+///
+/// * `step`: optimizer steps done before this one, below `steps_per_epoch × epochs`.
+pub fn learning_rate(spec: &TrainSpec, step: u64, steps_per_epoch: u64) -> f64 {
+    let total = (steps_per_epoch * u64::from(spec.epochs)) as f64;
+    let warmup = (spec.warmup_epochs * steps_per_epoch as f64).min(total / 2.0).floor();
+    let step = step as f64;
+    if step < warmup {
+        return spec.learning_rate * (step + 1.0) / warmup;
+    }
+    let done = (step - warmup) / (total - warmup).max(1.0); // 0..1
+    let cosine = 0.5 * (1.0 + (std::f64::consts::PI * done).cos());
+    let floor = spec.final_learning_rate_ratio;
+    spec.learning_rate * (floor + (1.0 - floor) * cosine)
+}
+
+/// Share of the average that stays at this step: short memory at first, `ema_decay` later.
+pub fn ema_decay(spec: &TrainSpec, step: u64) -> f64 {
+    let step = step as f64;
+    spec.ema_decay.min((1.0 + step) / (10.0 + step))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_rate_rises_to_its_peak_and_falls_to_its_floor() {
+        let spec = TrainSpec { epochs: 10, warmup_epochs: 1.0, ..TrainSpec::default() };
+        let rates: Vec<f64> = (0..1000).map(|step| learning_rate(&spec, step, 100)).collect();
+        assert!(rates[..100].is_sorted());
+        assert!((rates[99] - spec.learning_rate).abs() < 1e-12);
+        assert!(rates[100..].is_sorted_by(|a, b| a >= b));
+        assert!((rates[999] / spec.learning_rate - 0.01).abs() < 1e-3);
+    }
+
+    #[test]
+    fn a_warm_up_longer_than_the_job_leaves_half_of_it_to_train() {
+        let spec = TrainSpec { epochs: 1, warmup_epochs: 50.0, ..TrainSpec::default() };
+        assert!((learning_rate(&spec, 5, 10) - spec.learning_rate).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_average_forgets_quickly_at_first() {
+        let spec = TrainSpec::default();
+        assert!(ema_decay(&spec, 0) < 0.11);
+        assert_eq!(ema_decay(&spec, 100_000), spec.ema_decay);
+        assert_eq!(ema_decay(&TrainSpec { ema_decay: 0.0, ..spec }, 9), 0.0);
+    }
+}

@@ -1,0 +1,180 @@
+//! Which anchors are to find which face.
+
+use tch::{Device, Kind, Tensor};
+
+use super::views::ViewFace;
+use crate::model::anchors;
+use crate::model::layout::ANCHORS;
+
+/// The faces of a batch, one row each.
+#[derive(Debug)]
+pub struct Faces {
+    /// `[F, 4]`: centre x, y, width, height, as fractions of the view.
+    boxes: Tensor,
+    /// `[F]`: which view of the batch.
+    views: Tensor,
+    /// How many are to be learnt; they come first.
+    learnt: i64,
+    /// All, the ignored ones included.
+    count: i64,
+}
+
+impl Faces {
+    /// From the faces of each view.
+    pub fn new<'a>(
+        views: impl IntoIterator<Item = &'a [ViewFace]> + Clone,
+        device: Device,
+    ) -> Self {
+        let (mut boxes, mut indices) = (Vec::<f32>::new(), Vec::<i64>::new());
+        let mut push_all = |ignored: bool| {
+            for (view, faces) in views.clone().into_iter().enumerate() {
+                for face in faces.iter().filter(|face| face.ignored == ignored) {
+                    let (x, y) = face.rect.centre();
+                    boxes.extend([x, y, face.rect.width(), face.rect.height()]);
+                    indices.push(view as i64);
+                }
+            }
+            indices.len() as i64
+        };
+        let learnt = push_all(false);
+        let count = push_all(true);
+        let boxes = Tensor::from_slice(&boxes).reshape([-1, 4]).to_device(device);
+        Self { boxes, views: Tensor::from_slice(&indices).to_device(device), learnt, count }
+    }
+
+    /// Faces to be learnt.
+    pub fn learnt(&self) -> i64 {
+        self.learnt
+    }
+}
+
+/// What each anchor of a batch is to say.
+#[derive(Debug)]
+pub struct Targets {
+    /// `[P]`: the anchors that are to find a face, as `view × 896 + anchor`, each once.
+    pub positive: Tensor,
+    /// `[P, 4]`: the box each is to give.
+    pub boxes: Tensor,
+    /// `[N, 896]` bool: background that must not be punished, near ignored faces.
+    pub ignored: Tensor,
+}
+
+/// Anchors a face may take at most, and candidates whose overlaps are added up for its number.
+const TOP: i64 = 10;
+/// An anchor may find a face whose centre is within this many of its cells.
+const RADIUS: f64 = 1.5;
+/// Weight of −ln IoU in the cost of an anchor.
+const IOU_COST: f64 = 3.0;
+/// Cost of what must not be taken.
+const FORBIDDEN: f64 = 1e6;
+
+/// Gives each face the anchors that already find it best: as many as the overlaps of its ten best
+/// candidates add up to, at least one; the cheapest first, where the cost joins score and overlap.
+/// An anchor wanted by several faces goes to the one it is cheapest for.
+///
+/// * `logits`: `[N, 896]`, `boxes`: `[N, 896, 4]`, both detached.
+///
+/// Source: `SimOTA`, <https://arxiv.org/abs/2107.08430>, with the soft score cost of `RTMDet`,
+/// <https://arxiv.org/abs/2212.07784>.
+pub fn assign(logits: &Tensor, boxes: &Tensor, faces: &Faces, grid: &AnchorGrid) -> Targets {
+    let _guard = tch::no_grad_guard();
+    let ignored = near_ignored(logits, faces, grid);
+    let f = faces.learnt;
+    if f == 0 {
+        let none = Tensor::zeros([0], (Kind::Int64, logits.device()));
+        let boxes = Tensor::zeros([0, 4], (Kind::Float, logits.device()));
+        return Targets { positive: none, boxes, ignored };
+    }
+    let (truth, views) = (faces.boxes.narrow(0, 0, f), faces.views.narrow(0, 0, f));
+    let found = boxes.index_select(0, &views); // [F, 896, 4]
+    let iou = iou(&found, &truth.unsqueeze(1)); // [F, 896]
+    let candidate = grid.candidates(&truth); // [F, 896] bool
+    let iou = iou * &candidate;
+    let cost = score_cost(&logits.index_select(0, &views), &iou)
+        - (&iou + 1e-7).log() * IOU_COST
+        + candidate.logical_not() * FORBIDDEN;
+
+    let (best_overlaps, _) = iou.topk(TOP, 1, true, false);
+    let wanted = best_overlaps.sum_dim_intlist([1i64].as_slice(), true, Kind::Float);
+    let wanted = wanted.floor().clamp_min(1.0); // [F, 1]
+    let (costs, anchors) = cost.topk(TOP, 1, false, true); // [F, 10], cheapest first
+    let rank = Tensor::arange(TOP, (Kind::Float, logits.device())).unsqueeze(0);
+    let taken = rank.lt_tensor(&wanted).logical_and(&costs.lt(FORBIDDEN)); // [F, 10]
+
+    // One row a (face, anchor) pair.
+    let pairs = taken.nonzero(); // [Q, 2]: face, rank
+    let face = pairs.select(1, 0);
+    let cell = (&views.unsqueeze(1) * ANCHORS as i64 + anchors).masked_select(&taken); // [Q]
+    let cost = costs.masked_select(&taken);
+    let cheapest = Tensor::full([logits.numel() as i64], 2.0 * FORBIDDEN, (Kind::Float, cost.device()));
+    let cheapest = cheapest.index_reduce(0, &cell, &cost, "amin", true);
+    let keep = cost.le_tensor(&cheapest.index_select(0, &cell));
+    let (positive, face) = (cell.masked_select(&keep), face.masked_select(&keep));
+    Targets { positive, boxes: truth.index_select(0, &face), ignored }
+}
+
+/// What a score that is far from the overlap costs: cross-entropy, weighted by the gap squared.
+fn score_cost(logits: &Tensor, iou: &Tensor) -> Tensor {
+    let entropy = logits.softplus() - logits * iou;
+    entropy * (logits.sigmoid() - iou).square()
+}
+
+/// Anchors whose centre lies on an ignored face, or within half a cell of it.
+fn near_ignored(logits: &Tensor, faces: &Faces, grid: &AnchorGrid) -> Tensor {
+    let mut ignored = Tensor::zeros(logits.size(), (Kind::Bool, logits.device()));
+    let count = faces.count - faces.learnt;
+    if count > 0 {
+        let boxes = faces.boxes.narrow(0, faces.learnt, count);
+        let views = faces.views.narrow(0, faces.learnt, count);
+        let near = grid.within(&boxes, 0.5, 0.5); // [I, 896]
+        ignored = ignored.to_kind(Kind::Float).index_add(0, &views, &near.to_kind(Kind::Float)).gt(0.0);
+    }
+    ignored
+}
+
+/// Anchor centres and cells as tensors.
+#[derive(Debug)]
+pub struct AnchorGrid {
+    /// `[896, 2]`.
+    pub centres: Tensor,
+    /// `[896]`.
+    cells: Tensor,
+}
+
+impl AnchorGrid {
+    /// On `device`.
+    pub fn new(device: Device) -> Self {
+        let cells = Tensor::from_slice(&anchors::cells()).to_device(device);
+        Self { centres: anchors::centre_tensor(device), cells }
+    }
+
+    /// Anchors on the face, or close to its centre. `[F, 4]` → `[F, 896]` bool.
+    fn candidates(&self, faces: &Tensor) -> Tensor {
+        self.within(faces, 0.0, RADIUS).logical_or(&self.within(faces, 0.5, 0.0))
+    }
+
+    /// Anchors within `share` of the box's sides plus `cells` of their own cells of its centre.
+    fn within(&self, boxes: &Tensor, share: f64, cells: f64) -> Tensor {
+        let offset = (self.centres.unsqueeze(0) - boxes.narrow(1, 0, 2).unsqueeze(1)).abs(); // [F, 896, 2]
+        let reach = boxes.narrow(1, 2, 2).unsqueeze(1) * share; // [F, 1, 2]
+        let reach = reach + (&self.cells * cells).reshape([1, -1, 1]);
+        offset.le_tensor(&reach).all_dim(2, false)
+    }
+}
+
+/// Intersection over union of boxes given as centre x, y, width, height in the last dimension.
+pub fn iou(a: &Tensor, b: &Tensor) -> Tensor {
+    let corners = |boxes: &Tensor| {
+        let centre = boxes.narrow(-1, 0, 2);
+        let half = boxes.narrow(-1, 2, 2).clamp_min(0.0) / 2.0;
+        (&centre - &half, centre + half)
+    };
+    let area = |boxes: &Tensor| {
+        boxes.narrow(-1, 2, 2).clamp_min(0.0).prod_dim_int(-1, false, Kind::Float)
+    };
+    let ((a_low, a_high), (b_low, b_high)) = (corners(a), corners(b));
+    let overlap = (a_high.minimum(&b_high) - a_low.maximum(&b_low)).clamp_min(0.0);
+    let overlap = overlap.prod_dim_int(-1, false, Kind::Float);
+    let union = area(a) + area(b) - &overlap;
+    overlap / union.clamp_min(1e-9)
+}

@@ -1,0 +1,240 @@
+//! The step and the epoch.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use tch::{Device, Kind, Tensor};
+
+use super::events::TrainMetrics;
+use super::optimizer::AdamW;
+use super::pictures::Pictures;
+use super::schedule;
+use super::spec::{TrainSpec, Unfold};
+use super::targets::{self, AnchorGrid, Faces};
+use super::views::{self, View};
+use super::{TrainError, losses};
+use crate::model::anchors::decode_boxes;
+use crate::model::layout::{COORDINATES, Role};
+use crate::model::network::{Form, Mode, Network};
+use crate::model::tensors::Weights;
+use crate::model::unfold;
+
+/// Views from which BatchNorm's statistics are measured.
+const CALIBRATION_VIEWS: usize = 256;
+/// How often an epoch reports, and looks whether the loss is still finite.
+const REPORT_EVERY: Duration = Duration::from_millis(500);
+/// Figures summed up on the device: loss parts, positives, faces, gradient norm.
+const FIGURES: i64 = 6;
+
+/// A network in training.
+#[derive(Debug)]
+pub struct Trainer<'a> {
+    spec: &'a TrainSpec,
+    pictures: &'a Pictures,
+    grid: AnchorGrid,
+    /// What the optimizer changes.
+    pub network: Network,
+    /// The moving average of its parameters and buffers, which is evaluated and saved.
+    pub average: Network,
+    /// Its state.
+    pub optimizer: AdamW,
+    /// `[P]`: 1 where a parameter may change.
+    trainable: Tensor,
+    /// `[P]`: decoupled weight decay of each parameter.
+    decay: Tensor,
+}
+
+/// Where an epoch stands.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress {
+    /// Steps done in this epoch.
+    pub step: u32,
+    /// Learning rate of the last step.
+    pub lr: f64,
+    /// Training views a second.
+    pub images_per_s: f64,
+    /// Means since the epoch began.
+    pub train: TrainMetrics,
+}
+
+impl<'a> Trainer<'a> {
+    /// A trainer that starts from `weights`.
+    pub fn new(
+        spec: &'a TrainSpec,
+        pictures: &'a Pictures,
+        weights: &Weights,
+        device: Device,
+    ) -> Self {
+        let folded = Network::folded(weights, device);
+        let mut network = match spec.unfold {
+            Unfold::Folded => folded,
+            Unfold::Identity => unfold::identity(&folded),
+            Unfold::Calibrated => {
+                let statistics = unfold::measure(&folded, &calibration(spec, pictures, device));
+                unfold::calibrated(&folded, &statistics)
+            }
+        };
+        let average = network.with_numbers(&network.parameters.copy(), &network.buffers.copy());
+        let trainable = trainable(&network, spec.freeze_keypoint_heads);
+        let decay = decays(&network) * &trainable * spec.weight_decay;
+        let optimizer = AdamW::new(&network.parameters);
+        network.parameters = network.parameters.set_requires_grad(true);
+        let grid = AnchorGrid::new(device);
+        Self { spec, pictures, grid, network, average, optimizer, trainable, decay }
+    }
+
+    /// Steps an epoch; the last batch may be smaller.
+    pub fn steps_per_epoch(&self) -> u32 {
+        self.pictures.train.len().div_ceil(self.spec.batch_size as usize) as u32
+    }
+
+    /// One pass over the training pictures, `epoch` counting from 1.
+    ///
+    /// `report` is called about twice a second and may end the epoch by breaking.
+    ///
+    /// # Errors
+    ///
+    /// [`TrainError::Diverged`] when the loss is no longer finite.
+    pub fn epoch(
+        &mut self,
+        epoch: u32,
+        report: &mut dyn FnMut(Progress) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<(), Progress>, TrainError> {
+        let order = views::order(self.pictures.train.len(), self.spec.seed, epoch);
+        let steps = self.steps_per_epoch();
+        let mut figures = Tensor::zeros([FIGURES], (Kind::Float, self.network.device()));
+        let (began, mut reported, mut seen) = (Instant::now(), Instant::now(), 0);
+        for (step, batch) in order.chunks(self.spec.batch_size as usize).enumerate() {
+            let lr = schedule::learning_rate(self.spec, self.optimizer.steps, u64::from(steps));
+            let indices: Vec<usize> = batch.iter().map(|&at| self.pictures.train[at]).collect();
+            figures += self.step(epoch, &indices, lr);
+            seen += indices.len();
+            let last = step + 1 == steps as usize;
+            if !last && reported.elapsed() < REPORT_EVERY {
+                continue;
+            }
+            reported = Instant::now();
+            let train = means(&figures, step as u32 + 1);
+            if !train.loss.is_finite() || !train.gradient_norm.is_finite() {
+                return Err(TrainError::Diverged { step: self.optimizer.steps, epoch });
+            }
+            let images_per_s = seen as f64 / began.elapsed().as_secs_f64();
+            let progress = Progress { step: step as u32 + 1, lr, images_per_s, train };
+            if report(progress).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            if last {
+                return Ok(ControlFlow::Continue(progress));
+            }
+        }
+        Err(TrainError::NoPictures)
+    }
+
+    /// One optimizer step; returns its figures.
+    fn step(&mut self, epoch: u32, indices: &[usize], lr: f64) -> Tensor {
+        let (inputs, faces) = batch(self.spec, self.pictures, epoch, indices, self.network.device());
+        let outputs = self.network.forward(&inputs, Mode::Train);
+        let boxes = decode_boxes(&outputs.coordinates, &self.grid.centres); // [N, 896, 4]
+        let targets =
+            targets::assign(&outputs.logits.detach(), &boxes.detach(), &faces, &self.grid);
+        let parts = losses::parts(&outputs.logits, &boxes, &targets, &self.spec.loss);
+        parts.total().backward();
+
+        let _guard = tch::no_grad_guard();
+        let mut gradient = self.network.parameters.grad();
+        let masked = &gradient * &self.trainable;
+        let norm = masked.norm();
+        let scale = (self.spec.gradient_clip_norm / (&norm + 1e-6)).clamp_max(1.0);
+        self.optimizer.step(&mut self.network.parameters, &(masked * scale), lr, &self.decay);
+        let _ = gradient.zero_();
+        let decay = schedule::ema_decay(self.spec, self.optimizer.steps);
+        let _ = self.average.parameters.lerp_(&self.network.parameters, 1.0 - decay);
+        let _ = self.average.buffers.lerp_(&self.network.buffers, 1.0 - decay);
+
+        let positives = targets.positive.numel() as f64 / faces.learnt().max(1) as f64;
+        let part = |t: &Tensor| t.detach().reshape([1]);
+        Tensor::cat(
+            &[
+                part(&parts.total()),
+                part(&parts.boxes),
+                part(&parts.positive),
+                part(&parts.background),
+                part(&norm),
+                norm.full_like(positives).reshape([1]),
+            ],
+            0,
+        )
+    }
+}
+
+/// Cuts the views of some pictures.
+fn batch(
+    spec: &TrainSpec,
+    pictures: &Pictures,
+    epoch: u32,
+    indices: &[usize],
+    device: Device,
+) -> (Tensor, Faces) {
+    let draw = |&index: &usize| {
+        let source = &pictures.entries[index].source;
+        let key = (spec.seed, epoch, index);
+        View::draw(source, &spec.views, &spec.colours, spec.loss.min_face_px, key)
+    };
+    let views: Vec<View> = indices.iter().map(draw).collect();
+    let squares = views::gather(&pictures.cache, indices, device);
+    let faces = Faces::new(views.iter().map(|view| view.faces.as_slice()), device);
+    (views::render(&squares, &views), faces)
+}
+
+/// Views like those of training, for BatchNorm's first statistics.
+fn calibration(spec: &TrainSpec, pictures: &Pictures, device: Device) -> Vec<Tensor> {
+    let order = views::order(pictures.train.len(), spec.seed, 0);
+    let chosen: Vec<usize> =
+        order.iter().take(CALIBRATION_VIEWS).map(|&at| pictures.train[at]).collect();
+    chosen.chunks(64).map(|chunk| batch(spec, pictures, 0, chunk, device).0).collect()
+}
+
+/// 1 for every parameter that may change; 0 for the heads' keypoint rows when those are frozen.
+fn trainable(network: &Network, freeze_keypoints: bool) -> Tensor {
+    let _guard = tch::no_grad_guard();
+    let mask = network.parameters.ones_like();
+    if freeze_keypoints {
+        let masked = network.with_numbers(&mask, &network.buffers);
+        let mut pieces = masked.pieces();
+        let count = pieces.len();
+        // The regressors' weights and biases come last: rows are anchor × 16 + coordinate.
+        for piece in &mut pieces[count - 4..] {
+            let rows = piece.size()[0];
+            let _ = piece.view([rows / COORDINATES as i64, COORDINATES as i64, -1]).narrow(1, 4, 12).zero_();
+        }
+    }
+    mask
+}
+
+/// 1 for convolution weights, 0 for biases and BatchNorm, which weight decay would only bend.
+fn decays(network: &Network) -> Tensor {
+    let _guard = tch::no_grad_guard();
+    let mask = network.parameters.zeros_like();
+    let masked = network.with_numbers(&mask, &network.buffers);
+    let mut pieces = masked.pieces().into_iter();
+    for conv in network.convs() {
+        let _ = pieces.next().map(|mut weight| weight.fill_(1.0));
+        let others = if network.form() == Form::Unfolded && conv.role != Role::Head { 2 } else { 1 };
+        (0..others).for_each(|_| drop(pieces.next()));
+    }
+    mask
+}
+
+/// Reads the sums once.
+fn means(figures: &Tensor, steps: u32) -> TrainMetrics {
+    let sums = figures.to_device(Device::Cpu);
+    let mean = |index: i64| sums.double_value(&[index]) / f64::from(steps);
+    TrainMetrics {
+        loss: mean(0),
+        box_loss: mean(1),
+        positive: mean(2),
+        background: mean(3),
+        gradient_norm: mean(4),
+        positives_per_face: mean(5),
+    }
+}

@@ -1,0 +1,169 @@
+//! Every measure over the validation pictures.
+
+use tch::{Device, Kind, Tensor};
+
+use super::events::ValMetrics;
+use super::pictures::{Entry, Pictures};
+use super::spec::Loss;
+use super::targets::{self, AnchorGrid, Faces};
+use super::views::{ViewFace, size_px};
+use super::losses;
+use crate::eval::average_precision::{PictureResult, Ranking};
+use crate::eval::detect;
+use crate::eval::suppression::Detection;
+use crate::model::anchors::{self, decode_boxes};
+use crate::model::layout::INPUT_SIZE;
+use crate::model::network::{Mode, Network, Outputs};
+
+/// Detections below this score do not take part in average precision.
+pub const MIN_SCORE: f32 = 0.02;
+/// The score that separates faces from background unless advised otherwise.
+const DEFAULT_THRESHOLD: f32 = 0.5;
+const BATCH: usize = 64;
+
+/// What a network finds in the validation pictures, and how good that is.
+#[derive(Debug)]
+pub struct Validation {
+    /// Every measure.
+    pub metrics: ValMetrics,
+    /// Per picture, in the order of `Pictures::val`, as fractions of the network's square.
+    pub detections: Vec<Vec<Detection>>,
+}
+
+/// Measures a folded network.
+///
+/// * `reference`: what the untouched model found, for the drift of the keypoints.
+pub fn validate(
+    network: &Network,
+    pictures: &Pictures,
+    loss: &Loss,
+    reference: Option<&[Vec<Detection>]>,
+) -> Validation {
+    let _guard = tch::no_grad_guard();
+    let device = network.device();
+    let (grid, centres) = (AnchorGrid::new(device), anchors::centres());
+    let mut sums = Sums::default();
+    let mut detections = Vec::with_capacity(pictures.val.len());
+    for indices in pictures.val.chunks(BATCH) {
+        let entries: Vec<&Entry> = indices.iter().map(|&index| &pictures.entries[index]).collect();
+        let outputs = network.forward(&pictures.inputs_of(indices, device), Mode::Evaluate);
+        sums.add(&outputs, &entries, &grid, loss);
+        detections.extend(detect::faces(&outputs, &centres, MIN_SCORE));
+    }
+    let mut metrics = sums.means();
+    ranked(&mut metrics, pictures, &detections);
+    metrics.keypoint_nme = reference.and_then(|reference| keypoint_drift(reference, &detections));
+    Validation { metrics, detections }
+}
+
+/// Sums over batches of what is averaged over anchors.
+#[derive(Debug, Default)]
+struct Sums {
+    /// Weighted by positives: box, positive and background loss, then overlap.
+    parts: [f64; 4],
+    positives: f64,
+    positives_right: f64,
+    background: f64,
+    background_right: f64,
+}
+
+impl Sums {
+    fn add(&mut self, outputs: &Outputs, entries: &[&Entry], grid: &AnchorGrid, loss: &Loss) {
+        let boxes = decode_boxes(&outputs.coordinates, &grid.centres);
+        let faces: Vec<Vec<ViewFace>> =
+            entries.iter().map(|entry| view_faces(entry, loss.min_face_px as f32)).collect();
+        let faces = Faces::new(faces.iter().map(Vec::as_slice), boxes.device());
+        let targets = targets::assign(&outputs.logits, &boxes, &faces, grid);
+        let parts = losses::parts(&outputs.logits, &boxes, &targets, loss);
+        let number = |t: &Tensor| t.to_device(Device::Cpu).double_value(&[]);
+        let count = targets.positive.numel() as f64;
+        let sums = [&parts.boxes, &parts.positive, &parts.background].map(number);
+        for (sum, value) in self.parts.iter_mut().zip(sums) {
+            *sum += value * count.max(1.0);
+        }
+        self.parts[3] += number(&parts.iou.sum(Kind::Double));
+
+        let high = outputs.logits.ge(0.0).reshape([-1]); // a score of at least 0.5
+        let high_positives = number(&high.index_select(0, &targets.positive).sum(Kind::Double));
+        let ignored = number(&targets.ignored.sum(Kind::Double));
+        let mut is_background = targets.ignored.reshape([-1]).logical_not();
+        let _ = is_background.index_fill_(0, &targets.positive, 0);
+        self.positives += count;
+        self.positives_right += high_positives;
+        self.background += number(&is_background.sum(Kind::Double));
+        let wrong = number(&high.logical_and(&is_background).sum(Kind::Double));
+        self.background_right += number(&is_background.sum(Kind::Double)) - wrong;
+        debug_assert!(ignored >= 0.0);
+    }
+
+    fn means(&self) -> ValMetrics {
+        let mean = |sum: f64, count: f64| (count > 0.0).then(|| sum / count);
+        let part = |index: usize| self.parts[index] / self.positives.max(1.0);
+        ValMetrics {
+            loss: part(0) + part(1) + part(2),
+            box_loss: part(0),
+            positive: part(1),
+            background: part(2),
+            positive_accuracy: mean(self.positives_right, self.positives),
+            background_accuracy: mean(self.background_right, self.background),
+            val_iou: mean(self.parts[3], self.positives),
+            ..ValMetrics::default()
+        }
+    }
+}
+
+fn view_faces(entry: &Entry, min_face_px: f32) -> Vec<ViewFace> {
+    let face = |rect: &crate::geometry::Rect| ViewFace {
+        rect: *rect,
+        ignored: size_px(rect) < min_face_px,
+    };
+    entry.faces.iter().map(face).collect()
+}
+
+/// Fills in what comes of one ranking over all detections.
+fn ranked(metrics: &mut ValMetrics, pictures: &Pictures, detections: &[Vec<Detection>]) {
+    let result = |(&index, found): (&usize, &Vec<Detection>)| PictureResult {
+        detections: found.iter().map(|face| (face.rect, face.score)).collect(),
+        faces: pictures.entries[index].faces.clone(),
+    };
+    let results: Vec<_> = pictures.val.iter().zip(detections).map(result).collect();
+    let ranking = Ranking::new(&results, INPUT_SIZE as f32);
+    let ap = |iou: f32, size: f32| ranking.curve(iou, size).average_precision();
+    let all = ranking.curve(0.5, 0.0);
+    metrics.ap50 = all.average_precision();
+    let steps: Option<Vec<f64>> =
+        (0..10u8).map(|step| ap(f32::from(step).mul_add(0.05, 0.5), 0.0)).collect();
+    metrics.ap50_95 = steps.map(|steps| steps.iter().sum::<f64>() / steps.len() as f64);
+    metrics.ap50_ge6 = ap(0.5, 6.0);
+    metrics.ap50_ge12 = ap(0.5, 12.0);
+    metrics.ap50_ge24 = ap(0.5, 24.0);
+    if let Some(at) = all.at(DEFAULT_THRESHOLD) {
+        metrics.precision = Some(at.precision);
+        metrics.recall = Some(at.recall);
+        metrics.f1 = Some(at.f1);
+    }
+    if let Some(best) = all.best() {
+        metrics.best_threshold = Some(f64::from(best.threshold));
+        metrics.best_f1 = Some(best.f1);
+    }
+}
+
+/// Mean distance of the keypoints from the reference's over the face's width, on faces that both
+/// find with a score of at least 0.5.
+fn keypoint_drift(reference: &[Vec<Detection>], detections: &[Vec<Detection>]) -> Option<f64> {
+    let (mut sum, mut count) = (0.0, 0.0);
+    for (reference, detections) in reference.iter().zip(detections) {
+        for face in reference.iter().filter(|face| face.score >= DEFAULT_THRESHOLD) {
+            let same = |other: &&Detection| {
+                other.score >= DEFAULT_THRESHOLD && face.rect.iou(&other.rect) >= 0.5
+            };
+            let Some(found) = detections.iter().find(same) else { continue };
+            for (a, b) in face.keypoints.iter().zip(&found.keypoints) {
+                let distance = (a[0] - b[0]).hypot(a[1] - b[1]);
+                sum += f64::from(distance / face.rect.width().max(1e-6));
+                count += 1.0;
+            }
+        }
+    }
+    (count > 0.0).then(|| sum / count)
+}

@@ -1,0 +1,243 @@
+//! Training views: affine cuts of pictures, with the faces in them.
+
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+use tch::{Device, Kind, Tensor};
+
+use super::spec::{Colours, Views};
+use crate::geometry::Rect;
+use crate::model::layout::INPUT_SIZE;
+
+/// A picture of the cache, as views are cut from it.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The picture within its square, as fractions of the square.
+    pub content: Rect,
+    /// Its faces, as fractions of the square.
+    pub faces: Vec<Rect>,
+    /// Pixels of the original a side of the square.
+    pub original_side: f32,
+}
+
+/// A face in a view.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ViewFace {
+    /// Fractions of the view.
+    pub rect: Rect,
+    /// Too small or too much cut off to be learnt: neither face nor background.
+    pub ignored: bool,
+}
+
+/// One cut of a picture: where it lies, and what is in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct View {
+    /// Centre in the square, x then y.
+    centre: (f32, f32),
+    /// Side, as a share of the square's.
+    scale: f32,
+    /// Radians.
+    angle: f32,
+    flipped: bool,
+    /// How far the sampling grid is off, in pixels of the view; see [`sampling_shift`].
+    shift: f32,
+    /// The faces in it.
+    pub faces: Vec<ViewFace>,
+    colour: ColourChange,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct ColourChange {
+    brightness: f32,
+    contrast: f32,
+    /// 0 is grey.
+    saturation: f32,
+}
+
+/// Less of a face than this is ignored rather than learnt.
+const MIN_VISIBLE: f32 = 0.5;
+/// How far from the middle of a zoom its face may lie, as a share of the view.
+const FACE_JITTER: f32 = 0.35;
+
+impl View {
+    /// A random cut of `source`; the same `seed`, `epoch` and `index` give the same one.
+    pub fn draw(
+        source: &Source,
+        views: &Views,
+        colours: &Colours,
+        min_face_px: f64,
+        key: (u64, u32, usize),
+    ) -> Self {
+        let mut rng = rng(key);
+        let scale = log_uniform(&mut rng, views.scale_min, views.scale_max);
+        let on_face = scale < 1.0 && chance(&mut rng, views.zoom_on_face);
+        let centre = if on_face && !source.faces.is_empty() {
+            let face = source.faces[rng.random_range(0..source.faces.len())].centre();
+            let mut jitter = || rng.random_range(-FACE_JITTER..FACE_JITTER) * scale;
+            (face.0 + jitter(), face.1 + jitter())
+        } else {
+            let content = &source.content;
+            let x = along(&mut rng, content.xmin, content.xmax, scale);
+            (x, along(&mut rng, content.ymin, content.ymax, scale))
+        };
+        let limit = views.rotation_degrees.to_radians() as f32;
+        let angle = limit * rng.random_range(-1.0..=1.0);
+        let flipped = chance(&mut rng, views.flip);
+        let colour = ColourChange::draw(&mut rng, colours);
+        let shift = sampling_shift(source.original_side * scale);
+        let mut view =
+            Self { centre, scale, angle, flipped, shift, faces: Vec::new(), colour };
+        view.faces =
+            source.faces.iter().filter_map(|face| view.place(face, min_face_px as f32)).collect();
+        view
+    }
+
+    /// The whole square, untouched: what a deployed model is fed.
+    pub fn whole(source: &Source, min_face_px: f64) -> Self {
+        let place = |rect: &Rect| {
+            let ignored = size_px(rect) < min_face_px as f32;
+            ViewFace { rect: *rect, ignored }
+        };
+        Self {
+            centre: (0.5, 0.5),
+            scale: 1.0,
+            angle: 0.0,
+            flipped: false,
+            shift: sampling_shift(source.original_side),
+            faces: source.faces.iter().map(place).collect(),
+            colour: ColourChange { brightness: 1.0, contrast: 1.0, saturation: 1.0 },
+        }
+    }
+
+    /// A face of the square in the view; `None` when it is out of sight.
+    fn place(&self, face: &Rect, min_face_px: f32) -> Option<ViewFace> {
+        let (x, y) = face.centre();
+        let (dx, dy) = ((x - self.centre.0) / self.scale, (y - self.centre.1) / self.scale);
+        let (sin, cos) = self.angle.sin_cos();
+        let (dx, dy) = (cos * dx + sin * dy, cos * dy - sin * dx);
+        let dx = if self.flipped { -dx } else { dx };
+        // A head is an ellipse; this is the box around the turned one.
+        let (a, b) = (face.width() / self.scale, face.height() / self.scale);
+        let width = (a * cos).hypot(b * sin);
+        let height = (a * sin).hypot(b * cos);
+        let whole = Rect::around(0.5 + dx, 0.5 + dy, width, height);
+        let rect = whole.clipped()?;
+        let ignored = size_px(&rect) < min_face_px || rect.area() < MIN_VISIBLE * whole.area();
+        Some(ViewFace { rect, ignored })
+    }
+
+    /// The top two rows of the matrix that takes a view's coordinates (−1..1) to the square's.
+    fn matrix(&self) -> [f32; 6] {
+        let (sin, cos) = self.angle.sin_cos();
+        let flip = if self.flipped { -1.0 } else { 1.0 };
+        let s = self.scale;
+        // In −1..1 a pixel of the view is 2/128 wide.
+        let shift = -self.shift * 2.0 / INPUT_SIZE as f32;
+        let (x, y) = (2.0 * self.centre.0 - 1.0, 2.0 * self.centre.1 - 1.0);
+        let (xx, xy, yx, yy) = (s * cos * flip, -s * sin, s * sin * flip, s * cos);
+        [xx, xy, x + (xx + xy) * shift, yx, yy, y + (yx + yy) * shift]
+    }
+}
+
+/// `MediaPipe` samples output pixel `i` at source pixel `i × scale`, without the half pixel that
+/// would centre it, so a picture of `pixels` a side appears shifted by this many pixels of the view.
+fn sampling_shift(pixels: f32) -> f32 {
+    0.5 - 0.5 * INPUT_SIZE as f32 / pixels.max(INPUT_SIZE as f32)
+}
+
+impl ColourChange {
+    fn draw(rng: &mut Pcg64Mcg, colours: &Colours) -> Self {
+        let mut around_one = |range: f64| 1.0 + range as f32 * rng.random_range(-1.0f32..=1.0);
+        let brightness = around_one(colours.brightness);
+        let contrast = around_one(colours.contrast);
+        let saturation = around_one(colours.saturation);
+        let grey = chance(rng, colours.grey);
+        Self { brightness, contrast, saturation: if grey { 0.0 } else { saturation } }
+    }
+}
+
+/// Pixels of the network's input: √(width × height).
+pub fn size_px(rect: &Rect) -> f32 {
+    rect.area().sqrt() * INPUT_SIZE as f32
+}
+
+/// Cuts the views out of the cache's squares.
+///
+/// * `squares`: `[N, S, S, 3]` bytes, one for each view.
+///
+/// Returns `[N, 3, 128, 128]` floats, RGB / 127.5 − 1, channels last in memory.
+pub fn render(squares: &Tensor, views: &[View]) -> Tensor {
+    let _guard = tch::no_grad_guard();
+    let (device, n) = (squares.device(), views.len() as i64);
+    let side = INPUT_SIZE as i64;
+    let matrices: Vec<f32> = views.iter().flat_map(View::matrix).collect();
+    let matrices = Tensor::from_slice(&matrices).reshape([n, 2, 3]).to_device(device);
+    let grid = Tensor::affine_grid_generator(&matrices, [n, 3, side, side], false);
+    let squares = squares.permute([0, 3, 1, 2]).to_kind(Kind::Float);
+    let pictures = squares.grid_sampler_2d(&grid, BILINEAR, ZEROS_OUTSIDE, false); // 0..255
+    let mut pictures = recolour(&pictures, views);
+    let pictures = pictures.clamp_(0.0, 255.0) / 127.5 - 1.0;
+    channels_last(&pictures)
+}
+
+const BILINEAR: i64 = 0;
+const ZEROS_OUTSIDE: i64 = 0;
+
+fn recolour(pictures: &Tensor, views: &[View]) -> Tensor {
+    let column = |value: fn(&ColourChange) -> f32| {
+        let values: Vec<f32> = views.iter().map(|view| value(&view.colour)).collect();
+        Tensor::from_slice(&values).reshape([-1, 1, 1, 1]).to_device(pictures.device())
+    };
+    let saturation = column(|colour| colour.saturation);
+    let contrast = column(|colour| colour.contrast);
+    let brightness = column(|colour| colour.brightness);
+    let weights = Tensor::from_slice(&[0.299f32, 0.587, 0.114]).reshape([1, 3, 1, 1]);
+    let weights = weights.to_device(pictures.device());
+    let grey = (pictures * weights).sum_dim_intlist([1i64].as_slice(), true, Kind::Float);
+    let mean = grey.mean_dim([2i64, 3].as_slice(), true, Kind::Float); // [N, 1, 1, 1]
+    // (pixel towards grey, then towards the mean) × brightness, as one weighted sum.
+    let own = &saturation * &contrast * &brightness;
+    let grey_share = (1.0 - saturation) * &contrast * &brightness;
+    let offset = mean * (1.0 - contrast) * brightness;
+    pictures * own + (grey * grey_share + offset)
+}
+
+/// The same values, with the channels of a pixel side by side in memory.
+pub fn channels_last(pictures: &Tensor) -> Tensor {
+    pictures.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
+}
+
+/// A generator of its own for each view, so that neither threads nor a restart change it.
+fn rng((seed, epoch, index): (u64, u32, usize)) -> Pcg64Mcg {
+    let mut seeds = Pcg64Mcg::seed_from_u64(seed ^ (u64::from(epoch) << 40) ^ (index as u64));
+    Pcg64Mcg::seed_from_u64(seeds.random())
+}
+
+/// The order of an epoch's pictures.
+pub fn order(count: usize, seed: u64, epoch: u32) -> Vec<usize> {
+    use rand::seq::SliceRandom;
+    let mut order: Vec<usize> = (0..count).collect();
+    order.shuffle(&mut rng((seed, epoch, usize::MAX)));
+    order
+}
+
+fn chance(rng: &mut Pcg64Mcg, probability: f64) -> bool {
+    rng.random::<f64>() < probability
+}
+
+fn log_uniform(rng: &mut Pcg64Mcg, min: f64, max: f64) -> f32 {
+    let share: f64 = rng.random();
+    (min * (max / min).powf(share)) as f32
+}
+
+/// A centre so that a view of this length stays in `from..to`, or contains it.
+fn along(rng: &mut Pcg64Mcg, from: f32, to: f32, length: f32) -> f32 {
+    let slack = (to - from - length).abs() / 2.0;
+    f32::midpoint(from, to) + slack * rng.random_range(-1.0f32..=1.0)
+}
+
+/// Rows of `cache` (`[N, S, S, 3]` bytes) on `device`.
+pub fn gather(cache: &Tensor, indices: &[usize], device: Device) -> Tensor {
+    let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
+    let indices = Tensor::from_slice(&indices).to_device(cache.device());
+    cache.index_select(0, &indices).to_device(device)
+}
