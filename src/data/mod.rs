@@ -60,7 +60,9 @@ impl Dataset {
             let length = length.map_err(|error| failed(error.to_string()))?;
             let expected = (manifest.pictures.len() * file.stride()) as u64;
             if length != expected {
-                return Err(failed(format!("its cache has {length} bytes where {expected} belong")));
+                return Err(failed(format!(
+                    "its cache has {length} bytes where {expected} belong"
+                )));
             }
         }
         Ok(Self { dir: dir.to_owned(), manifest })

@@ -138,13 +138,20 @@ impl<'a> Machine<'a> {
     }
 
     fn tensor(&self, arguments: &[Value]) -> Result<Value> {
-        let [Value::Storage(storage_type, storage), Value::Int(offset), shape, stride, ..] = arguments
+        let [Value::Storage(storage_type, storage), Value::Int(offset), shape, stride, ..] =
+            arguments
         else {
             return Err(self.damaged());
         };
         let (storage_type, storage) = (storage_type.clone(), storage.clone());
         let (shape, stride) = (self.numbers(shape)?, self.numbers(stride)?);
-        Ok(Value::Tensor(Rc::new(TensorRef { storage_type, storage, offset: *offset, shape, stride })))
+        Ok(Value::Tensor(Rc::new(TensorRef {
+            storage_type,
+            storage,
+            offset: *offset,
+            shape,
+            stride,
+        })))
     }
 
     /// `("storage", torch.FloatStorage, "0", "cpu", 1234)`.

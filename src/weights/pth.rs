@@ -138,7 +138,8 @@ fn array(name: &str, tensor: &TensorRef, storage: &[u8]) -> Result<Array, Weight
     let bad = || WeightsError::Extent(name.to_owned());
     let lengths: Result<Vec<usize>, _> = tensor.shape.iter().map(|&n| usize::try_from(n)).collect();
     let shape = lengths.map_err(|_| bad())?;
-    let count = shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n)).ok_or_else(bad)?;
+    let count =
+        shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n)).ok_or_else(bad)?;
     if count as u64 > MAX_ENTRY_BYTES / 4 || tensor.stride.len() != shape.len() {
         return Err(bad());
     }
