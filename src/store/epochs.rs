@@ -12,11 +12,7 @@ use crate::train::events::MetricsRow;
 /// # Errors
 ///
 /// When the database cannot be used, as for every function here.
-pub async fn put(
-    db: impl SqliteExecutor<'_>,
-    job_id: JobId,
-    row: &MetricsRow,
-) -> sqlx::Result<()> {
+pub async fn put(db: impl SqliteExecutor<'_>, job_id: JobId, row: &MetricsRow) -> sqlx::Result<()> {
     let (epoch, row) = (row.epoch, Json(row));
     sqlx::query!(
         "insert or replace into epoch (job_id, epoch, row) values (?, ?, ?)",

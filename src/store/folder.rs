@@ -20,7 +20,9 @@ pub struct Folder {
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
     /// Two servers on one folder would each start every job.
-    #[error("another server is using the data folder {0}; stop it, or give this one another folder with --data")]
+    #[error(
+        "another server is using the data folder {0}; stop it, or give this one another folder with --data"
+    )]
     Taken(PathBuf),
     /// The file system refuses.
     #[error("cannot use the data folder {path}")]

@@ -244,10 +244,7 @@ pub struct Slot {
 /// # Errors
 ///
 /// As [`insert`].
-pub async fn claim_next(
-    db: impl SqliteExecutor<'_>,
-    slot: &Slot,
-) -> sqlx::Result<Option<JobId>> {
+pub async fn claim_next(db: impl SqliteExecutor<'_>, slot: &Slot) -> sqlx::Result<Option<JobId>> {
     sqlx::query_scalar!(
         r#"
         update job
@@ -437,8 +434,14 @@ mod tests {
         let (id, dataset_id) = (JobId::new(), DatasetId::new());
         datasets::insert(db, dataset_id, "faces").await.unwrap();
         let params = json!({"init": "mediapipe"});
-        let new =
-            NewJob { id, name: "job", dataset_id, params: &params, wanted_device: device, priority };
+        let new = NewJob {
+            id,
+            name: "job",
+            dataset_id,
+            params: &params,
+            wanted_device: device,
+            priority,
+        };
         insert(db, new).await.unwrap();
         id
     }
