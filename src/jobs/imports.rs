@@ -116,7 +116,11 @@ impl Jobs {
         let progress = |progress: Progress| {
             let Progress { done, total } = progress;
             self.progress().insert(id, ImportProgress { done, total });
-            if self.0.stop.is_cancelled() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            if self.0.stop.is_cancelled() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         };
         match clean(&dir).and_then(|()| import(&archive, &dir, &self.options(), &progress)) {
             Ok(manifest) => Imported::Done(Box::new(manifest)),

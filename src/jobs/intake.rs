@@ -119,11 +119,7 @@ pub(super) async fn advance(
     Ok(())
 }
 
-async fn store_event(
-    db: &mut SqliteConnection,
-    id: JobId,
-    event: &Event,
-) -> anyhow::Result<()> {
+async fn store_event(db: &mut SqliteConnection, id: JobId, event: &Event) -> anyhow::Result<()> {
     let mut body = serde_json::to_value(event)?;
     if let Value::Object(fields) = &mut body {
         fields.remove("type"); // The stream's event field says it.

@@ -63,9 +63,7 @@ fn advice(state: JobState, verb: Verb) -> &'static str {
 ///
 /// [`Refused`].
 pub fn next(state: JobState, verb: Verb) -> Result<Next, Refused> {
-    use JobState::{
-        Cancelled, Cancelling, Completed, Paused, Pausing, Queued, Running, Stopping,
-    };
+    use JobState::{Cancelled, Cancelling, Completed, Paused, Pausing, Queued, Running, Stopping};
     Ok(match (state, verb) {
         (Pausing | Paused, Verb::Pause)
         | (Queued | Running, Verb::Resume)
@@ -120,11 +118,8 @@ pub enum Fate {
 
 /// What becomes of a job in `state` whose worker ended.
 pub fn after(state: JobState, ended: Ended, has_restarts: bool) -> Fate {
-    let again = if has_restarts {
-        Fate::Restart { counts: true }
-    } else {
-        Fate::Move(JobState::Failed)
-    };
+    let again =
+        if has_restarts { Fate::Restart { counts: true } } else { Fate::Move(JobState::Failed) };
     match (state, ended) {
         (JobState::Cancelling, _) => Fate::Move(JobState::Cancelled),
         (_, Ended::Reported { outcome, retry }) => match outcome {

@@ -146,9 +146,11 @@ impl Exit {
             return "ended while no server was watching, without a report".to_owned();
         };
         match (status.signal(), status.code()) {
-            (Some(9), _) => "was killed (signal 9); when nobody did that, the system may have run out of \
+            (Some(9), _) => {
+                "was killed (signal 9); when nobody did that, the system may have run out of \
                              memory, so try a smaller batch_size"
-                .to_owned(),
+                    .to_owned()
+            }
             (Some(signal), _) => format!("crashed (signal {signal})"),
             (None, Some(0)) => "ended without a report".to_owned(),
             (None, code) => format!("ended with exit code {}", code.unwrap_or_default()),
@@ -213,7 +215,7 @@ mod tests {
     #[test]
     fn exits_are_told_apart() {
         let dir = tempfile::tempdir().unwrap();
-        let mut describe = |script: &str| {
+        let describe = |script: &str| {
             let mut worker = Worker::start(&shell(script), dir.path(), false).unwrap().unwrap();
             wait(&mut worker).describe()
         };

@@ -27,10 +27,9 @@ pub(super) enum Why {
 impl Why {
     fn ended(&self) -> Ended {
         match self {
-            Self::Said(end) => Ended::Reported {
-                outcome: end.finished.outcome,
-                retry: end.finished.retry,
-            },
+            Self::Said(end) => {
+                Ended::Reported { outcome: end.finished.outcome, retry: end.finished.retry }
+            }
             Self::Gone(_) => Ended::Crashed,
         }
     }

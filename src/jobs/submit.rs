@@ -111,11 +111,7 @@ impl Jobs {
         Ok(job)
     }
 
-    async fn check(
-        &self,
-        db: &mut SqliteConnection,
-        new: &NewTrainJob,
-    ) -> Result<(), SubmitError> {
+    async fn check(&self, db: &mut SqliteConnection, new: &NewTrainJob) -> Result<(), SubmitError> {
         let id = new.dataset_id;
         match store::datasets::find(&mut *db, id).await?.map(|dataset| dataset.status) {
             None => return Err(SubmitError::NoDataset(id)),

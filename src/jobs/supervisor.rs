@@ -17,7 +17,7 @@ use crate::store::jobs::{Job, JobState};
 /// Before another try, when the server itself is in trouble.
 const AFTER_TROUBLE: Duration = Duration::from_secs(5);
 /// The longest wait between two restarts of a job.
-const LONGEST_DELAY: Duration = Duration::from_secs(300);
+const LONGEST_DELAY: Duration = Duration::from_mins(5);
 /// A worker that has reported its end gets this long to be gone.
 const LEAVE_WITHIN: Duration = Duration::from_secs(30);
 
@@ -47,8 +47,7 @@ impl Jobs {
     async fn see_through(&self, id: JobId) -> anyhow::Result<()> {
         loop {
             let Some(job) = store::jobs::find(&self.0.db, id).await? else { return Ok(()) };
-            let adopted =
-                Worker::adopt(self.dir(id).path(), job.worker_pid, job.worker_started)?;
+            let adopted = Worker::adopt(self.dir(id).path(), job.worker_pid, job.worker_started)?;
             let why = match adopted {
                 Some(worker) => self.watch(id, worker).await?,
                 None => match self.without_worker(&job).await? {
