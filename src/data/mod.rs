@@ -9,6 +9,7 @@ mod manifest;
 mod plan;
 mod report;
 pub mod resample;
+pub mod sample;
 mod split;
 
 use std::io;
