@@ -1,2 +1,9 @@
 //! The `blazetune` command.
-fn main() {}
+
+mod cli;
+
+use std::process::ExitCode;
+
+fn main() -> anyhow::Result<ExitCode> {
+    cli::run()
+}

@@ -1,3 +1,97 @@
-//! Data sets.
+//! Data sets: from an uploaded archive to pictures in a cache, with their faces.
 
+mod annotations;
+mod archive;
+mod cache;
+mod decode;
+pub mod import;
+mod manifest;
+mod plan;
+mod report;
 pub mod resample;
+mod split;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use image::RgbImage;
+use tch::Tensor;
+
+pub use self::archive::{ArchiveError, ArchiveLimits};
+pub use self::cache::{CACHE_SIZE, INPUT_SIZE};
+pub use self::decode::{PictureError, read_upright};
+pub use self::manifest::{Counts, FaceSizes, Manifest, Picture, Split, Splits, Summary};
+pub use self::plan::PlanError;
+pub use self::report::{Problem, Report};
+
+use self::cache::{INPUTS, SQUARES};
+
+const MANIFEST: &str = "manifest.json";
+
+/// An imported data set. It never changes.
+#[derive(Debug)]
+pub struct Dataset {
+    dir: PathBuf,
+    /// Everything but the pixels.
+    pub manifest: Manifest,
+}
+
+/// A data set's folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("the data set in {dir} cannot be used: {reason}")]
+pub struct DatasetError {
+    dir: PathBuf,
+    reason: String,
+}
+
+impl Dataset {
+    /// Opens a folder that [`import::import`] made.
+    ///
+    /// # Errors
+    ///
+    /// [`DatasetError`] when a file is missing, damaged or of the wrong length.
+    pub fn open(dir: &Path) -> Result<Self, DatasetError> {
+        let failed = |reason: String| DatasetError { dir: dir.to_owned(), reason };
+        let text = std::fs::read(dir.join(MANIFEST)).map_err(|error| failed(error.to_string()))?;
+        let manifest: Manifest =
+            serde_json::from_slice(&text).map_err(|error| failed(error.to_string()))?;
+        for file in [SQUARES, INPUTS] {
+            let length = file.open(dir).and_then(|file| file.metadata()).map(|data| data.len());
+            let length = length.map_err(|error| failed(error.to_string()))?;
+            let expected = (manifest.pictures.len() * file.stride()) as u64;
+            if length != expected {
+                return Err(failed(format!("its cache has {length} bytes where {expected} belong")));
+            }
+        }
+        Ok(Self { dir: dir.to_owned(), manifest })
+    }
+
+    /// A picture, 256 pixels on its longer side; `None` when there is no such index.
+    ///
+    /// # Errors
+    ///
+    /// When the cache cannot be read.
+    pub fn picture(&self, index: usize) -> io::Result<Option<RgbImage>> {
+        let Some(picture) = self.manifest.pictures.get(index) else { return Ok(None) };
+        let square = SQUARES.read(&SQUARES.open(&self.dir)?, index)?;
+        Ok(cache::crop(square, &picture.letterbox))
+    }
+
+    /// `[N, 256, 256, 3]` bytes, mapped into memory: what training views are cut from.
+    ///
+    /// # Errors
+    ///
+    /// libtorch's, when the file cannot be mapped.
+    pub fn squares(&self) -> Result<Tensor, tch::TchError> {
+        SQUARES.tensor(&self.dir, self.manifest.pictures.len())
+    }
+
+    /// `[N, 128, 128, 3]` bytes, mapped into memory: each picture as a deployed model is fed it.
+    ///
+    /// # Errors
+    ///
+    /// libtorch's, when the file cannot be mapped.
+    pub fn inputs(&self) -> Result<Tensor, tch::TchError> {
+        INPUTS.tensor(&self.dir, self.manifest.pictures.len())
+    }
+}

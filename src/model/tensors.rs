@@ -18,8 +18,14 @@ pub type Arrays = BTreeMap<String, Array>;
 
 /// The folded network: 74 arrays under the published `PyTorch` names, in `PyTorch`'s shapes.
 /// Complete, finite and of the right shapes by construction.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Clone, PartialEq)]
 pub struct Weights(Arrays);
+
+impl std::fmt::Debug for Weights {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Weights({} arrays)", self.0.len()) // A hundred thousand numbers help nobody.
+    }
+}
 
 /// Arrays that are not this network's weights.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -4,6 +4,8 @@ use tch::{Kind, Reduction, Tensor};
 
 use super::spec::Loss;
 use super::targets::{Targets, iou};
+use crate::model::layout::COORDINATES;
+use crate::model::network::Outputs;
 
 /// The parts of the loss, each a weighted scalar on the device.
 #[derive(Debug)]
@@ -51,6 +53,29 @@ pub fn parts(logits: &Tensor, boxes: &Tensor, targets: &Targets, loss: &Loss) ->
         iou: overlap.detach(),
     }
 }
+
+/// How far the keypoints are from the untouched model's, over the face's width, wherever that
+/// model is confident. Nothing else holds them in place: most data sets label no keypoints, and
+/// the backbone moves under the heads.
+///
+/// * `found`: what the network in training says, `reference`: what the untouched one says, of the
+///   same pictures.
+pub fn keypoints(found: &Outputs, reference: &Outputs) -> Tensor {
+    let confident = reference.logits.reshape([-1]).ge(0.0).nonzero().squeeze_dim(1); // [K]
+    let rows = |outputs: &Outputs| {
+        let width = COORDINATES as i64;
+        outputs.coordinates.reshape([-1, width]).index_select(0, &confident)
+    };
+    let (found, reference) = (rows(found), rows(reference)); // [K, 16]
+    let width = reference.narrow(1, 2, 1).clamp_min(1.0); // pixels
+    let offset = (found.narrow(1, 4, 12) - reference.narrow(1, 4, 12)) / width;
+    // The root's smooth foot keeps the gradient of a keypoint that is in place small.
+    let distance = (offset.square() + KEYPOINT_FOOT * KEYPOINT_FOOT).sqrt() - KEYPOINT_FOOT;
+    distance.sum(Kind::Float) / (confident.numel().max(1) as f64 * 12.0)
+}
+
+/// In face widths.
+const KEYPOINT_FOOT: f64 = 0.02;
 
 /// |target − σ(logit)|^γ × cross-entropy, element by element.
 fn focal(logits: &Tensor, target: &Tensor, gamma: f64) -> Tensor {

@@ -1,9 +1,16 @@
 //! Fine-tuning.
 
+pub mod artifacts;
+pub mod checkpoint;
+pub mod device;
 pub mod events;
+pub mod init;
+pub mod job_dir;
 pub mod losses;
 pub mod optimizer;
 pub mod pictures;
+pub mod run;
+pub mod samples;
 pub mod schedule;
 pub mod spec;
 pub mod targets;

@@ -1,9 +1,14 @@
 //! A data set as training and validation use it.
 
+use std::path::Path;
+
 use tch::{Device, Tensor};
 
-use super::views::Source;
+use super::views::{self, Source};
+use crate::data::{Dataset, DatasetError, Picture, Split};
 use crate::geometry::{Letterbox, Rect};
+use crate::model::layout::INPUT_SIZE;
+use crate::model::network;
 
 /// A data set's pictures as tensors, and what is in them.
 #[derive(Debug)]
@@ -37,9 +42,61 @@ pub struct Entry {
     pub height: u32,
 }
 
+/// The data set cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum PicturesError {
+    /// Its folder is damaged.
+    #[error(transparent)]
+    Dataset(#[from] DatasetError),
+    /// Its cache cannot be mapped into memory.
+    #[error("the data set's cache cannot be mapped into memory")]
+    Map(#[from] tch::TchError),
+}
+
+impl Entry {
+    fn new(picture: &Picture) -> Self {
+        let Picture { name, width, height, letterbox: square, faces, .. } = picture;
+        let letterbox = Letterbox::exact(*width, *height, INPUT_SIZE as u32);
+        let whole = Rect::from([0.0, 0.0, 1.0, 1.0]);
+        let source = Source {
+            content: square.to_square(&whole),
+            faces: faces.iter().map(|face| square.to_square(face)).collect(),
+            original_side: *width.max(height) as f32,
+        };
+        Self {
+            source,
+            faces: faces.iter().map(|face| letterbox.to_square(face)).collect(),
+            letterbox,
+            name: name.clone(),
+            width: *width,
+            height: *height,
+        }
+    }
+}
+
 impl Pictures {
+    /// Opens an imported data set. Its pixels stay on disk until they are used.
+    ///
+    /// # Errors
+    ///
+    /// [`PicturesError`].
+    pub fn open(dir: &Path) -> Result<Self, PicturesError> {
+        let dataset = Dataset::open(dir)?;
+        let of = |split: Split| {
+            let pictures = dataset.manifest.pictures.iter().enumerate();
+            pictures.filter(|(_, p)| p.split == split).map(|(index, _)| index).collect()
+        };
+        Ok(Self {
+            cache: dataset.squares()?,
+            inputs: dataset.inputs()?,
+            train: of(Split::Train),
+            val: of(Split::Val),
+            entries: dataset.manifest.pictures.iter().map(Entry::new).collect(),
+        })
+    }
+
     /// The inputs of some pictures, on `device`.
     pub fn inputs_of(&self, indices: &[usize], device: Device) -> Tensor {
-        crate::model::network::to_input(&super::views::gather(&self.inputs, indices, device))
+        network::to_input(&views::gather(&self.inputs, indices, device))
     }
 }

@@ -67,7 +67,7 @@ impl Default for TrainSpec {
         Self {
             epochs: 12,
             batch_size: 32,
-            learning_rate: 1e-3,
+            learning_rate: 2e-3,
             final_learning_rate_ratio: 0.01,
             warmup_epochs: 0.5,
             weight_decay: 1e-4,
@@ -76,7 +76,7 @@ impl Default for TrainSpec {
             seed: 0,
             init: Init::Mediapipe,
             unfold: Unfold::Calibrated,
-            freeze_keypoint_heads: true,
+            freeze_keypoint_heads: false,
             early_stopping_patience: 0,
             device: DeviceChoice::Auto,
             views: Views::default(),
@@ -287,6 +287,10 @@ pub struct Loss {
     /// Weight of the boxes' distance-IoU loss.
     #[garde(range(min = 0.0, max = 1000.0))]
     pub box_weight: f64,
+    /// Weight of the keypoints' distance from the untouched model's, on faces that one is sure of.
+    /// Without it they drift as the backbone moves, and crops made from them turn.
+    #[garde(range(min = 0.0, max = 1000.0))]
+    pub keypoint_weight: f64,
     /// Exponent of the focal factor: how much easy anchors are ignored.
     #[garde(range(min = 0.0, max = 5.0))]
     pub focal_gamma: f64,
@@ -297,7 +301,7 @@ pub struct Loss {
 
 impl Default for Loss {
     fn default() -> Self {
-        Self { score_weight: 1.0, box_weight: 2.0, focal_gamma: 2.0, min_face_px: 3.0 }
+        Self { score_weight: 1.0, box_weight: 2.0, keypoint_weight: 2.0, focal_gamma: 2.0, min_face_px: 3.0 }
     }
 }
 

@@ -15,7 +15,7 @@ use super::views::{self, View};
 use super::{TrainError, losses};
 use crate::model::anchors::decode_boxes;
 use crate::model::layout::{COORDINATES, Role};
-use crate::model::network::{Form, Mode, Network};
+use crate::model::network::{Form, Mode, Network, Outputs};
 use crate::model::tensors::Weights;
 use crate::model::unfold;
 
@@ -23,6 +23,8 @@ use crate::model::unfold;
 const CALIBRATION_VIEWS: usize = 256;
 /// How often an epoch reports, and looks whether the loss is still finite.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
+/// One of this many views of a batch is shown to the untouched network too.
+const KEYPOINT_SHARE: i64 = 4;
 /// Figures summed up on the device: loss parts, positives, faces, gradient norm.
 const FIGURES: i64 = 6;
 
@@ -38,6 +40,8 @@ pub struct Trainer<'a> {
     pub average: Network,
     /// Its state.
     pub optimizer: AdamW,
+    /// The untouched network, to whose keypoints the trained one is held.
+    reference: Network,
     /// `[P]`: 1 where a parameter may change.
     trainable: Tensor,
     /// `[P]`: decoupled weight decay of each parameter.
@@ -58,11 +62,12 @@ pub struct Progress {
 }
 
 impl<'a> Trainer<'a> {
-    /// A trainer that starts from `weights`.
+    /// A trainer that starts from `weights` and keeps the keypoints of `untouched`.
     pub fn new(
         spec: &'a TrainSpec,
         pictures: &'a Pictures,
         weights: &Weights,
+        untouched: &Weights,
         device: Device,
     ) -> Self {
         let folded = Network::folded(weights, device);
@@ -80,7 +85,8 @@ impl<'a> Trainer<'a> {
         let optimizer = AdamW::new(&network.parameters);
         network.parameters = network.parameters.set_requires_grad(true);
         let grid = AnchorGrid::new(device);
-        Self { spec, pictures, grid, network, average, optimizer, trainable, decay }
+        let reference = Network::folded(untouched, device);
+        Self { spec, pictures, grid, network, average, optimizer, reference, trainable, decay }
     }
 
     /// Steps an epoch; the last batch may be smaller.
@@ -138,7 +144,9 @@ impl<'a> Trainer<'a> {
         let targets =
             targets::assign(&outputs.logits.detach(), &boxes.detach(), &faces, &self.grid);
         let parts = losses::parts(&outputs.logits, &boxes, &targets, &self.spec.loss);
-        parts.total().backward();
+        let keypoints = self.keypoints(&inputs, &outputs);
+        let total = parts.total() + keypoints * self.spec.loss.keypoint_weight;
+        total.backward();
 
         let _guard = tch::no_grad_guard();
         let mut gradient = self.network.parameters.grad();
@@ -155,7 +163,7 @@ impl<'a> Trainer<'a> {
         let part = |t: &Tensor| t.detach().reshape([1]);
         Tensor::cat(
             &[
-                part(&parts.total()),
+                part(&total),
                 part(&parts.boxes),
                 part(&parts.positive),
                 part(&parts.background),
@@ -164,6 +172,19 @@ impl<'a> Trainer<'a> {
             ],
             0,
         )
+    }
+
+    /// The keypoints' part of the loss, over a part of the batch, for it costs a second forward pass.
+    fn keypoints(&self, inputs: &Tensor, outputs: &Outputs) -> Tensor {
+        let count = inputs.size()[0];
+        let part = (count / KEYPOINT_SHARE).max(1);
+        let reference =
+            tch::no_grad(|| self.reference.forward(&inputs.narrow(0, 0, part), Mode::Evaluate));
+        let found = Outputs {
+            logits: outputs.logits.narrow(0, 0, part),
+            coordinates: outputs.coordinates.narrow(0, 0, part),
+        };
+        losses::keypoints(&found, &reference)
     }
 }
 

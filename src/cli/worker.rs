@@ -1,0 +1,68 @@
+//! `blazetune worker <job dir>`: one training job, as the server starts it.
+
+use std::fs::OpenOptions;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use tracing::error;
+use tracing_subscriber::EnvFilter;
+
+use blazetune::train::events::{Body, Finished, Outcome};
+use blazetune::train::job_dir::JobDir;
+use blazetune::train::run;
+
+/// Does the job in a folder that holds `spec.json`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The job's folder.
+    dir: PathBuf,
+}
+
+/// 0 when the job reported its end, however it ended.
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let dir = JobDir::new(args.dir);
+    log_to(&dir)?;
+    super::cuda::load();
+    let ended = catch_unwind(AssertUnwindSafe(|| run::run(&dir)));
+    match ended {
+        Ok(outcome) => outcome.context("cannot use the job's folder").map(|_| ExitCode::SUCCESS),
+        Err(panic) => {
+            let text = panic_text(&*panic);
+            error!("training panicked: {text}");
+            report_failure(&dir, &text)?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// The log goes to `log.jsonl` in the job's folder.
+fn log_to(dir: &JobDir) -> anyhow::Result<()> {
+    let path = dir.log_file();
+    let file = OpenOptions::new().create(true).append(true).open(&path);
+    let file = file.with_context(|| format!("cannot open {}", path.display()))?;
+    let filter = EnvFilter::try_from_env("BLAZETUNE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_env_filter(filter)
+        .with_writer(file)
+        .init();
+    Ok(())
+}
+
+/// libtorch's own errors arrive as panics: out of memory, above all.
+fn report_failure(dir: &JobDir, text: &str) -> anyhow::Result<()> {
+    let memory = text.contains("out of memory") || text.contains("can't allocate memory");
+    let advice = if memory { "; try a smaller batch_size" } else { "" };
+    let first_line = text.lines().next().unwrap_or_default();
+    let error = Some(format!("training failed inside libtorch: {first_line}{advice}"));
+    let finished = Finished { outcome: Outcome::Failed, error, retry: false, artifacts: vec![] };
+    Ok(dir.events()?.append(Body::Finished(finished))?)
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown panic").to_owned()
+}

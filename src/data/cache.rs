@@ -1,0 +1,81 @@
+//! Decoded pictures on disk: two files of bytes, a fixed number a picture.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use image::RgbImage;
+use tch::{Device, Kind, Tensor};
+
+use crate::geometry::Letterbox;
+
+/// Side of the squares that training views are cut from, in pixels.
+pub const CACHE_SIZE: u32 = 256;
+/// Side of the network's input, in pixels.
+pub const INPUT_SIZE: u32 = 128;
+
+/// `[N, 256, 256, 3]` bytes: pictures resized with smoothing, for training views.
+pub(super) const SQUARES: CacheFile = CacheFile { name: "pictures.u8", side: CACHE_SIZE };
+/// `[N, 128, 128, 3]` bytes: pictures as a deployed model is fed them, for validation.
+pub(super) const INPUTS: CacheFile = CacheFile { name: "inputs.u8", side: INPUT_SIZE };
+
+/// One of the files.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CacheFile {
+    name: &'static str,
+    side: u32,
+}
+
+impl CacheFile {
+    /// Bytes a picture.
+    pub(super) fn stride(self) -> usize {
+        (self.side * self.side * 3) as usize
+    }
+
+    /// A new file in `folder`.
+    pub(super) fn create(self, folder: &Path) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).create_new(true).open(folder.join(self.name))
+    }
+
+    /// The file in `folder`, to read.
+    pub(super) fn open(self, folder: &Path) -> io::Result<File> {
+        File::open(folder.join(self.name))
+    }
+
+    /// The file in `folder`, to read and write.
+    pub(super) fn open_to_write(self, folder: &Path) -> io::Result<File> {
+        OpenOptions::new().read(true).write(true).open(folder.join(self.name))
+    }
+
+    /// Writes picture `index`.
+    pub(super) fn write(self, file: &File, index: usize, bytes: &[u8]) -> io::Result<()> {
+        debug_assert_eq!(bytes.len(), self.stride());
+        file.write_all_at(bytes, (index * self.stride()) as u64)
+    }
+
+    /// Reads picture `index`.
+    pub(super) fn read(self, file: &File, index: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; self.stride()];
+        file.read_exact_at(&mut bytes, (index * self.stride()) as u64)?;
+        Ok(bytes)
+    }
+
+    /// `[count, side, side, 3]` bytes, mapped into memory: nothing is read until it is used.
+    pub(super) fn tensor(self, folder: &Path, count: usize) -> Result<Tensor, tch::TchError> {
+        let path = folder.join(self.name);
+        let size = (count * self.stride()) as i64;
+        let options = (Kind::Uint8, Device::Cpu);
+        let flat = Tensor::f_from_file(&path.to_string_lossy(), false, size, options)?;
+        let side = i64::from(self.side);
+        flat.f_view([count as i64, side, side, 3])
+    }
+}
+
+/// The picture's part of its square.
+pub(super) fn crop(square: Vec<u8>, letterbox: &Letterbox) -> Option<RgbImage> {
+    let square = RgbImage::from_raw(CACHE_SIZE, CACHE_SIZE, square)?;
+    let (left, top) = (letterbox.left as u32, letterbox.top as u32);
+    let (width, height) = (letterbox.width as u32, letterbox.height as u32);
+    Some(image::imageops::crop_imm(&square, left, top, width, height).to_image())
+}

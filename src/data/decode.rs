@@ -1,0 +1,106 @@
+//! One picture, from a file's bytes to its places in the cache.
+
+use std::io::Cursor;
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use image::{DynamicImage, ImageDecoder, ImageReader, Limits, RgbImage};
+
+use super::cache::{CACHE_SIZE, INPUT_SIZE};
+use super::resample;
+use crate::geometry::Letterbox;
+
+/// A picture that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PictureError {
+    /// Not a picture, or a damaged one.
+    #[error("cannot be decoded ({0})")]
+    Decode(#[from] image::ImageError),
+    /// Unreadable.
+    #[error("cannot be read ({0})")]
+    Read(#[from] std::io::Error),
+    /// Too many pixels.
+    #[error("has {width} × {height} pixels; at most {limit} megapixels are taken")]
+    TooLarge {
+        /// In pixels.
+        width: u32,
+        /// In pixels.
+        height: u32,
+        /// In millions of pixels.
+        limit: u32,
+    },
+    /// Cannot be resized.
+    #[error("cannot be resized ({0})")]
+    Resize(String),
+}
+
+/// A picture ready for the cache.
+pub(super) struct Decoded {
+    /// Upright, in pixels of the original.
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) letterbox: Letterbox,
+    /// `[256, 256, 3]`.
+    pub(super) square: Vec<u8>,
+    /// `[128, 128, 3]`.
+    pub(super) input: Vec<u8>,
+}
+
+/// Decodes, turns upright, letterboxes.
+pub(super) fn decode(bytes: &[u8], megapixels: u32) -> Result<Decoded, PictureError> {
+    let picture = read_upright(bytes, megapixels)?;
+    let (width, height) = picture.dimensions();
+    let letterbox = Letterbox::whole(width, height, CACHE_SIZE);
+    let square = square(&picture, &letterbox)?;
+    let input = resample::letterbox(&picture, INPUT_SIZE);
+    Ok(Decoded { width, height, letterbox, square, input })
+}
+
+/// A picture as it is meant to be seen: RGB, turned as its EXIF data say, black where transparent.
+///
+/// # Errors
+///
+/// [`PictureError`]; a picture of more than `megapixels` is refused before it is decoded.
+pub fn read_upright(bytes: &[u8], megapixels: u32) -> Result<RgbImage, PictureError> {
+    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
+    let mut decoder = reader.into_decoder()?;
+    let (width, height) = decoder.dimensions();
+    if u64::from(width) * u64::from(height) > u64::from(megapixels) * 1_000_000 {
+        return Err(PictureError::TooLarge { width, height, limit: megapixels });
+    }
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(u64::from(megapixels) * 16_000_000 + (64 << 20));
+    decoder.set_limits(limits)?;
+    let orientation = decoder.orientation()?;
+    let mut picture = DynamicImage::from_decoder(decoder)?;
+    picture.apply_orientation(orientation);
+    if picture.color().has_alpha() {
+        let mut rgba = picture.into_rgba8();
+        for pixel in rgba.pixels_mut() {
+            let [r, g, b, a] = pixel.0;
+            let over_black = |value: u8| (u16::from(value) * u16::from(a) / 255) as u8;
+            pixel.0 = [over_black(r), over_black(g), over_black(b), 255];
+        }
+        picture = DynamicImage::ImageRgba8(rgba);
+    }
+    Ok(picture.into_rgb8())
+}
+
+/// Smoothed while shrinking, centred, black around it.
+fn square(picture: &RgbImage, letterbox: &Letterbox) -> Result<Vec<u8>, PictureError> {
+    let error = |error: &dyn std::fmt::Display| PictureError::Resize(error.to_string());
+    let (width, height) = (letterbox.width as u32, letterbox.height as u32);
+    let source =
+        ImageRef::new(picture.width(), picture.height(), picture.as_raw(), PixelType::U8x3)
+            .map_err(|e| error(&e))?;
+    let mut resized = Image::new(width, height, PixelType::U8x3);
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    Resizer::new().resize(&source, &mut resized, &options).map_err(|e| error(&e))?;
+    let row = (width * 3) as usize;
+    let mut square = vec![0; (CACHE_SIZE * CACHE_SIZE * 3) as usize];
+    for (y, pixels) in resized.buffer().chunks_exact(row).enumerate() {
+        let at = ((letterbox.top as usize + y) * CACHE_SIZE as usize + letterbox.left as usize) * 3;
+        square[at..at + row].copy_from_slice(pixels);
+    }
+    Ok(square)
+}

@@ -1,0 +1,155 @@
+//! What a data set holds: `manifest.json`.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::report::Report;
+use crate::geometry::{Letterbox, Rect};
+
+/// What a picture is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Split {
+    /// Trained on.
+    Train,
+    /// Measured on.
+    Val,
+}
+
+/// The whole data set but its pixels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Of this file.
+    pub format_version: u32,
+    /// SHA-256 of names, bytes, boxes and splits: the same content, the same hash.
+    pub content_hash: String,
+    /// In the order of the cache.
+    pub pictures: Vec<Picture>,
+    /// What was wrong with the input.
+    pub report: Report,
+}
+
+/// One picture.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Picture {
+    /// Its path in the archive.
+    pub name: String,
+    /// What it is for.
+    pub split: Split,
+    /// Upright, in pixels of the original.
+    pub width: u32,
+    /// Upright, in pixels of the original.
+    pub height: u32,
+    /// Where it lies in its square of the cache.
+    pub letterbox: Letterbox,
+    /// As fractions of the picture.
+    pub faces: Vec<Rect>,
+}
+
+/// The data set in numbers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Pictures.
+    pub images: usize,
+    /// Faces.
+    pub faces: usize,
+    /// Pictures without a face.
+    pub negatives: usize,
+    /// By what they are for.
+    pub splits: Splits,
+    /// Faces by their longer side in pixels of the network's 128-pixel input.
+    pub face_sizes: Vec<FaceSizes>,
+}
+
+/// Counts by split.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Splits {
+    /// Trained on.
+    pub train: Counts,
+    /// Measured on.
+    pub val: Counts,
+}
+
+/// Pictures and faces.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Pictures.
+    pub images: usize,
+    /// Faces.
+    pub faces: usize,
+}
+
+/// One bar of the histogram.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FaceSizes {
+    /// From this many pixels of the network's input …
+    pub from: u32,
+    /// … to below this many; `null` has no end.
+    pub to: Option<u32>,
+    /// Faces.
+    pub count: usize,
+}
+
+const SIZE_STEPS: [u32; 6] = [0, 3, 6, 12, 24, 48];
+
+impl Manifest {
+    /// Counts.
+    pub fn summary(&self) -> Summary {
+        let counts = |split| {
+            let of_split = self.pictures.iter().filter(|picture| picture.split == split);
+            of_split.fold(Counts::default(), |sum, picture| Counts {
+                images: sum.images + 1,
+                faces: sum.faces + picture.faces.len(),
+            })
+        };
+        let (train, val) = (counts(Split::Train), counts(Split::Val));
+        Summary {
+            images: self.pictures.len(),
+            faces: train.faces + val.faces,
+            negatives: self.pictures.iter().filter(|picture| picture.faces.is_empty()).count(),
+            splits: Splits { train, val },
+            face_sizes: self.face_sizes(),
+        }
+    }
+
+    fn face_sizes(&self) -> Vec<FaceSizes> {
+        let ends = SIZE_STEPS.iter().skip(1).copied().map(Some).chain([None]);
+        let mut bars: Vec<FaceSizes> =
+            SIZE_STEPS.iter().zip(ends).map(|(&from, to)| FaceSizes { from, to, count: 0 }).collect();
+        for picture in &self.pictures {
+            let letterbox = Letterbox::exact(picture.width, picture.height, 128);
+            for face in &picture.faces {
+                let face = letterbox.to_square(face);
+                let size = face.width().max(face.height()) * letterbox.size;
+                let bar = bars.iter_mut().rev().find(|bar| size >= bar.from as f32);
+                if let Some(bar) = bar {
+                    bar.count += 1;
+                }
+            }
+        }
+        bars
+    }
+}
+
+/// The hash of a data set's content; `bytes` are the hashes of the picture files.
+pub(super) fn content_hash(pictures: &[Picture], bytes: &[[u8; 32]]) -> String {
+    let mut order: Vec<usize> = (0..pictures.len()).collect();
+    order.sort_by(|&a, &b| pictures[a].name.cmp(&pictures[b].name));
+    let mut hash = Sha256::new();
+    for index in order {
+        let picture = &pictures[index];
+        hash.update((picture.name.len() as u64).to_le_bytes());
+        hash.update(&picture.name);
+        hash.update(bytes[index]);
+        hash.update([u8::from(picture.split == Split::Val)]);
+        for face in &picture.faces {
+            <[f32; 4]>::from(*face).iter().for_each(|value| hash.update(value.to_le_bytes()));
+        }
+    }
+    hex(&hash.finalize())
+}
+
+/// Lower-case hexadecimal.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

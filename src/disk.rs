@@ -1,0 +1,70 @@
+//! Writing files so that a crash leaves the old one or the new one, never half of one.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Replaces `path` with `bytes`: written beside, flushed to disk, renamed.
+///
+/// # Errors
+///
+/// Whatever the file system says; `path` is untouched then.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Path::new("."));
+    let mut beside = tempfile::NamedTempFile::new_in(folder)?;
+    beside.write_all(bytes)?;
+    beside.as_file().sync_all()?;
+    beside.persist(path).map_err(|error| error.error)?;
+    sync_folder(folder)
+}
+
+/// Makes renames and deletions in `folder` last.
+///
+/// # Errors
+///
+/// Whatever the file system says.
+pub fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Deletes a folder so that a crash leaves it whole or out of sight: renamed aside first.
+///
+/// # Errors
+///
+/// Whatever the file system says, but that there is nothing to delete.
+pub fn remove_folder(path: &Path) -> io::Result<()> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(".deleted");
+    match fs::rename(path, &aside) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+        Ok(()) => fs::remove_dir_all(&aside),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_nothing_is_left_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.json");
+        write(&path, b"one").unwrap();
+        write(&path, b"two").unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+        assert!(write(&folder.path().join("no/such/folder"), b"x").is_err());
+    }
+
+    #[test]
+    fn removing_a_folder_that_is_not_there_is_fine() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("job");
+        fs::create_dir(&path).unwrap();
+        fs::write(path.join("file"), b"x").unwrap();
+        remove_folder(&path).unwrap();
+        remove_folder(&path).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+    }
+}

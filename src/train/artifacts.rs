@@ -1,0 +1,160 @@
+//! What a job leaves: weights in every format, and the card that says where they come from.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::events::{Artifact, JobSpec, MetricsRow};
+use super::job_dir::{JobDir, now};
+use super::run::RunError;
+use crate::data::Dataset;
+use crate::disk;
+use crate::model::tensors::Weights;
+use crate::weights::{pth, safetensors, tflite};
+
+/// What the artifacts are made of.
+#[derive(Debug)]
+pub struct Result<'a> {
+    /// What was asked for.
+    pub spec: &'a JobSpec,
+    /// One row an epoch, the baseline's included.
+    pub rows: &'a [MetricsRow],
+    /// The weights it began with: the result where no epoch was finished.
+    pub first: &'a Weights,
+}
+
+/// `card.json`: where a model comes from and how good it is.
+#[derive(Debug, Serialize)]
+struct Card<'a> {
+    format_version: u32,
+    name: &'a str,
+    job_id: &'a str,
+    created_at: String,
+    blazetune_version: &'a str,
+    network: &'a str,
+    base_weights: Base,
+    dataset: serde_json::Value,
+    params: &'a super::spec::TrainSpec,
+    /// The recommended `min_detection_confidence` of `MediaPipe`'s `FaceDetector`.
+    recommended_threshold: Option<f64>,
+    baseline: Option<&'a MetricsRow>,
+    best: Option<&'a MetricsRow>,
+    last: Option<&'a MetricsRow>,
+    files: &'a [Artifact],
+}
+
+#[derive(Debug, Serialize)]
+struct Base {
+    file: &'static str,
+    sha256: String,
+    licence: &'static str,
+}
+
+/// Writes `best.*`, `last.*` and `card.json` into the job's `artifacts/`.
+///
+/// # Errors
+///
+/// [`RunError`] when a file cannot be read, written or exported.
+pub fn write(dir: &JobDir, result: &Result<'_>) -> std::result::Result<Vec<Artifact>, RunError> {
+    let folder = dir.artifacts();
+    std::fs::create_dir_all(&folder)?;
+    let row = |wanted: &dyn Fn(&&MetricsRow) -> bool| result.rows.iter().rev().find(wanted);
+    let baseline = row(&|row| row.epoch == 0);
+    let best = row(&|row| row.is_best);
+    let last = row(&|row| row.epoch > 0);
+    let mut files = Vec::new();
+    for (stem, row) in [("best", best), ("last", last)] {
+        let path = dir.checkpoints().join(format!("{stem}-weights.safetensors"));
+        let weights = match row {
+            None => result.first.clone(),
+            Some(_) => load_weights(&path)?,
+        };
+        for (extension, bytes) in formats(&weights, result.spec, row)? {
+            files.push(artifact(&folder, &format!("{stem}.{extension}"), &bytes)?);
+        }
+    }
+    let card = Card {
+        format_version: 1,
+        name: &result.spec.name,
+        job_id: &result.spec.job_id,
+        created_at: now(),
+        blazetune_version: env!("CARGO_PKG_VERSION"),
+        network: "BlazeFace short range, 128×128, 896 anchors",
+        base_weights: Base {
+            file: "face_detection_short_range.tflite",
+            sha256: hash(tflite::base()),
+            licence: "Apache-2.0, Google",
+        },
+        dataset: dataset(&result.spec.dataset_dir)?,
+        params: &result.spec.params,
+        recommended_threshold: best.or(baseline).and_then(|row| row.val.best_threshold),
+        baseline,
+        best,
+        last,
+        files: &files,
+    };
+    let text = serde_json::to_vec_pretty(&card).map_err(|error| RunError::Export(error.into()))?;
+    let card = artifact(&folder, "card.json", &text)?;
+    files.push(card);
+    Ok(files)
+}
+
+/// The same weights in every format.
+fn formats(
+    weights: &Weights,
+    spec: &JobSpec,
+    row: Option<&MetricsRow>,
+) -> std::result::Result<[(&'static str, Vec<u8>); 3], RunError> {
+    let export = |error: crate::weights::WeightsError| RunError::Export(error.into());
+    let metadata = BTreeMap::from([
+        ("name".to_owned(), spec.name.clone()),
+        ("job_id".to_owned(), spec.job_id.clone()),
+        ("blazetune_version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
+        ("params".to_owned(), json!(spec.params).to_string()),
+        ("metrics".to_owned(), json!(row).to_string()),
+    ]);
+    Ok([
+        ("safetensors", safetensors::write(weights, &metadata).map_err(export)?),
+        ("pth", pth::write(weights).map_err(export)?),
+        ("tflite", tflite::write(tflite::base(), weights).map_err(|error| export(error.into()))?),
+    ])
+}
+
+fn dataset(dir: &Path) -> std::result::Result<serde_json::Value, RunError> {
+    let dataset = Dataset::open(dir).map_err(|error| RunError::Data(error.into()))?;
+    let summary = dataset.manifest.summary();
+    Ok(json!({
+        "content_hash": dataset.manifest.content_hash,
+        "images": summary.images,
+        "faces": summary.faces,
+        "splits": summary.splits,
+    }))
+}
+
+fn artifact(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<Artifact> {
+    disk::write(&folder.join(name), bytes)?;
+    Ok(Artifact { name: name.to_owned(), size_bytes: bytes.len() as u64, sha256: hash(bytes) })
+}
+
+fn hash(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Weights of an epoch, kept until the job ends.
+///
+/// # Errors
+///
+/// [`RunError::Disk`].
+pub fn save_weights(path: &Path, weights: &Weights) -> std::result::Result<(), RunError> {
+    let bytes = safetensors::write(weights, &BTreeMap::new())
+        .map_err(|error| RunError::Export(error.into()))?;
+    Ok(disk::write(path, &bytes)?)
+}
+
+fn load_weights(path: &Path) -> std::result::Result<Weights, RunError> {
+    let bytes = std::fs::read(path)?;
+    safetensors::read(&bytes).map_err(|error| RunError::Export(error.into()))
+}

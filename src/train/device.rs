@@ -1,0 +1,41 @@
+//! Where a job trains.
+
+use tch::{Cuda, Device};
+
+use super::spec::DeviceChoice;
+
+/// The device that was asked for is not there.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "there is no GPU {wanted} here ({count} found); choose \"auto\" or \"cpu\", or install an NVIDIA driver and run \
+     `make setup` again"
+)]
+pub struct DeviceError {
+    wanted: u8,
+    count: i64,
+}
+
+/// A GPU where there is one, unless told otherwise.
+///
+/// # Errors
+///
+/// [`DeviceError`].
+pub fn choose(choice: DeviceChoice) -> Result<Device, DeviceError> {
+    let count = if Cuda::is_available() { Cuda::device_count() } else { 0 };
+    match choice {
+        DeviceChoice::Cpu => Ok(Device::Cpu),
+        DeviceChoice::Auto => Ok(if count > 0 { Device::Cuda(0) } else { Device::Cpu }),
+        DeviceChoice::Cuda(wanted) if i64::from(wanted) < count => {
+            Ok(Device::Cuda(usize::from(wanted)))
+        }
+        DeviceChoice::Cuda(wanted) => Err(DeviceError { wanted, count }),
+    }
+}
+
+/// `cpu`, `cuda:0` ….
+pub fn name(device: Device) -> String {
+    match device {
+        Device::Cuda(number) => format!("cuda:{number}"),
+        _ => "cpu".to_owned(),
+    }
+}

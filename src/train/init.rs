@@ -1,0 +1,56 @@
+//! Weights to start from when there are none.
+
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64Mcg;
+
+use crate::model::layout::Role;
+use crate::model::tensors::{Array, Arrays, Weights, shapes};
+use crate::model::layout;
+
+/// Score an untrained anchor gives: faces are rare.
+const PRIOR: f32 = 0.01;
+/// Width and height an untrained anchor gives, in pixels of the input.
+const BOX_PX: f32 = 16.0;
+
+/// Random weights, uniform with the variance that keeps activations' (He et al.,
+/// <https://arxiv.org/abs/1502.01852>); the same `seed` gives the same ones.
+pub fn scratch(seed: u64) -> Weights {
+    let mut rng = Pcg64Mcg::seed_from_u64(seed);
+    let mut arrays = Arrays::new();
+    let shapes = shapes();
+    for conv in layout::convs() {
+        let weight = format!("{}.weight", conv.name);
+        let bias = format!("{}.bias", conv.name);
+        let fan_in: usize = conv.shape[1..].iter().product();
+        // No activation stands behind a depthwise convolution or a head.
+        let gain = if matches!(conv.role, Role::Stem | Role::Pointwise) { 2.0 } else { 1.0 };
+        let limit = (3.0 * gain / fan_in as f32).sqrt() * if conv.role == Role::Head { 0.1 } else { 1.0 };
+        let count = shapes[&weight].iter().product();
+        let values = (0..count).map(|_| rng.random_range(-limit..limit)).collect();
+        arrays.insert(weight.clone(), Array { shape: shapes[&weight].clone(), values });
+        let values = (0..conv.shape[0]).map(|row| first_bias(&conv.name, row)).collect();
+        arrays.insert(bias.clone(), Array { shape: shapes[&bias].clone(), values });
+    }
+    Weights::new(arrays).expect("made in the network's own shapes")
+}
+
+fn first_bias(name: &str, row: usize) -> f32 {
+    if name.starts_with("classifier") {
+        (PRIOR / (1.0 - PRIOR)).ln()
+    } else if name.starts_with("regressor") && matches!(row % layout::COORDINATES, 2 | 3) {
+        BOX_PX
+    } else {
+        0.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_same_seed_gives_the_same_weights() {
+        assert_eq!(scratch(3), scratch(3));
+        assert_ne!(scratch(3), scratch(4));
+    }
+}

@@ -1,0 +1,109 @@
+//! A bounded reader of FlatBuffers: every offset is checked, nothing is copied.
+//!
+//! Source: <https://flatbuffers.dev/internals/>.
+
+use std::ops::Range;
+
+/// The bytes are not the FlatBuffer they should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("damaged at byte {0}: an offset or a length points outside the file")]
+pub struct Damaged(pub usize);
+
+/// A table within `bytes`.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Table<'a> {
+    bytes: &'a [u8],
+    at: usize,
+    vtable: usize,
+    /// Of the vtable, in bytes.
+    vtable_length: usize,
+}
+
+type Result<T> = std::result::Result<T, Damaged>;
+
+impl<'a> Table<'a> {
+    /// The table at the root.
+    pub(super) fn root(bytes: &'a [u8]) -> Result<Self> {
+        Self::at(bytes, u32_at(bytes, 0)? as usize)
+    }
+
+    fn at(bytes: &'a [u8], at: usize) -> Result<Self> {
+        let back = i64::from(u32_at(bytes, at)? as i32);
+        let vtable = usize::try_from(at as i64 - back).map_err(|_| Damaged(at))?;
+        let vtable_length = usize::from(u16_at(bytes, vtable)?);
+        Ok(Self { bytes, at, vtable, vtable_length })
+    }
+
+    /// Where a field's value lies; `None` where it has its default.
+    fn field(&self, number: usize) -> Result<Option<usize>> {
+        let slot = 4 + 2 * number;
+        if slot + 2 > self.vtable_length {
+            return Ok(None);
+        }
+        let offset = usize::from(u16_at(self.bytes, self.vtable + slot)?);
+        Ok((offset > 0).then_some(self.at + offset))
+    }
+
+    /// An 8-bit field, 0 by default.
+    pub(super) fn u8(&self, number: usize) -> Result<u8> {
+        let Some(at) = self.field(number)? else { return Ok(0) };
+        self.bytes.get(at).copied().ok_or(Damaged(at))
+    }
+
+    /// A 32-bit field, 0 by default.
+    pub(super) fn u32(&self, number: usize) -> Result<u32> {
+        self.field(number)?.map_or(Ok(0), |at| u32_at(self.bytes, at))
+    }
+
+    /// Where the elements of a vector lie, and how many there are.
+    fn vector(&self, number: usize, element_size: usize) -> Result<Option<(usize, usize)>> {
+        let Some(field) = self.field(number)? else { return Ok(None) };
+        let at = field.checked_add(u32_at(self.bytes, field)? as usize).ok_or(Damaged(field))?;
+        let count = u32_at(self.bytes, at)? as usize;
+        let end = count.checked_mul(element_size).and_then(|length| length.checked_add(at + 4));
+        match end {
+            Some(end) if end <= self.bytes.len() => Ok(Some((at + 4, count))),
+            _ => Err(Damaged(at)),
+        }
+    }
+
+    /// A vector of bytes, as a range of the file.
+    pub(super) fn bytes(&self, number: usize) -> Result<Option<Range<usize>>> {
+        Ok(self.vector(number, 1)?.map(|(at, count)| at..at + count))
+    }
+
+    /// A string; what is not UTF-8 is replaced.
+    pub(super) fn text(&self, number: usize) -> Result<String> {
+        let range = self.bytes(number)?.unwrap_or(0..0);
+        Ok(String::from_utf8_lossy(&self.bytes[range]).into_owned())
+    }
+
+    /// A vector of 32-bit numbers.
+    pub(super) fn u32s(&self, number: usize) -> Result<Vec<u32>> {
+        let (at, count) = self.vector(number, 4)?.unwrap_or((0, 0));
+        (0..count).map(|index| u32_at(self.bytes, at + 4 * index)).collect()
+    }
+
+    /// A vector of tables.
+    pub(super) fn tables(&self, number: usize) -> Result<Vec<Self>> {
+        let (at, count) = self.vector(number, 4)?.unwrap_or((0, 0));
+        let table = |index: usize| {
+            let slot = at + 4 * index;
+            let to = slot.checked_add(u32_at(self.bytes, slot)? as usize).ok_or(Damaged(slot))?;
+            Self::at(self.bytes, to)
+        };
+        (0..count).map(table).collect()
+    }
+}
+
+fn u16_at(bytes: &[u8], at: usize) -> Result<u16> {
+    let end = at.checked_add(2).ok_or(Damaged(at))?;
+    let slice = bytes.get(at..end).and_then(|slice| slice.try_into().ok());
+    slice.map(u16::from_le_bytes).ok_or(Damaged(at))
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Result<u32> {
+    let end = at.checked_add(4).ok_or(Damaged(at))?;
+    let slice = bytes.get(at..end).and_then(|slice| slice.try_into().ok());
+    slice.map(u32::from_le_bytes).ok_or(Damaged(at))
+}

@@ -1,0 +1,106 @@
+//! Weights in files: `.tflite`, `.pth`, `.safetensors`.
+
+mod flatbuffer;
+mod pickle;
+pub mod pth;
+pub mod safetensors;
+pub mod tflite;
+
+use crate::model::tensors::{LayoutError, Weights};
+
+pub use self::flatbuffer::Damaged;
+pub use self::pickle::PickleError;
+
+/// A file that weights cannot be read from, or written to.
+#[derive(Debug, thiserror::Error)]
+pub enum WeightsError {
+    /// None of the formats.
+    #[error("not a weights file: expected .tflite, .safetensors, or .pth as torch.save writes it")]
+    Unknown,
+    /// The container that `PyTorch` wrote before version 1.6.
+    #[error(
+        "this .pth is in PyTorch's old format; load it in Python and save it again with torch.save"
+    )]
+    LegacyPth,
+    /// A `.tflite` is no good.
+    #[error(transparent)]
+    Tflite(#[from] tflite::TfliteError),
+    /// A `.safetensors` is no good.
+    #[error("the .safetensors file is damaged")]
+    Safetensors(#[from] ::safetensors::SafeTensorError),
+    /// A `.pth`'s zip is no good.
+    #[error("the .pth file is damaged")]
+    Zip(#[from] zip::result::ZipError),
+    /// A `.pth`'s entry cannot be read.
+    #[error("the .pth file is damaged")]
+    Read(#[from] std::io::Error),
+    /// A zip that is no `.pth`.
+    #[error("the zip holds no data.pkl, so it is not a .pth file")]
+    NoPickle,
+    /// A `.pth`'s pickle is no good.
+    #[error(transparent)]
+    Pickle(#[from] PickleError),
+    /// A `.pth` of something else.
+    #[error("the .pth file holds no state dict: save model.state_dict() rather than the model")]
+    NoStateDict,
+    /// An entry is too large to be of this network.
+    #[error("{0} is larger than any tensor of this network")]
+    TooLarge(String),
+    /// A tensor reaches beyond its storage.
+    #[error("tensor {0} reaches beyond its storage, or has an element type that is not supported")]
+    Extent(String),
+    /// A tensor is not in floating point.
+    #[error("tensor {name} is in {found} where F32 or F16 is needed")]
+    Dtype {
+        /// Its name.
+        name: String,
+        /// Its element type.
+        found: String,
+    },
+    /// The weights are of another network.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+}
+
+/// Reads weights from a file of any format, told by its content.
+///
+/// # Errors
+///
+/// [`WeightsError`]; hostile bytes never panic.
+pub fn load(bytes: &[u8]) -> Result<Weights, WeightsError> {
+    match bytes {
+        _ if tflite::is_tflite(bytes) => Ok(tflite::read(bytes)?),
+        [b'P', b'K', 3, 4, ..] => pth::read(bytes),
+        [0x80, 0x02, 0x8a, 0x0a, ..] => Err(WeightsError::LegacyPth),
+        // Eight bytes of length, then JSON.
+        [_, _, _, _, _, _, _, _, b'{', ..] => safetensors::read(bytes),
+        _ => Err(WeightsError::Unknown),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn every_format_is_told_by_its_content() {
+        let weights = tflite::mediapipe();
+        assert_eq!(&load(tflite::base()).unwrap(), weights);
+        assert_eq!(&load(&pth::write(weights).unwrap()).unwrap(), weights);
+        let bytes = safetensors::write(weights, &BTreeMap::new()).unwrap();
+        assert_eq!(&load(&bytes).unwrap(), weights);
+        assert!(matches!(load(b"hello"), Err(WeightsError::Unknown)));
+        assert!(matches!(load(b""), Err(WeightsError::Unknown)));
+    }
+
+    #[test]
+    fn damaged_safetensors_are_errors() {
+        let bytes = safetensors::write(tflite::mediapipe(), &BTreeMap::new()).unwrap();
+        assert!(load(&bytes[..bytes.len() - 1]).is_err());
+        let mut huge = bytes;
+        huge[..8].copy_from_slice(&u64::MAX.to_le_bytes());
+        assert!(load(&huge).is_err());
+    }
+}
