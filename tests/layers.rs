@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 /// Modules from the bottom up: the table in `docs/architecture.md`. A file may import its own
 /// module and those of lower layers; modules on one layer do not know each other.
 const LAYERS: &[&[&str]] = &[
-    &["config", "geometry"],
+    &["config", "disk", "geometry"],
     &["model", "data"],
     &["weights", "eval"],
     &["train"],
