@@ -64,8 +64,8 @@ fn a_wrong_import_or_an_unknown_module_is_found() {
 fn violations(src: &Path) -> Vec<String> {
     let mut wrong = Vec::new();
     for file in rust_files(src) {
-        let name = file.strip_prefix(src).unwrap().to_str().unwrap();
-        let module = name.trim_end_matches(".rs").split('/').next().unwrap();
+        let name = file.strip_prefix(src).expect("found in src").to_string_lossy().into_owned();
+        let module = name.split(['/', '.']).next().unwrap_or_default();
         if module == "lib" {
             continue;
         }
@@ -73,7 +73,7 @@ fn violations(src: &Path) -> Vec<String> {
             wrong.push(format!("{module} is in no layer of tests/layers.rs"));
             continue;
         };
-        let code = without_comments(&fs::read_to_string(&file).unwrap());
+        let code = without_comments(&fs::read_to_string(&file).expect("a readable file"));
         if code.contains("crate::{") {
             wrong.push(format!("{name} imports several modules in one line: `crate::{{`"));
         }
@@ -111,6 +111,7 @@ fn without_comments(text: &str) -> String {
 }
 
 fn rust_files(src: &Path) -> Vec<PathBuf> {
-    let files = walkdir::WalkDir::new(src).into_iter().map(|entry| entry.unwrap().into_path());
+    let entries = walkdir::WalkDir::new(src).into_iter();
+    let files = entries.map(|entry| entry.expect("a readable folder").into_path());
     files.filter(|path| path.extension().is_some_and(|extension| extension == "rs")).collect()
 }
