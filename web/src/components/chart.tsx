@@ -66,10 +66,10 @@ export function Chart({
   const visible = shown.join();
   // A new chart needs its data too
   useEffect(() => {
+    plot.current?.setData(data as uPlot.AlignedData);
     for (const [at, show] of visible.split(",").entries()) {
       plot.current?.setSeries(at + 1, { show: show === "true" }, false);
     }
-    plot.current?.setData(data as uPlot.AlignedData);
   }, [data, end, visible, structure, dark, height]);
 
   const points = epochs.filter((_, at) => series.some(({ values }) => values[at] != null)).length;

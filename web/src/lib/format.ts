@@ -38,7 +38,7 @@ export function short(value: number | null | undefined): string {
   if (value === 0) return "0";
   const size = Math.abs(value);
   if (size < 1e-3 || size >= 1e6)
-    return value.toExponential(2).replace("e-", "e−").replace("e+", "e");
+    return Number(value.toPrecision(3)).toExponential().replace("e+", "e");
   return String(Number(value.toPrecision(4)));
 }
 

@@ -82,7 +82,7 @@ function Counts({ dataset }: { dataset: Dataset }) {
   ];
   return (
     <section class="grid two">
-      <dl class="card figures">
+      <dl class="card figures four">
         {figures.map(({ label, value }) => (
           <div key={label}>
             <dt>{label}</dt>
@@ -145,7 +145,7 @@ function Pictures({ dataset: { id } }: { dataset: Dataset }) {
       </div>
       <ul class="pictures">
         {images.map((image) => (
-          <li key={image.index}>
+          <li key={image.index} style={{ "--shape": image.width / image.height }}>
             <Picture
               src={datasets.imageUrl(id, image.index)}
               name={image.name}

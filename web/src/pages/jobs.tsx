@@ -52,7 +52,7 @@ function Card({ job, dataset }: { job: Job; dataset: string | undefined }) {
         <span>{stage(job)}</span>
         {best && (
           <span title="Average precision for faces of at least 6 pixels, before and after">
-            AP {job.baseline && <span class="muted">{score(job.baseline[MAIN])} → </span>}
+            AP ≥ 6 px {job.baseline && <span class="muted">{score(job.baseline[MAIN])} → </span>}
             <b>{score(best.metrics[MAIN])}</b>
           </span>
         )}

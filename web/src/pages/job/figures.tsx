@@ -49,7 +49,7 @@ export function Figures({ baseline, best, over }: Props) {
       </dl>
       <p class="muted small under">
         {best
-          ? `Untouched model → ${over ? "best" : "best so far"} model (epoch ${best.epoch}), over the whole validation set.`
+          ? `Untouched model → best model${over ? "" : " so far"} (epoch ${best.epoch}), over the whole validation set.`
           : "The untouched model over the whole validation set; what training makes of it comes with the first epoch."}
         {threshold != null &&
           ` Advice for MediaPipe's min_detection_confidence: ${threshold.toFixed(2)}.`}

@@ -29,15 +29,21 @@ export function JobHeader({ job, dataset, refresh }: Props) {
           <p class="muted facts">
             <a href={`/datasets/${job.dataset_id}`}>{dataset?.name ?? "data set"}</a>
             {job.device && <span>on {job.device}</span>}
-            <span>
-              started <Ago time={job.started_at ?? job.created_at} />
-            </span>
+            {job.started_at ? (
+              <span>
+                started <Ago time={job.started_at} />
+              </span>
+            ) : (
+              <span>
+                queued <Ago time={job.created_at} />
+              </span>
+            )}
+            {!active && <Ended job={job} />}
           </p>
         </div>
         <Actions job={job} refresh={refresh} />
       </div>
       {active && <Progress job={job} />}
-      {!active && job.state !== "failed" && <Ended job={job} />}
       {job.error && (
         <div class="note bad" role="alert">
           <div>
@@ -89,13 +95,11 @@ function Fact({ label, children }: { label: string; children: ComponentChildren 
 
 function Ended({ job }: { job: Job }) {
   const seconds = elapsed(job, Date.now());
-  const epochs = job.progress?.epoch;
   return (
-    <p class="muted facts" data-ended={job.state}>
+    <>
       {seconds !== undefined && <span>took {duration(seconds)}</span>}
-      {epochs ? <span>{stage(job)}</span> : null}
-      {job.best && <span>best model after epoch {job.best.epoch}</span>}
-    </p>
+      {job.progress?.epoch ? <span>{stage(job)}</span> : null}
+    </>
   );
 }
 

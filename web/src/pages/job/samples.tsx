@@ -101,7 +101,7 @@ export function SampleDetections({ job, latest, threshold }: Props) {
       </div>
       <ul class="pictures samples">
         {samples?.pictures.map((picture) => (
-          <li key={picture.index}>
+          <li key={picture.index} style={{ "--shape": picture.width / picture.height }}>
             <button
               type="button"
               class="open"
@@ -114,6 +114,7 @@ export function SampleDetections({ job, latest, threshold }: Props) {
                 width={picture.width}
                 height={picture.height}
                 layers={layersOf(picture)}
+                eager
               />
             </button>
           </li>
