@@ -5,6 +5,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod cuda;
+mod detect;
+mod sample;
 mod worker;
 
 #[derive(Debug, Parser)]
@@ -16,12 +18,16 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Detect(detect::Args),
+    Sample(sample::Args),
     Worker(worker::Args),
 }
 
 /// Reads the arguments and does what they say.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
+        Command::Detect(args) => detect::run(&args),
+        Command::Sample(args) => sample::run(&args),
         Command::Worker(args) => worker::run(args),
     }
 }
