@@ -114,7 +114,7 @@ pub fn assign(logits: &Tensor, boxes: &Tensor, faces: &Faces, grid: &AnchorGrid)
 fn cheapest_of_each(cell: &Tensor, cost: &Tensor) -> Tensor {
     let by_cost = cost.argsort(0, false);
     let (cells, by_cell) = cell.index_select(0, &by_cost).sort_stable(true, 0, false);
-    let mut first = cells.ones_like().to_kind(Kind::Bool);
+    let first = cells.ones_like().to_kind(Kind::Bool);
     let more = cells.size()[0] - 1;
     first.narrow(0, 1, more).copy_(&cells.narrow(0, 1, more).ne_tensor(&cells.narrow(0, 0, more)));
     by_cost.index_select(0, &by_cell).masked_select(&first)
