@@ -39,7 +39,9 @@ pub enum ArchiveError {
     #[error("the archive is damaged or cut off; upload it again")]
     Damaged(#[source] io::Error),
     /// An entry would be written outside the archive's folder.
-    #[error("entry {0:?} of the archive points outside it; pack the files with plain relative paths")]
+    #[error(
+        "entry {0:?} of the archive points outside it; pack the files with plain relative paths"
+    )]
     Escapes(String),
     /// An entry is a link or a device.
     #[error("entry {0:?} of the archive is a link or a device; pack the files themselves")]

@@ -78,7 +78,9 @@ pub enum ImportError {
     #[error("no picture has a usable face: {0}")]
     NoFaces(String),
     /// One split is empty.
-    #[error("there is no usable {0} picture with a face; add some, or leave the split to the server")]
+    #[error(
+        "there is no usable {0} picture with a face; add some, or leave the split to the server"
+    )]
     EmptySplit(&'static str),
     /// Told to stop.
     #[error("the import was cancelled")]
@@ -153,7 +155,9 @@ fn import_into(
     let mut first_bad = None;
     for (index, ((name, plan), result)) in planned.iter().zip(results).enumerate() {
         match result.unwrap_or_else(|| Err("is missing".to_owned())) {
-            Ok(stored) => kept.push((index, picture(name, plan, &stored, &mut report), plan, stored)),
+            Ok(stored) => {
+                kept.push((index, picture(name, plan, &stored, &mut report), plan, stored))
+            }
             Err(reason) => {
                 first_bad.get_or_insert((name.clone(), reason.clone()));
                 report.add("bad picture", name, None, format!("{reason}; it was left out"));
@@ -344,8 +348,7 @@ fn picture(name: &str, plan: &Planned, stored: &Stored, report: &mut Report) -> 
     let mut faces = Vec::new();
     for face in &plan.faces {
         let [x, y, w, h] = face.pixels;
-        let whole =
-            Rect::from([y / height, x / width, (y + h) / height, (x + w) / width]);
+        let whole = Rect::from([y / height, x / width, (y + h) / height, (x + w) / width]);
         match whole.clipped() {
             None => {
                 let reason = format!(
@@ -358,7 +361,9 @@ fn picture(name: &str, plan: &Planned, stored: &Stored, report: &mut Report) -> 
                 let over = (whole.width() - rect.width()) * width > 1.5
                     || (whole.height() - rect.height()) * height > 1.5;
                 if over {
-                    let reason = format!("the box {x},{y},{w},{h} reaches over the edge of {name}; it was cut off there");
+                    let reason = format!(
+                        "the box {x},{y},{w},{h} reaches over the edge of {name}; it was cut off there"
+                    );
                     report.add("box over the edge", &face.file, Some(face.row), reason);
                 }
                 faces.push(rect);
@@ -409,7 +414,14 @@ fn check(pictures: &[Picture], report: &Report) -> Result<(), ImportError> {
     if pictures.iter().all(|picture| picture.faces.is_empty()) {
         let reason = report.problems.first().map_or_else(
             || "the annotations have no rows with a box".to_owned(),
-            |p| format!("{}{}: {}", p.file, p.row.map_or(String::new(), |row| format!(" row {row}")), p.reason),
+            |p| {
+                format!(
+                    "{}{}: {}",
+                    p.file,
+                    p.row.map_or(String::new(), |row| format!(" row {row}")),
+                    p.reason
+                )
+            },
         );
         return Err(ImportError::NoFaces(reason));
     }

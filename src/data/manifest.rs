@@ -114,8 +114,11 @@ impl Manifest {
 
     fn face_sizes(&self) -> Vec<FaceSizes> {
         let ends = SIZE_STEPS.iter().skip(1).copied().map(Some).chain([None]);
-        let mut bars: Vec<FaceSizes> =
-            SIZE_STEPS.iter().zip(ends).map(|(&from, to)| FaceSizes { from, to, count: 0 }).collect();
+        let mut bars: Vec<FaceSizes> = SIZE_STEPS
+            .iter()
+            .zip(ends)
+            .map(|(&from, to)| FaceSizes { from, to, count: 0 })
+            .collect();
         for picture in &self.pictures {
             let letterbox = Letterbox::exact(picture.width, picture.height, 128);
             for face in &picture.faces {

@@ -9,6 +9,7 @@ mod manifest;
 mod plan;
 mod report;
 pub mod resample;
+pub mod sample;
 mod split;
 
 use std::io;
@@ -60,7 +61,9 @@ impl Dataset {
             let length = length.map_err(|error| failed(error.to_string()))?;
             let expected = (manifest.pictures.len() * file.stride()) as u64;
             if length != expected {
-                return Err(failed(format!("its cache has {length} bytes where {expected} belong")));
+                return Err(failed(format!(
+                    "its cache has {length} bytes where {expected} belong"
+                )));
             }
         }
         Ok(Self { dir: dir.to_owned(), manifest })

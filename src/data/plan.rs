@@ -113,7 +113,9 @@ fn choose(files: &[(String, Vec<u8>)], report: &mut Report) -> Result<Vec<Table>
             Some(twin) => {
                 let (kept, left_out) = match (preferred(&tables[twin].path), preferred(path)) {
                     (true, false) => (tables[twin].path.clone(), path.clone()),
-                    (false, true) => (path.clone(), std::mem::replace(&mut tables[twin], table).path),
+                    (false, true) => {
+                        (path.clone(), std::mem::replace(&mut tables[twin], table).path)
+                    }
                     _ => return Err(PlanError::Ambiguous(tables[twin].path.clone(), path.clone())),
                 };
                 report.notes.push(format!("{left_out} was left out in favour of {kept}"));
@@ -181,9 +183,8 @@ fn resolve(table: &Table, written: &str, pictures: &BTreeSet<String>) -> Option<
 /// A picture without a row belongs to the tables of the innermost folder around it; to training
 /// where that leaves a choice.
 fn split_of_negative(path: &str, tables: &[Table]) -> Option<Split> {
-    let around = |table: &&Table| {
-        table.folder.is_empty() || path.starts_with(&format!("{}/", table.folder))
-    };
+    let around =
+        |table: &&Table| table.folder.is_empty() || path.starts_with(&format!("{}/", table.folder));
     let innermost = tables.iter().filter(around).map(|table| table.folder.len()).max();
     let innermost: Vec<&Table> =
         tables.iter().filter(around).filter(|t| Some(t.folder.len()) == innermost).collect();
@@ -230,7 +231,8 @@ mod tests {
             ("wider_train/annotations_full.csv", "images/a.jpg,1,1,5,5\n"),
             ("wider_val/annotations.csv", "images/a.jpg,1,1,5,5\n"),
         ];
-        let pictures = ["wider_train/images/a.jpg", "wider_val/images/a.jpg", "wider_val/images/n.jpg"];
+        let pictures =
+            ["wider_train/images/a.jpg", "wider_val/images/a.jpg", "wider_val/images/n.jpg"];
         let (planned, report) = planned(&tables, &pictures).unwrap();
         let splits: Vec<_> = planned.values().map(|picture| picture.split).collect();
         assert_eq!(splits, [Some(Split::Train), Some(Split::Val), Some(Split::Val)]);
@@ -247,9 +249,11 @@ mod tests {
 
     #[test]
     fn rows_of_missing_or_twice_annotated_pictures_are_reported() {
-        let tables = [("train.csv", "a.jpg,1,1,5,5\n"), ("val.csv", "a.jpg,1,1,5,5\nz.jpg,1,1,5,5\n")];
+        let tables =
+            [("train.csv", "a.jpg,1,1,5,5\n"), ("val.csv", "a.jpg,1,1,5,5\nz.jpg,1,1,5,5\n")];
         let (_, report) = planned(&tables, &["a.jpg"]).unwrap();
-        let reasons: Vec<_> = report.problems.iter().map(|problem| problem.reason.as_str()).collect();
+        let reasons: Vec<_> =
+            report.problems.iter().map(|problem| problem.reason.as_str()).collect();
         assert_eq!(
             reasons,
             ["a.jpg is annotated in train.csv already", "the archive holds no picture \"z.jpg\""]

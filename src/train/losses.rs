@@ -79,12 +79,8 @@ const KEYPOINT_FOOT: f64 = 0.02;
 
 /// |target − σ(logit)|^γ × cross-entropy, element by element.
 fn focal(logits: &Tensor, target: &Tensor, gamma: f64) -> Tensor {
-    let entropy = logits.binary_cross_entropy_with_logits::<Tensor>(
-        target,
-        None,
-        None,
-        Reduction::None,
-    );
+    let entropy =
+        logits.binary_cross_entropy_with_logits::<Tensor>(target, None, None, Reduction::None);
     let gap = (logits.sigmoid() - target).abs();
     if gamma == 2.0 { gap.square() * entropy } else { gap.pow_tensor_scalar(gamma) * entropy }
 }

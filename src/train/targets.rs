@@ -90,8 +90,7 @@ pub fn assign(logits: &Tensor, boxes: &Tensor, faces: &Faces, grid: &AnchorGrid)
     let iou = iou(&found, &truth.unsqueeze(1)); // [F, 896]
     let candidate = grid.candidates(&truth); // [F, 896] bool
     let iou = iou * &candidate;
-    let cost = score_cost(&logits.index_select(0, &views), &iou)
-        - (&iou + 1e-7).log() * IOU_COST
+    let cost = score_cost(&logits.index_select(0, &views), &iou) - (&iou + 1e-7).log() * IOU_COST
         + candidate.logical_not() * FORBIDDEN;
 
     let (best_overlaps, _) = iou.topk(TOP, 1, true, false);
@@ -106,7 +105,8 @@ pub fn assign(logits: &Tensor, boxes: &Tensor, faces: &Faces, grid: &AnchorGrid)
     let face = pairs.select(1, 0);
     let cell = (&views.unsqueeze(1) * ANCHORS as i64 + anchors).masked_select(&taken); // [Q]
     let cost = costs.masked_select(&taken);
-    let cheapest = Tensor::full([logits.numel() as i64], 2.0 * FORBIDDEN, (Kind::Float, cost.device()));
+    let cheapest =
+        Tensor::full([logits.numel() as i64], 2.0 * FORBIDDEN, (Kind::Float, cost.device()));
     let cheapest = cheapest.index_reduce(0, &cell, &cost, "amin", true);
     let keep = cost.le_tensor(&cheapest.index_select(0, &cell));
     let (positive, face) = (cell.masked_select(&keep), face.masked_select(&keep));
@@ -127,7 +127,8 @@ fn near_ignored(logits: &Tensor, faces: &Faces, grid: &AnchorGrid) -> Tensor {
         let boxes = faces.boxes.narrow(0, faces.learnt, count);
         let views = faces.views.narrow(0, faces.learnt, count);
         let near = grid.within(&boxes, 0.5, 0.5); // [I, 896]
-        ignored = ignored.to_kind(Kind::Float).index_add(0, &views, &near.to_kind(Kind::Float)).gt(0.0);
+        ignored =
+            ignored.to_kind(Kind::Float).index_add(0, &views, &near.to_kind(Kind::Float)).gt(0.0);
     }
     ignored
 }
@@ -169,9 +170,8 @@ pub fn iou(a: &Tensor, b: &Tensor) -> Tensor {
         let half = boxes.narrow(-1, 2, 2).clamp_min(0.0) / 2.0;
         (&centre - &half, centre + half)
     };
-    let area = |boxes: &Tensor| {
-        boxes.narrow(-1, 2, 2).clamp_min(0.0).prod_dim_int(-1, false, Kind::Float)
-    };
+    let area =
+        |boxes: &Tensor| boxes.narrow(-1, 2, 2).clamp_min(0.0).prod_dim_int(-1, false, Kind::Float);
     let ((a_low, a_high), (b_low, b_high)) = (corners(a), corners(b));
     let overlap = (a_high.minimum(&b_high) - a_low.maximum(&b_low)).clamp_min(0.0);
     let overlap = overlap.prod_dim_int(-1, false, Kind::Float);

@@ -84,8 +84,7 @@ impl View {
         let flipped = chance(&mut rng, views.flip);
         let colour = ColourChange::draw(&mut rng, colours);
         let shift = sampling_shift(source.original_side * scale);
-        let mut view =
-            Self { centre, scale, angle, flipped, shift, faces: Vec::new(), colour };
+        let mut view = Self { centre, scale, angle, flipped, shift, faces: Vec::new(), colour };
         view.faces =
             source.faces.iter().filter_map(|face| view.place(face, min_face_px as f32)).collect();
         view
