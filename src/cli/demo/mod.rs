@@ -47,7 +47,7 @@ async fn demo(args: &Args) -> anyhow::Result<()> {
     let config = config(args)?;
     let folder = config.storage.data_dir.join("demo");
     let (started, address) = oneshot::channel();
-    let mut server = tokio::spawn(serve::run(config.clone(), move |address| {
+    let mut server = tokio::spawn(serve::run(config, move |address| {
         let _ = started.send(address); // The receiver is gone only when the demo is.
     }));
     let story = async {
@@ -57,7 +57,7 @@ async fn demo(args: &Args) -> anyhow::Result<()> {
         }
     };
     tokio::select! {
-        ended = &mut server => ended?.with_context(|| advice(&config)),
+        ended = &mut server => ended?,
         told = story => {
             told?;
             if args.exit { Ok(()) } else { server.await? }
@@ -68,17 +68,8 @@ async fn demo(args: &Args) -> anyhow::Result<()> {
 fn config(args: &Args) -> anyhow::Result<Config> {
     let flags = Flags { data_dir: args.data.clone(), listen: args.listen.clone() };
     let mut config = Config::load(None, serve::environment(), flags)?;
-    "warn".clone_into(&mut config.log.filter); // The report has the terminal to itself.
+    "warn,sqlx=error".clone_into(&mut config.log.filter); // The report has the terminal to itself.
     Ok(config)
-}
-
-fn advice(config: &Config) -> String {
-    format!(
-        "the server could not go on at {} with the folder {}; others can be chosen with --listen \
-         127.0.0.1:0 and --data FOLDER",
-        config.server.listen,
-        config.storage.data_dir.display(),
-    )
 }
 
 /// The story, as any client could play it.
