@@ -9,7 +9,8 @@ use crate::geometry::Rect;
 pub struct Event {
     /// 1, 2, 3 … without gaps, across restarts of the worker.
     pub seq: u64,
-    /// RFC 3339, UTC.
+    /// RFC 3339, UTC. Not `time` in JSON, because a metrics row, which is flattened here, has one.
+    #[serde(rename = "at")]
     pub time: String,
     /// What happened.
     #[serde(flatten)]
