@@ -68,13 +68,13 @@ build_web() {
 
     if [[ $(cat web/node_modules/.key 2>/dev/null) != "$modules" ]]; then
         say "fetching the dashboard's packages"
-        npm --prefix web ci --no-audit --no-fund --loglevel=error
+        npm --prefix web ci --no-audit --no-fund --loglevel=error >/dev/null
         echo "$modules" >web/node_modules/.key
     fi
     if [[ ! -f web/dist/index.html || $(cat .deps/web.key 2>/dev/null) != "$sources" ]]; then
         say "building the dashboard"
         rm -f .deps/web.key
-        npm --prefix web run build --silent
+        npm --prefix web run build --silent -- --logLevel warn
         echo "$sources" >.deps/web.key
     fi
 }
