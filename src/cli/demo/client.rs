@@ -38,10 +38,16 @@ pub(super) struct Dataset {
 }
 
 /// Pictures to train on and to check with.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub(super) struct Splits {
-    pub(super) train: u64,
-    pub(super) val: u64,
+    pub(super) train: Counts,
+    pub(super) val: Counts,
+}
+
+/// Of one split.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub(super) struct Counts {
+    pub(super) images: u64,
 }
 
 /// Pictures read so far.
