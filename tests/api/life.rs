@@ -1,5 +1,7 @@
 //! Workers that misbehave, played by shell scripts; and what the server makes of them.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use crate::support::{Server, script};
@@ -174,6 +176,12 @@ async fn a_job_that_ended_while_no_server_was_there_is_settled_by_the_next() {
     server.shut_down().await;
     let dir = folder.path().join("jobs").join(&job);
     std::fs::write(dir.join("control.json"), "{\"command\":\"stop\"}").unwrap();
+    for _ in 0..1000 {
+        if std::fs::read_to_string(dir.join("events.jsonl")).unwrap().contains("finished") {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 
     let server = Server::start(folder.path(), script(&worker)).await;
     let done = server.when_state(&job, &["completed", "failed"]).await;
