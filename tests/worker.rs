@@ -1,5 +1,7 @@
 //! The real worker process on real job folders: its reports, its artifacts, and what a kill costs.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -72,7 +74,7 @@ fn finished(dir: &JobDir) -> Option<Finished> {
 
 fn rows(dir: &JobDir) -> Vec<MetricsRow> {
     let row = |event: Event| match event.body {
-        Body::Epoch(row) => Some(row),
+        Body::Epoch(row) => Some(*row),
         _ => None,
     };
     events(dir).into_iter().filter_map(row).collect()
@@ -80,7 +82,7 @@ fn rows(dir: &JobDir) -> Vec<MetricsRow> {
 
 /// Waits until a worker has reported something.
 fn wait_for(dir: &JobDir, what: impl Fn(&Body) -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_mins(2);
     while !events(dir).iter().any(|event| what(&event.body)) {
         assert!(Instant::now() < deadline, "nothing of the kind in {:?}", events(dir));
         std::thread::sleep(Duration::from_millis(20));

@@ -53,7 +53,7 @@ pub(super) fn parse(file: &str, bytes: &[u8], report: &mut Report) -> Option<Vec
 /// The commonest separator of the header.
 fn delimiter(bytes: &[u8]) -> u8 {
     let header = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    let count = |separator: u8| header.iter().filter(|&&byte| byte == separator).count();
+    let count = |separator: u8| header.split(|&byte| byte == separator).count();
     [b',', b';', b'\t'].into_iter().rev().max_by_key(|&separator| count(separator)).unwrap_or(b',')
 }
 

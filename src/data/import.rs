@@ -156,7 +156,7 @@ fn import_into(
     for (index, ((name, plan), result)) in planned.iter().zip(results).enumerate() {
         match result.unwrap_or_else(|| Err("is missing".to_owned())) {
             Ok(stored) => {
-                kept.push((index, picture(name, plan, &stored, &mut report), plan, stored))
+                kept.push((index, picture(name, plan, &stored, &mut report), plan, stored));
             }
             Err(reason) => {
                 first_bad.get_or_insert((name.clone(), reason.clone()));
@@ -182,11 +182,11 @@ fn import_into(
     Ok(manifest)
 }
 
+/// Path and content of each table, and the pictures' paths.
+type Survey = (Vec<(String, Vec<u8>)>, BTreeSet<String>);
+
 /// First pass: the tables' content and the pictures' paths.
-fn survey(
-    archive: &Archive,
-    report: &mut Report,
-) -> Result<(Vec<(String, Vec<u8>)>, BTreeSet<String>), ImportError> {
+fn survey(archive: &Archive, report: &mut Report) -> Result<Survey, ImportError> {
     let mut tables = Vec::new();
     let names = Mutex::new((BTreeSet::new(), Vec::new()));
     let wanted = |path: &str| {

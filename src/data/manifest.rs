@@ -146,13 +146,10 @@ pub(super) fn content_hash(pictures: &[Picture], bytes: &[[u8; 32]]) -> String {
         hash.update(bytes[index]);
         hash.update([u8::from(picture.split == Split::Val)]);
         for face in &picture.faces {
-            <[f32; 4]>::from(*face).iter().for_each(|value| hash.update(value.to_le_bytes()));
+            for value in <[f32; 4]>::from(*face) {
+                hash.update(value.to_le_bytes());
+            }
         }
     }
-    hex(&hash.finalize())
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(hash.finalize())
 }

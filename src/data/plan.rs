@@ -138,7 +138,9 @@ fn finish_splits(mut tables: Vec<Table>, others: Vec<String>) -> Result<Vec<Tabl
         None => tables.iter_mut().for_each(|table| table.split = None),
         Some(val) => {
             let path = val.path.clone();
-            tables.iter_mut().for_each(|table| table.split = table.split.or(Some(Split::Train)));
+            for table in &mut tables {
+                table.split = table.split.or(Some(Split::Train));
+            }
             if tables.iter().all(|table| table.split == Some(Split::Val)) {
                 return Err(PlanError::NoTraining(path));
             }
@@ -210,7 +212,7 @@ mod tests {
             .iter()
             .map(|(path, rows)| (path.to_string(), format!("{HEADER}{rows}").into_bytes()))
             .collect();
-        let pictures = pictures.iter().map(|path| path.to_string()).collect();
+        let pictures = pictures.iter().map(std::string::ToString::to_string).collect();
         let mut report = Report::default();
         plan(&tables, &pictures, &mut report).map(|planned| (planned, report))
     }

@@ -13,12 +13,7 @@ pub(super) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
 
 /// The hash of some content, in hexadecimal.
 pub(super) fn sha256(bytes: &[u8]) -> String {
-    hex(&Sha256::digest(bytes))
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    hex::encode(Sha256::digest(bytes))
 }
 
 #[cfg(test)]

@@ -177,7 +177,7 @@ mod tests {
     }
 
     fn row(epoch: u32) -> Body {
-        Body::Epoch(MetricsRow {
+        Body::Epoch(Box::new(MetricsRow {
             epoch,
             step: 0,
             time: String::new(),
@@ -187,7 +187,7 @@ mod tests {
             is_best: epoch == 1,
             train: None,
             val: ValMetrics::default(),
-        })
+        }))
     }
 
     fn started() -> Body {

@@ -181,11 +181,7 @@ async fn download(mut response: Response, path: &Path) -> anyhow::Result<String>
     }
     file.sync_all().await?;
     tokio::fs::rename(&part, path).await?;
-    Ok(hex(&sha256.finalize()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    Ok(hex::encode(sha256.finalize()))
 }
 
 async fn read<T: DeserializeOwned>(request: RequestBuilder) -> anyhow::Result<T> {
