@@ -2,7 +2,7 @@
 
 use image::RgbImage;
 
-/// Sub-pixel positions a source pixel, as in OpenCV's fixed-point warp.
+/// Sub-pixel positions a source pixel, as in `OpenCV`'s fixed-point warp.
 const POSITIONS: i32 = 32;
 
 /// `[size, size, 3]` RGB bytes: the picture scaled to fit a square, centred, black around it.
@@ -19,7 +19,8 @@ pub fn letterbox(picture: &RgbImage, size: u32) -> Vec<u8> {
     let scale = longer / f64::from(size);
     let position = |index: u32, length: i32| {
         let start = (f64::from(length) - longer) / 2.0;
-        (f64::from(index) * scale + start).mul_add(f64::from(POSITIONS), 0.0).round_ties_even() as i32
+        (f64::from(index) * scale + start).mul_add(f64::from(POSITIONS), 0.0).round_ties_even()
+            as i32
     };
     let columns: Vec<i32> = (0..size).map(|x| position(x, width)).collect();
     let mut bytes = Vec::with_capacity((size * size * 3) as usize);
