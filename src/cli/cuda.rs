@@ -4,7 +4,10 @@ use tracing::debug;
 
 /// Loads libtorch's CUDA part where there is one, so that libtorch finds the GPUs. The binary
 /// itself links only what a CPU needs.
-#[expect(unsafe_code, reason = "loading a library runs its constructors; this one is libtorch's own")]
+#[expect(
+    unsafe_code,
+    reason = "loading a library runs its constructors; this one is libtorch's own"
+)]
 pub(crate) fn load() {
     use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
     // SAFETY: libtorch_cuda.so comes from the same wheel as the libtorch this binary runs on; its

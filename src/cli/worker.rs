@@ -42,7 +42,8 @@ fn log_to(dir: &JobDir) -> anyhow::Result<()> {
     let path = dir.log_file();
     let file = OpenOptions::new().create(true).append(true).open(&path);
     let file = file.with_context(|| format!("cannot open {}", path.display()))?;
-    let filter = EnvFilter::try_from_env("BLAZETUNE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter =
+        EnvFilter::try_from_env("BLAZETUNE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)

@@ -10,6 +10,7 @@ mod manifest;
 mod plan;
 mod report;
 pub mod resample;
+pub mod sample;
 mod split;
 mod tables;
 

@@ -58,7 +58,9 @@ impl Ranking {
                 candidates.sort_by(|a, b| b.1.total_cmp(&a.1));
                 detections.push((*score, candidates));
             }
-            sizes.extend(result.faces.iter().map(|face| face.width().max(face.height()) * input_size));
+            sizes.extend(
+                result.faces.iter().map(|face| face.width().max(face.height()) * input_size),
+            );
         }
         detections.sort_by(|a, b| b.0.total_cmp(&a.0)); // Stable: ties keep the pictures' order.
         Self { detections, sizes }
@@ -73,9 +75,7 @@ impl Ranking {
         let (mut hits, mut misses) = (0, 0);
         let mut points = Vec::with_capacity(self.detections.len());
         for (score, candidates) in &self.detections {
-            let free = || {
-                candidates.iter().filter(|&&(face, iou)| iou >= min_iou && !taken[face])
-            };
+            let free = || candidates.iter().filter(|&&(face, iou)| iou >= min_iou && !taken[face]);
             let best = free().find(|&&(face, _)| counts(face)).or_else(|| free().next());
             match best {
                 Some(&(face, _)) => {
@@ -127,7 +127,8 @@ impl Curve {
         if self.faces == 0 {
             return None;
         }
-        let all = self.points.iter().map(|&(score, hits, misses)| self.operating(score, hits, misses));
+        let all =
+            self.points.iter().map(|&(score, hits, misses)| self.operating(score, hits, misses));
         all.max_by(|a, b| a.f1.total_cmp(&b.f1))
     }
 
@@ -194,6 +195,9 @@ mod tests {
     fn there_is_nothing_to_measure_without_faces() {
         let result = PictureResult { detections: vec![(at(0.5), 0.9)], faces: vec![] };
         assert_eq!(ap(&[result], 0.0), None);
-        assert_eq!(ap(&[PictureResult { detections: vec![], faces: vec![at(0.5)] }], 0.0), Some(0.0));
+        assert_eq!(
+            ap(&[PictureResult { detections: vec![], faces: vec![at(0.5)] }], 0.0),
+            Some(0.0)
+        );
     }
 }

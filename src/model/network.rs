@@ -187,8 +187,7 @@ impl Network {
             layers.next(map).permute([0, 2, 3, 1]).reshape([n, -1, numbers as i64])
         };
         let logits = Tensor::cat(&[head(&branch, 1), head(&xs, 1)], 1); // [N, 896, 1]
-        let coordinates =
-            Tensor::cat(&[head(&branch, COORDINATES), head(&xs, COORDINATES)], 1); // [N, 896, 16]
+        let coordinates = Tensor::cat(&[head(&branch, COORDINATES), head(&xs, COORDINATES)], 1); // [N, 896, 16]
         debug_assert_eq!(logits.size()[1], ANCHORS as i64);
         Outputs { logits: logits.squeeze_dim(2), coordinates }
     }

@@ -69,7 +69,8 @@ impl Weights {
         }
         for (name, array) in &arrays {
             let expected = &expected[name];
-            if array.shape != *expected || array.values.len() != expected.iter().product::<usize>() {
+            if array.shape != *expected || array.values.len() != expected.iter().product::<usize>()
+            {
                 let (found, expected) = (array.shape.clone(), expected.clone());
                 return Err(LayoutError::Shape { name: name.clone(), found, expected });
             }

@@ -45,16 +45,15 @@ pub fn measure(folded: &Network, batches: &[Tensor]) -> Vec<Statistics> {
         });
     }
     let pieces = folded.pieces();
-    let statistics = sums.into_iter().zip(counts).zip(pieces.chunks_exact(2)).map(
-        |((sums, count), pair)| {
+    let statistics =
+        sums.into_iter().zip(counts).zip(pieces.chunks_exact(2)).map(|((sums, count), pair)| {
             let (sum, squares) = sums.expect("every convolution was seen");
             let mean = sum / count;
             let variance = (squares / count - mean.square()).clamp_min(0.0);
             let bias = pair[1].to_kind(Kind::Double);
             let float = |t: Tensor| t.to_kind(Kind::Float);
             Statistics { mean: float(mean - bias), variance: float(variance) }
-        },
-    );
+        });
     statistics.collect()
 }
 

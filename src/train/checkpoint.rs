@@ -79,10 +79,8 @@ impl Trainer<'_> {
     ///
     /// [`CheckpointError`]; nothing has changed then.
     pub fn restore(&mut self, path: &Path) -> Result<Option<State>, CheckpointError> {
-        let unusable = |reason: String| CheckpointError::Unusable {
-            path: path.display().to_string(),
-            reason,
-        };
+        let unusable =
+            |reason: String| CheckpointError::Unusable { path: path.display().to_string(), reason };
         let bytes = match std::fs::read(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(CheckpointError::Io(path.display().to_string(), error)),
@@ -90,8 +88,7 @@ impl Trainer<'_> {
         };
         let (_, metadata) =
             SafeTensors::read_metadata(&bytes).map_err(|error| unusable(error.to_string()))?;
-        let file =
-            SafeTensors::deserialize(&bytes).map_err(|error| unusable(error.to_string()))?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|error| unusable(error.to_string()))?;
         let text = metadata.metadata().as_ref().and_then(|texts| texts.get(STATE));
         let text = text.ok_or_else(|| unusable("it holds no training state".to_owned()))?;
         let state: State =

@@ -3,9 +3,9 @@
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
+use crate::model::layout;
 use crate::model::layout::Role;
 use crate::model::tensors::{Array, Arrays, Weights, shapes};
-use crate::model::layout;
 
 /// Score an untrained anchor gives: faces are rare.
 const PRIOR: f32 = 0.01;
@@ -24,7 +24,8 @@ pub fn scratch(seed: u64) -> Weights {
         let fan_in: usize = conv.shape[1..].iter().product();
         // No activation stands behind a depthwise convolution or a head.
         let gain = if matches!(conv.role, Role::Stem | Role::Pointwise) { 2.0 } else { 1.0 };
-        let limit = (3.0 * gain / fan_in as f32).sqrt() * if conv.role == Role::Head { 0.1 } else { 1.0 };
+        let limit =
+            (3.0 * gain / fan_in as f32).sqrt() * if conv.role == Role::Head { 0.1 } else { 1.0 };
         let count = shapes[&weight].iter().product();
         let values = (0..count).map(|_| rng.random_range(-limit..limit)).collect();
         arrays.insert(weight.clone(), Array { shape: shapes[&weight].clone(), values });

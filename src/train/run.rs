@@ -119,7 +119,8 @@ impl Job<'_> {
         if let (Device::Cpu, Some(threads)) = (device, spec.threads) {
             tch::set_num_threads(threads as i32);
         }
-        let pictures = Pictures::open(&spec.dataset_dir).map_err(|error| RunError::Data(error.into()))?;
+        let pictures =
+            Pictures::open(&spec.dataset_dir).map_err(|error| RunError::Data(error.into()))?;
         if pictures.train.is_empty() {
             return Err(TrainError::NoPictures.into());
         }
@@ -146,9 +147,8 @@ impl Job<'_> {
         let baseline = validate(&network, &pictures, &spec.params.loss, None);
         let began = Instant::now();
         let (spec, pictures) = (&spec, &pictures);
-        let mut job = Job {
-            dir, events, spec, pictures, trainer, state, baseline, began, epochs_here: 0,
-        };
+        let mut job =
+            Job { dir, events, spec, pictures, trainer, state, baseline, began, epochs_here: 0 };
         job.catch_up()?;
         let End::Outcome(outcome) = job.epochs()?;
         job.finish(outcome, &weights)
@@ -176,8 +176,11 @@ impl Job<'_> {
             }
         }
         if self.state.epoch == 0 {
-            let pictures =
-                samples::pictures(self.pictures, &self.baseline.detections, &self.baseline.detections);
+            let pictures = samples::pictures(
+                self.pictures,
+                &self.baseline.detections,
+                &self.baseline.detections,
+            );
             self.events.append(Body::Sample(Samples { epoch: 0, pictures }))?;
         }
         Ok(())
@@ -245,11 +248,12 @@ impl Job<'_> {
     fn measure(&mut self, epoch: u32, progress: &Progress, began: Instant) -> Result<(), RunError> {
         let folded = unfold::fold(&self.trainer.average);
         let loss = &self.spec.params.loss;
-        let validation =
-            validate(&folded, self.pictures, loss, Some(&self.baseline.detections));
+        let validation = validate(&folded, self.pictures, loss, Some(&self.baseline.detections));
         let weights = folded.weights()?;
         let trained = self.state.rows.iter().filter(|row| row.epoch > 0);
-        let is_best = trained.map(|row| monitored(&row.val)).all(|before| before < monitored(&validation.metrics));
+        let is_best = trained
+            .map(|row| monitored(&row.val))
+            .all(|before| before < monitored(&validation.metrics));
         let row = MetricsRow {
             epoch,
             step: self.trainer.optimizer.steps,

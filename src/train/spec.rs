@@ -301,7 +301,13 @@ pub struct Loss {
 
 impl Default for Loss {
     fn default() -> Self {
-        Self { score_weight: 1.0, box_weight: 2.0, keypoint_weight: 2.0, focal_gamma: 2.0, min_face_px: 3.0 }
+        Self {
+            score_weight: 1.0,
+            box_weight: 2.0,
+            keypoint_weight: 2.0,
+            focal_gamma: 2.0,
+            min_face_px: 3.0,
+        }
     }
 }
 

@@ -90,8 +90,7 @@ pub fn assign(logits: &Tensor, boxes: &Tensor, faces: &Faces, grid: &AnchorGrid)
     let iou = iou(&found, &truth.unsqueeze(1)); // [F, 896]
     let candidate = grid.candidates(&truth); // [F, 896] bool
     let iou = iou * &candidate;
-    let cost = score_cost(&logits.index_select(0, &views), &iou)
-        - (&iou + 1e-7).log() * IOU_COST
+    let cost = score_cost(&logits.index_select(0, &views), &iou) - (&iou + 1e-7).log() * IOU_COST
         + candidate.logical_not() * FORBIDDEN;
 
     let (best_overlaps, _) = iou.topk(TOP, 1, true, false);
@@ -106,11 +105,19 @@ pub fn assign(logits: &Tensor, boxes: &Tensor, faces: &Faces, grid: &AnchorGrid)
     let face = pairs.select(1, 0);
     let cell = (&views.unsqueeze(1) * ANCHORS as i64 + anchors).masked_select(&taken); // [Q]
     let cost = costs.masked_select(&taken);
-    let cheapest = Tensor::full([logits.numel() as i64], 2.0 * FORBIDDEN, (Kind::Float, cost.device()));
-    let cheapest = cheapest.index_reduce(0, &cell, &cost, "amin", true);
-    let keep = cost.le_tensor(&cheapest.index_select(0, &cell));
-    let (positive, face) = (cell.masked_select(&keep), face.masked_select(&keep));
+    let keep = cheapest_of_each(&cell, &cost);
+    let (positive, face) = (cell.index_select(0, &keep), face.index_select(0, &keep));
     Targets { positive, boxes: truth.index_select(0, &face), ignored }
+}
+
+/// Where the cheapest pair of each cell stands: `[Q]`, `[Q]` → `[P]`.
+fn cheapest_of_each(cell: &Tensor, cost: &Tensor) -> Tensor {
+    let by_cost = cost.argsort(0, false);
+    let (cells, by_cell) = cell.index_select(0, &by_cost).sort_stable(true, 0, false);
+    let first = cells.ones_like().to_kind(Kind::Bool);
+    let more = cells.size()[0] - 1;
+    first.narrow(0, 1, more).copy_(&cells.narrow(0, 1, more).ne_tensor(&cells.narrow(0, 0, more)));
+    by_cost.index_select(0, &by_cell).masked_select(&first)
 }
 
 /// What a score that is far from the overlap costs: cross-entropy, weighted by the gap squared.
@@ -127,7 +134,8 @@ fn near_ignored(logits: &Tensor, faces: &Faces, grid: &AnchorGrid) -> Tensor {
         let boxes = faces.boxes.narrow(0, faces.learnt, count);
         let views = faces.views.narrow(0, faces.learnt, count);
         let near = grid.within(&boxes, 0.5, 0.5); // [I, 896]
-        ignored = ignored.to_kind(Kind::Float).index_add(0, &views, &near.to_kind(Kind::Float)).gt(0.0);
+        ignored =
+            ignored.to_kind(Kind::Float).index_add(0, &views, &near.to_kind(Kind::Float)).gt(0.0);
     }
     ignored
 }
@@ -169,12 +177,81 @@ pub fn iou(a: &Tensor, b: &Tensor) -> Tensor {
         let half = boxes.narrow(-1, 2, 2).clamp_min(0.0) / 2.0;
         (&centre - &half, centre + half)
     };
-    let area = |boxes: &Tensor| {
-        boxes.narrow(-1, 2, 2).clamp_min(0.0).prod_dim_int(-1, false, Kind::Float)
-    };
+    let area =
+        |boxes: &Tensor| boxes.narrow(-1, 2, 2).clamp_min(0.0).prod_dim_int(-1, false, Kind::Float);
     let ((a_low, a_high), (b_low, b_high)) = (corners(a), corners(b));
     let overlap = (a_high.minimum(&b_high) - a_low.maximum(&b_low)).clamp_min(0.0);
     let overlap = overlap.prod_dim_int(-1, false, Kind::Float);
     let union = area(a) + area(b) - &overlap;
     overlap / union.clamp_min(1e-9)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::Rect;
+
+    fn face(x: f32, y: f32, side: f32, ignored: bool) -> ViewFace {
+        ViewFace { rect: Rect::around(x, y, side, side), ignored }
+    }
+
+    /// Every anchor finds a face of this side at its own centre, with a logit of 0.
+    fn outputs(views: i64, side: f64) -> (Tensor, Tensor) {
+        let count = ANCHORS as i64;
+        let centres = anchors::centre_tensor(Device::Cpu).unsqueeze(0);
+        let sides = Tensor::full([1, count, 2], side, (Kind::Float, Device::Cpu));
+        let boxes = Tensor::cat(&[centres, sides], 2).repeat([views, 1, 1]);
+        (Tensor::zeros([views, count], (Kind::Float, Device::Cpu)), boxes)
+    }
+
+    fn assigned(views: &[Vec<ViewFace>], side: f64) -> (Vec<i64>, Targets) {
+        let (logits, boxes) = outputs(views.len() as i64, side);
+        let faces = Faces::new(views.iter().map(Vec::as_slice), Device::Cpu);
+        let targets = assign(&logits, &boxes, &faces, &AnchorGrid::new(Device::Cpu));
+        (Vec::try_from(&targets.positive).unwrap(), targets)
+    }
+
+    #[test]
+    fn every_face_gets_an_anchor_near_it_even_one_that_overlaps_none() {
+        let (positive, _) = assigned(&[vec![face(0.3, 0.7, 0.03, false)]], 0.9);
+        assert!(!positive.is_empty());
+        let centres = anchors::centres();
+        for anchor in positive {
+            let [x, y] = centres[anchor as usize];
+            assert!((x - 0.3).abs() < 0.2 && (y - 0.7).abs() < 0.2, "{x} {y}");
+        }
+    }
+
+    #[test]
+    fn a_face_that_many_anchors_find_gets_several_but_at_most_ten() {
+        let (positive, targets) = assigned(&[vec![face(0.5, 0.5, 0.5, false)]], 0.5);
+        assert!((2..=10).contains(&positive.len()), "{positive:?}");
+        assert_eq!(targets.boxes.size(), [positive.len() as i64, 4]);
+    }
+
+    #[test]
+    fn an_anchor_finds_one_face_only() {
+        let twins = vec![face(0.5, 0.5, 0.3, false), face(0.51, 0.5, 0.3, false)];
+        let (mut positive, _) = assigned(&[twins], 0.3);
+        let count = positive.len();
+        positive.sort_unstable();
+        positive.dedup();
+        assert_eq!(positive.len(), count);
+    }
+
+    #[test]
+    fn faces_belong_to_their_own_view() {
+        let views = [vec![], vec![face(0.5, 0.5, 0.2, false)]];
+        let (positive, _) = assigned(&views, 0.2);
+        assert!(positive.iter().all(|&anchor| anchor >= ANCHORS as i64), "{positive:?}");
+    }
+
+    #[test]
+    fn an_ignored_face_is_neither_face_nor_background() {
+        let (positive, targets) = assigned(&[vec![face(0.5, 0.5, 0.2, true)], vec![]], 0.2);
+        assert!(positive.is_empty());
+        let ignored = |view: i64| targets.ignored.get(view).sum(Kind::Int64).int64_value(&[]);
+        assert!(ignored(0) > 4);
+        assert_eq!(ignored(1), 0);
+    }
 }

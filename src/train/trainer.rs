@@ -138,7 +138,8 @@ impl<'a> Trainer<'a> {
 
     /// One optimizer step; returns its figures.
     fn step(&mut self, epoch: u32, indices: &[usize], lr: f64) -> Tensor {
-        let (inputs, faces) = batch(self.spec, self.pictures, epoch, indices, self.network.device());
+        let (inputs, faces) =
+            batch(self.spec, self.pictures, epoch, indices, self.network.device());
         let outputs = self.network.forward(&inputs, Mode::Train);
         let boxes = decode_boxes(&outputs.coordinates, &self.grid.centres); // [N, 896, 4]
         let targets =
@@ -226,7 +227,10 @@ fn trainable(network: &Network, freeze_keypoints: bool) -> Tensor {
         // The regressors' weights and biases come last: rows are anchor × 16 + coordinate.
         for piece in &mut pieces[count - 4..] {
             let rows = piece.size()[0];
-            let _ = piece.view([rows / COORDINATES as i64, COORDINATES as i64, -1]).narrow(1, 4, 12).zero_();
+            let _ = piece
+                .view([rows / COORDINATES as i64, COORDINATES as i64, -1])
+                .narrow(1, 4, 12)
+                .zero_();
         }
     }
     mask
@@ -240,7 +244,8 @@ fn decays(network: &Network) -> Tensor {
     let mut pieces = masked.pieces().into_iter();
     for conv in network.convs() {
         let _ = pieces.next().map(|mut weight| weight.fill_(1.0));
-        let others = if network.form() == Form::Unfolded && conv.role != Role::Head { 2 } else { 1 };
+        let others =
+            if network.form() == Form::Unfolded && conv.role != Role::Head { 2 } else { 1 };
         (0..others).for_each(|_| drop(pieces.next()));
     }
     mask

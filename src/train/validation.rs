@@ -3,11 +3,11 @@
 use tch::{Device, Kind, Tensor};
 
 use super::events::ValMetrics;
+use super::losses;
 use super::pictures::{Entry, Pictures};
 use super::spec::Loss;
 use super::targets::{self, AnchorGrid, Faces};
 use super::views::{ViewFace, size_px};
-use super::losses;
 use crate::eval::average_precision::{PictureResult, Ranking};
 use crate::eval::detect;
 use crate::eval::suppression::Detection;

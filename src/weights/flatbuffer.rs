@@ -1,12 +1,13 @@
-//! A bounded reader of FlatBuffers: every offset is checked, nothing is copied.
+//! A bounded reader of FlatBuffers: every offset is checked, and lengths are limited, since many
+//! tables may share one vector and would make a small file take long to read.
 //!
 //! Source: <https://flatbuffers.dev/internals/>.
 
 use std::ops::Range;
 
-/// The bytes are not the FlatBuffer they should be.
+/// The bytes are not the `FlatBuffer` they should be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("damaged at byte {0}: an offset or a length points outside the file")]
+#[error("damaged at byte {0}: an offset points outside the file, or a length makes no sense")]
 pub struct Damaged(pub usize);
 
 /// A table within `bytes`.
@@ -20,6 +21,13 @@ pub(super) struct Table<'a> {
 }
 
 type Result<T> = std::result::Result<T, Damaged>;
+
+/// Tables of a vector: `MediaPipe`'s files have some hundred tensors and operators.
+const MAX_TABLES: usize = 4096;
+/// Bytes of a name.
+const MAX_TEXT: usize = 1024;
+/// Dimensions of a tensor.
+const MAX_NUMBERS: usize = 8;
 
 impl<'a> Table<'a> {
     /// The table at the root.
@@ -75,18 +83,27 @@ impl<'a> Table<'a> {
     /// A string; what is not UTF-8 is replaced.
     pub(super) fn text(&self, number: usize) -> Result<String> {
         let range = self.bytes(number)?.unwrap_or(0..0);
+        if range.len() > MAX_TEXT {
+            return Err(Damaged(range.start));
+        }
         Ok(String::from_utf8_lossy(&self.bytes[range]).into_owned())
     }
 
     /// A vector of 32-bit numbers.
     pub(super) fn u32s(&self, number: usize) -> Result<Vec<u32>> {
         let (at, count) = self.vector(number, 4)?.unwrap_or((0, 0));
+        if count > MAX_NUMBERS {
+            return Err(Damaged(at));
+        }
         (0..count).map(|index| u32_at(self.bytes, at + 4 * index)).collect()
     }
 
     /// A vector of tables.
     pub(super) fn tables(&self, number: usize) -> Result<Vec<Self>> {
         let (at, count) = self.vector(number, 4)?.unwrap_or((0, 0));
+        if count > MAX_TABLES {
+            return Err(Damaged(at));
+        }
         let table = |index: usize| {
             let slot = at + 4 * index;
             let to = slot.checked_add(u32_at(self.bytes, slot)? as usize).ok_or(Damaged(slot))?;
@@ -106,4 +123,40 @@ fn u32_at(bytes: &[u8], at: usize) -> Result<u32> {
     let end = at.checked_add(4).ok_or(Damaged(at))?;
     let slice = bytes.get(at..end).and_then(|slice| slice.try_into().ok());
     slice.map(u32::from_le_bytes).ok_or(Damaged(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A table whose one field is a vector that says it has `count` elements.
+    fn table_of(count: u32, data: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![12, 0, 0, 0]; // The root table is at 12.
+        bytes.extend([6, 0, 8, 0, 4, 0, 0, 0]); // Its vtable, at 4: one field, 4 bytes in.
+        bytes.extend([8, 0, 0, 0, 4, 0, 0, 0]); // 8 back to the vtable; the vector is 4 ahead.
+        bytes.extend(count.to_le_bytes());
+        bytes.extend(data);
+        bytes
+    }
+
+    #[test]
+    fn a_vector_is_read_when_it_lies_within_the_file() {
+        let bytes = table_of(2, &[7, 0, 0, 0, 9, 0, 0, 0]);
+        assert_eq!(Table::root(&bytes).unwrap().u32s(0), Ok(vec![7, 9]));
+        for count in [3, u32::MAX] {
+            let bytes = table_of(count, &[7, 0, 0, 0, 9, 0, 0, 0]);
+            assert_eq!(Table::root(&bytes).unwrap().u32s(0), Err(Damaged(20)));
+        }
+    }
+
+    #[test]
+    fn lengths_that_no_such_file_has_are_refused() {
+        let zeros = vec![0; 1 << 16];
+        let numbers = table_of(9, &zeros);
+        assert!(Table::root(&numbers).unwrap().u32s(0).is_err());
+        let tables = table_of(5000, &zeros);
+        assert!(Table::root(&tables).unwrap().tables(0).is_err());
+        let text = table_of(1025, &zeros);
+        assert!(Table::root(&text).unwrap().text(0).is_err());
+    }
 }

@@ -34,6 +34,9 @@ pub enum WeightsError {
     /// A `.pth`'s entry cannot be read.
     #[error("the .pth file is damaged")]
     Read(#[from] std::io::Error),
+    /// A `.pth` from a machine of the other byte order.
+    #[error("the .pth file is in big-endian byte order; save it again on a little-endian machine")]
+    BigEndian,
     /// A zip that is no `.pth`.
     #[error("the zip holds no data.pkl, so it is not a .pth file")]
     NoPickle,
@@ -44,7 +47,7 @@ pub enum WeightsError {
     #[error("the .pth file holds no state dict: save model.state_dict() rather than the model")]
     NoStateDict,
     /// An entry is too large to be of this network.
-    #[error("{0} is larger than any tensor of this network")]
+    #[error("{0} in the .pth file is larger than this network needs")]
     TooLarge(String),
     /// A tensor reaches beyond its storage.
     #[error("tensor {0} reaches beyond its storage, or has an element type that is not supported")]

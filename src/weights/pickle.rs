@@ -1,36 +1,47 @@
 //! The few pickle opcodes a state dict is made of. Nothing is executed: a global is a name, and
 //! only the names that tensors need are understood.
 //!
+//! Values lie in one list and refer to each other by number. However they are nested, shared or
+//! tied into loops, they take no more room than the file gave them, and no recursion to drop.
+//!
 //! Source: Python's `pickletools.py`.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
-use std::rc::Rc;
 
-/// A value of the pickle.
-#[derive(Debug, Clone)]
-pub(super) enum Value {
-    None,
-    Bool,
+/// A pickle's values.
+#[derive(Debug)]
+pub(super) struct Pickle<'a> {
+    values: Vec<Value<'a>>,
+    root: Id,
+}
+
+/// Which of the values.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Id(usize);
+
+/// One of them.
+#[derive(Debug)]
+pub(super) enum Value<'a> {
+    /// Nothing that tensors are made of: `None`, a truth value, a fraction, a list.
+    Other,
     Int(i64),
-    Float,
-    Text(Rc<str>),
-    Tuple(Rc<Vec<Value>>),
-    List,
-    Dict(Rc<RefCell<Vec<(Value, Value)>>>),
+    Text(&'a str),
+    Tuple(Vec<Id>),
+    Dict(Vec<(Id, Id)>),
     /// `module.name`.
-    Global(Rc<str>),
-    /// Where a tensor's numbers lie: element type, file name, number of elements.
-    Storage(Rc<str>, Rc<str>),
-    Tensor(Rc<TensorRef>),
-    Mark,
+    Global(&'static str),
+    /// Where tensors' numbers lie: element type, file name.
+    Storage(&'static str, &'a str),
+    Tensor(TensorRef<'a>),
 }
 
 /// A tensor as the pickle describes it.
 #[derive(Debug)]
-pub(super) struct TensorRef {
-    pub(super) storage_type: Rc<str>,
-    pub(super) storage: Rc<str>,
+pub(super) struct TensorRef<'a> {
+    /// Such as `torch.FloatStorage`.
+    pub(super) storage_type: &'static str,
+    /// The file's name.
+    pub(super) storage: &'a str,
     pub(super) offset: i64,
     pub(super) shape: Vec<i64>,
     pub(super) stride: Vec<i64>,
@@ -49,43 +60,86 @@ pub enum PickleError {
 
 type Result<T> = std::result::Result<T, PickleError>;
 
-/// More values than any state dict of this network has.
-const MAX_VALUES: usize = 100_000;
+/// What a state dict's pickle may name.
+const GLOBALS: [&str; 8] = [
+    "collections.OrderedDict",
+    "torch._utils._rebuild_tensor_v2",
+    "torch._utils._rebuild_parameter",
+    "torch.FloatStorage",
+    "torch.HalfStorage",
+    "torch.BFloat16Storage",
+    "torch.DoubleStorage",
+    "torch.LongStorage",
+];
+
+/// No tensor of this network has more than four.
+const MAX_DIMENSIONS: usize = 8;
 
 /// Reads the one value a pickle holds.
-pub(super) fn load(bytes: &[u8]) -> Result<Value> {
-    let mut machine = Machine { bytes, at: 0, stack: Vec::new(), memo: HashMap::new() };
+pub(super) fn load(bytes: &[u8]) -> Result<Pickle<'_>> {
+    let mut machine = Machine {
+        bytes,
+        at: 0,
+        values: Vec::new(),
+        stack: Vec::new(),
+        marks: Vec::new(),
+        memo: HashMap::new(),
+    };
     loop {
-        let opcode = machine.byte()?;
-        if opcode == b'.' {
-            return machine.pop();
+        match machine.byte()? {
+            b'.' => {
+                let root = machine.pop()?;
+                return Ok(Pickle { values: machine.values, root });
+            }
+            opcode => machine.step(opcode)?,
         }
-        machine.step(opcode)?;
-        if machine.stack.len() + machine.memo.len() > MAX_VALUES {
-            return Err(PickleError::Refused(format!("more than {MAX_VALUES} values")));
-        }
+    }
+}
+
+impl<'a> Pickle<'a> {
+    /// What the pickle is of.
+    pub(super) fn root(&self) -> Id {
+        self.root
+    }
+
+    /// One of its values.
+    pub(super) fn value(&self, id: Id) -> &Value<'a> {
+        &self.values[id.0]
+    }
+
+    /// An entry of a dict; `None` where there is none, or where it is no dict.
+    pub(super) fn get(&self, dict: Id, key: &str) -> Option<Id> {
+        let Value::Dict(items) = self.value(dict) else { return None };
+        let is_key =
+            |&&(name, _): &&(Id, Id)| matches!(self.value(name), Value::Text(text) if *text == key);
+        items.iter().find(is_key).map(|&(_, value)| value)
     }
 }
 
 struct Machine<'a> {
     bytes: &'a [u8],
     at: usize,
-    stack: Vec<Value>,
-    memo: HashMap<u32, Value>,
+    values: Vec<Value<'a>>,
+    stack: Vec<Id>,
+    /// How high the stack was at each open mark.
+    marks: Vec<usize>,
+    memo: HashMap<u32, Id>,
 }
 
 impl<'a> Machine<'a> {
     fn step(&mut self, opcode: u8) -> Result<()> {
         let value = match opcode {
             0x80 => return self.take(1).map(drop), // PROTO
-            b'(' => Value::Mark,
-            b'N' => Value::None,
-            0x88 | 0x89 => Value::Bool,
+            b'(' => {
+                self.marks.push(self.stack.len());
+                return Ok(());
+            }
+            b'N' | 0x88 | 0x89 | b']' => Value::Other, // NONE, NEWTRUE, NEWFALSE, EMPTY_LIST
+            b'G' => self.take(8).map(|_| Value::Other)?, // BINFLOAT
             b'K' => Value::Int(i64::from(self.byte()?)),
             b'M' => Value::Int(i64::from(u16::from_le_bytes(self.array()?))),
             b'J' => Value::Int(i64::from(i32::from_le_bytes(self.array()?))),
             0x8a => self.long()?,
-            b'G' => self.take(8).map(|_| Value::Float)?,
             b'X' => {
                 let length = u32::from_le_bytes(self.array()?) as usize;
                 Value::Text(self.text(length)?)
@@ -94,106 +148,104 @@ impl<'a> Machine<'a> {
                 let length = usize::from(self.byte()?);
                 Value::Text(self.text(length)?)
             }
-            b')' => Value::Tuple(Rc::default()),
-            b']' => Value::List,
-            b'}' => Value::Dict(Rc::default()),
-            b't' => Value::Tuple(Rc::new(self.since_mark()?)),
+            b')' => Value::Tuple(Vec::new()),
+            b'}' => Value::Dict(Vec::new()),
+            b't' => Value::Tuple(self.since_mark()?),
             0x85..=0x87 => {
-                let count = usize::from(opcode - 0x84);
-                let from = self.stack.len().checked_sub(count).ok_or(self.damaged())?;
-                Value::Tuple(Rc::new(self.stack.split_off(from)))
+                let mut items = (0x84..opcode).map(|_| self.pop()).collect::<Result<Vec<_>>>()?;
+                items.reverse();
+                Value::Tuple(items)
             }
-            b'c' => Value::Global(self.global()?),
-            b'Q' => {
-                let id = self.pop()?;
-                self.storage(&id)?
-            }
-            b'R' => self.reduce()?,
+            b'c' => self.global()?,
+            b'Q' => self.storage()?,
+            b'R' => return self.reduce(),
             b'q' | b'r' => return self.remember(opcode),
-            b'h' | b'j' => {
-                let key = self.key(opcode)?;
-                self.memo.get(&key).cloned().ok_or(self.damaged())?
-            }
+            b'h' | b'j' => return self.recall(opcode),
             b'u' | b's' => return self.set_items(opcode),
             b'e' => return self.since_mark().map(drop), // APPENDS to a list nobody reads
             b'a' | b'b' => return self.pop().map(drop), // APPEND, BUILD: attributes nobody reads
             other => return Err(PickleError::Refused(format!("opcode 0x{other:02x}"))),
         };
-        self.stack.push(value);
+        self.push(value);
         Ok(())
     }
 
     /// A call. Only of what tensors are made with, and nothing is called.
-    fn reduce(&mut self) -> Result<Value> {
+    fn reduce(&mut self) -> Result<()> {
         let (arguments, function) = (self.pop()?, self.pop()?);
-        let (Value::Tuple(arguments), Value::Global(function)) = (arguments, function) else {
-            return Err(self.damaged());
-        };
-        match &*function {
-            "collections.OrderedDict" => Ok(Value::Dict(Rc::default())),
-            "torch._utils._rebuild_tensor_v2" => self.tensor(&arguments),
-            "torch._utils._rebuild_parameter" => arguments.first().cloned().ok_or(self.damaged()),
-            other => Err(PickleError::Refused(format!("a call of {other}"))),
-        }
-    }
-
-    fn tensor(&self, arguments: &[Value]) -> Result<Value> {
-        let [Value::Storage(storage_type, storage), Value::Int(offset), shape, stride, ..] = arguments
+        let (Value::Tuple(arguments), Value::Global(function)) =
+            (self.value(arguments), self.value(function))
         else {
             return Err(self.damaged());
         };
-        let (storage_type, storage) = (storage_type.clone(), storage.clone());
+        let value = match *function {
+            "collections.OrderedDict" => Value::Dict(Vec::new()),
+            "torch._utils._rebuild_tensor_v2" => self.tensor(arguments)?,
+            "torch._utils._rebuild_parameter" => {
+                let &tensor = arguments.first().ok_or(self.damaged())?;
+                self.stack.push(tensor);
+                return Ok(());
+            }
+            other => return Err(PickleError::Refused(format!("a call of {other}"))),
+        };
+        self.push(value);
+        Ok(())
+    }
+
+    /// `(storage, offset, shape, stride, …)`.
+    fn tensor(&self, arguments: &[Id]) -> Result<Value<'a>> {
+        let &[storage, offset, shape, stride, ..] = arguments else { return Err(self.damaged()) };
+        let (&Value::Storage(storage_type, storage), &Value::Int(offset)) =
+            (self.value(storage), self.value(offset))
+        else {
+            return Err(self.damaged());
+        };
         let (shape, stride) = (self.numbers(shape)?, self.numbers(stride)?);
-        Ok(Value::Tensor(Rc::new(TensorRef { storage_type, storage, offset: *offset, shape, stride })))
+        Ok(Value::Tensor(TensorRef { storage_type, storage, offset, shape, stride }))
     }
 
     /// `("storage", torch.FloatStorage, "0", "cpu", 1234)`.
-    fn storage(&self, id: &Value) -> Result<Value> {
-        let Value::Tuple(parts) = id else { return Err(self.damaged()) };
-        match &parts[..] {
-            [Value::Text(_), Value::Global(kind), Value::Text(key), ..] => {
-                Ok(Value::Storage(kind.clone(), key.clone()))
-            }
+    fn storage(&mut self) -> Result<Value<'a>> {
+        let id = self.pop()?;
+        let Value::Tuple(parts) = self.value(id) else { return Err(self.damaged()) };
+        let &[_, kind, key, ..] = &parts[..] else { return Err(self.damaged()) };
+        match (self.value(kind), self.value(key)) {
+            (&Value::Global(kind), &Value::Text(key)) => Ok(Value::Storage(kind, key)),
             _ => Err(self.damaged()),
         }
     }
 
-    fn global(&mut self) -> Result<Rc<str>> {
-        let (module, name) = (self.line()?, self.line()?);
-        let global = format!("{module}.{name}");
-        let known = matches!(
-            &*global,
-            "collections.OrderedDict"
-                | "torch._utils._rebuild_tensor_v2"
-                | "torch._utils._rebuild_parameter"
-                | "torch.FloatStorage"
-                | "torch.HalfStorage"
-                | "torch.DoubleStorage"
-                | "torch.LongStorage"
-        );
-        if known { Ok(global.into()) } else { Err(PickleError::Refused(global)) }
+    fn global(&mut self) -> Result<Value<'a>> {
+        let global = format!("{}.{}", self.line()?, self.line()?);
+        let known = GLOBALS.into_iter().find(|&known| known == global);
+        known.map(Value::Global).ok_or(PickleError::Refused(global))
     }
 
     fn set_items(&mut self, opcode: u8) -> Result<()> {
-        let items = match opcode {
-            b'u' => self.since_mark()?,
-            _ => {
-                let value = self.pop()?;
-                vec![self.pop()?, value]
-            }
+        let items = if opcode == b'u' {
+            self.since_mark()?
+        } else {
+            let value = self.pop()?;
+            vec![self.pop()?, value]
         };
-        let Some(Value::Dict(dict)) = self.stack.last() else { return Err(self.damaged()) };
-        let mut items = items.into_iter();
-        while let (Some(key), Some(value)) = (items.next(), items.next()) {
-            dict.borrow_mut().push((key, value));
-        }
+        let damaged = self.damaged();
+        let &Id(dict) = self.stack.last().ok_or(damaged.clone())?;
+        let Value::Dict(dict) = &mut self.values[dict] else { return Err(damaged) };
+        dict.extend(items.as_chunks().0.iter().map(|&[key, value]| (key, value)));
         Ok(())
     }
 
     fn remember(&mut self, opcode: u8) -> Result<()> {
         let key = self.key(opcode)?;
-        let value = self.stack.last().cloned().ok_or(self.damaged())?;
+        let &value = self.stack.last().ok_or(self.damaged())?;
         self.memo.insert(key, value);
+        Ok(())
+    }
+
+    fn recall(&mut self, opcode: u8) -> Result<()> {
+        let key = self.key(opcode)?;
+        let &value = self.memo.get(&key).ok_or(self.damaged())?;
+        self.stack.push(value);
         Ok(())
     }
 
@@ -204,7 +256,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn long(&mut self) -> Result<Value> {
+    fn long(&mut self) -> Result<Value<'a>> {
         let length = usize::from(self.byte()?);
         if length > 8 {
             return Err(PickleError::Refused("an integer of more than 64 bits".to_owned()));
@@ -216,36 +268,49 @@ impl<'a> Machine<'a> {
         Ok(Value::Int(i64::from_le_bytes(whole)))
     }
 
-    fn numbers(&self, value: &Value) -> Result<Vec<i64>> {
-        let Value::Tuple(values) = value else { return Err(self.damaged()) };
-        let number = |value: &Value| match value {
+    fn numbers(&self, tuple: Id) -> Result<Vec<i64>> {
+        let Value::Tuple(items) = self.value(tuple) else { return Err(self.damaged()) };
+        if items.len() > MAX_DIMENSIONS {
+            return Err(PickleError::Refused(format!("a tensor of {} dimensions", items.len())));
+        }
+        let number = |&id: &Id| match self.value(id) {
             Value::Int(number) => Ok(*number),
             _ => Err(self.damaged()),
         };
-        values.iter().map(number).collect()
+        items.iter().map(number).collect()
     }
 
-    fn since_mark(&mut self) -> Result<Vec<Value>> {
-        let mark = self.stack.iter().rposition(|value| matches!(value, Value::Mark));
-        let values = self.stack.split_off(mark.ok_or(self.damaged())? + 1);
-        self.stack.pop();
-        Ok(values)
+    fn value(&self, id: Id) -> &Value<'a> {
+        &self.values[id.0]
     }
 
-    fn pop(&mut self) -> Result<Value> {
-        self.stack.pop().ok_or(self.damaged())
+    fn push(&mut self, value: Value<'a>) {
+        self.stack.push(Id(self.values.len()));
+        self.values.push(value);
+    }
+
+    fn pop(&mut self) -> Result<Id> {
+        let floor = self.marks.last().copied().unwrap_or(0);
+        let top = if self.stack.len() > floor { self.stack.pop() } else { None };
+        top.ok_or(self.damaged())
+    }
+
+    fn since_mark(&mut self) -> Result<Vec<Id>> {
+        let mark = self.marks.pop().ok_or(self.damaged())?;
+        Ok(self.stack.split_off(mark))
     }
 
     fn line(&mut self) -> Result<&'a str> {
         let rest = &self.bytes[self.at..];
         let length = rest.iter().position(|&byte| byte == b'\n').ok_or(self.damaged())?;
-        self.at += length + 1;
-        std::str::from_utf8(&rest[..length]).map_err(|_| self.damaged())
+        let line = self.text(length)?;
+        self.at += 1;
+        Ok(line)
     }
 
-    fn text(&mut self, length: usize) -> Result<Rc<str>> {
+    fn text(&mut self, length: usize) -> Result<&'a str> {
         let bytes = self.take(length)?;
-        std::str::from_utf8(bytes).map(Into::into).map_err(|_| self.damaged())
+        std::str::from_utf8(bytes).map_err(|_| self.damaged())
     }
 
     fn byte(&mut self) -> Result<u8> {
@@ -267,5 +332,40 @@ impl<'a> Machine<'a> {
 
     fn damaged(&self) -> PickleError {
         PickleError::Damaged(self.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dict_filled_after_it_was_shared_is_filled_for_all() {
+        // x = {'a': y}; y['c'] = 7; x['b'] = y
+        let pickle =
+            load(b"\x80\x02}q\0X\x01\0\0\0a}q\x01sX\x01\0\0\0bh\x01X\x01\0\0\0cK\x07ss.").unwrap();
+        let inner = pickle.get(pickle.root(), "a").unwrap();
+        let seven = pickle.get(inner, "c").unwrap();
+        assert!(matches!(pickle.value(seven), Value::Int(7)));
+        assert_eq!(pickle.get(pickle.root(), "b"), Some(inner));
+    }
+
+    #[test]
+    fn endless_nesting_and_loops_are_harmless() {
+        let deep = [b"\x80\x02)".as_slice(), &vec![0x85; 1_000_000], b"."].concat();
+        assert_eq!(load(&deep).unwrap().values.len(), 1_000_001);
+
+        let knot = load(b"\x80\x02}q\0X\x01\0\0\0ah\0s.").unwrap(); // x = {}; x['a'] = x
+        assert_eq!(knot.get(knot.root(), "a"), Some(knot.root()));
+    }
+
+    #[test]
+    fn tuples_and_marks_that_do_not_fit_are_damage() {
+        for bytes in
+            ["\u{85}.", "(\u{85}.", "t.", "K", "X", "h\0.", "cposix", "u.", "(u.", "R.", "."]
+        {
+            let bytes: Vec<u8> = bytes.chars().map(|char| char as u8).collect();
+            assert!(matches!(load(&bytes), Err(PickleError::Damaged(_))), "{bytes:?}");
+        }
     }
 }

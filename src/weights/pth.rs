@@ -2,6 +2,7 @@
 
 use std::io::{Cursor, Read, Write};
 
+use half::bf16;
 use half::f16;
 use zip::read::ZipArchive;
 use zip::write::SimpleFileOptions;
@@ -9,10 +10,12 @@ use zip::write::SimpleFileOptions;
 use super::WeightsError;
 use super::pickle::{self, TensorRef, Value};
 use crate::model::layout::convs;
-use crate::model::tensors::{Array, Arrays, Weights};
+use crate::model::tensors::{self, Array, Arrays, Weights};
 
-/// No file within a state dict of this network is larger.
-const MAX_ENTRY_BYTES: u64 = 16 << 20;
+/// No pickle of a state dict or a checkpoint of this network is larger.
+const MAX_PICKLE_BYTES: u64 = 1 << 20;
+/// Nor is what a tensor lies in, though it may hold a whole optimizer's state.
+const MAX_STORAGE_BYTES: u64 = 16 << 20;
 
 /// The file's bytes: the published port's names, in its order, in 32 bits.
 ///
@@ -82,7 +85,9 @@ fn integer(out: &mut Vec<u8>, value: usize) {
 
 fn tuple(out: &mut Vec<u8>, values: &[usize]) {
     out.push(b'(');
-    values.iter().for_each(|&value| integer(out, value));
+    for &value in values {
+        integer(out, value);
+    }
     out.push(b't');
 }
 
@@ -98,49 +103,73 @@ fn strides(shape: &[usize]) -> Vec<usize> {
 /// [`WeightsError`] when it is damaged, of another network, or asks for anything a state dict
 /// does not need. Nothing in it is ever executed.
 pub fn read(bytes: &[u8]) -> Result<Weights, WeightsError> {
-    let mut zip = ZipArchive::new(Cursor::new(bytes))?;
-    let pickle_name = zip.file_names().find(|name| name.ends_with("/data.pkl")).map(str::to_owned);
-    let pickle_name = pickle_name.ok_or(WeightsError::NoPickle)?;
-    let folder = pickle_name.trim_end_matches("data.pkl").to_owned();
-    let mut root = pickle::load(&entry(&mut zip, &pickle_name)?)?;
-    for key in ["model_state_dict", "state_dict"] {
-        root = get(&root, key).unwrap_or(root);
-    }
-    let Value::Dict(items) = root else { return Err(WeightsError::NoStateDict) };
-    let mut arrays = Arrays::new();
-    for (name, value) in items.borrow().iter() {
-        let (Value::Text(name), Value::Tensor(tensor)) = (name, value) else { continue };
-        let values = entry(&mut zip, &format!("{folder}data/{}", tensor.storage))?;
-        arrays.insert(name.to_string(), array(name, tensor, &values)?);
+    let mut archive = Archive::open(bytes)?;
+    let pickled = archive.entry("data.pkl", MAX_PICKLE_BYTES)?;
+    let pickle = pickle::load(&pickled)?;
+    let root = pickle.root();
+    let inner = ["model_state_dict", "state_dict"].iter().find_map(|key| pickle.get(root, key));
+    let Value::Dict(items) = pickle.value(inner.unwrap_or(root)) else {
+        return Err(WeightsError::NoStateDict);
+    };
+    let (shapes, mut arrays) = (tensors::shapes(), Arrays::new());
+    for &(name, value) in items {
+        let (&Value::Text(name), Value::Tensor(tensor)) = (pickle.value(name), pickle.value(value))
+        else {
+            continue;
+        };
+        let shape = shape(name, tensor)?;
+        // What does not belong here is only named, so that it cannot take up memory.
+        let wanted = shapes.get(name) == Some(&shape) && !arrays.contains_key(name);
+        let values = if wanted {
+            let storage = archive.entry(&format!("data/{}", tensor.storage), MAX_STORAGE_BYTES)?;
+            gather(tensor, &shape, &storage).ok_or_else(|| WeightsError::Extent(name.to_owned()))?
+        } else {
+            Vec::new()
+        };
+        arrays.entry(name.to_owned()).or_insert(Array { shape, values });
     }
     Ok(Weights::new(arrays)?)
 }
 
-fn get(dict: &Value, key: &str) -> Option<Value> {
-    let Value::Dict(items) = dict else { return None };
-    let items = items.borrow();
-    let found = items.iter().find(|(name, _)| matches!(name, Value::Text(text) if &**text == key));
-    found.map(|(_, value)| value.clone())
+/// The zip, and the one folder in it.
+struct Archive<'a> {
+    zip: ZipArchive<Cursor<&'a [u8]>>,
+    folder: String,
 }
 
-fn entry(zip: &mut ZipArchive<Cursor<&[u8]>>, name: &str) -> Result<Vec<u8>, WeightsError> {
-    let file = zip.by_name(name)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_ENTRY_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_ENTRY_BYTES {
-        return Err(WeightsError::TooLarge(name.to_owned()));
+impl<'a> Archive<'a> {
+    fn open(bytes: &'a [u8]) -> Result<Self, WeightsError> {
+        let zip = ZipArchive::new(Cursor::new(bytes))?;
+        let folder = zip.file_names().find_map(|name| name.strip_suffix("data.pkl"));
+        let folder = folder.ok_or(WeightsError::NoPickle)?.to_owned();
+        let mut archive = Self { zip, folder };
+        // Files older than PyTorch 2.1 do not say; they are little-endian but for rare machines.
+        match archive.entry("byteorder", 8) {
+            Ok(order) if order == b"big" => Err(WeightsError::BigEndian),
+            _ => Ok(archive),
+        }
     }
-    Ok(bytes)
+
+    fn entry(&mut self, name: &str, max_bytes: u64) -> Result<Vec<u8>, WeightsError> {
+        let file = self.zip.by_name(&format!("{}{name}", self.folder))?;
+        let mut bytes = Vec::new();
+        file.take(max_bytes + 1).read_to_end(&mut bytes)?;
+        if bytes.len() as u64 > max_bytes {
+            return Err(WeightsError::TooLarge(name.to_owned()));
+        }
+        Ok(bytes)
+    }
 }
 
-/// Follows shape and strides into the storage; every index is checked.
-fn array(name: &str, tensor: &TensorRef, storage: &[u8]) -> Result<Array, WeightsError> {
-    let bad = || WeightsError::Extent(name.to_owned());
+fn shape(name: &str, tensor: &TensorRef<'_>) -> Result<Vec<usize>, WeightsError> {
     let lengths: Result<Vec<usize>, _> = tensor.shape.iter().map(|&n| usize::try_from(n)).collect();
-    let shape = lengths.map_err(|_| bad())?;
-    let count = shape.iter().try_fold(1usize, |product, &n| product.checked_mul(n)).ok_or_else(bad)?;
-    if count as u64 > MAX_ENTRY_BYTES / 4 || tensor.stride.len() != shape.len() {
-        return Err(bad());
+    lengths.map_err(|_| WeightsError::Extent(name.to_owned()))
+}
+
+/// Follows `shape` and the strides into the storage; `None` when they lead out of it.
+fn gather(tensor: &TensorRef<'_>, shape: &[usize], storage: &[u8]) -> Option<Vec<f32>> {
+    if tensor.stride.len() != shape.len() {
+        return None;
     }
     let at = |mut index: usize| {
         let mut position = tensor.offset;
@@ -149,10 +178,9 @@ fn array(name: &str, tensor: &TensorRef, storage: &[u8]) -> Result<Array, Weight
             position = position.checked_add(step)?;
             index /= length;
         }
-        element(&tensor.storage_type, storage, usize::try_from(position).ok()?)
+        element(tensor.storage_type, storage, usize::try_from(position).ok()?)
     };
-    let values: Option<Vec<f32>> = (0..count).map(at).collect();
-    Ok(Array { values: values.ok_or_else(bad)?, shape })
+    (0..shape.iter().product()).map(at).collect()
 }
 
 fn element(kind: &str, storage: &[u8], index: usize) -> Option<f32> {
@@ -160,6 +188,9 @@ fn element(kind: &str, storage: &[u8], index: usize) -> Option<f32> {
         "torch.FloatStorage" => storage.as_chunks().0.get(index).map(|&b| f32::from_le_bytes(b)),
         "torch.HalfStorage" => {
             storage.as_chunks().0.get(index).map(|&b| f16::from_le_bytes(b).to_f32())
+        }
+        "torch.BFloat16Storage" => {
+            storage.as_chunks().0.get(index).map(|&b| bf16::from_le_bytes(b).to_f32())
         }
         "torch.DoubleStorage" => {
             storage.as_chunks().0.get(index).map(|&b| f64::from_le_bytes(b) as f32)
@@ -179,13 +210,75 @@ mod tests {
         assert_eq!(&read(&write(weights).unwrap()).unwrap(), weights);
     }
 
+    fn zip_of(entries: &[(&str, &[u8])]) -> Vec<u8> {
+        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, bytes) in entries {
+            zip.start_file(*name, SimpleFileOptions::default()).unwrap();
+            zip.write_all(bytes).unwrap();
+        }
+        zip.finish().unwrap().into_inner()
+    }
+
+    /// `{name: a float tensor}`, with `rest` being offset, shape and stride.
+    fn tensor_pickle(name: &str, rest: &[u8]) -> Vec<u8> {
+        let mut out = b"\x80\x02}".to_vec();
+        text(&mut out, name);
+        out.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((");
+        text(&mut out, "storage");
+        out.extend(b"ctorch\nFloatStorage\n");
+        text(&mut out, "0");
+        [&out, b"tQ".as_slice(), rest, b"tRs."].concat()
+    }
+
     #[test]
     fn a_pickle_that_calls_something_else_is_refused_by_name() {
-        let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
-        zip.start_file("archive/data.pkl", SimpleFileOptions::default()).unwrap();
-        zip.write_all(b"\x80\x02cposix\nsystem\nX\x02\x00\x00\x00id\x85R.").unwrap();
-        let error = read(&zip.finish().unwrap().into_inner()).unwrap_err();
+        let pickle = b"\x80\x02cposix\nsystem\nX\x02\x00\x00\x00id\x85R.";
+        let error = read(&zip_of(&[("archive/data.pkl", pickle)])).unwrap_err();
         assert!(error.to_string().contains("posix.system"), "{error}");
+    }
+
+    #[test]
+    fn a_tensor_that_reaches_beyond_its_storage_is_an_error() {
+        let storage = [0; 24 * 4];
+        let bias = |rest: &[u8]| {
+            let pickle = tensor_pickle("backbone1.0.bias", rest);
+            read(&zip_of(&[("a/data.pkl", &pickle), ("a/data/0", &storage)])).unwrap_err()
+        };
+        // Offset, shape and stride of one value each: K is a byte, J four, with a sign.
+        assert!(matches!(bias(b"K\x00K\x18\x85K\x01\x85"), WeightsError::Layout(_))); // Fits.
+        for outside in [
+            b"K\x01K\x18\x85K\x01\x85".as_slice(),
+            b"K\x00K\x18\x85K\x02\x85",
+            b"J\xff\xff\xff\xffK\x18\x85K\x01\x85",
+            b"K\x00K\x18\x85J\xff\xff\xff\x7f\x85",
+            b"K\x00K\x18\x85)",
+        ] {
+            assert!(matches!(bias(outside), WeightsError::Extent(_)), "{outside:?}");
+        }
+    }
+
+    #[test]
+    fn tensors_of_another_network_are_named_and_not_unpacked() {
+        // 2³¹ − 1 values out of one, by a stride of zero.
+        let pickle = tensor_pickle("huge", b"K\x00J\xff\xff\xff\x7f\x85K\x00\x85");
+        let error = read(&zip_of(&[("a/data.pkl", &pickle), ("a/data/0", &[0; 4])])).unwrap_err();
+        assert!(error.to_string().starts_with("missing tensors: backbone1.0.bias"), "{error}");
+    }
+
+    #[test]
+    fn an_entry_that_unpacks_to_too_much_is_refused() {
+        let bomb = vec![0; (MAX_STORAGE_BYTES + 1) as usize];
+        let pickle = tensor_pickle("backbone1.0.bias", b"K\x00K\x18\x85K\x01\x85");
+        let error = read(&zip_of(&[("a/data.pkl", &pickle), ("a/data/0", &bomb)])).unwrap_err();
+        assert!(matches!(error, WeightsError::TooLarge(name) if name == "data/0"));
+        let error = read(&zip_of(&[("a/data.pkl", &bomb)])).unwrap_err();
+        assert!(matches!(error, WeightsError::TooLarge(name) if name == "data.pkl"));
+    }
+
+    #[test]
+    fn a_big_endian_file_is_refused_rather_than_misread() {
+        let error = read(&zip_of(&[("a/data.pkl", b"N."), ("a/byteorder", b"big")])).unwrap_err();
+        assert!(matches!(error, WeightsError::BigEndian));
     }
 
     #[test]

@@ -25,7 +25,9 @@ pub fn write(
         weights.arrays().iter().map(|(name, array)| (name, &array.shape, bytes(array))).collect();
     let views = arrays
         .iter()
-        .map(|(name, shape, bytes)| Ok((*name, TensorView::new(Dtype::F32, shape.to_vec(), bytes)?)))
+        .map(|(name, shape, bytes)| {
+            Ok((*name, TensorView::new(Dtype::F32, shape.to_vec(), bytes)?))
+        })
         .collect::<Result<Vec<_>, SafeTensorError>>()?;
     let texts = metadata.clone().into_iter().collect();
     Ok(serialize(views, Some(texts))?)

@@ -22,7 +22,9 @@ pub enum TfliteError {
     #[error("the TensorFlow Lite model is damaged")]
     Damaged(#[from] Damaged),
     /// A constant that the network needs is not there.
-    #[error("the TensorFlow Lite model has no constant {0}; is it MediaPipe's short-range face detector?")]
+    #[error(
+        "the TensorFlow Lite model has no constant {0}; is it MediaPipe's short-range face detector?"
+    )]
     Missing(String),
     /// A constant has another shape or type.
     #[error("constant {name} has {found} where {expected} is needed")]
@@ -48,8 +50,10 @@ pub enum TfliteError {
 }
 
 const MAGIC: &[u8] = b"TFL3";
-const BASE: &[u8] =
-    include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/.deps/weights/face_detection_short_range.tflite"));
+const BASE: &[u8] = include_bytes!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/.deps/weights/face_detection_short_range.tflite"
+));
 
 /// `MediaPipe`'s own file: Google's, Apache-2.0.
 pub fn base() -> &'static [u8] {

@@ -1,0 +1,50 @@
+# One profile, release, for everything below: each big dependency is then compiled only once. For
+# day-to-day work, plain cargo commands work too after `make setup`.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+CARGO ?= cargo
+BLAZETUNE := target/release/blazetune
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+setup: ## fetch libtorch and MediaPipe's weights, build the dashboard
+	@docker/setup.sh
+
+setup-test: ## the same, and what the tests compare with
+	@docker/setup.sh test
+
+build: setup ## build target/release/blazetune
+	$(CARGO) build --release --locked
+
+demo: build ## fine-tune on drawn pictures and look at it in a browser
+	$(BLAZETUNE) demo
+
+test: setup-test ## check and test everything, as CI does
+	@$(call step,format)
+	$(CARGO) fmt --check
+	npm --prefix web run check
+	@$(call step,lint)
+	$(CARGO) clippy --release --locked --all-targets -- -D warnings
+	docker/sqlx-prepare.sh --check
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --no-deps --document-private-items
+	@$(call step,Rust tests)
+	$(CARGO) test --release --locked
+	@$(call step,browser tests)
+	$(CARGO) build --release --locked
+	BLAZETUNE_BIN=$(CURDIR)/$(BLAZETUNE) npm --prefix web test
+
+bench: setup ## measure speed
+	$(CARGO) bench --locked
+
+fmt: ## format the code
+	$(CARGO) fmt
+
+clean: ## remove what was built, but not .deps and data
+	$(CARGO) clean
+	rm -rf web/dist web/test-results
+
+step = printf '\n== %s\n' '$(1)'
+
+.PHONY: help setup setup-test build demo test bench fmt clean

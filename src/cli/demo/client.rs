@@ -1,0 +1,208 @@
+//! The part of the HTTP API that the demo uses.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail, ensure};
+use blazetune::train::events::{Artifact, MetricsRow};
+use reqwest::{RequestBuilder, Response, Url};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
+
+/// A server's API.
+pub(super) struct Client {
+    http: reqwest::Client,
+    api: Url,
+}
+
+/// A page of a list.
+#[derive(Debug, Deserialize)]
+struct Page<T> {
+    items: Vec<T>,
+}
+
+/// A data set, as far as the demo looks.
+#[derive(Debug, Deserialize)]
+pub(super) struct Dataset {
+    pub(super) id: String,
+    pub(super) name: String,
+    pub(super) status: String,
+    pub(super) error: Option<String>,
+    pub(super) images: Option<u64>,
+    pub(super) faces: Option<u64>,
+    pub(super) splits: Option<Splits>,
+    pub(super) progress: Option<ImportProgress>,
+}
+
+/// Pictures to train on and to check with.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub(super) struct Splits {
+    pub(super) train: Counts,
+    pub(super) val: Counts,
+}
+
+/// Of one split.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub(super) struct Counts {
+    pub(super) images: u64,
+}
+
+/// Pictures read so far.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(super) struct ImportProgress {
+    pub(super) done: u64,
+    pub(super) total: u64,
+}
+
+/// A job, as far as the demo looks.
+#[derive(Debug, Deserialize)]
+pub(super) struct Job {
+    pub(super) id: String,
+    pub(super) state: String,
+    pub(super) error: Option<String>,
+    pub(super) progress: Option<JobProgress>,
+}
+
+/// Where a job is.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct JobProgress {
+    pub(super) epoch: u32,
+    pub(super) epochs: u32,
+    pub(super) step: u32,
+    pub(super) steps: u32,
+    pub(super) images_per_s: Option<f64>,
+    pub(super) eta_s: Option<f64>,
+}
+
+impl Job {
+    /// Whether nothing more will come.
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.state.as_str(), "completed" | "failed" | "cancelled")
+    }
+}
+
+/// A problem, as RFC 9457 has it.
+#[derive(Debug, Deserialize)]
+struct Problem {
+    title: String,
+    detail: Option<String>,
+}
+
+impl Client {
+    /// Of the server at `address`.
+    pub(super) fn new(address: SocketAddr) -> Self {
+        let api = Url::parse(&format!("http://{address}/api/v1/"));
+        Self { http: reqwest::Client::new(), api: api.expect("an address makes a URL") }
+    }
+
+    /// The newest data set of this name that can be trained on.
+    pub(super) async fn ready_dataset(&self, name: &str) -> anyhow::Result<Option<Dataset>> {
+        let url = self.url("datasets")?;
+        let page: Page<Dataset> = read(self.http.get(url).query(&[("limit", "200")])).await?;
+        Ok(page.items.into_iter().find(|d| d.name == name && d.status == "ready"))
+    }
+
+    /// Sends an archive.
+    pub(super) async fn upload(&self, archive: &Path, name: &str) -> anyhow::Result<Dataset> {
+        let file = tokio::fs::File::open(archive).await;
+        let file = file.with_context(|| format!("cannot open {}", archive.display()))?;
+        let length = file.metadata().await?.len();
+        let body = reqwest::Body::wrap_stream(tokio_util::io::ReaderStream::new(file));
+        let request = self.http.post(self.url("datasets")?).query(&[("name", name)]);
+        let request = request.header("content-type", "application/zip");
+        read(request.header("content-length", length).body(body)).await
+    }
+
+    /// A data set as it is now.
+    pub(super) async fn dataset(&self, id: &str) -> anyhow::Result<Dataset> {
+        self.get(&format!("datasets/{id}")).await
+    }
+
+    /// Queues a job.
+    pub(super) async fn start_job(&self, dataset_id: &str, epochs: u32) -> anyhow::Result<Job> {
+        let body = json!({
+            "kind": "train",
+            "dataset_id": dataset_id,
+            "name": "demo",
+            "params": {"epochs": epochs},
+        });
+        read(self.http.post(self.url("jobs")?).json(&body)).await
+    }
+
+    /// A job as it is now.
+    pub(super) async fn job(&self, id: &str) -> anyhow::Result<Job> {
+        self.get(&format!("jobs/{id}")).await
+    }
+
+    /// A row an epoch; the first is the untouched model's.
+    pub(super) async fn metrics(&self, id: &str) -> anyhow::Result<Vec<MetricsRow>> {
+        let page: Page<MetricsRow> = self.get(&format!("jobs/{id}/metrics")).await?;
+        Ok(page.items)
+    }
+
+    /// Fetches every file that a job has left into `folder`, and checks it.
+    pub(super) async fn download_artifacts(
+        &self,
+        id: &str,
+        folder: &Path,
+    ) -> anyhow::Result<Vec<Artifact>> {
+        tokio::fs::create_dir_all(folder).await?;
+        let page: Page<Artifact> = self.get(&format!("jobs/{id}/artifacts")).await?;
+        for artifact in &page.items {
+            let url = self.url(&format!("jobs/{id}/artifacts/{}", artifact.name))?;
+            let path = folder.join(&artifact.name);
+            let sha256 = download(send(self.http.get(url)).await?, &path).await?;
+            ensure!(sha256 == artifact.sha256, "{} arrived damaged", path.display());
+        }
+        Ok(page.items)
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<T> {
+        read(self.http.get(self.url(path)?)).await
+    }
+
+    fn url(&self, path: &str) -> anyhow::Result<Url> {
+        Ok(self.api.join(path)?)
+    }
+}
+
+/// Writes a response's body beside `path` and renames it; returns its checksum.
+async fn download(mut response: Response, path: &Path) -> anyhow::Result<String> {
+    let part = PathBuf::from(format!("{}.part", path.display()));
+    let mut file = tokio::fs::File::create(&part).await?;
+    let mut sha256 = Sha256::new();
+    while let Some(chunk) = response.chunk().await? {
+        sha256.update(&chunk);
+        file.write_all(&chunk).await?;
+    }
+    file.sync_all().await?;
+    tokio::fs::rename(&part, path).await?;
+    Ok(hex(&sha256.finalize()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+async fn read<T: DeserializeOwned>(request: RequestBuilder) -> anyhow::Result<T> {
+    let response = send(request).await?;
+    let url = response.url().clone();
+    response.json().await.with_context(|| format!("{url} answered something unexpected"))
+}
+
+/// Sends it; a problem becomes an error in the server's words.
+async fn send(request: RequestBuilder) -> anyhow::Result<Response> {
+    let response = request.send().await?;
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    match response.json::<Problem>().await {
+        Ok(Problem { title, detail }) => bail!("{}", detail.unwrap_or(title)),
+        Err(_) => bail!("the server answered {status}"),
+    }
+}

@@ -1,0 +1,164 @@
+//! `blazetune demo`: the whole story in one command, through the same HTTP a client would use.
+
+mod client;
+mod report;
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use blazetune::config::{Config, Flags};
+use blazetune::data::sample::{self, SampleSpec};
+use tokio::sync::oneshot;
+
+use crate::cli::serve;
+use client::{Client, Dataset, Job};
+use report::Report;
+
+/// Starts a server, fine-tunes on drawn pictures, and says what that changed.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Where to serve; port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// Folder of the database, data sets and models.
+    #[arg(long, value_name = "FOLDER")]
+    data: Option<PathBuf>,
+    /// Pictures to draw.
+    #[arg(long, default_value_t = 400)]
+    images: u32,
+    /// Passes over them.
+    #[arg(long, default_value_t = 20)]
+    epochs: u32,
+    /// End when the job has ended, instead of serving on.
+    #[arg(long)]
+    exit: bool,
+}
+
+/// Serves until Ctrl-C, or until the job has ended where `--exit` is given.
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Runtime::new()?.block_on(demo(args))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn demo(args: &Args) -> anyhow::Result<()> {
+    let config = config(args)?;
+    let folder = config.storage.data_dir.join("demo");
+    let (started, address) = oneshot::channel();
+    let mut server = tokio::spawn(serve::run(config.clone(), move |address| {
+        let _ = started.send(address); // The receiver is gone only when the demo is.
+    }));
+    let story = async {
+        match address.await {
+            Ok(address) => tell(args, address, &folder).await,
+            Err(_) => std::future::pending().await, // The server's end, below, says why.
+        }
+    };
+    tokio::select! {
+        ended = &mut server => ended?.with_context(|| advice(&config)),
+        told = story => {
+            told?;
+            if args.exit { Ok(()) } else { server.await? }
+        }
+    }
+}
+
+fn config(args: &Args) -> anyhow::Result<Config> {
+    let flags = Flags { data_dir: args.data.clone(), listen: args.listen.clone() };
+    let mut config = Config::load(None, serve::environment(), flags)?;
+    "warn".clone_into(&mut config.log.filter); // The report has the terminal to itself.
+    Ok(config)
+}
+
+fn advice(config: &Config) -> String {
+    format!(
+        "the server could not go on at {} with the folder {}; others can be chosen with --listen \
+         127.0.0.1:0 and --data FOLDER",
+        config.server.listen,
+        config.storage.data_dir.display(),
+    )
+}
+
+/// The story, as any client could play it.
+async fn tell(args: &Args, address: SocketAddr, folder: &Path) -> anyhow::Result<()> {
+    let client = Client::new(address);
+    let mut report = Report::new(address);
+    let dataset = match client.ready_dataset(&dataset_name(args.images)).await? {
+        Some(dataset) => dataset,
+        None => make_dataset(args.images, folder, &client).await?,
+    };
+    report.dataset(&dataset);
+
+    let job = client.start_job(&dataset.id, args.epochs).await?;
+    let job = follow(&job.id, &client, &report).await?;
+    if job.state != "completed" {
+        let why = job.error.unwrap_or_else(|| "its log has the details".to_owned());
+        bail!("the job is {}: {why}", job.state);
+    }
+
+    let rows = client.metrics(&job.id).await?;
+    report::before_and_after(&rows);
+    let files = client.download_artifacts(&job.id, folder).await?;
+    report::files(folder, &files);
+    report.end(&job.id, args.exit);
+    Ok(())
+}
+
+fn dataset_name(images: u32) -> String {
+    format!("drawn sample, {images} pictures")
+}
+
+/// Draws the pictures, uploads them and waits until the server has read them.
+async fn make_dataset(images: u32, folder: &Path, client: &Client) -> anyhow::Result<Dataset> {
+    std::fs::create_dir_all(folder)
+        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+    let archive = folder.join("sample.zip");
+    let bar = report::counter("drawing", images);
+    let drawing = {
+        let (archive, bar) = (archive.clone(), bar.clone());
+        move || {
+            let spec = SampleSpec { images, ..SampleSpec::default() };
+            sample::write(&archive, &spec, &mut |done| bar.set_position(done as u64))
+        }
+    };
+    tokio::task::spawn_blocking(drawing).await??;
+    bar.finish_and_clear();
+
+    let bar = report::counter("importing", images);
+    let mut dataset = client.upload(&archive, &dataset_name(images)).await?;
+    while dataset.status == "importing" {
+        if let Some(progress) = dataset.progress {
+            bar.set_length(progress.total);
+            bar.set_position(progress.done);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+        dataset = client.dataset(&dataset.id).await?;
+    }
+    bar.finish_and_clear();
+    if dataset.status != "ready" {
+        bail!("the pictures were refused: {}", dataset.error.unwrap_or(dataset.status));
+    }
+    Ok(dataset)
+}
+
+/// Shows progress until the job has ended, however it ended.
+async fn follow(id: &str, client: &Client, report: &Report) -> anyhow::Result<Job> {
+    let mut shown = 0;
+    loop {
+        let job = client.job(id).await?;
+        let rows = client.metrics(id).await?;
+        for row in &rows[shown.min(rows.len())..] {
+            report.epoch(row);
+        }
+        shown = rows.len();
+        report.progress(&job);
+        if job.is_over() {
+            return Ok(job);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+const LOOK_EVERY: Duration = Duration::from_millis(500);

@@ -1,0 +1,296 @@
+//! Settings: built-in defaults, then a file, then the environment, then flags.
+
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::Provider;
+use figment::providers::{Format, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+
+/// Every setting. `config.toml` at the root of the repository explains each.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// How to serve.
+    pub server: Server,
+    /// Where things are kept.
+    pub storage: Storage,
+    /// What is too large.
+    pub limits: Limits,
+    /// How jobs are run.
+    pub jobs: Jobs,
+    /// What is logged.
+    pub log: Log,
+}
+
+/// How to serve.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Server {
+    /// Address; port 0 takes a free one.
+    pub listen: String,
+    /// Seconds a request may take, uploads, downloads and event streams apart.
+    pub request_timeout_s: u64,
+    /// Seconds that open connections get at the end.
+    pub shutdown_grace_s: u64,
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Self { listen: "127.0.0.1:8080".to_owned(), request_timeout_s: 60, shutdown_grace_s: 10 }
+    }
+}
+
+/// Where things are kept.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Storage {
+    /// Folder of the database, data sets, jobs and models.
+    pub data_dir: PathBuf,
+}
+
+impl Default for Storage {
+    fn default() -> Self {
+        Self { data_dir: PathBuf::from("./data") }
+    }
+}
+
+/// What is too large.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Of an archive.
+    pub upload_bytes: u64,
+    /// Of a weights file.
+    pub weights_bytes: u64,
+    /// Of a picture's file.
+    pub picture_bytes: u64,
+    /// Of a picture.
+    pub picture_megapixels: u32,
+    /// Of an archive.
+    pub entries: u64,
+    /// Of an archive's content.
+    pub unpacked_bytes: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            upload_bytes: 8 << 30,
+            weights_bytes: 64 << 20,
+            picture_bytes: 64 << 20,
+            picture_megapixels: 64,
+            entries: 1_000_000,
+            unpacked_bytes: 64 << 30,
+        }
+    }
+}
+
+/// How jobs are run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Jobs {
+    /// Jobs on the CPU at once.
+    pub cpu_slots: u32,
+    /// Threads of a CPU job; 0 takes every core.
+    pub cpu_threads: usize,
+    /// Jobs on one GPU at once.
+    pub gpu_slots: u32,
+    /// Restarts of a job whose worker crashed.
+    pub max_restarts: u32,
+    /// Seconds before the first restart; each next one waits twice as long.
+    pub restart_delay_s: u64,
+    /// Milliseconds between looks at what a worker has reported.
+    pub poll_ms: u64,
+    /// Seconds a worker gets to heed a cancel.
+    pub cancel_grace_s: u64,
+}
+
+impl Default for Jobs {
+    fn default() -> Self {
+        Self {
+            cpu_slots: 1,
+            cpu_threads: 0,
+            gpu_slots: 1,
+            max_restarts: 3,
+            restart_delay_s: 2,
+            poll_ms: 200,
+            cancel_grace_s: 10,
+        }
+    }
+}
+
+/// What is logged.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// A level, or a filter of `tracing`.
+    pub filter: String,
+    /// How a line looks.
+    pub format: LogFormat,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { filter: "info".to_owned(), format: LogFormat::Text }
+    }
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One object a line.
+    Json,
+}
+
+/// What the command line sets.
+#[derive(Debug, Clone, Default)]
+pub struct Flags {
+    /// `storage.data_dir`.
+    pub data_dir: Option<PathBuf>,
+    /// `server.listen`.
+    pub listen: Option<String>,
+}
+
+/// The settings cannot be used; the text names the key and where it was set.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file that was asked for is not there.
+    #[error("there is no configuration file {0}")]
+    NoFile(PathBuf),
+    /// An unknown key, or a value of the wrong type.
+    #[error("the configuration cannot be used: {0}")]
+    Unusable(#[from] Box<figment::Error>),
+    /// A value out of range.
+    #[error("the configuration cannot be used: {key} is {value}, but {need}")]
+    Range {
+        /// Such as `jobs.poll_ms`.
+        key: &'static str,
+        /// What it is.
+        value: String,
+        /// What it may be.
+        need: &'static str,
+    },
+}
+
+impl Config {
+    /// Merges defaults, `file`, `environment` and `flags`, in this order.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`].
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl Provider,
+        flags: Flags,
+    ) -> Result<Self, ConfigError> {
+        let mut figment = Figment::from(Serialized::defaults(Self::default()));
+        if let Some(file) = file {
+            if !file.is_file() {
+                return Err(ConfigError::NoFile(file.to_owned()));
+            }
+            figment = figment.merge(Toml::file_exact(file));
+        }
+        figment = figment.merge(environment);
+        if let Some(data_dir) = flags.data_dir {
+            figment = figment.merge(Serialized::default("storage.data_dir", data_dir));
+        }
+        if let Some(listen) = flags.listen {
+            figment = figment.merge(Serialized::default("server.listen", listen));
+        }
+        let config: Self = figment.extract().map_err(Box::new)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let Jobs { cpu_slots, gpu_slots, poll_ms, .. } = self.jobs;
+        let checks = [
+            (
+                "jobs.poll_ms",
+                poll_ms.to_string(),
+                "it has to be from 1 to 60000",
+                (1..=60_000).contains(&poll_ms),
+            ),
+            (
+                "jobs.cpu_slots",
+                cpu_slots.to_string(),
+                "with jobs.gpu_slots 0 too no job could run",
+                cpu_slots > 0 || gpu_slots > 0,
+            ),
+        ];
+        for (key, value, need, is_fine) in checks {
+            if !is_fine {
+                return Err(ConfigError::Range { key, value, need });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(key: &'static str, value: &'static str) -> impl Provider {
+        Serialized::default(key, value)
+    }
+
+    fn nothing() -> impl Provider {
+        Figment::new()
+    }
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        file
+    }
+
+    #[test]
+    fn the_documented_file_is_exactly_the_defaults() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.toml");
+        let value = |figment: Figment| figment.extract::<serde_json::Value>().unwrap();
+        let documented = value(Figment::from(Toml::file_exact(path)));
+        let defaults = value(Figment::from(Serialized::defaults(Config::default())));
+        assert_eq!(documented, defaults);
+    }
+
+    #[test]
+    fn flags_win_over_the_environment_and_that_over_the_file() {
+        let file = file(
+            "[server]\nlisten = \"a:1\"\n[storage]\ndata_dir = \"from-file\"\n[jobs]\npoll_ms = 7\n",
+        );
+        let flags = Flags { listen: Some("c:3".to_owned()), ..Flags::default() };
+        let config =
+            Config::load(Some(file.path()), environment("storage.data_dir", "from-env"), flags)
+                .unwrap();
+        assert_eq!(config.server.listen, "c:3");
+        assert_eq!(config.storage.data_dir, Path::new("from-env"));
+        assert_eq!(config.jobs.poll_ms, 7);
+        assert_eq!(config.limits, Limits::default());
+    }
+
+    #[test]
+    fn an_unknown_key_is_named_with_its_file() {
+        let file = file("[server]\nlisen = \"a:1\"\n");
+        let error = Config::load(Some(file.path()), nothing(), Flags::default()).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains("lisen") && text.contains("listen"), "{text}");
+    }
+
+    #[test]
+    fn a_value_out_of_range_is_named() {
+        let file = file("[jobs]\npoll_ms = 0\n");
+        let error = Config::load(Some(file.path()), nothing(), Flags::default()).unwrap_err();
+        assert!(error.to_string().contains("jobs.poll_ms is 0"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_was_asked_for_has_to_exist() {
+        let error = Config::load(Some(Path::new("no/such.toml")), nothing(), Flags::default());
+        assert!(matches!(error, Err(ConfigError::NoFile(_))));
+    }
+}

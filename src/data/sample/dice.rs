@@ -1,0 +1,101 @@
+//! The chance in a picture: one generator a picture, so that each can be drawn on its own.
+
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64;
+
+/// A seeded generator with the few questions that drawing asks.
+pub(super) struct Dice(Pcg64);
+
+impl Dice {
+    /// The generator of picture `index` of the set `seed`.
+    pub(super) fn new(seed: u64, index: u64) -> Self {
+        let base: u64 = Pcg64::seed_from_u64(seed).random();
+        Self(Pcg64::seed_from_u64(base ^ index))
+    }
+
+    /// True this share of the time.
+    pub(super) fn chance(&mut self, share: f32) -> bool {
+        self.0.random::<f32>() < share
+    }
+
+    /// Uniform.
+    pub(super) fn between(&mut self, low: f32, high: f32) -> f32 {
+        low + (high - low) * self.0.random::<f32>()
+    }
+
+    /// Uniform in the logarithm; both ends are positive.
+    pub(super) fn log_between(&mut self, low: f32, high: f32) -> f32 {
+        self.between(low.ln(), high.ln()).exp()
+    }
+
+    /// Uniform, both ends included.
+    pub(super) fn whole(&mut self, low: u32, high: u32) -> u32 {
+        self.0.random_range(low..=high)
+    }
+
+    /// Within `spread` of 0, most often near it.
+    pub(super) fn wobble(&mut self, spread: f32) -> f32 {
+        let sum: f32 = (0..3).map(|_| self.0.random::<f32>()).sum();
+        (sum / 1.5 - 1.0) * spread
+    }
+
+    /// -1 or 1.
+    pub(super) fn side(&mut self) -> f32 {
+        if self.chance(0.5) { 1.0 } else { -1.0 }
+    }
+
+    /// One of `items`, each as often; there is at least one.
+    pub(super) fn pick<T: Copy>(&mut self, items: &[T]) -> T {
+        items[self.0.random_range(0..items.len())]
+    }
+
+    /// One of `items`, as often as its weight says; there is at least one.
+    pub(super) fn weighted<T: Copy>(&mut self, items: &[(f32, T)]) -> T {
+        let mut left = self.between(0.0, items.iter().map(|(weight, _)| weight).sum());
+        for &(weight, item) in items {
+            left -= weight;
+            if left < 0.0 {
+                return item;
+            }
+        }
+        items[items.len() - 1].1 // Rounding used up the last weight.
+    }
+
+    /// 32 random bits.
+    pub(super) fn bits(&mut self) -> u32 {
+        self.0.random()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_picture_of_each_seed_has_its_own_numbers() {
+        let draw = |seed, index| Dice::new(seed, index).bits();
+        let mut all: Vec<_> = (0..8).flat_map(|s| (0..8).map(move |i| draw(s, i))).collect();
+        assert_eq!(all[11], draw(1, 3));
+        all.sort_unstable();
+        all.dedup();
+        assert_eq!(all.len(), 64);
+    }
+
+    #[test]
+    fn weights_decide_how_often() {
+        let mut dice = Dice::new(0, 0);
+        let hits = (0..2000).filter(|_| dice.weighted(&[(3.0, true), (1.0, false)])).count();
+        assert!((1400..1600).contains(&hits), "{hits}");
+        assert!((0..200).all(|_| dice.weighted(&[(0.0, false), (1.0, true)])));
+    }
+
+    #[test]
+    fn numbers_stay_in_their_range() {
+        let mut dice = Dice::new(1, 0);
+        for _ in 0..1000 {
+            assert!((8.0..=200.0).contains(&dice.log_between(8.0, 200.0)));
+            assert!(dice.wobble(2.0).abs() <= 2.0);
+            assert!((3..=5).contains(&dice.whole(3, 5)));
+        }
+    }
+}

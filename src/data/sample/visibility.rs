@@ -1,0 +1,174 @@
+//! How much of a face is left to see once everything is drawn.
+
+/// An ellipse or a box in the picture, in pixels.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Shape {
+    /// Centre, half axes, and degrees by which it is turned clockwise.
+    Ellipse { x: f32, y: f32, rx: f32, ry: f32, degrees: f32 },
+    /// Two corners.
+    Box(Bounds),
+}
+
+/// An upright rectangle, in pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Bounds {
+    pub(super) x0: f32,
+    pub(super) y0: f32,
+    pub(super) x1: f32,
+    pub(super) y1: f32,
+}
+
+impl Bounds {
+    fn contains(&self, x: f32, y: f32) -> bool {
+        (self.x0..self.x1).contains(&x) && (self.y0..self.y1).contains(&y)
+    }
+
+    pub(super) fn width(&self) -> f32 {
+        self.x1 - self.x0
+    }
+
+    pub(super) fn height(&self) -> f32 {
+        self.y1 - self.y0
+    }
+
+    fn clipped(&self, to: &Self) -> Self {
+        Self {
+            x0: self.x0.clamp(to.x0, to.x1),
+            y0: self.y0.clamp(to.y0, to.y1),
+            x1: self.x1.clamp(to.x0, to.x1),
+            y1: self.y1.clamp(to.y0, to.y1),
+        }
+    }
+}
+
+impl Shape {
+    fn contains(&self, x: f32, y: f32) -> bool {
+        match *self {
+            Self::Box(bounds) => bounds.contains(x, y),
+            Self::Ellipse { x: cx, y: cy, rx, ry, degrees } => {
+                let (sin, cos) = degrees.to_radians().sin_cos();
+                let (dx, dy) = (x - cx, y - cy);
+                let (along, across) = ((dx * cos + dy * sin) / rx, (dy * cos - dx * sin) / ry);
+                along * along + across * across < 1.0
+            }
+        }
+    }
+
+    fn bounds(&self) -> Bounds {
+        match *self {
+            Self::Box(bounds) => bounds,
+            Self::Ellipse { x, y, rx, ry, degrees } => {
+                let (sin, cos) = degrees.to_radians().sin_cos();
+                let (half_w, half_h) = ((rx * cos).hypot(ry * sin), (rx * sin).hypot(ry * cos));
+                Bounds { x0: x - half_w, y0: y - half_h, x1: x + half_w, y1: y + half_h }
+            }
+        }
+    }
+}
+
+/// What was drawn, back to front; `frame` is what each could be seen through, such as a window.
+#[derive(Debug, Default)]
+pub(super) struct Layers(Vec<Layer>);
+
+#[derive(Debug)]
+struct Layer {
+    shape: Shape,
+    frame: Bounds,
+    is_face: bool,
+}
+
+impl Layers {
+    /// Something that hides what lies behind it.
+    pub(super) fn hide(&mut self, shape: Shape, frame: Bounds) {
+        self.0.push(Layer { shape, frame, is_face: false });
+    }
+
+    /// A face; its own head was hidden with before.
+    pub(super) fn face(&mut self, shape: Shape, frame: Bounds) {
+        self.0.push(Layer { shape, frame, is_face: true });
+    }
+
+    /// Boxes around the faces of which enough can be seen, within their frames.
+    pub(super) fn visible_faces(&self) -> Vec<Bounds> {
+        let face_at = |i: usize| {
+            let Layer { shape, frame, .. } = &self.0[i];
+            let bounds = shape.bounds().clipped(frame);
+            let seen = self.seen_share(i) >= MIN_SEEN;
+            (seen && bounds.width().min(bounds.height()) >= MIN_SIDE).then_some(bounds)
+        };
+        (0..self.0.len()).filter(|&i| self.0[i].is_face).filter_map(face_at).collect()
+    }
+
+    /// Share of the face at `index` that neither its frame nor later layers hide.
+    fn seen_share(&self, index: usize) -> f32 {
+        let Layer { shape, frame, .. } = &self.0[index];
+        let (whole, later) = (shape.bounds(), &self.0[index + 1..]);
+        let (mut inside, mut seen) = (0, 0);
+        for cell in 0..GRID * GRID {
+            let (column, row) = ((cell % GRID) as f32 + 0.5, (cell / GRID) as f32 + 0.5);
+            let x = whole.x0 + whole.width() * column / GRID as f32;
+            let y = whole.y0 + whole.height() * row / GRID as f32;
+            let is_hidden =
+                |l: &Layer| !l.is_face && l.frame.contains(x, y) && l.shape.contains(x, y);
+            if shape.contains(x, y) {
+                inside += 1;
+                seen += i32::from(frame.contains(x, y) && !later.iter().any(is_hidden));
+            }
+        }
+        seen as f32 / inside.max(1) as f32
+    }
+}
+
+/// Faces of which less can be seen are not marked.
+const MIN_SEEN: f32 = 0.3;
+/// Nor are those of fewer pixels.
+const MIN_SIDE: f32 = 4.0;
+const GRID: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PICTURE: Bounds = Bounds { x0: 0.0, y0: 0.0, x1: 100.0, y1: 100.0 };
+
+    fn head(x: f32, y: f32) -> Shape {
+        Shape::Ellipse { x, y, rx: 10.0, ry: 20.0, degrees: 0.0 }
+    }
+
+    #[test]
+    fn a_face_at_the_edge_is_clipped_and_one_outside_is_dropped() {
+        let mut layers = Layers::default();
+        layers.face(head(5.0, 50.0), PICTURE);
+        layers.face(head(-8.0, 50.0), PICTURE);
+        let expected = Bounds { x0: 0.0, y0: 30.0, x1: 15.0, y1: 70.0 };
+        assert_eq!(layers.visible_faces(), [expected]);
+    }
+
+    #[test]
+    fn only_what_is_drawn_later_hides_a_face() {
+        let cover = Shape::Box(Bounds { x0: 0.0, y0: 0.0, x1: 100.0, y1: 60.0 });
+        let mut layers = Layers::default();
+        layers.hide(cover, PICTURE);
+        layers.face(head(50.0, 50.0), PICTURE);
+        assert_eq!(layers.visible_faces().len(), 1);
+        layers.hide(cover, PICTURE); // three quarters
+        assert!(layers.visible_faces().is_empty());
+    }
+
+    #[test]
+    fn a_window_hides_only_inside_its_frame() {
+        let window = Bounds { x0: 0.0, y0: 0.0, x1: 20.0, y1: 100.0 };
+        let mut layers = Layers::default();
+        layers.face(head(50.0, 50.0), PICTURE);
+        layers.hide(Shape::Box(PICTURE), window);
+        assert_eq!(layers.visible_faces().len(), 1);
+    }
+
+    #[test]
+    fn a_turned_ellipse_swaps_its_sides() {
+        let shape = Shape::Ellipse { x: 50.0, y: 50.0, rx: 10.0, ry: 20.0, degrees: 90.0 };
+        let bounds = shape.bounds();
+        assert!((bounds.width() - 40.0).abs() < 1e-3 && (bounds.height() - 20.0).abs() < 1e-3);
+        assert!(shape.contains(68.0, 50.0) && !shape.contains(50.0, 68.0));
+    }
+}

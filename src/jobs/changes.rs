@@ -1,0 +1,48 @@
+//! Changes of a job's state: the job, its history and what clients are told, all or nothing.
+
+use serde_json::json;
+
+use crate::store;
+use crate::store::events::NewEvent;
+use crate::store::ids::JobId;
+use crate::store::jobs::JobState;
+use crate::train::job_dir::now;
+
+/// A change.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Change<'a> {
+    pub(super) from: JobState,
+    pub(super) to: JobState,
+    /// For the history.
+    pub(super) reason: &'a str,
+    /// For the user of a failed job.
+    pub(super) error: Option<&'a str>,
+}
+
+/// Makes it. Answers false when the job is not in the state that it should change from.
+pub(super) async fn change(
+    db: &mut store::Connection,
+    id: JobId,
+    change: Change<'_>,
+) -> store::Result<bool> {
+    let Change { from, to, error, .. } = change;
+    if !store::jobs::set_state(&mut *db, id, from, to, error).await? {
+        return Ok(false);
+    }
+    record(db, id, Some(from), change).await?;
+    Ok(true)
+}
+
+/// Tells of a change that was made, or of a job that was.
+pub(super) async fn record(
+    db: &mut store::Connection,
+    id: JobId,
+    from: Option<JobState>,
+    change: Change<'_>,
+) -> store::Result<()> {
+    let Change { to, reason, error, .. } = change;
+    store::transitions::insert(&mut *db, id, from, to, reason).await?;
+    let body = json!({"state": to, "error": error, "reason": reason, "time": now()});
+    let event = NewEvent { kind: "state", epoch: None, body: &body };
+    store::events::insert(db, id, event).await
+}

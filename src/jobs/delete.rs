@@ -1,0 +1,80 @@
+//! Deleting jobs, data sets and models: the row first, then the files.
+
+use std::path::PathBuf;
+
+use tracing::warn;
+
+use super::Jobs;
+use crate::disk;
+use crate::store;
+use crate::store::datasets::DatasetStatus;
+use crate::store::ids::{DatasetId, JobId};
+
+/// Something that was not deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum DeleteError {
+    /// There is no such thing.
+    #[error("there is no {0}")]
+    Missing(String),
+    /// It is needed.
+    #[error("{0}")]
+    InUse(String),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Db(#[from] store::Error),
+}
+
+impl Jobs {
+    /// Deletes a job that has ended, its files and its model.
+    ///
+    /// # Errors
+    ///
+    /// [`DeleteError`].
+    pub async fn delete_job(&self, id: JobId) -> Result<(), DeleteError> {
+        let Some(job) = store::jobs::find(&self.0.db, id).await? else {
+            return Err(DeleteError::Missing(format!("job {id}")));
+        };
+        if !job.state.is_terminal() {
+            let state = job.state.name();
+            let text = format!("the job {id} is {state}; cancel it before it is deleted");
+            return Err(DeleteError::InUse(text));
+        }
+        if !store::jobs::delete_unused(&self.0.db, id).await? {
+            let text = format!("another job starts from the model that job {id} trained");
+            return Err(DeleteError::InUse(text));
+        }
+        self.tell();
+        remove(self.0.folder.job(id)).await;
+        Ok(())
+    }
+
+    /// Deletes a data set and its files.
+    ///
+    /// # Errors
+    ///
+    /// [`DeleteError`].
+    pub async fn delete_dataset(&self, id: DatasetId) -> Result<(), DeleteError> {
+        let Some(dataset) = store::datasets::find(&self.0.db, id).await? else {
+            return Err(DeleteError::Missing(format!("data set {id}")));
+        };
+        if !store::datasets::delete_unused(&self.0.db, id).await? {
+            let text = match dataset.status {
+                DatasetStatus::Importing => format!("the data set {id} is still being imported"),
+                _ => format!("the data set {id} is needed by a job that has not ended"),
+            };
+            return Err(DeleteError::InUse(text));
+        }
+        remove(self.0.folder.dataset(id)).await;
+        Ok(())
+    }
+}
+
+/// The row is gone, so files that are left after a failure here are in nobody's way.
+async fn remove(folder: PathBuf) {
+    let removed = tokio::task::spawn_blocking(move || disk::remove_folder(&folder)).await;
+    match removed {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => warn!("cannot delete files: {error}"),
+        Err(error) => warn!("cannot delete files: {error}"),
+    }
+}

@@ -1,0 +1,155 @@
+//! From uploaded archives to data sets, one after another.
+
+use std::fs;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use serde_json::{Value, json};
+use tokio::sync::mpsc::UnboundedReceiver;
+use tracing::{error, info, warn};
+
+use super::{ImportProgress, Jobs};
+use crate::data::import::{ImportError, ImportOptions, Progress, import};
+use crate::data::{ArchiveLimits, Manifest};
+use crate::disk;
+use crate::store;
+use crate::store::ids::DatasetId;
+use crate::train::run::chain;
+
+/// How an import ended.
+enum Imported {
+    Done(Box<Manifest>),
+    Failed(String),
+    /// The server is to stop; the next one imports.
+    Later,
+}
+
+impl Jobs {
+    /// Takes up the data set whose archive lies in its place.
+    ///
+    /// # Errors
+    ///
+    /// When the database cannot be used.
+    pub async fn begin_import(&self, id: DatasetId, name: &str) -> store::Result<()> {
+        store::datasets::insert(&self.0.db, id, name).await?;
+        info!(dataset.id = %id, "data set {id} is to be imported");
+        let _ = self.0.imports.send(id); // Nobody receives only at shutdown.
+        Ok(())
+    }
+
+    /// How far an import is, while it is under way.
+    pub fn import_progress(&self, id: DatasetId) -> Option<ImportProgress> {
+        self.progress().get(&id).copied()
+    }
+
+    fn progress(
+        &self,
+    ) -> std::sync::MutexGuard<'_, std::collections::HashMap<DatasetId, ImportProgress>> {
+        self.0.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Takes up imports that the last server did not end, and deletes uploads that it did not.
+    pub(super) async fn recover_imports(&self) -> anyhow::Result<()> {
+        let waiting = store::datasets::importing(&self.0.db).await?;
+        for file in fs::read_dir(self.0.folder.uploads())? {
+            let file = file?;
+            let id = file.file_name().to_str().and_then(|name| name.parse::<DatasetId>().ok());
+            if !id.is_some_and(|id| waiting.contains(&id)) {
+                fs::remove_file(file.path())?;
+            }
+        }
+        for id in waiting {
+            let _ = self.0.imports.send(id); // The receiver waits in `start`.
+        }
+        Ok(())
+    }
+
+    /// Imports until told to stop.
+    pub(super) async fn import_all(self, mut waiting: UnboundedReceiver<DatasetId>) {
+        loop {
+            let id = tokio::select! {
+                biased;
+                () = self.0.stop.cancelled() => return,
+                Some(id) = waiting.recv() => id,
+            };
+            if let Err(error) = self.import_one(id).await {
+                error!(dataset.id = %id, "cannot import data set {id}: {error:#}");
+            }
+            self.progress().remove(&id);
+            self.tell();
+        }
+    }
+
+    async fn import_one(&self, id: DatasetId) -> anyhow::Result<()> {
+        let jobs = self.clone();
+        let imported = tokio::task::spawn_blocking(move || jobs.import_files(id)).await;
+        // A panic is a bug of ours, but no reason to leave the user waiting.
+        let imported = imported
+            .unwrap_or_else(|_| Imported::Failed("the import crashed on this archive".to_owned()));
+        match imported {
+            Imported::Later => return Ok(()),
+            Imported::Done(manifest) => {
+                let summary = summary(&manifest)?;
+                let hash = &manifest.content_hash;
+                store::datasets::set_ready(&self.0.db, id, hash, &summary).await?;
+                info!(dataset.id = %id, "data set {id} has {} pictures", manifest.pictures.len());
+            }
+            Imported::Failed(reason) => {
+                store::datasets::set_failed(&self.0.db, id, &reason).await?;
+                warn!(dataset.id = %id, "data set {id} failed: {reason}");
+            }
+        }
+        // Only now: until the database knows, the next server may have to begin again.
+        match fs::remove_file(self.0.folder.upload(id)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn import_files(&self, id: DatasetId) -> Imported {
+        let (archive, dir) = (self.0.folder.upload(id), self.0.folder.dataset(id));
+        if !archive.is_file() {
+            let reason = "the uploaded archive is no longer on the server; upload it again";
+            return Imported::Failed(reason.to_owned());
+        }
+        let progress = |progress: Progress| {
+            let Progress { done, total } = progress;
+            self.progress().insert(id, ImportProgress { done, total });
+            if self.0.stop.is_cancelled() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        match clean(&dir).and_then(|()| import(&archive, &dir, &self.options(), &progress)) {
+            Ok(manifest) => Imported::Done(Box::new(manifest)),
+            Err(ImportError::Cancelled) => Imported::Later,
+            Err(error) => Imported::Failed(chain(&error)),
+        }
+    }
+
+    fn options(&self) -> ImportOptions {
+        let limits = &self.0.limits;
+        ImportOptions {
+            archive: ArchiveLimits {
+                entries: limits.entries,
+                unpacked_bytes: limits.unpacked_bytes,
+                file_bytes: limits.picture_bytes,
+            },
+            megapixels: limits.picture_megapixels,
+            ..ImportOptions::default()
+        }
+    }
+}
+
+/// A whole data set that the last server could not tell the database of is made again.
+fn clean(dir: &Path) -> Result<(), ImportError> {
+    disk::remove_folder(dir).map_err(ImportError::Disk)
+}
+
+fn summary(manifest: &Manifest) -> serde_json::Result<Value> {
+    let mut summary = serde_json::to_value(manifest.summary())?;
+    summary["report"] = json!(manifest.report);
+    Ok(summary)
+}

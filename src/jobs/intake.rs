@@ -1,0 +1,272 @@
+//! From `events.jsonl` into the database: each line exactly once, whatever crashes when.
+//!
+//! The mark up to which the file was read moves in the transaction that stores what was read. The
+//! line that says how a worker ended is left for [`super::settle`], which stores it together with
+//! what becomes of the job.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::Path;
+
+use anyhow::ensure;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::store;
+use crate::store::events::NewEvent;
+use crate::store::ids::JobId;
+use crate::train::events::{Body, Event, Finished, Step};
+
+/// Read in one go; a longer line would never be whole.
+const CHUNK_BYTES: u64 = 16 << 20;
+
+/// Whole lines of the file.
+#[derive(Debug)]
+pub(super) struct Batch {
+    from: u64,
+    to: u64,
+    events: Vec<Event>,
+    pub(super) finished: Option<End>,
+    /// What is in the way, after the events of this batch.
+    pub(super) bad: Option<BadLine>,
+    /// There is more to read now.
+    pub(super) has_more: bool,
+}
+
+/// The line that says how a worker ended.
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) finished: Finished,
+    /// Where the line begins and ends.
+    pub(super) from: u64,
+    pub(super) to: u64,
+}
+
+/// Something that no worker writes. The next worker of the job cuts it off.
+#[derive(Debug, thiserror::Error)]
+#[error("byte {at} of events.jsonl does not begin an event: {source}")]
+pub(super) struct BadLine {
+    at: u64,
+    source: serde_json::Error,
+}
+
+/// Reads the whole lines from byte `from` on, to the first that says how a worker ended. A last
+/// line without its end waits for it.
+pub(super) fn read(path: &Path, from: u64) -> io::Result<Batch> {
+    let mut batch =
+        Batch { from, to: from, events: Vec::new(), finished: None, bad: None, has_more: false };
+    let bytes = read_from(path, from)?;
+    batch.has_more = bytes.len() as u64 == CHUNK_BYTES;
+    for line in bytes.split_inclusive(|&byte| byte == b'\n') {
+        if line.last() != Some(&b'\n') {
+            break;
+        }
+        let event: Event = match serde_json::from_slice(line) {
+            Ok(event) => event,
+            Err(source) => {
+                batch.bad = Some(BadLine { at: batch.to, source });
+                break;
+            }
+        };
+        let to = batch.to + line.len() as u64;
+        if let Body::Finished(finished) = event.body {
+            batch.finished = Some(End { finished, from: batch.to, to });
+            break;
+        }
+        batch.events.push(event);
+        batch.to = to;
+    }
+    Ok(batch)
+}
+
+fn read_from(path: &Path, from: u64) -> io::Result<Vec<u8>> {
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        file => file?,
+    };
+    file.seek(SeekFrom::Start(from))?;
+    let mut bytes = Vec::new();
+    file.take(CHUNK_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Stores what was read. Answers whether there was anything.
+pub(super) async fn store(db: &store::Db, id: JobId, batch: &Batch) -> anyhow::Result<bool> {
+    if batch.events.is_empty() {
+        return Ok(false);
+    }
+    let mut tx = store::begin(db).await?;
+    advance(&mut tx, id, batch.from, batch.to).await?;
+    for event in &batch.events {
+        store_event(&mut tx, id, event).await?;
+    }
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// Moves the mark.
+pub(super) async fn advance(
+    db: &mut store::Connection,
+    id: JobId,
+    from: u64,
+    to: u64,
+) -> anyhow::Result<()> {
+    let advanced =
+        store::jobs::advance_events(db, id, from.cast_signed(), to.cast_signed()).await?;
+    ensure!(advanced, "the events of job {id} were read by another at the same time");
+    Ok(())
+}
+
+async fn store_event(db: &mut store::Connection, id: JobId, event: &Event) -> anyhow::Result<()> {
+    let mut body = serde_json::to_value(&event.body)?;
+    if let Value::Object(fields) = &mut body {
+        fields.remove("type"); // The stream's event field says it.
+        fields.entry("time").or_insert_with(|| json!(event.time));
+    }
+    let (kind, epoch) = match &event.body {
+        Body::Started(started) => {
+            let progress = json!({
+                "epoch": started.resumed_at_epoch, "epochs": started.epochs,
+                "step": 0, "steps": started.steps, "images_per_s": null, "eta_s": null,
+            });
+            store::jobs::set_progress(&mut *db, id, &progress).await?;
+            ("started", None)
+        }
+        Body::Step(step) => {
+            store::jobs::set_progress(&mut *db, id, &progress(step)).await?;
+            ("step", Some(step.epoch))
+        }
+        Body::Epoch(row) => {
+            store::epochs::put(&mut *db, id, row).await?;
+            store::events::forget_steps(&mut *db, id, row.epoch).await?;
+            if row.epoch == 0 {
+                store::jobs::set_baseline(&mut *db, id, &json!(row.val)).await?;
+            }
+            if row.is_best {
+                let best = json!({"epoch": row.epoch, "metrics": row.val});
+                store::jobs::set_best(&mut *db, id, &best).await?;
+            }
+            ("epoch", Some(row.epoch))
+        }
+        Body::Sample(samples) => ("sample", Some(samples.epoch)),
+        Body::Finished(_) => return Ok(()), // Never in a batch.
+    };
+    store::events::insert(db, id, NewEvent { kind, epoch, body: &body }).await?;
+    Ok(())
+}
+
+fn progress(step: &Step) -> Value {
+    json!({
+        "epoch": step.epoch, "epochs": step.epochs, "step": step.step, "steps": step.steps,
+        "images_per_s": step.images_per_s, "eta_s": step.eta_s,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::empty;
+    use crate::train::events::{MetricsRow, Outcome, Started, ValMetrics};
+    use std::io::Write;
+
+    fn line(seq: u64, body: Body) -> Vec<u8> {
+        let event = Event { seq, time: "2026-01-01T00:00:00.000Z".to_owned(), body };
+        let mut line = serde_json::to_vec(&event).unwrap();
+        line.push(b'\n');
+        line
+    }
+
+    fn row(epoch: u32) -> Body {
+        Body::Epoch(MetricsRow {
+            epoch,
+            step: 0,
+            time: String::new(),
+            lr: 0.0,
+            images_per_s: 0.0,
+            seconds: 0.0,
+            is_best: epoch == 1,
+            train: None,
+            val: ValMetrics::default(),
+        })
+    }
+
+    fn started() -> Body {
+        Body::Started(Started {
+            device: "cpu".to_owned(),
+            resumed_at_epoch: 0,
+            epochs: 2,
+            steps: 9,
+        })
+    }
+
+    fn finished() -> Body {
+        let outcome = Outcome::Completed;
+        Body::Finished(Finished { outcome, error: None, retry: false, artifacts: vec![] })
+    }
+
+    async fn queue(db: &store::Db) -> JobId {
+        let (id, dataset_id) = (JobId::new(), store::ids::DatasetId::new());
+        store::datasets::insert(db, dataset_id, "faces").await.unwrap();
+        let new = store::jobs::NewJob {
+            id,
+            name: "job",
+            dataset_id,
+            params: &json!({}),
+            wanted_device: "cpu",
+            priority: 0,
+        };
+        store::jobs::insert(db, new).await.unwrap();
+        id
+    }
+
+    #[tokio::test]
+    async fn a_file_read_byte_by_byte_is_stored_once_and_in_order() {
+        let (folder, db) = empty().await;
+        let id = queue(&db).await;
+        let path = folder.path().join("events.jsonl");
+        let text = [line(1, started()), line(2, row(0)), line(3, row(1)), line(4, finished())];
+        let mut file = File::create(&path).unwrap();
+        let mut from = 0;
+        let mut end = None;
+        for byte in text.concat() {
+            file.write_all(&[byte]).unwrap();
+            let batch = read(&path, from).unwrap();
+            store(&db, id, &batch).await.unwrap();
+            from = batch.to;
+            end = batch.finished;
+        }
+        let events = store::events::after(&db, id, 0, 100).await.unwrap();
+        let kinds: Vec<_> = events.iter().map(|event| event.kind.as_str()).collect();
+        assert_eq!(kinds, ["started", "epoch", "epoch"]);
+        assert_eq!(store::epochs::of_job(&db, id).await.unwrap().len(), 2);
+        let job = store::jobs::find(&db, id).await.unwrap().unwrap();
+        assert_eq!(job.best.unwrap()["epoch"], 1);
+        let end = end.unwrap();
+        assert_eq!((end.finished.outcome, end.from), (Outcome::Completed, from));
+    }
+
+    #[tokio::test]
+    async fn what_was_stored_is_not_stored_again() {
+        let (folder, db) = empty().await;
+        let id = queue(&db).await;
+        let path = folder.path().join("events.jsonl");
+        std::fs::write(&path, line(1, started())).unwrap();
+        let batch = read(&path, 0).unwrap();
+        assert!(store(&db, id, &batch).await.unwrap());
+        store(&db, id, &batch).await.unwrap_err();
+        assert_eq!(store::events::after(&db, id, 0, 100).await.unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_line_that_is_no_event_is_told_with_its_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let first = line(1, started());
+        std::fs::write(&path, [first.as_slice(), b"nonsense\n"].concat()).unwrap();
+        let batch = read(&path, 0).unwrap();
+        assert_eq!(batch.events.len(), 1, "what comes before is not lost");
+        let text = batch.bad.unwrap().to_string();
+        let expected = format!("byte {} of events.jsonl does not begin an event", first.len());
+        assert!(text.starts_with(&expected), "{text}");
+    }
+}

@@ -1,0 +1,167 @@
+//! The life of jobs: the queue, the workers, what they report, and the imports of data sets.
+//!
+//! Two kinds of tasks run in the background. The scheduler gives queued jobs to devices with room and
+//! starts a supervisor for each; a supervisor sees one job through, over as many workers as
+//! that takes. All they know is in the database and the job's folder, so a server that dies at
+//! any point leaves nothing that the next one cannot pick up.
+
+mod changes;
+mod delete;
+mod imports;
+mod intake;
+pub mod lifecycle;
+mod prepare;
+pub mod process;
+mod scheduler;
+mod settle;
+mod submit;
+mod supervisor;
+mod verbs;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{Mutex, Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::info;
+
+use crate::config;
+use crate::config::Config;
+use crate::store;
+use crate::store::folder::Folder;
+use crate::store::ids::DatasetId;
+use crate::store::jobs::Slot;
+
+pub use self::delete::DeleteError;
+pub use self::process::Program;
+pub use self::submit::{Idempotency, NewTrainJob, SubmitError};
+pub use self::verbs::VerbError;
+
+/// The handle on all of it; clones are the same.
+#[derive(Debug, Clone)]
+pub struct Jobs(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    db: store::Db,
+    folder: Arc<Folder>,
+    settings: config::Jobs,
+    limits: config::Limits,
+    program: Program,
+    slots: Vec<Slot>,
+    /// The queue may have a job that some device has room for.
+    queued: Notify,
+    /// Grows when clients have something new to see.
+    news: watch::Sender<u64>,
+    /// Held while `control.json` of any job is written from the database.
+    control: Mutex<()>,
+    imports: mpsc::UnboundedSender<DatasetId>,
+    progress: std::sync::Mutex<HashMap<DatasetId, ImportProgress>>,
+    stop: CancellationToken,
+    tasks: TaskTracker,
+}
+
+/// How far an import is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct ImportProgress {
+    /// Pictures decoded.
+    pub done: usize,
+    /// Pictures in all.
+    pub total: usize,
+}
+
+/// What [`Jobs::start`] needs.
+#[derive(Debug)]
+pub struct Setup {
+    /// The database.
+    pub db: store::Db,
+    /// The data folder.
+    pub folder: Arc<Folder>,
+    /// Settings.
+    pub config: Config,
+    /// What to run as a worker.
+    pub program: Program,
+    /// GPUs that jobs can run on: `cuda:0` ….
+    pub gpus: Vec<String>,
+}
+
+impl Jobs {
+    /// Picks up what an earlier server left, then begins to work.
+    ///
+    /// # Errors
+    ///
+    /// When the database or the data folder cannot be used.
+    pub async fn start(setup: Setup) -> anyhow::Result<Self> {
+        let Setup { db, folder, config, program, gpus } = setup;
+        let (imports, to_import) = mpsc::unbounded_channel();
+        let jobs = Self(Arc::new(Inner {
+            db,
+            folder,
+            slots: slots(&config.jobs, gpus),
+            settings: config.jobs,
+            limits: config.limits,
+            program,
+            queued: Notify::new(),
+            news: watch::Sender::new(0),
+            control: Mutex::new(()),
+            imports,
+            progress: std::sync::Mutex::default(),
+            stop: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+        }));
+        jobs.recover_imports().await?;
+        jobs.recover().await?;
+        jobs.0.tasks.spawn(jobs.clone().import_all(to_import));
+        jobs.0.tasks.spawn(jobs.clone().schedule());
+        Ok(jobs)
+    }
+
+    /// Changes whenever there may be something new for clients.
+    pub fn news(&self) -> watch::Receiver<u64> {
+        self.0.news.subscribe()
+    }
+
+    /// Devices that jobs can run on.
+    pub fn slots(&self) -> &[Slot] {
+        &self.0.slots
+    }
+
+    /// Ends the tasks, but no worker: those go on without a server.
+    pub async fn shut_down(&self) {
+        self.0.stop.cancel();
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+        match store::jobs::active(&self.0.db).await.map_or(0, |jobs| jobs.len()) {
+            0 => {}
+            1 => info!("1 job goes on in the background; start the server again to pick it up"),
+            n => info!("{n} jobs go on in the background; start the server again to pick them up"),
+        }
+    }
+
+    fn tell(&self) {
+        self.0.news.send_modify(|news| *news += 1);
+    }
+
+    /// Waits, unless told to stop. Answers whether to go on.
+    async fn pause(&self, duration: Duration) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(duration) => true,
+            () = self.0.stop.cancelled() => false,
+        }
+    }
+}
+
+/// A GPU takes what leaves the choice to us; the CPU does so only where there is none.
+fn slots(settings: &config::Jobs, gpus: Vec<String>) -> Vec<Slot> {
+    let has_gpu = !gpus.is_empty() && settings.gpu_slots > 0;
+    let gpu = |device| Slot { device, capacity: settings.gpu_slots.into(), takes_auto: true };
+    let cpu = Slot {
+        device: "cpu".to_owned(),
+        capacity: settings.cpu_slots.into(),
+        takes_auto: !has_gpu,
+    };
+    let slots = gpus.into_iter().map(gpu).chain([cpu]);
+    slots.filter(|slot| slot.capacity > 0).collect()
+}

@@ -1,0 +1,227 @@
+//! Worker processes: starting one, knowing whether it lives, ending it.
+//!
+//! A worker inherits `worker.lock` of its job's folder, locked, as its standard input. The system
+//! drops the lock when the process is gone, however it went, so whether a job has a worker can
+//! be seen from any server at any time, without trusting process ids that may be used again.
+
+use std::ffi::OsString;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use rustix::fs::FlockOperation;
+use rustix::fs::flock;
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, kill_process_group, setpriority_process};
+use tracing::debug;
+
+/// What to run as a worker; the job's folder is added as the last argument.
+#[derive(Debug, Clone)]
+pub struct Program {
+    /// The executable.
+    pub path: PathBuf,
+    /// Arguments before the folder.
+    pub args: Vec<OsString>,
+}
+
+/// A worker, alive when last seen.
+#[derive(Debug)]
+pub(super) struct Worker {
+    dir: PathBuf,
+    pid: Option<i64>,
+    started: Option<i64>,
+    /// None for one that an earlier server started.
+    child: Option<Child>,
+}
+
+/// How a worker went.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Exit {
+    /// As its parent, we were told.
+    Status(ExitStatus),
+    /// An earlier server was its parent.
+    Unseen,
+}
+
+/// CPU workers leave the server and others some air.
+const NICENESS: i32 = 5;
+const LOCK: &str = "worker.lock";
+/// Standard output and error of the worker.
+pub(super) const OUTPUT: &str = "worker.log";
+
+impl Worker {
+    /// Starts one on the job in `dir`; none when one is at work there already.
+    pub(super) fn start(program: &Program, dir: &Path, is_nice: bool) -> io::Result<Option<Self>> {
+        let Some(lock) = lock(dir)? else { return Ok(None) };
+        let output = OpenOptions::new().create(true).append(true).open(dir.join(OUTPUT))?;
+        let child = Command::new(&program.path)
+            .args(&program.args)
+            .arg(dir)
+            .stdin(Stdio::from(lock))
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .process_group(0) // Ctrl-C in the server's terminal is not for the worker.
+            .spawn()?;
+        let pid = i64::from(child.id());
+        if is_nice && let Err(error) = setpriority_process(as_pid(pid), NICENESS) {
+            debug!("cannot make worker {pid} nice: {error}");
+        }
+        let started = started_at(pid);
+        Ok(Some(Self { dir: dir.to_owned(), pid: Some(pid), started, child: Some(child) }))
+    }
+
+    /// The one that an earlier server started in `dir`, if it is still at work.
+    pub(super) fn adopt(
+        dir: &Path,
+        pid: Option<i64>,
+        started: Option<i64>,
+    ) -> io::Result<Option<Self>> {
+        match lock(dir) {
+            Ok(Some(_free)) => Ok(None),
+            Ok(None) => Ok(Some(Self { dir: dir.to_owned(), pid, started, child: None })),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn pid(&self) -> Option<i64> {
+        self.pid
+    }
+
+    pub(super) fn started(&self) -> Option<i64> {
+        self.started
+    }
+
+    /// How it went; none while it is at work.
+    pub(super) fn exit(&mut self) -> io::Result<Option<Exit>> {
+        match &mut self.child {
+            Some(child) => Ok(child.try_wait()?.map(Exit::Status)),
+            None => Ok(lock(&self.dir)?.map(|_| Exit::Unseen)),
+        }
+    }
+
+    /// Ends it and its children at once.
+    pub(super) fn kill(&self) {
+        let Some(pid) = self.pid else { return };
+        // The id may be another process's by now.
+        if self.started.is_none() || started_at(pid) != self.started {
+            return;
+        }
+        if let Some(group) = as_pid(pid)
+            && let Err(error) = kill_process_group(group, Signal::KILL)
+        {
+            debug!("cannot kill worker {pid}: {error}");
+        }
+    }
+}
+
+/// None when a worker holds it.
+fn lock(dir: &Path) -> io::Result<Option<File>> {
+    let path = dir.join(LOCK);
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(file)),
+        Err(Errno::WOULDBLOCK) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn as_pid(pid: i64) -> Option<Pid> {
+    Pid::from_raw(i32::try_from(pid).ok()?)
+}
+
+/// When a process began, in clock ticks since boot: field 22 of `/proc/<pid>/stat`.
+fn started_at(pid: i64) -> Option<i64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let (_, after_name) = stat.rsplit_once(')')?; // A name may hold anything.
+    after_name.split_whitespace().nth(19)?.parse().ok()
+}
+
+impl Exit {
+    /// The end of a sentence that begins with "the worker".
+    pub(super) fn describe(self) -> String {
+        let Self::Status(status) = self else {
+            return "ended while no server was watching, without a report".to_owned();
+        };
+        match (status.signal(), status.code()) {
+            (Some(9), _) => {
+                "was killed (signal 9); when nobody did that, the system may have run out of \
+                             memory, so try a smaller batch_size"
+                    .to_owned()
+            }
+            (Some(signal), _) => format!("crashed (signal {signal})"),
+            (None, Some(0)) => "ended without a report".to_owned(),
+            (None, code) => format!("ended with exit code {}", code.unwrap_or_default()),
+        }
+    }
+}
+
+/// The last line that the worker in `dir` printed.
+pub(super) fn last_words(dir: &Path) -> Option<String> {
+    const LONGEST: usize = 400;
+    let output = fs::read(dir.join(OUTPUT)).ok()?;
+    let output = String::from_utf8_lossy(&output);
+    let line = output.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
+    Some(line.chars().take(LONGEST).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Program {
+        Program { path: "/bin/sh".into(), args: vec!["-c".into(), script.into(), "worker".into()] }
+    }
+
+    fn wait(worker: &mut Worker) -> Exit {
+        for _ in 0..1000 {
+            if let Some(exit) = worker.exit().unwrap() {
+                return exit;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        panic!("the worker does not end");
+    }
+
+    #[test]
+    fn a_folder_has_one_worker_at_a_time_and_any_server_can_see_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = shell("sleep 100");
+        let mut worker = Worker::start(&program, dir.path(), true).unwrap().unwrap();
+        assert!(Worker::start(&program, dir.path(), true).unwrap().is_none());
+        let mut adopted =
+            Worker::adopt(dir.path(), worker.pid(), worker.started()).unwrap().unwrap();
+        assert!(adopted.exit().unwrap().is_none());
+
+        adopted.kill();
+        assert!(wait(&mut worker).describe().contains("signal 9"));
+        assert!(matches!(wait(&mut adopted), Exit::Unseen));
+        assert!(Worker::adopt(dir.path(), None, None).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_process_id_that_another_process_has_now_is_not_killed() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut worker = Worker::start(&shell("sleep 100"), dir.path(), false).unwrap().unwrap();
+        let started = worker.started().map(|ticks| ticks - 1);
+        Worker { dir: dir.path().to_owned(), pid: worker.pid(), started, child: None }.kill();
+        assert!(worker.exit().unwrap().is_none());
+        worker.kill();
+        wait(&mut worker);
+    }
+
+    #[test]
+    fn exits_are_told_apart() {
+        let dir = tempfile::tempdir().unwrap();
+        let describe = |script: &str| {
+            let mut worker = Worker::start(&shell(script), dir.path(), false).unwrap().unwrap();
+            wait(&mut worker).describe()
+        };
+        assert_eq!(describe("exit 0"), "ended without a report");
+        assert_eq!(describe("echo no memory >&2; exit 3"), "ended with exit code 3");
+        assert_eq!(describe("kill -SEGV $$"), "crashed (signal 11)");
+        assert_eq!(last_words(dir.path()).unwrap(), "no memory");
+    }
+}

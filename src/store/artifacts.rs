@@ -1,0 +1,47 @@
+//! Table `artifact`: the files that jobs left.
+
+use sqlx::SqliteExecutor;
+
+use super::ids::JobId;
+use crate::train::events::Artifact;
+
+/// Adds one, or replaces that of the same name.
+///
+/// # Errors
+///
+/// When the database cannot be used, as for every function here.
+pub async fn put(
+    db: impl SqliteExecutor<'_>,
+    job_id: JobId,
+    artifact: &Artifact,
+) -> sqlx::Result<()> {
+    let size_bytes = artifact.size_bytes.cast_signed();
+    sqlx::query!(
+        "insert or replace into artifact (job_id, name, size_bytes, sha256) values (?, ?, ?, ?)",
+        job_id,
+        artifact.name,
+        size_bytes,
+        artifact.sha256
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// All of a job, by name.
+///
+/// # Errors
+///
+/// As [`put`].
+pub async fn of_job(db: impl SqliteExecutor<'_>, job_id: JobId) -> sqlx::Result<Vec<Artifact>> {
+    let rows = sqlx::query!(
+        "select name, size_bytes, sha256 from artifact where job_id = ? order by name",
+        job_id
+    );
+    let artifacts = rows.fetch_all(db).await?.into_iter().map(|row| Artifact {
+        name: row.name,
+        size_bytes: row.size_bytes.cast_unsigned(),
+        sha256: row.sha256,
+    });
+    Ok(artifacts.collect())
+}

@@ -1,0 +1,216 @@
+//! Table `dataset`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::SqliteExecutor;
+use sqlx::types::Json;
+
+use super::ids::DatasetId;
+
+/// A data set, as the database knows it.
+#[derive(Debug, Clone)]
+pub struct Dataset {
+    /// Its id.
+    pub id: DatasetId,
+    /// The user's name for it.
+    pub name: String,
+    /// How far it is.
+    pub status: DatasetStatus,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// Of its content.
+    pub content_hash: Option<String>,
+    /// Counts and the import's report.
+    pub summary: Option<Json<Value>>,
+    /// RFC 3339.
+    pub created_at: String,
+    /// When the import ended.
+    pub finished_at: Option<String>,
+}
+
+/// How far a data set is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(rename_all = "snake_case")]
+pub enum DatasetStatus {
+    /// Its archive is here, its pictures are not.
+    Importing,
+    /// Can be trained on.
+    Ready,
+    /// Cannot.
+    Failed,
+}
+
+/// Adds one that is to be imported.
+///
+/// # Errors
+///
+/// When the database cannot be used, as for every function here.
+pub async fn insert(db: impl SqliteExecutor<'_>, id: DatasetId, name: &str) -> sqlx::Result<()> {
+    sqlx::query!("insert into dataset (id, name) values (?, ?)", id, name).execute(db).await?;
+    Ok(())
+}
+
+/// One of them.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn find(db: impl SqliteExecutor<'_>, id: DatasetId) -> sqlx::Result<Option<Dataset>> {
+    sqlx::query_as!(
+        Dataset,
+        r#"
+        select
+            id as "id: DatasetId", name, status as "status: DatasetStatus", error, content_hash,
+            summary as "summary: Json<Value>", created_at, finished_at
+        from dataset where id = ?
+        "#,
+        id
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Those before `before`, newest first.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn page(
+    db: impl SqliteExecutor<'_>,
+    before: Option<DatasetId>,
+    limit: i64,
+) -> sqlx::Result<Vec<Dataset>> {
+    sqlx::query_as!(
+        Dataset,
+        r#"
+        select
+            id as "id: DatasetId", name, status as "status: DatasetStatus", error, content_hash,
+            summary as "summary: Json<Value>", created_at, finished_at
+        from dataset where ?1 is null or id < ?1
+        order by id desc limit ?2
+        "#,
+        before,
+        limit
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Those whose import has not ended, oldest first.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn importing(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<DatasetId>> {
+    sqlx::query_scalar!(
+        r#"select id as "id: DatasetId" from dataset where status = 'importing' order by id"#
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// The import went well.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn set_ready(
+    db: impl SqliteExecutor<'_>,
+    id: DatasetId,
+    content_hash: &str,
+    summary: &Value,
+) -> sqlx::Result<()> {
+    let summary = Json(summary);
+    sqlx::query!(
+        "
+        update dataset
+        set status = 'ready', content_hash = ?2, summary = ?3,
+            finished_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+        where id = ?1 and status = 'importing'
+        ",
+        id,
+        content_hash,
+        summary
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// The import did not.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn set_failed(
+    db: impl SqliteExecutor<'_>,
+    id: DatasetId,
+    error: &str,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "
+        update dataset
+        set status = 'failed', error = ?2, finished_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now')
+        where id = ?1 and status = 'importing'
+        ",
+        id,
+        error
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Deletes one that is neither importing nor needed by a job that has not ended. Answers whether
+/// it did.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn delete_unused(db: impl SqliteExecutor<'_>, id: DatasetId) -> sqlx::Result<bool> {
+    let deleted = sqlx::query!(
+        "
+        delete from dataset
+        where id = ?1 and status <> 'importing' and not exists (
+            select 1 from job
+            where dataset_id = ?1 and state not in ('completed', 'cancelled', 'failed'))
+        ",
+        id
+    )
+    .execute(db)
+    .await?;
+    Ok(deleted.rows_affected() == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::tests::empty;
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn pages_go_from_the_newest_to_the_oldest() {
+        let (_folder, db) = empty().await;
+        for number in 0..5 {
+            insert(&db, DatasetId::new(), &number.to_string()).await.unwrap();
+        }
+        let first = page(&db, None, 3).await.unwrap();
+        let second = page(&db, Some(first[2].id), 3).await.unwrap();
+        let names: Vec<_> = first.iter().chain(&second).map(|set| set.name.as_str()).collect();
+        assert_eq!(names, ["4", "3", "2", "1", "0"]);
+    }
+
+    #[tokio::test]
+    async fn an_import_ends_once() {
+        let (_folder, db) = empty().await;
+        let id = DatasetId::new();
+        insert(&db, id, "faces").await.unwrap();
+        set_ready(&db, id, "abc", &json!({"images": 3})).await.unwrap();
+        set_failed(&db, id, "too late").await.unwrap();
+        let dataset = find(&db, id).await.unwrap().unwrap();
+        assert_eq!((dataset.status, dataset.error), (DatasetStatus::Ready, None));
+        assert!(importing(&db).await.unwrap().is_empty());
+        assert!(delete_unused(&db, id).await.unwrap());
+    }
+}

@@ -1,0 +1,50 @@
+//! Ids: UUIDs of version 7, stored as text, so that they sort by time of creation.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+use uuid::fmt::Hyphenated;
+
+macro_rules! id {
+    ($name:ident, $doc:literal) => {
+        #[doc = $doc]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, sqlx::Type)]
+        #[serde(transparent)]
+        #[sqlx(transparent)]
+        pub struct $name(Hyphenated);
+
+        impl $name {
+            /// A new one.
+            #[expect(clippy::new_without_default, reason = "two defaults would differ")]
+            pub fn new() -> Self {
+                Self(Uuid::now_v7().hyphenated())
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(id: Uuid) -> Self {
+                Self(id.hyphenated())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = uuid::Error;
+
+            fn from_str(text: &str) -> Result<Self, uuid::Error> {
+                Ok(Uuid::try_parse(text)?.into())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+id!(DatasetId, "Of a data set.");
+id!(JobId, "Of a job.");
+id!(ModelId, "Of a model that was imported or trained.");

@@ -1,0 +1,541 @@
+//! Table `job`.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::SqliteExecutor;
+use sqlx::types::Json;
+
+use super::ids::{DatasetId, JobId};
+
+/// A job, as the database knows it.
+#[derive(Debug, Clone)]
+pub struct Job {
+    /// Its id.
+    pub id: JobId,
+    /// `train`.
+    pub kind: String,
+    /// The user's name for it.
+    pub name: String,
+    /// How far it is.
+    pub state: JobState,
+    /// What it trains on; none when that was deleted since.
+    pub dataset_id: Option<DatasetId>,
+    /// What it was asked to do, in full.
+    pub params: Json<Value>,
+    /// Higher ones go first.
+    pub priority: i64,
+    /// What it runs on, or ran on last.
+    pub device: Option<String>,
+    /// Restarts after crashes so far.
+    pub restarts: i64,
+    /// The last step it reported.
+    pub progress: Option<Json<Value>>,
+    /// The best epoch so far.
+    pub best: Option<Json<Value>>,
+    /// The untouched model's measures.
+    pub baseline: Option<Json<Value>>,
+    /// Why it failed.
+    pub error: Option<String>,
+    /// Of the last worker.
+    pub worker_pid: Option<i64>,
+    /// When that began, in clock ticks since boot.
+    pub worker_started: Option<i64>,
+    /// Bytes of `events.jsonl` that are in the database.
+    pub events_read: i64,
+    /// RFC 3339.
+    pub created_at: String,
+    /// When it first left the queue.
+    pub started_at: Option<String>,
+    /// When it came to its last state.
+    pub finished_at: Option<String>,
+}
+
+/// How far a job is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(rename_all = "snake_case")]
+pub enum JobState {
+    /// Waits for a device.
+    Queued,
+    /// A worker has it in hand, or will after a crash.
+    Running,
+    /// The worker was told to save and leave.
+    Pausing,
+    /// Waits to be resumed.
+    Paused,
+    /// The worker was told to end early.
+    Stopping,
+    /// The worker was told to give up.
+    Cancelling,
+    /// Ended with a model.
+    Completed,
+    /// Given up.
+    Cancelled,
+    /// Could not go on.
+    Failed,
+}
+
+impl JobState {
+    /// Every one.
+    pub const ALL: [Self; 9] = [
+        Self::Queued,
+        Self::Running,
+        Self::Pausing,
+        Self::Paused,
+        Self::Stopping,
+        Self::Cancelling,
+        Self::Completed,
+        Self::Cancelled,
+        Self::Failed,
+    ];
+
+    /// Whether nothing can change it any more.
+    pub fn is_terminal(self) -> bool {
+        matches!(self, Self::Completed | Self::Cancelled | Self::Failed)
+    }
+
+    /// Its name, as in the database and in JSON.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Pausing => "pausing",
+            Self::Paused => "paused",
+            Self::Stopping => "stopping",
+            Self::Cancelling => "cancelling",
+            Self::Completed => "completed",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// What a new job needs.
+#[derive(Debug, Clone)]
+pub struct NewJob<'a> {
+    /// Its id.
+    pub id: JobId,
+    /// The user's name for it.
+    pub name: &'a str,
+    /// What it trains on.
+    pub dataset_id: DatasetId,
+    /// What to do, in full.
+    pub params: &'a Value,
+    /// `auto`, `cpu`, `cuda:0` ….
+    pub wanted_device: &'a str,
+    /// Higher ones go first.
+    pub priority: i64,
+}
+
+/// Adds one to the queue.
+///
+/// # Errors
+///
+/// When the database cannot be used, as for every function here.
+pub async fn insert(db: impl SqliteExecutor<'_>, new: NewJob<'_>) -> sqlx::Result<()> {
+    let params = Json(new.params);
+    sqlx::query!(
+        "
+        insert into job (id, name, dataset_id, params, wanted_device, priority)
+        values (?, ?, ?, ?, ?, ?)
+        ",
+        new.id,
+        new.name,
+        new.dataset_id,
+        params,
+        new.wanted_device,
+        new.priority
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// One of them.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn find(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Result<Option<Job>> {
+    sqlx::query_as!(
+        Job,
+        r#"
+        select
+            id as "id: JobId", kind, name, state as "state: JobState",
+            dataset_id as "dataset_id: DatasetId", params as "params: Json<Value>", priority,
+            device, restarts, progress as "progress: Json<Value>", best as "best: Json<Value>", baseline as "baseline: Json<Value>",
+            error, worker_pid, worker_started, events_read, created_at, started_at, finished_at
+        from job where id = ?
+        "#,
+        id
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Those before `before`, newest first.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn page(
+    db: impl SqliteExecutor<'_>,
+    before: Option<JobId>,
+    limit: i64,
+) -> sqlx::Result<Vec<Job>> {
+    sqlx::query_as!(
+        Job,
+        r#"
+        select
+            id as "id: JobId", kind, name, state as "state: JobState",
+            dataset_id as "dataset_id: DatasetId", params as "params: Json<Value>", priority,
+            device, restarts, progress as "progress: Json<Value>", best as "best: Json<Value>", baseline as "baseline: Json<Value>",
+            error, worker_pid, worker_started, events_read, created_at, started_at, finished_at
+        from job where ?1 is null or id < ?1
+        order by id desc limit ?2
+        "#,
+        before,
+        limit
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Those that hold a device, oldest first.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn active(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<JobId>> {
+    sqlx::query_scalar!(
+        r#"
+        select id as "id: JobId" from job
+        where state in ('running', 'pausing', 'stopping', 'cancelling') order by id
+        "#
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// How many there are in each state.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn counts(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<(JobState, i64)>> {
+    let rows = sqlx::query!(
+        r#"select state as "state: JobState", count(*) as "jobs!: i64" from job group by state"#
+    );
+    Ok(rows.fetch_all(db).await?.into_iter().map(|row| (row.state, row.jobs)).collect())
+}
+
+/// A device that jobs can run on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Slot {
+    /// `cpu`, `cuda:0` ….
+    pub device: String,
+    /// Jobs at once.
+    pub capacity: i64,
+    /// Whether it takes jobs that leave the choice to the server.
+    pub takes_auto: bool,
+}
+
+/// Gives the next job of the queue to a device, if that has room: highest priority first, then
+/// oldest first. One statement, so that no job is claimed twice.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn claim_next(db: impl SqliteExecutor<'_>, slot: &Slot) -> sqlx::Result<Option<JobId>> {
+    sqlx::query_scalar!(
+        r#"
+        update job
+        set state = 'running', device = ?1,
+            started_at = coalesce(started_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+        where id = (
+                select id from job
+                where state = 'queued'
+                    and (wanted_device = ?1 or (?2 and wanted_device = 'auto'))
+                order by priority desc, id limit 1)
+            and ?3 > (
+                select count(*) from job
+                where device = ?1 and state in ('running', 'pausing', 'stopping', 'cancelling'))
+        returning id as "id: JobId"
+        "#,
+        slot.device,
+        slot.takes_auto,
+        slot.capacity
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Moves a job from one state to another. Answers false when it was in neither.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn set_state(
+    db: impl SqliteExecutor<'_>,
+    id: JobId,
+    from: JobState,
+    to: JobState,
+    error: Option<&str>,
+) -> sqlx::Result<bool> {
+    let is_terminal = to.is_terminal();
+    let changed = sqlx::query!(
+        "
+        update job
+        set state = ?3, error = ?4,
+            finished_at = case when ?5 then strftime('%Y-%m-%dT%H:%M:%fZ', 'now') end
+        where id = ?1 and state = ?2
+        ",
+        id,
+        from,
+        to,
+        error,
+        is_terminal
+    )
+    .execute(db)
+    .await?;
+    Ok(changed.rows_affected() == 1)
+}
+
+/// Remembers the worker that has the job in hand.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn set_worker(
+    db: impl SqliteExecutor<'_>,
+    id: JobId,
+    pid: i64,
+    started: Option<i64>,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update job set worker_pid = ?2, worker_started = ?3 where id = ?1",
+        id,
+        pid,
+        started
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Counts one more restart.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn count_restart(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Result<()> {
+    sqlx::query!("update job set restarts = restarts + 1 where id = ?", id).execute(db).await?;
+    Ok(())
+}
+
+/// Moves the mark in `events.jsonl`. Answers false when it is not where it was thought to be.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn advance_events(
+    db: impl SqliteExecutor<'_>,
+    id: JobId,
+    from: i64,
+    to: i64,
+) -> sqlx::Result<bool> {
+    let changed = sqlx::query!(
+        "update job set events_read = ?3 where id = ?1 and events_read = ?2",
+        id,
+        from,
+        to
+    )
+    .execute(db)
+    .await?;
+    Ok(changed.rows_affected() == 1)
+}
+
+/// Sets the progress that clients see.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn set_progress(
+    db: impl SqliteExecutor<'_>,
+    id: JobId,
+    progress: &Value,
+) -> sqlx::Result<()> {
+    let progress = Json(progress);
+    sqlx::query!("update job set progress = ?2 where id = ?1", id, progress).execute(db).await?;
+    Ok(())
+}
+
+/// Sets the best epoch so far.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn set_best(db: impl SqliteExecutor<'_>, id: JobId, best: &Value) -> sqlx::Result<()> {
+    let best = Json(best);
+    sqlx::query!("update job set best = ?2 where id = ?1", id, best).execute(db).await?;
+    Ok(())
+}
+
+/// Sets the untouched model's measures.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn set_baseline(
+    db: impl SqliteExecutor<'_>,
+    id: JobId,
+    metrics: &Value,
+) -> sqlx::Result<()> {
+    let metrics = Json(metrics);
+    sqlx::query!("update job set baseline = ?2 where id = ?1", id, metrics).execute(db).await?;
+    Ok(())
+}
+
+/// Deletes a job that has ended, with its model, unless a job that has not ended starts from that
+/// model. Answers whether it did.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn delete_unused(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Result<bool> {
+    let deleted = sqlx::query!(
+        "
+        delete from job
+        where id = ?1 and state in ('completed', 'cancelled', 'failed') and not exists (
+            select 1 from job as other
+            join model on other.params ->> '$.init' = model.id
+            where model.job_id = ?1
+                and other.state not in ('completed', 'cancelled', 'failed'))
+        ",
+        id
+    )
+    .execute(db)
+    .await?;
+    Ok(deleted.rows_affected() == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::datasets;
+    use crate::store::tests::empty;
+    use serde_json::json;
+    use sqlx::SqlitePool;
+
+    async fn queue(db: &SqlitePool, device: &str, priority: i64) -> JobId {
+        let (id, dataset_id) = (JobId::new(), DatasetId::new());
+        datasets::insert(db, dataset_id, "faces").await.unwrap();
+        let params = json!({"init": "mediapipe"});
+        let new = NewJob {
+            id,
+            name: "job",
+            dataset_id,
+            params: &params,
+            wanted_device: device,
+            priority,
+        };
+        insert(db, new).await.unwrap();
+        id
+    }
+
+    fn slot(device: &str, capacity: i64, takes_auto: bool) -> Slot {
+        Slot { device: device.to_owned(), capacity, takes_auto }
+    }
+
+    #[tokio::test]
+    async fn every_job_is_claimed_once_whoever_claims() {
+        let (_folder, db) = empty().await;
+        let mut queued = Vec::new();
+        for _ in 0..20 {
+            queued.push(queue(&db, "auto", 0).await);
+        }
+        let mut claimers = tokio::task::JoinSet::new();
+        for _ in 0..8 {
+            let db = db.clone();
+            claimers.spawn(async move {
+                let slot = slot("cpu", 1000, true);
+                let mut claimed = Vec::new();
+                while let Some(id) = claim_next(&db, &slot).await.unwrap() {
+                    claimed.push(id);
+                }
+                claimed
+            });
+        }
+        let mut claimed = Vec::new();
+        for ids in claimers.join_all().await {
+            let texts: Vec<_> = ids.iter().map(ToString::to_string).collect();
+            assert!(texts.is_sorted(), "oldest first");
+            claimed.extend(texts);
+        }
+        claimed.sort();
+        assert_eq!(claimed, queued.iter().map(ToString::to_string).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn a_device_takes_no_more_jobs_than_it_has_room_for() {
+        let (_folder, db) = empty().await;
+        let first = queue(&db, "cpu", 0).await;
+        let second = queue(&db, "cpu", 0).await;
+        let cpu = slot("cpu", 1, true);
+        assert_eq!(claim_next(&db, &cpu).await.unwrap(), Some(first));
+        assert_eq!(claim_next(&db, &cpu).await.unwrap(), None);
+        let failed = set_state(&db, first, JobState::Running, JobState::Failed, Some("no"));
+        assert!(failed.await.unwrap());
+        assert_eq!(claim_next(&db, &cpu).await.unwrap(), Some(second));
+    }
+
+    #[tokio::test]
+    async fn jobs_go_by_priority_and_to_the_device_they_want() {
+        let (_folder, db) = empty().await;
+        let low = queue(&db, "auto", 0).await;
+        let high = queue(&db, "cuda:0", 5).await;
+        let cpu = queue(&db, "cpu", 9).await;
+        let gpu = slot("cuda:0", 9, true);
+        assert_eq!(claim_next(&db, &gpu).await.unwrap(), Some(high));
+        assert_eq!(claim_next(&db, &gpu).await.unwrap(), Some(low));
+        assert_eq!(claim_next(&db, &gpu).await.unwrap(), None);
+        assert_eq!(claim_next(&db, &slot("cpu", 9, false)).await.unwrap(), Some(cpu));
+    }
+
+    #[tokio::test]
+    async fn a_state_changes_only_from_the_one_that_was_named() {
+        let (_folder, db) = empty().await;
+        let id = queue(&db, "auto", 0).await;
+        let wrong = set_state(&db, id, JobState::Running, JobState::Completed, None).await;
+        assert!(!wrong.unwrap());
+        assert!(set_state(&db, id, JobState::Queued, JobState::Cancelled, None).await.unwrap());
+        let job = find(&db, id).await.unwrap().unwrap();
+        assert_eq!((job.state, job.finished_at.is_some()), (JobState::Cancelled, true));
+    }
+
+    #[tokio::test]
+    async fn the_database_refuses_a_failure_without_a_reason() {
+        let (_folder, db) = empty().await;
+        let id = queue(&db, "auto", 0).await;
+        set_state(&db, id, JobState::Queued, JobState::Failed, None).await.unwrap_err();
+    }
+
+    #[tokio::test]
+    async fn a_data_set_that_a_job_waits_for_is_not_deleted() {
+        let (_folder, db) = empty().await;
+        let id = queue(&db, "auto", 0).await;
+        let dataset = find(&db, id).await.unwrap().unwrap().dataset_id.unwrap();
+        datasets::set_ready(&db, dataset, "abc", &json!({})).await.unwrap();
+        assert!(!datasets::delete_unused(&db, dataset).await.unwrap());
+        set_state(&db, id, JobState::Queued, JobState::Cancelled, None).await.unwrap();
+        assert!(datasets::delete_unused(&db, dataset).await.unwrap());
+        assert_eq!(find(&db, id).await.unwrap().unwrap().dataset_id, None);
+    }
+
+    #[tokio::test]
+    async fn names_of_states_are_those_of_the_database() {
+        for state in JobState::ALL {
+            assert_eq!(serde_json::to_value(state).unwrap(), json!(state.name()));
+        }
+    }
+}

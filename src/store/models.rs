@@ -1,0 +1,136 @@
+//! Table `model`: those that were imported or trained. `MediaPipe`'s own has no row.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sqlx::SqliteExecutor;
+use sqlx::types::Json;
+
+use super::ids::{JobId, ModelId};
+use crate::train::events::Artifact;
+
+/// A model, as the database knows it.
+#[derive(Debug, Clone)]
+pub struct Model {
+    /// Its id.
+    pub id: ModelId,
+    /// The user's name for it.
+    pub name: String,
+    /// Where it comes from.
+    pub kind: ModelKind,
+    /// The job that trained it.
+    pub job_id: Option<JobId>,
+    /// In the job's artifacts, or in the model's own folder.
+    pub files: Json<Vec<Artifact>>,
+    /// Before and after, where it was trained here.
+    pub metrics: Option<Json<Value>>,
+    /// RFC 3339.
+    pub created_at: String,
+}
+
+/// Where a model comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(rename_all = "snake_case")]
+pub enum ModelKind {
+    /// A user's file.
+    Imported,
+    /// A job of this server.
+    Trained,
+}
+
+/// What a new model needs.
+#[derive(Debug, Clone)]
+pub struct NewModel<'a> {
+    /// Its id.
+    pub id: ModelId,
+    /// The user's name for it.
+    pub name: &'a str,
+    /// The job that trained it; none for an imported one.
+    pub job_id: Option<JobId>,
+    /// Its files.
+    pub files: &'a [Artifact],
+    /// Before and after.
+    pub metrics: Option<&'a Value>,
+}
+
+/// Adds one; a job's only once.
+///
+/// # Errors
+///
+/// When the database cannot be used, as for every function here.
+pub async fn insert(db: impl SqliteExecutor<'_>, new: NewModel<'_>) -> sqlx::Result<()> {
+    let kind = if new.job_id.is_some() { ModelKind::Trained } else { ModelKind::Imported };
+    let (files, metrics) = (Json(new.files), new.metrics.map(Json));
+    sqlx::query!(
+        "
+        insert into model (id, name, kind, job_id, files, metrics) values (?, ?, ?, ?, ?, ?)
+        on conflict (job_id) do nothing
+        ",
+        new.id,
+        new.name,
+        kind,
+        new.job_id,
+        files,
+        metrics
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// One of them.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn find(db: impl SqliteExecutor<'_>, id: ModelId) -> sqlx::Result<Option<Model>> {
+    sqlx::query_as!(
+        Model,
+        r#"
+        select
+            id as "id: ModelId", name, kind as "kind: ModelKind", job_id as "job_id: JobId",
+            files as "files: Json<Vec<Artifact>>", metrics as "metrics: Json<Value>", created_at
+        from model where id = ?
+        "#,
+        id
+    )
+    .fetch_optional(db)
+    .await
+}
+
+/// Those before `before`, newest first.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn page(
+    db: impl SqliteExecutor<'_>,
+    before: Option<ModelId>,
+    limit: i64,
+) -> sqlx::Result<Vec<Model>> {
+    sqlx::query_as!(
+        Model,
+        r#"
+        select
+            id as "id: ModelId", name, kind as "kind: ModelKind", job_id as "job_id: JobId",
+            files as "files: Json<Vec<Artifact>>", metrics as "metrics: Json<Value>", created_at
+        from model where ?1 is null or id < ?1
+        order by id desc limit ?2
+        "#,
+        before,
+        limit
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// The model that a job trained.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn of_job(db: impl SqliteExecutor<'_>, job_id: JobId) -> sqlx::Result<Option<ModelId>> {
+    sqlx::query_scalar!(r#"select id as "id: ModelId" from model where job_id = ?"#, job_id)
+        .fetch_optional(db)
+        .await
+}

@@ -1,0 +1,112 @@
+// Every route the dashboard uses, by resource.
+
+import { get, PREFIX, post, postFile, remove, upload } from "./client";
+import type {
+  Artifact,
+  Dataset,
+  DatasetImage,
+  Detections,
+  Job,
+  LogLine,
+  MetricsRow,
+  Model,
+  Page,
+  Params,
+  Samples,
+  System,
+} from "./types";
+
+export { ApiError, type Wrong } from "./client";
+export type * from "./types";
+
+export const datasets = {
+  list: (signal?: AbortSignal) => get<Page<Dataset>>("/datasets?limit=200", signal),
+  find: (id: string, signal?: AbortSignal) => get<Dataset>(`/datasets/${id}`, signal),
+  images: (
+    id: string,
+    query: { split?: string; cursor?: string; limit: number },
+    signal?: AbortSignal,
+  ) => get<Page<DatasetImage>>(`/datasets/${id}/images?${search(query)}`, signal),
+  imageUrl: (id: string, index: number) => `${PREFIX}/datasets/${id}/images/${index}`,
+  upload: (
+    name: string,
+    file: File,
+    progress: (sent: number, total: number) => void,
+    signal: AbortSignal,
+  ) =>
+    upload<Dataset>(
+      `/datasets?${search({ name })}`,
+      file,
+      archiveType(file.name),
+      progress,
+      signal,
+    ),
+  remove: (id: string) => remove(`/datasets/${id}`),
+};
+
+export interface NewJob {
+  kind: "train";
+  name?: string;
+  dataset_id: string;
+  params: Params;
+}
+
+export type Verb = "pause" | "resume" | "stop" | "cancel";
+
+export const jobs = {
+  schema: (signal?: AbortSignal) => get<unknown>("/schema/train", signal),
+  list: (signal?: AbortSignal) => get<Page<Job>>("/jobs?limit=100", signal),
+  find: (id: string, signal?: AbortSignal) => get<Job>(`/jobs/${id}`, signal),
+  create: (job: NewJob, key: string) => post<Job>("/jobs", job, { "idempotency-key": key }),
+  act: (id: string, verb: Verb) => post<Job | undefined>(`/jobs/${id}/${verb}`),
+  remove: (id: string) => remove(`/jobs/${id}`),
+  metrics: (id: string, signal?: AbortSignal) =>
+    get<Page<MetricsRow>>(`/jobs/${id}/metrics`, signal),
+  metricsUrl: (id: string) => `${PREFIX}/jobs/${id}/metrics`,
+  eventsUrl: (id: string) => `${PREFIX}/jobs/${id}/events`,
+  samples: (id: string, epoch?: number, signal?: AbortSignal) =>
+    get<Samples>(`/jobs/${id}/samples${epoch === undefined ? "" : `?epoch=${epoch}`}`, signal),
+  log: (id: string, signal?: AbortSignal) =>
+    get<Page<LogLine>>(`/jobs/${id}/log?limit=200`, signal),
+  artifacts: (id: string, signal?: AbortSignal) =>
+    get<Page<Artifact>>(`/jobs/${id}/artifacts`, signal),
+  artifactUrl: (id: string, file: string) =>
+    `${PREFIX}/jobs/${id}/artifacts/${encodeURIComponent(file)}`,
+};
+
+export const models = {
+  list: (signal?: AbortSignal) => get<Page<Model>>("/models?limit=200", signal),
+  upload: (
+    name: string,
+    file: File,
+    progress: (sent: number, total: number) => void,
+    signal: AbortSignal,
+  ) =>
+    upload<Model>(
+      `/models?${search({ name })}`,
+      file,
+      "application/octet-stream",
+      progress,
+      signal,
+    ),
+  fileUrl: (id: string, file: string) => `${PREFIX}/models/${id}/${encodeURIComponent(file)}`,
+  detect: (id: string, picture: Blob, minScore: number) =>
+    postFile<Detections>(
+      `/models/${id}/detect?min_score=${minScore}`,
+      picture,
+      picture.type || "application/octet-stream",
+    ),
+};
+
+export const system = (signal?: AbortSignal) => get<System>("/system", signal);
+
+function search(values: Record<string, string | number | undefined>): string {
+  const known = Object.entries(values).filter(([, value]) => value !== undefined);
+  return new URLSearchParams(known.map(([key, value]) => [key, String(value)])).toString();
+}
+
+function archiveType(name: string): string {
+  if (/\.zip$/i.test(name)) return "application/zip";
+  if (/\.tar$/i.test(name)) return "application/x-tar";
+  return "application/gzip";
+}

@@ -1,0 +1,206 @@
+// What the server answers. Fields that a server may leave out are optional.
+
+/** `[ymin, xmin, ymax, xmax]` in fractions of the picture. */
+export type Rect = [number, number, number, number];
+
+export interface Page<T> {
+  items: T[];
+  next_cursor?: string | null;
+}
+
+export type DatasetStatus = "importing" | "ready" | "failed";
+
+export interface SplitCounts {
+  images: number;
+  faces: number;
+}
+
+export interface Dataset {
+  id: string;
+  name: string;
+  status: DatasetStatus;
+  error?: string | null;
+  content_hash?: string | null;
+  images?: number | null;
+  faces?: number | null;
+  negatives?: number | null;
+  splits?: Partial<Record<Split, SplitCounts>> | null;
+  face_sizes?: unknown;
+  report?: unknown;
+  progress?: { done: number; total: number } | null;
+  created_at?: string | null;
+}
+
+export type Split = "train" | "val";
+
+export interface DatasetImage {
+  index: number;
+  name: string;
+  split: Split;
+  width: number;
+  height: number;
+  faces: Rect[];
+}
+
+export type JobState =
+  | "queued"
+  | "running"
+  | "pausing"
+  | "paused"
+  | "stopping"
+  | "cancelling"
+  | "completed"
+  | "cancelled"
+  | "failed";
+
+export interface Progress {
+  epoch: number;
+  epochs: number;
+  step: number;
+  steps: number;
+  images_per_s?: number | null | undefined;
+  eta_s?: number | null | undefined;
+}
+
+export interface Job {
+  id: string;
+  kind: string;
+  name: string;
+  state: JobState;
+  dataset_id: string;
+  params: Params;
+  priority?: number;
+  device?: string | null;
+  progress?: Progress | null;
+  best?: { epoch: number; metrics: ValMetrics } | null;
+  baseline?: ValMetrics | null;
+  error?: string | null;
+  created_at: string;
+  started_at?: string | null;
+  finished_at?: string | null;
+}
+
+export type ParamValue = string | number | boolean | null | Params;
+export interface Params {
+  [name: string]: ParamValue;
+}
+
+export interface TrainMetrics {
+  loss: number;
+  box: number;
+  positive: number;
+  background: number;
+  positives_per_face?: number;
+  gradient_norm?: number;
+}
+
+export interface ValMetrics {
+  loss: number;
+  box: number;
+  positive: number;
+  background: number;
+  positive_accuracy: number | null;
+  background_accuracy: number | null;
+  val_iou: number | null;
+  ap50: number | null;
+  ap50_95: number | null;
+  ap50_ge6: number | null;
+  ap50_ge12: number | null;
+  ap50_ge24: number | null;
+  precision: number | null;
+  recall: number | null;
+  f1: number | null;
+  best_threshold: number | null;
+  best_f1: number | null;
+  keypoint_nme: number | null;
+}
+
+/** Epoch 0 is the untouched baseline. */
+export interface MetricsRow {
+  epoch: number;
+  step: number;
+  time: string;
+  lr: number;
+  images_per_s: number;
+  seconds?: number;
+  is_best?: boolean;
+  train: TrainMetrics | null;
+  val: ValMetrics;
+}
+
+export interface StepEvent extends Progress {
+  lr: number;
+  train: TrainMetrics;
+}
+
+export interface StateEvent {
+  state: JobState;
+  error?: string | null;
+}
+
+export interface ScoredBox {
+  box: Rect;
+  score: number;
+}
+
+export interface SamplePicture {
+  index: number;
+  name: string;
+  width: number;
+  height: number;
+  ground_truth: Rect[];
+  baseline: ScoredBox[];
+  tuned: ScoredBox[];
+}
+
+export interface Samples {
+  epoch: number;
+  pictures: SamplePicture[];
+}
+
+export interface Artifact {
+  name: string;
+  size_bytes: number;
+  sha256: string;
+}
+
+export interface LogLine {
+  timestamp?: string;
+  time?: string;
+  level?: string;
+  message?: string;
+  fields?: Record<string, unknown>;
+  [field: string]: unknown;
+}
+
+export interface Model {
+  id: string;
+  name: string;
+  kind: "base" | "imported" | "trained";
+  job_id?: string | null;
+  files: (Artifact | string)[];
+  metrics?: unknown;
+  created_at?: string | null;
+}
+
+export interface DetectedFace {
+  box: Rect;
+  score: number;
+  keypoints: [number, number][];
+}
+
+export interface Detections {
+  width: number;
+  height: number;
+  faces: DetectedFace[];
+  latency_ms: number;
+}
+
+export interface System {
+  version: string;
+  uptime_s?: number | null;
+  devices?: unknown;
+  queue?: Record<string, unknown> | null;
+  disk?: Record<string, unknown> | null;
+  [field: string]: unknown;
+}

@@ -1,0 +1,17 @@
+import { useState } from "preact/hooks";
+
+/** Puts a text on the clipboard. */
+export function Copy({ text, what }: { text: string; what: string }) {
+  const [done, setDone] = useState(false);
+  if (!navigator.clipboard) return null; // Only where the page is served over HTTPS or from this machine.
+  const copy = async () => {
+    await navigator.clipboard.writeText(text);
+    setDone(true);
+    setTimeout(() => setDone(false), 1500);
+  };
+  return (
+    <button type="button" class="small" onClick={copy} aria-label={`Copy ${what}`}>
+      {done ? "Copied" : "Copy"}
+    </button>
+  );
+}

@@ -1,0 +1,50 @@
+// Files to download, with what they are for and their checksums.
+
+import type { Artifact } from "../api";
+import { bytes } from "../lib/format";
+import { Copy } from "./copy";
+
+const USES: [RegExp, string][] = [
+  [/\.tflite$/, "for MediaPipe's FaceDetector"],
+  [/\.pth$/, "for PyTorch: torch.load(…, weights_only=True)"],
+  [/\.safetensors$/, "named tensors, for anything"],
+  [/\.onnx$/, "for ONNX Runtime"],
+  [/card\.json$/, "parameters, versions and metrics"],
+];
+
+interface Props {
+  files: (Artifact | string)[];
+  url: (name: string) => string;
+}
+
+export function FileList({ files, url }: Props) {
+  const all = files.map((file) => (typeof file === "string" ? { name: file } : file));
+  return (
+    <ul class="files">
+      {all.map((file) => (
+        <File key={file.name} file={file} href={url(file.name)} />
+      ))}
+    </ul>
+  );
+}
+
+function File({ file, href }: { file: { name: string } & Partial<Artifact>; href: string }) {
+  const use = USES.find(([pattern]) => pattern.test(file.name))?.[1];
+  return (
+    <li data-file={file.name} data-sha256={file.sha256}>
+      <a href={href} download={file.name}>
+        {file.name}
+      </a>
+      <span class="muted">{use}</span>
+      <span class="muted number">
+        {file.size_bytes === undefined ? "" : bytes(file.size_bytes)}
+      </span>
+      {file.sha256 && (
+        <span class="sha">
+          <code title={`SHA-256: ${file.sha256}`}>{file.sha256.slice(0, 12)}…</code>
+          <Copy text={file.sha256} what={`SHA-256 of ${file.name}`} />
+        </span>
+      )}
+    </li>
+  );
+}

@@ -1,0 +1,118 @@
+// What pages share: loading, polling, and the time.
+
+import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import type { ApiError } from "../api";
+import { connection } from "../api/connection";
+
+export interface Resource<T> {
+  data: T | undefined;
+  error: ApiError | undefined;
+  reload: () => void;
+}
+
+/**
+ * Loads, keeps the last answer while loading again, and loads again when the connection returns.
+ *
+ * `pollMs` says how soon to look again after an answer; nothing is asked while the page is hidden.
+ */
+export function useResource<T>(
+  load: (signal: AbortSignal) => Promise<T>,
+  keys: unknown[],
+  pollMs?: (data: T) => number | undefined,
+): Resource<T> {
+  const [answer, setAnswer] = useState<{ data?: T | undefined; error?: ApiError | undefined }>({});
+  const [round, setRound] = useState(0);
+  const { returns } = useConnection();
+  const reload = useCallback(() => setRound((round) => round + 1), []);
+  const key = JSON.stringify(keys);
+  const shown = useRef(key);
+
+  // The closures stand for their keys
+  useEffect(() => {
+    if (shown.current !== key) setAnswer({});
+    shown.current = key;
+    const controller = new AbortController();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const again = (ms: number | undefined) => {
+      if (ms !== undefined && !controller.signal.aborted) timer = setTimeout(poll, ms);
+    };
+    const once = async () => {
+      try {
+        const data = await load(controller.signal);
+        if (controller.signal.aborted) return;
+        setAnswer({ data });
+        again(pollMs?.(data));
+      } catch (error) {
+        if (controller.signal.aborted) return;
+        setAnswer(({ data }) => ({ data, error: error as ApiError }));
+        again(pollMs && 5000);
+      }
+    };
+    const poll = () => (document.hidden ? again(1000) : void once());
+    void once();
+    return () => {
+      controller.abort();
+      clearTimeout(timer);
+    };
+  }, [key, round, returns]);
+
+  return { data: answer.data, error: answer.error, reload };
+}
+
+export function useConnection(): { lost: boolean; returns: number } {
+  const [state, setState] = useState({ lost: connection.lost, returns: connection.returns });
+  useEffect(
+    () =>
+      connection.subscribe(() => setState({ lost: connection.lost, returns: connection.returns })),
+    [],
+  );
+  return state;
+}
+
+/** The time, refreshed, for what counts up or down. */
+export function useNow(everyMs: number): number {
+  const [now, setNow] = useState(Date.now());
+  useEffect(() => {
+    const timer = setInterval(() => setNow(Date.now()), everyMs);
+    return () => clearInterval(timer);
+  }, [everyMs]);
+  return now;
+}
+
+/** An action that may fail: what runs, what went wrong. */
+export function useAction<A extends unknown[]>(run: (...args: A) => Promise<void>) {
+  const [busy, setBusy] = useState(false);
+  const [error, setError] = useState<ApiError>();
+  const start = async (...args: A) => {
+    setBusy(true);
+    setError(undefined);
+    try {
+      await run(...args);
+    } catch (error) {
+      if (!(error instanceof DOMException && error.name === "AbortError")) {
+        setError(error as ApiError);
+      }
+    } finally {
+      setBusy(false);
+    }
+  };
+  return { start, busy, error, clear: () => setError(undefined) };
+}
+
+export function useTitle(title: string | undefined) {
+  useEffect(() => {
+    document.title = title ? `${title} · Blazetune` : "Blazetune";
+  }, [title]);
+}
+
+/** Whether the reader's system is dark, live. */
+export function useDark(): boolean {
+  const [dark, setDark] = useState(matchMedia("(prefers-color-scheme: dark)").matches);
+  useEffect(() => {
+    const query = matchMedia("(prefers-color-scheme: dark)");
+    const update = () => setDark(query.matches);
+    query.addEventListener("change", update);
+    return () => query.removeEventListener("change", update);
+  }, []);
+  return dark;
+}

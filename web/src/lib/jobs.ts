@@ -1,0 +1,36 @@
+// What the list and the page of jobs both say of a job.
+
+import type { Job, MetricsRow, ValMetrics } from "../api";
+
+/** The measure that names the better model in lists. */
+export const MAIN: keyof ValMetrics = "ap50_ge6";
+
+/** How far a job is, 0..1, its epoch under way included. */
+export function share({ state, progress }: Job): number {
+  if (state === "completed") return 1;
+  if (!progress?.epochs) return 0;
+  const { epoch, epochs, step, steps } = progress;
+  const within = epoch > 0 && steps > 0 ? step / steps : 0;
+  return Math.min(1, (Math.max(0, epoch - 1) + within) / epochs);
+}
+
+/** In words: "Epoch 3 of 12". */
+export function stage({ state, progress }: Job): string {
+  if (state === "queued") return "Waiting for a free device";
+  if (!progress?.epochs) return state === "running" ? "Starting" : "Not started";
+  if (progress.epoch === 0)
+    return state === "running" ? "Measuring the baseline" : "Baseline measured";
+  return `Epoch ${progress.epoch} of ${progress.epochs}`;
+}
+
+/** The row that `best.*` was saved from. */
+export function bestRow(rows: MetricsRow[]): MetricsRow | undefined {
+  const trained = rows.filter(({ epoch }) => epoch > 0);
+  return trained.findLast(({ is_best }) => is_best) ?? trained.at(-1);
+}
+
+/** Seconds a job has run, or ran. */
+export function elapsed({ started_at, finished_at }: Job, now: number): number | undefined {
+  if (!started_at) return undefined;
+  return ((finished_at ? Date.parse(finished_at) : now) - Date.parse(started_at)) / 1000;
+}

@@ -1,0 +1,168 @@
+// A job as it happens: loaded once, then kept up to date by its events.
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import {
+  type ApiError,
+  type Job,
+  type JobState,
+  jobs,
+  type MetricsRow,
+  type Samples,
+  type StateEvent,
+  type StepEvent,
+} from "../api";
+import { useConnection } from "./hooks";
+
+export interface LiveJob {
+  job: Job | undefined;
+  error: ApiError | undefined;
+  /** By epoch, the baseline first. */
+  rows: MetricsRow[];
+  /** The latest within the epoch under way. */
+  step: StepEvent | undefined;
+  samples: ReadonlyMap<number, Samples>;
+  refresh: () => void;
+}
+
+export const TERMINAL: ReadonlySet<JobState> = new Set(["completed", "cancelled", "failed"]);
+
+const REOPEN_MS = 2000;
+
+export function useLiveJob(id: string): LiveJob {
+  const { returns } = useConnection();
+  const [, repaint] = useState(0);
+  const follower = useRef<Follower | undefined>(undefined);
+  if (follower.current?.id !== id) follower.current = new Follower(id);
+  const current = follower.current;
+
+  // Starts anew when the connection returns
+  useEffect(() => current.follow(() => repaint((n) => n + 1)), [current, returns]);
+  return current.state();
+}
+
+/** Holds what is known of one job; many events between two frames make one repaint. */
+class Follower {
+  readonly id: string;
+  #job: Job | undefined;
+  #error: ApiError | undefined;
+  #rows = new Map<number, MetricsRow>();
+  #step: StepEvent | undefined;
+  #samples = new Map<number, Samples>();
+  #source: EventSource | undefined;
+  #paint: (() => void) | undefined;
+  #frame = 0;
+  #reopen: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(id: string) {
+    this.id = id;
+  }
+
+  state(): LiveJob {
+    return {
+      job: this.#job,
+      error: this.#error,
+      rows: [...this.#rows.values()].sort((a, b) => a.epoch - b.epoch),
+      step: this.#job?.state === "running" ? this.#step : undefined,
+      samples: this.#samples,
+      refresh: () => void this.#refresh(),
+    };
+  }
+
+  follow(paint: () => void): () => void {
+    this.#paint = paint;
+    void this.#start();
+    return () => {
+      this.#paint = undefined;
+      this.#source?.close();
+      clearTimeout(this.#reopen);
+      cancelAnimationFrame(this.#frame);
+      this.#frame = 0;
+    };
+  }
+
+  async #start() {
+    await this.#refresh();
+    if (!this.#job || !this.#paint) return;
+    // Opened before the metrics are asked for, so that no epoch falls in between.
+    if (!TERMINAL.has(this.#job.state)) this.#open();
+    await Promise.all([this.#loadRows(), this.#loadSamples()]);
+    this.#changed();
+  }
+
+  #open() {
+    this.#source?.close();
+    const source = new EventSource(jobs.eventsUrl(this.id));
+    this.#source = source;
+    const on = <T>(name: string, take: (body: T) => void) =>
+      source.addEventListener(name, (event) => {
+        take(JSON.parse((event as MessageEvent<string>).data) as T);
+        this.#changed();
+      });
+    on<MetricsRow>("epoch", (row) => {
+      this.#rows.set(row.epoch, row);
+      void this.#refresh();
+    });
+    on<StepEvent>("step", (step) => this.#stepped(step));
+    on<Samples>("sample", (samples) => this.#samples.set(samples.epoch, samples));
+    on<StateEvent>("state", ({ state }) => {
+      if (this.#job && state) this.#job = { ...this.#job, state };
+      void this.#refresh();
+    });
+    source.addEventListener("end", () => {
+      source.close();
+      void this.#start();
+    });
+    source.onerror = () => this.#interrupted(source);
+  }
+
+  #stepped(step: StepEvent) {
+    this.#step = step;
+    const { epoch, epochs, images_per_s, eta_s } = step;
+    const progress = { epoch, epochs, step: step.step, steps: step.steps, images_per_s, eta_s };
+    if (this.#job) this.#job = { ...this.#job, progress };
+  }
+
+  /** `EventSource` reconnects by itself after a broken line, but not after a refusal. */
+  #interrupted(source: EventSource) {
+    void this.#refresh();
+    if (source.readyState !== EventSource.CLOSED) return;
+    clearTimeout(this.#reopen);
+    this.#reopen = setTimeout(() => this.#paint && void this.#start(), REOPEN_MS);
+  }
+
+  async #refresh() {
+    try {
+      this.#job = await jobs.find(this.id);
+      this.#error = undefined;
+    } catch (error) {
+      this.#error = error as ApiError;
+    }
+    this.#changed();
+  }
+
+  async #loadRows() {
+    try {
+      const { items } = await jobs.metrics(this.id);
+      for (const row of items) this.#rows.set(row.epoch, row);
+    } catch (error) {
+      this.#error = error as ApiError;
+    }
+  }
+
+  async #loadSamples() {
+    try {
+      const samples = await jobs.samples(this.id);
+      this.#samples.set(samples.epoch, samples);
+    } catch {
+      // None yet: the page says so by itself.
+    }
+  }
+
+  #changed() {
+    if (this.#frame || !this.#paint) return;
+    this.#frame = requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#paint?.();
+    });
+  }
+}

@@ -1,0 +1,86 @@
+// What fine-tuning bought: before → after.
+
+import type { MetricsRow, ValMetrics } from "../../api";
+import { change, score } from "../../lib/format";
+
+const FIGURES: { name: keyof ValMetrics; label: string; help: string }[] = [
+  {
+    name: "ap50_ge6",
+    label: "AP, faces ≥ 6 px",
+    help: "Average precision at IoU 0.5; pixels of the 128-pixel input",
+  },
+  {
+    name: "ap50_ge12",
+    label: "AP, faces ≥ 12 px",
+    help: "Average precision at IoU 0.5; pixels of the 128-pixel input",
+  },
+  {
+    name: "ap50_ge24",
+    label: "AP, faces ≥ 24 px",
+    help: "Average precision at IoU 0.5; pixels of the 128-pixel input",
+  },
+  { name: "val_iou", label: "Mean IoU", help: "Of the decoded boxes at positive anchors" },
+  { name: "best_f1", label: "Best F1", help: "At the best threshold for the score" },
+];
+
+interface Props {
+  baseline: MetricsRow | undefined;
+  best: MetricsRow | undefined;
+  over: boolean;
+}
+
+export function Figures({ baseline, best, over }: Props) {
+  if (!baseline) return null;
+  const after = best?.val;
+  const threshold = (after ?? baseline.val).best_threshold;
+  return (
+    <section aria-label="Before and after">
+      <dl class="card figures before-after">
+        {FIGURES.map(({ name, label, help }) => (
+          <Figure
+            key={name}
+            name={name}
+            label={label}
+            help={help}
+            before={baseline.val[name]}
+            after={after?.[name]}
+          />
+        ))}
+      </dl>
+      <p class="muted small under">
+        {best
+          ? `Untouched model → best model${over ? "" : " so far"} (epoch ${best.epoch}), over the whole validation set.`
+          : "The untouched model over the whole validation set; what training makes of it comes with the first epoch."}
+        {threshold != null &&
+          ` Advice for MediaPipe's min_detection_confidence: ${threshold.toFixed(2)}.`}
+      </p>
+    </section>
+  );
+}
+
+interface FigureProps {
+  name: string;
+  label: string;
+  help: string;
+  before: number | null;
+  after: number | null | undefined;
+}
+
+function Figure({ name, label, help, before, after }: FigureProps) {
+  const gain = before != null && after != null ? after - before : undefined;
+  return (
+    <div title={help} data-figure={name}>
+      <dt>{label}</dt>
+      <dd>
+        {after === undefined ? (
+          score(before)
+        ) : (
+          <>
+            <span class="before">{score(before)} →</span> {score(after)}
+          </>
+        )}
+        {gain !== undefined && <small class={gain < 0 ? "loss" : "gain"}>{change(gain)}</small>}
+      </dd>
+    </div>
+  );
+}

@@ -1,0 +1,181 @@
+// A job's name, state, progress, and what can be done with it.
+
+import type { ComponentChildren } from "preact";
+import { type Dataset, type Job, type JobState, jobs, type Verb } from "../../api";
+import { ConfirmButton } from "../../components/confirm";
+import { Ago, Badge, Bar, ErrorNote } from "../../components/status";
+import { duration, short } from "../../lib/format";
+import { useAction, useNow } from "../../lib/hooks";
+import { elapsed, share, stage } from "../../lib/jobs";
+import { TERMINAL } from "../../lib/live";
+import { navigate } from "../../router";
+
+interface Props {
+  job: Job;
+  dataset: Dataset | undefined;
+  refresh: () => void;
+}
+
+export function JobHeader({ job, dataset, refresh }: Props) {
+  const active = !TERMINAL.has(job.state);
+  return (
+    <>
+      <div class="head">
+        <div>
+          <div class="row">
+            <h1>{job.name || "Unnamed job"}</h1>
+            <Badge state={job.state} />
+          </div>
+          <p class="muted facts">
+            <a href={`/datasets/${job.dataset_id}`}>{dataset?.name ?? "data set"}</a>
+            {job.device && <span>on {job.device}</span>}
+            {job.started_at ? (
+              <span>
+                started <Ago time={job.started_at} />
+              </span>
+            ) : (
+              <span>
+                queued <Ago time={job.created_at} />
+              </span>
+            )}
+            {!active && <Ended job={job} />}
+          </p>
+        </div>
+        <Actions job={job} refresh={refresh} />
+      </div>
+      {active && <Progress job={job} />}
+      {job.error && (
+        <div class="note bad" role="alert">
+          <div>
+            <strong>
+              {job.state === "failed" ? "The job failed" : "The job reported a problem"}
+            </strong>
+            <p>{job.error}</p>
+          </div>
+        </div>
+      )}
+    </>
+  );
+}
+
+function Progress({ job }: { job: Job }) {
+  const now = useNow(1000);
+  const { state, progress } = job;
+  const done = share(job);
+  return (
+    <section class="card stack tight progress" aria-label="Progress">
+      <div class="row between">
+        <b data-stage={stage(job)}>{stage(job)}</b>
+        <span class="muted">{Math.round(done * 100)} %</span>
+      </div>
+      <Bar done={done} total={1} label="Progress of the job" />
+      <div class="facts">
+        {state === "running" && progress?.eta_s != null && (
+          <Fact label="left">{duration(progress.eta_s)}</Fact>
+        )}
+        {progress?.images_per_s ? (
+          <Fact label="images/s">{short(Math.round(progress.images_per_s))}</Fact>
+        ) : null}
+        {progress && progress.steps > 0 && (
+          <Fact label={`of ${progress.steps} steps`}>{String(progress.step)}</Fact>
+        )}
+        {job.started_at && <Fact label="so far">{duration(elapsed(job, now))}</Fact>}
+      </div>
+    </section>
+  );
+}
+
+function Fact({ label, children }: { label: string; children: ComponentChildren }) {
+  return (
+    <span>
+      <b>{children}</b> <span class="muted">{label}</span>
+    </span>
+  );
+}
+
+function Ended({ job }: { job: Job }) {
+  const seconds = elapsed(job, Date.now());
+  return (
+    <>
+      {seconds !== undefined && <span>took {duration(seconds)}</span>}
+      {job.progress?.epoch ? <span>{stage(job)}</span> : null}
+    </>
+  );
+}
+
+const VERBS: Partial<Record<JobState, Verb[]>> = {
+  queued: ["cancel"],
+  running: ["pause", "stop", "cancel"],
+  pausing: ["cancel"],
+  paused: ["resume", "cancel"],
+  stopping: ["cancel"],
+};
+
+const HINTS: Record<Verb, string> = {
+  pause: "Saves a checkpoint and frees the device; the job goes on from there later.",
+  resume: "Goes on from the last checkpoint, as soon as a device is free.",
+  stop: "Ends early and keeps the best model so far.",
+  cancel: "Ends now and discards the result.",
+};
+
+function Actions({ job, refresh }: { job: Job; refresh: () => void }) {
+  const { start, busy, error } = useAction(async (verb: Verb) => {
+    await jobs.act(job.id, verb);
+    refresh();
+  });
+  if (TERMINAL.has(job.state)) return <Afterwards job={job} />;
+  const verbs = VERBS[job.state] ?? [];
+  return (
+    <div class="actions">
+      <div class="row">
+        {verbs.map((verb) =>
+          verb === "cancel" ? (
+            <ConfirmButton
+              key={verb}
+              label="Cancel"
+              question={`Cancel ${job.name}?`}
+              detail="Training ends now and its result is discarded. To keep the best model so far, stop the job instead."
+              verb="Cancel the job"
+              act={() => jobs.act(job.id, "cancel").then(refresh)}
+            />
+          ) : (
+            <button
+              key={verb}
+              type="button"
+              disabled={busy}
+              title={HINTS[verb]}
+              onClick={() => start(verb)}
+            >
+              {verb.charAt(0).toUpperCase() + verb.slice(1)}
+            </button>
+          ),
+        )}
+      </div>
+      {verbs.includes("stop") && (
+        <p class="muted small">Stop keeps the best model so far; cancel discards it.</p>
+      )}
+      {job.state === "paused" && <p class="muted small">{HINTS.resume}</p>}
+      {error && <ErrorNote error={error} />}
+    </div>
+  );
+}
+
+function Afterwards({ job }: { job: Job }) {
+  return (
+    <div class="row">
+      <ConfirmButton
+        label="Delete"
+        question={`Delete ${job.name}?`}
+        detail="Its metrics, checkpoints and models are removed from the server."
+        verb="Delete"
+        act={async () => {
+          await jobs.remove(job.id);
+          navigate("/jobs");
+        }}
+      />
+      <a class="button" href={`/jobs/new?from=${job.id}`}>
+        Run again …
+      </a>
+    </div>
+  );
+}

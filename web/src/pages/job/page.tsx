@@ -1,0 +1,59 @@
+// One job as it happens.
+
+import { datasets, type Job, jobs } from "../../api";
+import { Pending } from "../../components/status";
+import { useResource, useTitle } from "../../lib/hooks";
+import { bestRow } from "../../lib/jobs";
+import { type LiveJob, TERMINAL, useLiveJob } from "../../lib/live";
+import { Charts } from "./charts";
+import { Downloads } from "./downloads";
+import { Figures } from "./figures";
+import { JobHeader } from "./header";
+import { Log } from "./log";
+import { Parameters } from "./parameters";
+import { SampleDetections } from "./samples";
+
+export function JobPage({ id }: { id: string }) {
+  const live = useLiveJob(id);
+  useTitle(live.job?.name);
+  if (!live.job) return <Pending error={live.error} what="the job" retry={live.refresh} />;
+  return <Content live={live} job={live.job} />;
+}
+
+function Content({ live, job }: { live: LiveJob; job: Job }) {
+  const { rows, step, samples } = live;
+  const over = TERMINAL.has(job.state);
+  const dataset = useResource((signal) => datasets.find(job.dataset_id, signal), [job.dataset_id]);
+  const planned = job.progress?.epochs || Number(job.params.epochs ?? 12);
+  return (
+    <>
+      <p class="crumbs">
+        <a href="/jobs">Jobs</a>
+      </p>
+      <JobHeader job={job} dataset={dataset.data} refresh={live.refresh} />
+      <Figures
+        baseline={rows[0]?.epoch === 0 ? rows[0] : undefined}
+        best={bestRow(rows)}
+        over={over}
+      />
+      <Charts
+        rows={rows}
+        step={step}
+        planned={planned}
+        over={over}
+        csvUrl={jobs.metricsUrl(job.id)}
+        name={job.name}
+      />
+      <SampleDetections
+        job={job}
+        latest={samples}
+        threshold={bestRow(rows)?.val.best_threshold ?? 0.5}
+      />
+      {over && job.state !== "cancelled" && <Downloads job={job} />}
+      <section class="grid two">
+        <Log id={job.id} active={!over} />
+        <Parameters params={job.params} />
+      </section>
+    </>
+  );
+}

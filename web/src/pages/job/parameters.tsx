@@ -1,0 +1,29 @@
+// What the job was asked to do.
+
+import type { Params } from "../../api";
+import { title } from "../../lib/format";
+import { flatten } from "../../lib/schema";
+
+export function Parameters({ params }: { params: Params }) {
+  const all = [...flatten(params)];
+  return (
+    <section class="card stack tight" aria-label="Parameters">
+      <h2>Parameters</h2>
+      {all.length === 0 && <p class="muted">All at their defaults.</p>}
+      <dl class="params">
+        {all.map(([pointer, value]) => (
+          <div key={pointer}>
+            <dt>{label(pointer)}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+    </section>
+  );
+}
+
+/** `/views/scale_max` → `Views: scale max` */
+function label(pointer: string): string {
+  const [first = "", second] = pointer.slice(1).split("/");
+  return second === undefined ? title(first) : `${title(first)}: ${title(second).toLowerCase()}`;
+}

@@ -1,0 +1,47 @@
+// One model: its files, and a place to try it on a picture.
+
+import { ApiError, models } from "../api";
+import { FileList } from "../components/files";
+import { ErrorNote, Pending } from "../components/status";
+import { useResource, useTitle } from "../lib/hooks";
+import { metricsOf } from "../lib/models";
+import { TryIt } from "./try";
+
+export function ModelPage({ id }: { id: string }) {
+  const { data, error, reload } = useResource(models.list, []);
+  const model = data?.items.find((model) => model.id === id);
+  useTitle(model?.name);
+  if (!data) return <Pending error={error} what="the model" retry={reload} />;
+  if (!model)
+    return (
+      <ErrorNote
+        error={
+          new ApiError(404, "There is no such model", "It may have been deleted with its job.")
+        }
+      />
+    );
+  return (
+    <>
+      <p class="crumbs">
+        <a href="/models">Models</a>
+      </p>
+      <div class="head">
+        <h1>{model.name}</h1>
+        <div class="row">
+          {model.job_id && (
+            <a class="button" href={`/jobs/${model.job_id}`}>
+              Its job
+            </a>
+          )}
+        </div>
+      </div>
+      <TryIt model={model} advice={metricsOf(model)?.best_threshold ?? 0.5} />
+      {model.files.length > 0 && (
+        <section class="card stack tight" aria-label="Files">
+          <h2>Files</h2>
+          <FileList files={model.files} url={(file) => models.fileUrl(id, file)} />
+        </section>
+      )}
+    </>
+  );
+}
