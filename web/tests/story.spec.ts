@@ -23,7 +23,7 @@ test.beforeAll(async () => {
 });
 
 test.afterAll(async () => {
-  await server.remove();
+  await server?.remove();
 });
 
 test("pictures become a model that can be downloaded and tried", async ({ page }) => {

@@ -23,7 +23,7 @@ interface Props {
 export function Picture({ src, name, width, height, layers, eager, children }: Props) {
   const said = layers.map(({ kind, boxes }) => `${boxes.length} ${kind}`).join(", ");
   return (
-    <div class="picture" style={{ aspectRatio: `${width} / ${height}` }}>
+    <div class="picture" style={{ aspectRatio: `${width} / ${height}`, "--shape": width / height }}>
       {src && (
         <img
           src={src}
