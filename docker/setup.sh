@@ -16,6 +16,7 @@ NODE_AT_LEAST=20.19
 GIGABYTES_NEEDED=6
 
 main() {
+    [[ $# == 0 || $* == test ]] || fail "usage: docker/setup.sh [test]"
     check_tools
     mkdir -p .deps
     exec 9>.deps/lock
@@ -129,8 +130,11 @@ provide() {
     mkdir -p "$place.part"
     "$fill" "$place.part"
     echo "$wanted" >"$place.part/.key"
-    rm -rf "$place"
+    # A build that is under way misses the old one only for a moment.
+    rm -rf "$place.old"
+    if [[ -e $place ]]; then mv "$place" "$place.old"; fi
     mv "$place.part" "$place"
+    rm -rf "$place.old"
 }
 
 # key ARGUMENT…: one checksum of the arguments and, where they name files, of what is in those.
