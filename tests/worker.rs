@@ -144,11 +144,11 @@ fn a_job_reports_every_epoch_and_leaves_weights_in_every_format() {
 
 #[test]
 fn fine_tuning_makes_the_drawn_faces_found() {
-    let (_folder, dir) = job(&json!({"epochs": 6, "batch_size": 8}));
+    let (_folder, dir) = job(&json!({"epochs": 20, "batch_size": 4}));
     run(&dir);
     let rows = rows(&dir);
     let ap = |row: &MetricsRow| row.val.ap50_ge6.unwrap();
-    let (before, after) = (ap(&rows[0]), ap(&rows[6]));
+    let (before, after) = (ap(&rows[0]), ap(&rows[20]));
     assert!(after > before + 0.1, "{before} → {after}");
 }
 

@@ -157,13 +157,5 @@ pub(super) fn content_hash(pictures: &[Picture], bytes: &[[u8; 32]]) -> String {
             }
         }
     }
-    hex(&hash.finalize())
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // A string takes everything.
-        text
-    })
+    hex::encode(hash.finalize())
 }

@@ -8,7 +8,7 @@ use axum::http::{Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
-use super::conditional::{hex, is_known};
+use super::conditional::is_known;
 use super::problem::Problem;
 
 /// Read from the disk in debug builds.
@@ -49,7 +49,7 @@ pub(super) async fn asset(request: Request) -> Response {
 }
 
 fn send(path: &str, file: EmbeddedFile, request: &Request) -> Response {
-    let etag = format!("\"{}\"", hex(&file.metadata.sha256_hash()));
+    let etag = format!("\"{}\"", hex::encode(file.metadata.sha256_hash()));
     let is_hashed = path.starts_with(HASHED);
     let caching = [
         (
