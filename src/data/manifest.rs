@@ -1,6 +1,5 @@
 //! What a data set holds: `manifest.json`.
 
-use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

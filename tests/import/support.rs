@@ -44,9 +44,9 @@ pub(crate) fn png(shade: u8) -> Vec<u8> {
 pub(crate) fn ordinary() -> Files {
     let mut all: Files =
         (0..8).map(|number| (format!("images/{number}.png"), png(number * 20))).collect();
-    let rows: String =
+    let rows: Vec<String> =
         (0..6).map(|number| format!("images/{number}.png,{number},5,10,12\n")).collect();
-    all.push(("annotations.csv".to_owned(), csv(&rows)));
+    all.push(("annotations.csv".to_owned(), csv(&rows.concat())));
     all
 }
 
