@@ -5,7 +5,9 @@ import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { promisify } from "node:util";
+import type { Job, Page } from "../src/api";
 
 const BINARY = path.resolve(
   process.env.BLAZETUNE_BIN ?? path.join(import.meta.dirname, "../../target/release/blazetune"),
@@ -69,7 +71,19 @@ export class Server {
   }
 
   async remove() {
+    await this.#cancelJobs().catch(() => {});
     await this.stop();
     await rm(this.folder, { recursive: true, force: true });
+  }
+  /** Workers outlive the server, so a failed test has to end its own. */
+  async #cancelJobs() {
+    const active = async () => {
+      const { items } = (await (await fetch(`${this.url}/api/v1/jobs`)).json()) as Page<Job>;
+      return items.filter(({ finished_at }) => !finished_at);
+    };
+    for (const { id } of await active()) {
+      await fetch(`${this.url}/api/v1/jobs/${id}/cancel`, { method: "POST" });
+    }
+    for (let tries = 0; tries < 100 && (await active()).length; tries++) await sleep(100);
   }
 }
