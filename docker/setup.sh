@@ -16,6 +16,7 @@ NODE_AT_LEAST=20.19
 GIGABYTES_NEEDED=6
 
 main() {
+    [[ $# == 0 || $* == test ]] || fail "usage: docker/setup.sh [test]"
     check_tools
     mkdir -p .deps
     exec 9>.deps/lock
@@ -68,13 +69,13 @@ build_web() {
 
     if [[ $(cat web/node_modules/.key 2>/dev/null) != "$modules" ]]; then
         say "fetching the dashboard's packages"
-        npm --prefix web ci --no-audit --no-fund --loglevel=error
+        npm --prefix web ci --no-audit --no-fund --loglevel=error >/dev/null
         echo "$modules" >web/node_modules/.key
     fi
     if [[ ! -f web/dist/index.html || $(cat .deps/web.key 2>/dev/null) != "$sources" ]]; then
         say "building the dashboard"
         rm -f .deps/web.key
-        npm --prefix web run build --silent
+        npm --prefix web run build --silent -- --logLevel warn
         echo "$sources" >.deps/web.key
     fi
 }
@@ -129,8 +130,11 @@ provide() {
     mkdir -p "$place.part"
     "$fill" "$place.part"
     echo "$wanted" >"$place.part/.key"
-    rm -rf "$place"
+    # A build that is under way misses the old one only for a moment.
+    rm -rf "$place.old"
+    if [[ -e $place ]]; then mv "$place" "$place.old"; fi
     mv "$place.part" "$place"
+    rm -rf "$place.old"
 }
 
 # key ARGUMENT…: one checksum of the arguments and, where they name files, of what is in those.

@@ -1,5 +1,7 @@
 //! What a data set holds: `manifest.json`.
 
+use std::fmt::Write as _;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -15,6 +17,9 @@ pub enum Split {
     /// Measured on.
     Val,
 }
+
+/// Of `manifest.json` and the cache.
+pub(super) const FORMAT_VERSION: u32 = 1;
 
 /// The whole data set but its pixels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -145,14 +150,12 @@ pub(super) fn content_hash(pictures: &[Picture], bytes: &[[u8; 32]]) -> String {
         hash.update(&picture.name);
         hash.update(bytes[index]);
         hash.update([u8::from(picture.split == Split::Val)]);
+        hash.update((picture.faces.len() as u64).to_le_bytes());
         for face in &picture.faces {
-            <[f32; 4]>::from(*face).iter().for_each(|value| hash.update(value.to_le_bytes()));
+            for value in <[f32; 4]>::from(*face) {
+                hash.update(value.to_le_bytes());
+            }
         }
     }
-    hex(&hash.finalize())
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(hash.finalize())
 }

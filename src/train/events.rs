@@ -9,7 +9,8 @@ use crate::geometry::Rect;
 pub struct Event {
     /// 1, 2, 3 … without gaps, across restarts of the worker.
     pub seq: u64,
-    /// RFC 3339, UTC.
+    /// RFC 3339, UTC. Called `at` in JSON, for some bodies have a `time` of their own.
+    #[serde(rename = "at")]
     pub time: String,
     /// What happened.
     #[serde(flatten)]
@@ -25,7 +26,7 @@ pub enum Body {
     /// Progress within an epoch, at most about two a second.
     Step(Step),
     /// An epoch has ended, its checkpoint is on disk and its metrics are final.
-    Epoch(MetricsRow),
+    Epoch(Box<MetricsRow>),
     /// Sample detections were written.
     Sample(Samples),
     /// The end; nothing follows.
@@ -266,4 +267,61 @@ pub struct JobSpec {
     pub threads: Option<usize>,
     /// What to do.
     pub params: super::spec::TrainSpec,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_of_event_is_read_back_as_it_was_written() {
+        let train = TrainMetrics {
+            loss: 1.0,
+            box_loss: 0.5,
+            positive: 0.25,
+            background: 0.25,
+            positives_per_face: 3.0,
+            gradient_norm: 2.0,
+        };
+        let row = MetricsRow {
+            epoch: 1,
+            step: 9,
+            time: "2026-01-01T00:00:00.000Z".into(),
+            lr: 1e-3,
+            images_per_s: 100.0,
+            seconds: 1.0,
+            is_best: true,
+            train: Some(train),
+            val: ValMetrics { ap50: Some(0.5), ..ValMetrics::default() },
+        };
+        let started = Started { device: "cpu".into(), resumed_at_epoch: 0, epochs: 2, steps: 3 };
+        let step = Step {
+            epoch: 1,
+            epochs: 2,
+            step: 1,
+            steps: 3,
+            lr: 1e-3,
+            images_per_s: 9.0,
+            eta_s: 1.0,
+            train,
+        };
+        let artifact = Artifact { name: "a".into(), size_bytes: 1, sha256: "0".into() };
+        let finished = Finished {
+            outcome: Outcome::Completed,
+            error: None,
+            retry: false,
+            artifacts: vec![artifact],
+        };
+        for body in [
+            Body::Started(started),
+            Body::Step(step),
+            Body::Epoch(Box::new(row)),
+            Body::Sample(Samples { epoch: 0, pictures: vec![] }),
+            Body::Finished(finished),
+        ] {
+            let event = Event { seq: 1, time: "2026-01-01T00:00:01.000Z".into(), body };
+            let line = serde_json::to_string(&event).unwrap();
+            assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), event, "{line}");
+        }
+    }
 }

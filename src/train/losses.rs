@@ -94,3 +94,73 @@ fn centre_distance(a: &Tensor, b: &Tensor) -> Tensor {
     let squared = |t: Tensor| t.square().sum_dim_intlist([-1i64].as_slice(), false, Kind::Float);
     squared(centre(a) - centre(b)) / squared(high - low).clamp_min(1e-9)
 }
+
+#[cfg(test)]
+mod tests {
+    use tch::Device;
+
+    use super::*;
+
+    fn targets(positive: &[i64], boxes: &[[f32; 4]]) -> Targets {
+        Targets {
+            positive: Tensor::from_slice(positive),
+            boxes: Tensor::from_slice(boxes.as_flattened()).reshape([-1, 4]),
+            ignored: Tensor::zeros([1, 3], (Kind::Bool, Device::Cpu)),
+        }
+    }
+
+    fn number(tensor: &Tensor) -> f64 {
+        tensor.double_value(&[])
+    }
+
+    #[test]
+    fn sure_and_right_costs_nothing() {
+        let logits = Tensor::from_slice(&[12.0f32, -12.0, -12.0]).reshape([1, 3]);
+        let face = [0.5f32, 0.5, 0.2, 0.3];
+        let boxes =
+            Tensor::from_slice([face, [0.0; 4], [0.0; 4]].as_flattened()).reshape([1, 3, 4]);
+        let parts = parts(&logits, &boxes, &targets(&[0], &[face]), &Loss::default());
+        assert!(number(&parts.total()) < 1e-3);
+        assert!((number(&parts.iou) - 1.0).abs() < 1e-6);
+    }
+
+    /// Worked out by hand: overlap 1/3, centres 0.1 apart, diagonal of the box around both √(0.3² + 0.2²).
+    #[test]
+    fn a_box_that_is_off_costs_its_missing_overlap_and_its_distance() {
+        let logits = Tensor::zeros([1, 3], (Kind::Float, Device::Cpu));
+        let boxes = Tensor::from_slice(&[0.5f32, 0.5, 0.2, 0.2]).repeat([3]).reshape([1, 3, 4]);
+        let targets = targets(&[1], &[[0.6, 0.5, 0.2, 0.2]]);
+        let loss = Loss { box_weight: 1.0, ..Loss::default() };
+        let parts = parts(&logits, &boxes, &targets, &loss);
+        let expected = 1.0 - 1.0 / 3.0 + 0.01 / 0.13;
+        assert!((number(&parts.boxes) - expected).abs() < 1e-5);
+        // Score 1/2 where the overlap is 1/3, and where it is 0.
+        let entropy = 2.0f64.ln();
+        assert!((number(&parts.positive) - (1.0 / 6.0f64).powi(2) * entropy).abs() < 1e-5);
+        assert!((number(&parts.background) - 2.0 * 0.25 * entropy).abs() < 1e-5);
+    }
+
+    #[test]
+    fn ignored_anchors_cost_nothing() {
+        let logits = Tensor::from_slice(&[9.0f32, 9.0, 9.0]).reshape([1, 3]);
+        let boxes = Tensor::zeros([1, 3, 4], (Kind::Float, Device::Cpu));
+        let mut targets = targets(&[], &[]);
+        targets.ignored = targets.ignored.logical_not();
+        let parts = parts(&logits, &boxes, &targets, &Loss::default());
+        assert_eq!(number(&parts.total()), 0.0);
+    }
+
+    #[test]
+    fn keypoints_in_place_cost_nothing_and_off_by_a_width_about_one() {
+        let coordinates = |x: f32| {
+            let row = [[0.0, 0.0, 20.0, 20.0].as_slice(), [x; 12].as_slice()].concat();
+            Tensor::from_slice(&row).reshape([1, 1, 16])
+        };
+        let outputs = |x: f32| Outputs {
+            logits: Tensor::ones([1, 1], (Kind::Float, Device::Cpu)),
+            coordinates: coordinates(x),
+        };
+        assert!(number(&keypoints(&outputs(3.0), &outputs(3.0))) < 1e-6);
+        assert!((number(&keypoints(&outputs(23.0), &outputs(3.0))) - 1.0).abs() < 0.03);
+    }
+}

@@ -45,3 +45,35 @@ impl AdamW {
         let _ = parameters.g_sub_(&(update * learning_rate));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tch::nn::{self, OptimizerConfig};
+    use tch::{Device, Kind};
+
+    use super::*;
+
+    fn loss(parameters: &Tensor) -> Tensor {
+        let goal = Tensor::from_slice(&[1.0f32, -2.0, 3.0]);
+        (parameters - goal).square().sum(Kind::Float)
+    }
+
+    #[test]
+    fn a_hundred_steps_are_libtorchs_own() {
+        let vars = nn::VarStore::new(Device::Cpu);
+        let theirs = vars.root().var("x", &[3], nn::Init::Const(0.5));
+        let mut optimizer = nn::adamw(0.9, 0.999, 0.01).build(&vars, 1e-2).unwrap();
+        let mut ours = Tensor::full([3], 0.5, (Kind::Float, Device::Cpu)).set_requires_grad(true);
+        let mut adamw = AdamW::new(&ours);
+        let decay = Tensor::full([3], 0.01, (Kind::Float, Device::Cpu));
+        for _ in 0..100 {
+            optimizer.backward_step(&loss(&theirs));
+            loss(&ours).backward();
+            let mut gradient = ours.grad();
+            adamw.step(&mut ours, &gradient, 1e-2, &decay);
+            let _ = gradient.zero_();
+        }
+        let gap = (&ours - &theirs).abs().max().double_value(&[]);
+        assert!(gap < 1e-5, "{gap}");
+    }
+}

@@ -21,13 +21,10 @@ pub struct Faces {
 
 impl Faces {
     /// From the faces of each view.
-    pub fn new<'a>(
-        views: impl IntoIterator<Item = &'a [ViewFace]> + Clone,
-        device: Device,
-    ) -> Self {
+    pub fn new(views: &[&[ViewFace]], device: Device) -> Self {
         let (mut boxes, mut indices) = (Vec::<f32>::new(), Vec::<i64>::new());
         let mut push_all = |ignored: bool| {
-            for (view, faces) in views.clone().into_iter().enumerate() {
+            for (view, faces) in views.iter().enumerate() {
                 for face in faces.iter().filter(|face| face.ignored == ignored) {
                     let (x, y) = face.rect.centre();
                     boxes.extend([x, y, face.rect.width(), face.rect.height()]);
@@ -105,12 +102,19 @@ pub fn assign(logits: &Tensor, boxes: &Tensor, faces: &Faces, grid: &AnchorGrid)
     let face = pairs.select(1, 0);
     let cell = (&views.unsqueeze(1) * ANCHORS as i64 + anchors).masked_select(&taken); // [Q]
     let cost = costs.masked_select(&taken);
-    let cheapest =
-        Tensor::full([logits.numel() as i64], 2.0 * FORBIDDEN, (Kind::Float, cost.device()));
-    let cheapest = cheapest.index_reduce(0, &cell, &cost, "amin", true);
-    let keep = cost.le_tensor(&cheapest.index_select(0, &cell));
-    let (positive, face) = (cell.masked_select(&keep), face.masked_select(&keep));
+    let keep = cheapest_of_each(&cell, &cost);
+    let (positive, face) = (cell.index_select(0, &keep), face.index_select(0, &keep));
     Targets { positive, boxes: truth.index_select(0, &face), ignored }
+}
+
+/// Where the cheapest pair of each cell stands: `[Q]`, `[Q]` → `[P]`.
+fn cheapest_of_each(cell: &Tensor, cost: &Tensor) -> Tensor {
+    let by_cost = cost.argsort(0, false);
+    let (cells, by_cell) = cell.index_select(0, &by_cost).sort_stable(true, 0, false);
+    let first = cells.ones_like().to_kind(Kind::Bool);
+    let more = cells.size()[0] - 1;
+    first.narrow(0, 1, more).copy_(&cells.narrow(0, 1, more).ne_tensor(&cells.narrow(0, 0, more)));
+    by_cost.index_select(0, &by_cell).masked_select(&first)
 }
 
 /// What a score that is far from the overlap costs: cross-entropy, weighted by the gap squared.
@@ -177,4 +181,75 @@ pub fn iou(a: &Tensor, b: &Tensor) -> Tensor {
     let overlap = overlap.prod_dim_int(-1, false, Kind::Float);
     let union = area(a) + area(b) - &overlap;
     overlap / union.clamp_min(1e-9)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::Rect;
+
+    fn face(x: f32, y: f32, side: f32, ignored: bool) -> ViewFace {
+        ViewFace { rect: Rect::around(x, y, side, side), ignored }
+    }
+
+    /// Every anchor finds a face of this side at its own centre, with a logit of 0.
+    fn outputs(views: i64, side: f64) -> (Tensor, Tensor) {
+        let count = ANCHORS as i64;
+        let centres = anchors::centre_tensor(Device::Cpu).unsqueeze(0);
+        let sides = Tensor::full([1, count, 2], side, (Kind::Float, Device::Cpu));
+        let boxes = Tensor::cat(&[centres, sides], 2).repeat([views, 1, 1]);
+        (Tensor::zeros([views, count], (Kind::Float, Device::Cpu)), boxes)
+    }
+
+    fn assigned(views: &[Vec<ViewFace>], side: f64) -> (Vec<i64>, Targets) {
+        let (logits, boxes) = outputs(views.len() as i64, side);
+        let views: Vec<&[ViewFace]> = views.iter().map(Vec::as_slice).collect();
+        let faces = Faces::new(&views, Device::Cpu);
+        let targets = assign(&logits, &boxes, &faces, &AnchorGrid::new(Device::Cpu));
+        (Vec::try_from(&targets.positive).unwrap(), targets)
+    }
+
+    #[test]
+    fn every_face_gets_an_anchor_near_it_even_one_that_overlaps_none() {
+        let (positive, _) = assigned(&[vec![face(0.3, 0.7, 0.03, false)]], 0.9);
+        assert!(!positive.is_empty());
+        let centres = anchors::centres();
+        for anchor in positive {
+            let [x, y] = centres[anchor as usize];
+            assert!((x - 0.3).abs() < 0.2 && (y - 0.7).abs() < 0.2, "{x} {y}");
+        }
+    }
+
+    #[test]
+    fn a_face_that_many_anchors_find_gets_several_but_at_most_ten() {
+        let (positive, targets) = assigned(&[vec![face(0.5, 0.5, 0.5, false)]], 0.5);
+        assert!((2..=10).contains(&positive.len()), "{positive:?}");
+        assert_eq!(targets.boxes.size(), [positive.len() as i64, 4]);
+    }
+
+    #[test]
+    fn an_anchor_finds_one_face_only() {
+        let twins = vec![face(0.5, 0.5, 0.3, false), face(0.51, 0.5, 0.3, false)];
+        let (mut positive, _) = assigned(&[twins], 0.3);
+        let count = positive.len();
+        positive.sort_unstable();
+        positive.dedup();
+        assert_eq!(positive.len(), count);
+    }
+
+    #[test]
+    fn faces_belong_to_their_own_view() {
+        let views = [vec![], vec![face(0.5, 0.5, 0.2, false)]];
+        let (positive, _) = assigned(&views, 0.2);
+        assert!(positive.iter().all(|&anchor| anchor >= ANCHORS as i64), "{positive:?}");
+    }
+
+    #[test]
+    fn an_ignored_face_is_neither_face_nor_background() {
+        let (positive, targets) = assigned(&[vec![face(0.5, 0.5, 0.2, true)], vec![]], 0.2);
+        assert!(positive.is_empty());
+        let ignored = |view: i64| targets.ignored.get(view).sum(Kind::Int64).int64_value(&[]);
+        assert!(ignored(0) > 4);
+        assert_eq!(ignored(1), 0);
+    }
 }

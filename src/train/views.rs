@@ -240,3 +240,101 @@ pub fn gather(cache: &Tensor, indices: &[usize], device: Device) -> Tensor {
     let indices = Tensor::from_slice(&indices).to_device(cache.device());
     cache.index_select(0, &indices).to_device(device)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: (u64, u32, usize) = (1, 2, 3);
+
+    fn source(faces: Vec<Rect>) -> Source {
+        Source { content: [0.0, 0.0, 1.0, 1.0].into(), faces, original_side: 256.0 }
+    }
+
+    fn draw(source: &Source, views: &Views, key: (u64, u32, usize)) -> View {
+        View::draw(source, views, &Colours::default(), 3.0, key)
+    }
+
+    #[test]
+    fn the_same_key_draws_the_same_view_and_another_key_another() {
+        let source = source(vec![Rect::around(0.5, 0.5, 0.1, 0.1)]);
+        let views = Views::default();
+        assert_eq!(draw(&source, &views, KEY), draw(&source, &views, KEY));
+        assert_ne!(draw(&source, &views, KEY), draw(&source, &views, (1, 3, 3)));
+    }
+
+    #[test]
+    fn an_epoch_shows_every_picture_once_in_an_order_of_its_own() {
+        let mut first = order(50, 1, 1);
+        assert_ne!(first, order(50, 1, 2));
+        first.sort_unstable();
+        assert_eq!(first, (0..50).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn tiny_faces_and_faces_mostly_out_of_view_are_ignored_and_hidden_ones_are_gone() {
+        let mut view = View::whole(&source(vec![]), 3.0);
+        view.scale = 0.5; // shows 0.25..0.75
+        let place = |rect: Rect| view.place(&rect, 3.0);
+        assert!(!place(Rect::around(0.5, 0.5, 0.1, 0.1)).unwrap().ignored);
+        assert!(place(Rect::around(0.5, 0.5, 0.01, 0.01)).unwrap().ignored);
+        assert!(place(Rect::around(0.24, 0.5, 0.1, 0.1)).unwrap().ignored);
+        assert_eq!(place(Rect::around(0.1, 0.5, 0.1, 0.1)), None);
+    }
+
+    /// A white square on black, seen through many views, lies where its box says.
+    #[test]
+    fn boxes_lie_where_the_pixels_are() {
+        let side = 256;
+        let face = Rect::from([0.40625, 0.5, 0.53125, 0.65625]); // 32 × 40 pixels
+        let mut bytes = vec![0u8; side * side * 3];
+        for y in 104..136 {
+            for x in 128..168 {
+                bytes[(y * side + x) * 3..][..3].fill(255);
+            }
+        }
+        let square = Tensor::from_slice(&bytes).reshape([1, side as i64, side as i64, 3]);
+        let views = Views { rotation_degrees: 0.0, zoom_on_face: 1.0, ..Views::default() };
+        let plain = Colours { brightness: 0.0, contrast: 0.0, saturation: 0.0, grey: 0.0 };
+        let source = source(vec![face]);
+        let mut seen = 0;
+        for index in 0..40 {
+            let view = View::draw(&source, &views, &plain, 3.0, (5, 1, index));
+            let Some(found) = view.faces.first().filter(|found| found.rect.area() > 0.0) else {
+                continue;
+            };
+            let rendered = render(&square, std::slice::from_ref(&view));
+            let white = rendered.get(0).get(0).gt(0.0); // [128, 128]
+            let range = |dim: i64| {
+                let hits = white.any_dim(1 - dim, false).nonzero();
+                let [low, high] = [hits.min(), hits.max()].map(|t| t.int64_value(&[]) as f32);
+                (low / 128.0, (high + 1.0) / 128.0)
+            };
+            if white.any().int64_value(&[]) == 0 {
+                continue;
+            }
+            let ((top, bottom), (left, right)) = (range(0), range(1));
+            let rect = Rect::from([top, left, bottom, right]);
+            // A pixel of rounding on each side, and MediaPipe's shift of up to half a pixel.
+            let far = <[f32; 4]>::from(rect)
+                .iter()
+                .zip(<[f32; 4]>::from(found.rect))
+                .map(|(a, b)| (a - b).abs())
+                .fold(0.0, f32::max);
+            assert!(far < 1.6 / 128.0, "{rect:?} is not {:?}", found.rect);
+            seen += 1;
+        }
+        assert!(seen > 20, "{seen}");
+    }
+
+    #[test]
+    fn a_whole_view_is_the_picture_itself() {
+        let bytes: Vec<u8> = (0..128 * 128 * 3).map(|at| (at / 7 % 256) as u8).collect();
+        let square = Tensor::from_slice(&bytes).reshape([1, 128, 128, 3]);
+        let mut view = View::whole(&source(vec![]), 3.0);
+        view.shift = 0.0;
+        let rendered = render(&square, &[view]);
+        let expected = crate::model::network::to_input(&square);
+        assert!((rendered - expected).abs().max().double_value(&[]) < 1e-3);
+    }
+}

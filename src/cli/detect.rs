@@ -1,0 +1,50 @@
+//! `blazetune detect`: faces in pictures, as JSON.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use blazetune::data::read_upright;
+use blazetune::eval::detect::Detector;
+use blazetune::weights::{self, tflite};
+use serde_json::json;
+
+/// Finds faces in pictures and prints a line of JSON for each.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Weights (.tflite, .safetensors or .pth); MediaPipe's own where not given.
+    #[arg(long, value_name = "FILE")]
+    model: Option<PathBuf>,
+    /// Faces below this score are left out.
+    #[arg(long, default_value_t = 0.5)]
+    min_score: f32,
+    /// The pictures.
+    #[arg(required = true)]
+    pictures: Vec<PathBuf>,
+}
+
+/// Pictures of more than this are refused.
+const MEGAPIXELS: u32 = 100;
+
+#[expect(clippy::print_stdout, reason = "what the user asked for")]
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let detector = match &args.model {
+        None => Detector::new(tflite::mediapipe()),
+        Some(path) => {
+            let weights = weights::load(&read(path)?);
+            Detector::new(&weights.with_context(|| format!("cannot use {}", path.display()))?)
+        }
+    };
+    for path in &args.pictures {
+        let picture = read_upright(&read(path)?, MEGAPIXELS)
+            .with_context(|| format!("picture {}", path.display()))?;
+        let faces = detector.detect(&picture, args.min_score);
+        let (width, height) = picture.dimensions();
+        println!("{}", json!({"picture": path, "width": width, "height": height, "faces": faces}));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}
