@@ -1,6 +1,5 @@
 //! What a data set holds: `manifest.json`.
 
-
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
