@@ -13,7 +13,7 @@ use super::problem::Problem;
 
 /// Read from the disk in debug builds.
 #[derive(RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/web/dist"]
+#[folder = "web/dist"]
 #[allow_missing = true]
 struct Assets;
 
