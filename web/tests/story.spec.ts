@@ -77,7 +77,7 @@ test("pictures become a model that can be downloaded and tried", async ({ page }
   await test.step("charts grow and samples come while it trains", async () => {
     await page.evaluate(rememberPoints);
     await expect(page.locator("[data-stage]")).toBeVisible();
-    await expect(page.locator("[data-samples-epoch]")).toBeVisible({ timeout: 120_000 });
+    await expect(page.locator("[data-samples-epoch]")).toBeVisible({ timeout: 300_000 });
     await expect(page.locator("[data-samples-epoch] [data-layer=truth]").first()).toHaveAttribute(
       "data-boxes",
       /[1-9]/,
@@ -86,7 +86,7 @@ test("pictures become a model that can be downloaded and tried", async ({ page }
   });
 
   await test.step("it completes, with every epoch in the charts", async () => {
-    await expect(page.locator("[data-state=completed]")).toBeVisible({ timeout: 240_000 });
+    await expect(page.locator("[data-state=completed]")).toBeVisible({ timeout: 600_000 });
     for (const chart of ["Loss", "Average precision", "Box overlap"]) {
       await expect(page.locator(`[data-chart="${chart}"]`)).toHaveAttribute(
         "data-points",
