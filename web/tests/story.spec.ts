@@ -7,11 +7,13 @@ import { expect, type Page, test } from "@playwright/test";
 import type { SamplePicture, Samples } from "../src/api";
 import { Server } from "./server";
 
-const IMAGES = 60;
-const EPOCHS = 3;
+// Pictures for the documentation are worth a longer job.
+const FOR_DOCS = process.env.UPDATE_SCREENSHOTS === "1";
+const IMAGES = FOR_DOCS ? 400 : 60;
+const EPOCHS = FOR_DOCS ? 20 : 3;
 const FOLDERS = [
   path.join(import.meta.dirname, "../test-results"),
-  ...(process.env.UPDATE_SCREENSHOTS === "1"
+  ...(FOR_DOCS
     ? [path.join(import.meta.dirname, "../../docs/images")]
     : []),
 ];
