@@ -5,6 +5,7 @@ use std::path::Path;
 fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-changed=migrations");
+    println!("cargo:rerun-if-changed=web/dist"); // It is embedded.
     println!("cargo:rerun-if-env-changed=LIBTORCH");
     let root = std::env::var("CARGO_MANIFEST_DIR").unwrap_or_default();
     let libtorch =

@@ -18,7 +18,7 @@ mkdir "$work/queries"
 # cargo has to see a change, or it would not expand the macros again.
 touch src/lib.rs src/store/*.rs
 DATABASE_URL="sqlite://$work/schema.sqlite" SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$work/queries" \
-    cargo check --quiet --lib
+    cargo check --quiet --release --lib
 
 if [ "${1-}" = --check ]; then
     diff -r .sqlx "$work/queries" || {

@@ -29,6 +29,7 @@ create table job (
     restarts       integer not null default 0,
     progress       text check (json_valid(progress)),
     best           text check (json_valid(best)),
+    baseline       text check (json_valid(baseline)),
     error          text,
     worker_pid     integer,       -- of the last worker …
     worker_started integer,       -- … and when it began, in clock ticks since boot

@@ -35,10 +35,18 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
 pub fn remove_folder(path: &Path) -> io::Result<()> {
     let mut aside = path.as_os_str().to_owned();
     aside.push(".deleted");
+    remove_all(Path::new(&aside))?; // Left behind by a crash, it would be in the way.
     match fs::rename(path, &aside) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(error),
-        Ok(()) => fs::remove_dir_all(&aside),
+        Ok(()) => remove_all(Path::new(&aside)),
+    }
+}
+
+fn remove_all(path: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
     }
 }
 
@@ -55,6 +63,18 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"two");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
         assert!(write(&folder.path().join("no/such/folder"), b"x").is_err());
+    }
+
+    #[test]
+    fn a_folder_is_removed_even_when_a_crash_left_one_half_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("job");
+        for half in ["job", "job.deleted"] {
+            fs::create_dir(folder.path().join(half)).unwrap();
+            fs::write(folder.path().join(half).join("file"), b"x").unwrap();
+        }
+        remove_folder(&path).unwrap();
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]

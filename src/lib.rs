@@ -8,6 +8,7 @@ pub mod data;
 pub mod disk;
 pub mod eval;
 pub mod geometry;
+pub mod http;
 pub mod jobs;
 pub mod model;
 pub mod store;

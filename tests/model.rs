@@ -1,6 +1,8 @@
 //! The network against MediaPipe's own runtime, and BatchNorm in and out. The golden numbers come
 //! from `tests/parity/make_golden.py`.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::path::{Path, PathBuf};
 
 use blazetune::eval::detect::Detector;

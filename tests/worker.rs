@@ -1,5 +1,7 @@
 //! The real worker process on real job folders: its reports, its artifacts, and what a kill costs.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -72,7 +74,7 @@ fn finished(dir: &JobDir) -> Option<Finished> {
 
 fn rows(dir: &JobDir) -> Vec<MetricsRow> {
     let row = |event: Event| match event.body {
-        Body::Epoch(row) => Some(row),
+        Body::Epoch(row) => Some(*row),
         _ => None,
     };
     events(dir).into_iter().filter_map(row).collect()
@@ -80,7 +82,7 @@ fn rows(dir: &JobDir) -> Vec<MetricsRow> {
 
 /// Waits until a worker has reported something.
 fn wait_for(dir: &JobDir, what: impl Fn(&Body) -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(120);
+    let deadline = Instant::now() + Duration::from_mins(2);
     while !events(dir).iter().any(|event| what(&event.body)) {
         assert!(Instant::now() < deadline, "nothing of the kind in {:?}", events(dir));
         std::thread::sleep(Duration::from_millis(20));
@@ -142,12 +144,12 @@ fn a_job_reports_every_epoch_and_leaves_weights_in_every_format() {
 
 #[test]
 fn fine_tuning_makes_the_drawn_faces_found() {
-    let (_folder, dir) = job(&json!({"epochs": 6, "batch_size": 8}));
+    let (_folder, dir) = job(&json!({"epochs": 20, "batch_size": 4}));
     run(&dir);
     let rows = rows(&dir);
     let ap = |row: &MetricsRow| row.val.ap50_ge6.unwrap();
-    let (before, after) = (ap(&rows[0]), ap(&rows[6]));
-    assert!(after > before + 0.1, "{before} → {after}");
+    let (before, after) = (ap(&rows[0]), ap(&rows[20]));
+    assert!(after > 3.0 * before && after > before + 0.05, "{before} → {after}");
 }
 
 #[test]

@@ -5,8 +5,11 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod cuda;
+mod demo;
 mod detect;
+mod devices;
 mod sample;
+mod serve;
 mod worker;
 
 #[derive(Debug, Parser)]
@@ -18,16 +21,20 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Demo(demo::Args),
     Detect(detect::Args),
     Sample(sample::Args),
+    Serve(serve::Args),
     Worker(worker::Args),
 }
 
 /// Reads the arguments and does what they say.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
+        Command::Demo(args) => demo::run(&args),
         Command::Detect(args) => detect::run(&args),
         Command::Sample(args) => sample::run(&args),
+        Command::Serve(args) => serve::serve(args),
         Command::Worker(args) => worker::run(args),
     }
 }

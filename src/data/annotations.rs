@@ -5,12 +5,22 @@ use super::report::Report;
 /// One usable row.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Row {
-    /// In the file, the header being row 1.
+    /// Its line in the file, the header being row 1.
     pub(super) number: u64,
     /// As written.
     pub(super) image_path: String,
-    /// x and y of the top-left corner, width, height, in pixels; `None` says there is no face.
-    pub(super) face: Option<[f32; 4]>,
+    pub(super) face: Face,
+}
+
+/// What a row says about its picture.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Face {
+    /// There is one: x and y of its top-left corner, width, height, in pixels.
+    At([f32; 4]),
+    /// There is none.
+    None,
+    /// There may be one, but the row is bad, as reported.
+    Unknown,
 }
 
 /// The columns that make a CSV file annotations.
@@ -19,8 +29,9 @@ pub(super) const COLUMNS: [&str; 5] = ["image_path", "x1", "y1", "w", "h"];
 /// Reads a CSV file; `None` when it lacks a column that annotations have.
 pub(super) fn parse(file: &str, bytes: &[u8], report: &mut Report) -> Option<Vec<Row>> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
+    let delimiter = delimiter(bytes);
     let mut reader = csv::ReaderBuilder::new()
-        .delimiter(delimiter(bytes))
+        .delimiter(delimiter)
         .trim(csv::Trim::All)
         .flexible(true)
         .from_reader(bytes);
@@ -33,58 +44,77 @@ pub(super) fn parse(file: &str, bytes: &[u8], report: &mut Report) -> Option<Vec
     }
     let mut rows = Vec::new();
     for record in reader.byte_records() {
-        match record {
-            Ok(record) => {
-                let number = record.position().map_or(0, csv::Position::line);
-                match row(&record, &columns, number) {
-                    Ok(row) => rows.push(row),
-                    Err(reason) => report.add("bad row", file, Some(number), reason),
-                }
-            }
+        let record = match record {
+            Ok(record) => record,
             Err(error) => {
-                let number = error.position().map(csv::Position::line);
-                report.add("bad row", file, number, format!("not readable as CSV: {error}"));
+                let number = error.position().map(|position| line(position, bytes));
+                report.add("unreadable row", file, number, format!("is not CSV: {error}"));
+                continue;
+            }
+        };
+        let number = record.position().map_or(0, |position| line(position, bytes));
+        let mut bad = |(kind, reason): Bad| report.add(kind, file, Some(number), reason);
+        match image_path(&record, columns[0]) {
+            Err(problem) => bad(problem),
+            Ok(image_path) => {
+                let face = face(&record, &columns, delimiter).unwrap_or_else(|problem| {
+                    bad(problem);
+                    Face::Unknown
+                });
+                rows.push(Row { number, image_path, face });
             }
         }
     }
     Some(rows)
 }
 
+/// Where a row begins, from 1; its position is still before the ends of the lines before it.
+fn line(position: &csv::Position, bytes: &[u8]) -> u64 {
+    let rest = bytes.get(position.byte() as usize..).unwrap_or_default();
+    let ends = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
+    position.line() + ends.filter(|&&byte| byte == b'\n').count() as u64
+}
+
+/// What a bad row is counted under, and what is wrong with it.
+type Bad = (&'static str, String);
+
 /// The commonest separator of the header.
 fn delimiter(bytes: &[u8]) -> u8 {
     let header = bytes.split(|&byte| byte == b'\n').next().unwrap_or_default();
-    let count = |separator: u8| header.iter().filter(|&&byte| byte == separator).count();
+    let count = |separator: u8| header.split(|&byte| byte == separator).count();
     [b',', b';', b'\t'].into_iter().rev().max_by_key(|&separator| count(separator)).unwrap_or(b',')
 }
 
-fn row(record: &csv::ByteRecord, columns: &[usize; 5], number: u64) -> Result<Row, String> {
-    let text = |column: usize| {
-        let bytes = record.get(columns[column]).unwrap_or_default();
-        std::str::from_utf8(bytes).map_err(|_| format!("{} is not UTF-8", COLUMNS[column]))
-    };
-    let image_path = text(0)?.to_owned();
-    if image_path.is_empty() {
-        return Err("image_path is empty".to_owned());
+fn image_path(record: &csv::ByteRecord, column: usize) -> Result<String, Bad> {
+    match std::str::from_utf8(record.get(column).unwrap_or_default()) {
+        Err(_) => Err(("unreadable row", "image_path is not UTF-8".to_owned())),
+        Ok("") => Err(("row without a picture", "image_path is empty".to_owned())),
+        Ok(path) => Ok(path.to_owned()),
     }
-    let mut texts = [""; 4];
-    for (index, slot) in texts.iter_mut().enumerate() {
-        *slot = text(index + 1)?;
-    }
+}
+
+fn face(record: &csv::ByteRecord, columns: &[usize; 5], delimiter: u8) -> Result<Face, Bad> {
+    let texts: [_; 4] = std::array::from_fn(|index| {
+        String::from_utf8_lossy(record.get(columns[index + 1]).unwrap_or_default())
+    });
     if texts.iter().all(|text| text.is_empty()) {
-        return Ok(Row { number, image_path, face: None });
+        return Ok(Face::None);
     }
     let mut face = [0.0; 4];
-    for (index, (value, text)) in face.iter_mut().zip(texts).enumerate() {
-        let parsed: Option<f32> = text.parse().ok();
-        let name = COLUMNS[index + 1];
-        *value = parsed
-            .filter(|number| number.is_finite())
-            .ok_or_else(|| format!("{name} is {text:?}, not a number"))?;
+    for (index, (value, text)) in face.iter_mut().zip(&texts).enumerate() {
+        // Where semicolons are between the numbers, commas may be in them.
+        let number: Result<f32, _> =
+            if delimiter == b',' { text.parse() } else { text.replace(',', ".").parse() };
+        *value = number.ok().filter(|number| number.is_finite()).ok_or_else(|| {
+            ("not a number", format!("{} is {text:?}, not a number", COLUMNS[index + 1]))
+        })?;
     }
-    if face[2] <= 0.0 || face[3] <= 0.0 {
-        return Err(format!("the box is {} × {} pixels; both must be above 0", face[2], face[3]));
+    let [_, _, width, height] = face;
+    if width <= 0.0 || height <= 0.0 {
+        let reason = format!("the box is {width} × {height} pixels; both must be above 0");
+        return Err(("box without size", reason));
     }
-    Ok(Row { number, image_path, face: Some(face) })
+    Ok(Face::At(face))
 }
 
 #[cfg(test)]
@@ -93,24 +123,44 @@ mod tests {
 
     #[test]
     fn columns_are_found_by_name_whatever_the_order_and_separator() {
-        let text = b"\xef\xbb\xbfW;H;extra;Image_Path;X1;Y1\r\n3;4;9;a.jpg;1;2\r\n";
+        let text = b"\xef\xbb\xbfW; H;extra;Image_Path ;X1;Y1\r\n3;4;9;a.jpg;1,5;2.5\r\n";
         let mut report = Report::default();
         let rows = parse("a.csv", text, &mut report).unwrap();
-        let face = Some([1.0, 2.0, 3.0, 4.0]);
+        let face = Face::At([1.5, 2.5, 3.0, 4.0]);
         assert_eq!(rows, [Row { number: 2, image_path: "a.jpg".into(), face }]);
         assert_eq!(report, Report::default());
     }
 
     #[test]
-    fn bad_rows_are_reported_by_number_and_the_others_kept() {
-        let text = b"image_path,x1,y1,w,h\na.jpg,1,2,x,4\n,1,2,3,4\na.jpg,1,2,0,4\na.jpg,nan,2,3,4\nb.jpg,,,,\na.jpg,1\n";
+    fn bad_rows_are_reported_by_number_and_reason() {
+        let text = b"image_path,x1,y1,w,h\na.jpg,1,2,x,4\n,1,2,3,4\na.jpg,1,2,0,4\n\
+            a.jpg,nan,2,3,4\nb.jpg,,,,\na.jpg,1\n\xff.jpg,1,2,3,4\n\"a\nb.jpg\",1,2,-3,4\n";
         let mut report = Report::default();
         let rows = parse("a.csv", text, &mut report).unwrap();
-        assert_eq!(rows, [Row { number: 6, image_path: "b.jpg".into(), face: None }]);
         let numbers: Vec<_> = report.problems.iter().map(|problem| problem.row.unwrap()).collect();
-        assert_eq!(numbers, [2, 3, 4, 5, 7]);
+        assert_eq!(numbers, [2, 3, 4, 5, 7, 8, 9]);
         assert_eq!(report.problems[0].reason, "w is \"x\", not a number");
-        assert_eq!(report.counts["bad row"], 5);
+        let counts: Vec<_> = report.counts.iter().map(|(kind, n)| (kind.as_str(), *n)).collect();
+        let expected = [
+            ("box without size", 2),
+            ("not a number", 3),
+            ("row without a picture", 1),
+            ("unreadable row", 1),
+        ];
+        assert_eq!(counts, expected);
+        let without: Vec<_> = rows.iter().filter(|row| row.face == Face::None).collect();
+        assert!(matches!(without[..], [Row { number: 6, .. }]), "{without:?}");
+        assert!(rows.iter().all(|row| !matches!(row.face, Face::At(_))));
+    }
+
+    #[test]
+    fn rows_are_numbered_by_line_whatever_ends_them() {
+        for end in ["\n", "\r\n"] {
+            let text = ["image_path,x1,y1,w,h", "a.jpg,,,,", "", "", "b.jpg,,,,", ""].join(end);
+            let rows = parse("a.csv", text.as_bytes(), &mut Report::default()).unwrap();
+            let numbers: Vec<_> = rows.iter().map(|row| row.number).collect();
+            assert_eq!(numbers, [2, 5], "{end:?}");
+        }
     }
 
     #[test]
@@ -118,5 +168,6 @@ mod tests {
         let text = b"image_path,orig_w,w,h\na.jpg,1,2,3\n";
         assert_eq!(parse("images.csv", text, &mut Report::default()), None);
         assert_eq!(parse("empty.csv", b"", &mut Report::default()), None);
+        assert_eq!(parse("picture.csv", b"\xff\xd8\xff\xe0\0\x10", &mut Report::default()), None);
     }
 }

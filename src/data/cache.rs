@@ -8,6 +8,7 @@ use std::path::Path;
 use image::RgbImage;
 use tch::{Device, Kind, Tensor};
 
+use super::Dataset;
 use crate::geometry::Letterbox;
 
 /// Side of the squares that training views are cut from, in pixels.
@@ -69,6 +70,26 @@ impl CacheFile {
         let flat = Tensor::f_from_file(&path.to_string_lossy(), false, size, options)?;
         let side = i64::from(self.side);
         flat.f_view([count as i64, side, side, 3])
+    }
+}
+
+impl Dataset {
+    /// `[N, 256, 256, 3]` bytes, mapped into memory: what training views are cut from.
+    ///
+    /// # Errors
+    ///
+    /// libtorch's, when the file cannot be mapped.
+    pub fn squares(&self) -> Result<Tensor, tch::TchError> {
+        SQUARES.tensor(&self.dir, self.manifest.pictures.len())
+    }
+
+    /// `[N, 128, 128, 3]` bytes, mapped into memory: each picture as a deployed model is fed it.
+    ///
+    /// # Errors
+    ///
+    /// libtorch's, when the file cannot be mapped.
+    pub fn inputs(&self) -> Result<Tensor, tch::TchError> {
+        INPUTS.tensor(&self.dir, self.manifest.pictures.len())
     }
 }
 

@@ -4,11 +4,15 @@ use std::io::Cursor;
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits, RgbImage};
 
 use super::cache::{CACHE_SIZE, INPUT_SIZE};
 use super::resample;
 use crate::geometry::Letterbox;
+
+/// What decoding takes: up to 16 bits a channel, turned, and made RGB.
+const BYTES_A_PIXEL: u64 = 12;
 
 /// A picture that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +36,9 @@ pub enum PictureError {
     /// Cannot be resized.
     #[error("cannot be resized ({0})")]
     Resize(String),
+    /// It uncovers a mistake in the decoder.
+    #[error("cannot be decoded (the decoder gave up)")]
+    Panicked,
 }
 
 /// A picture ready for the cache.
@@ -56,22 +63,41 @@ pub(super) fn decode(bytes: &[u8], megapixels: u32) -> Result<Decoded, PictureEr
     Ok(Decoded { width, height, letterbox, square, input })
 }
 
+/// About how many bytes [`decode`] takes, the picture's own included.
+pub(super) fn memory(bytes: &[u8], megapixels: u32) -> u64 {
+    let header = std::panic::catch_unwind(|| {
+        ImageReader::new(Cursor::new(bytes)).with_guessed_format()?.into_dimensions()
+    });
+    let pixels = match header {
+        Ok(Ok((width, height))) => u64::from(width) * u64::from(height),
+        _ => 0,
+    };
+    // One that is too large is refused before it is decoded.
+    let is_decoded = pixels <= u64::from(megapixels) * 1_000_000;
+    bytes.len() as u64 + if is_decoded { pixels * BYTES_A_PIXEL } else { 0 }
+}
+
 /// A picture as it is meant to be seen: RGB, turned as its EXIF data say, black where transparent.
 ///
 /// # Errors
 ///
 /// [`PictureError`]; a picture of more than `megapixels` is refused before it is decoded.
 pub fn read_upright(bytes: &[u8], megapixels: u32) -> Result<RgbImage, PictureError> {
-    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
+    // Decoders are many, and fed with anything.
+    std::panic::catch_unwind(|| read(bytes, megapixels)).unwrap_or(Err(PictureError::Panicked))
+}
+
+fn read(bytes: &[u8], megapixels: u32) -> Result<RgbImage, PictureError> {
+    let mut limits = Limits::default();
+    limits.max_alloc = Some(u64::from(megapixels) * 16_000_000 + (64 << 20));
+    let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
+    reader.limits(limits);
     let mut decoder = reader.into_decoder()?;
     let (width, height) = decoder.dimensions();
     if u64::from(width) * u64::from(height) > u64::from(megapixels) * 1_000_000 {
         return Err(PictureError::TooLarge { width, height, limit: megapixels });
     }
-    let mut limits = Limits::default();
-    limits.max_alloc = Some(u64::from(megapixels) * 16_000_000 + (64 << 20));
-    decoder.set_limits(limits)?;
-    let orientation = decoder.orientation()?;
+    let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let mut picture = DynamicImage::from_decoder(decoder)?;
     picture.apply_orientation(orientation);
     if picture.color().has_alpha() {

@@ -1,24 +1,21 @@
 //! From an uploaded archive to a data set on disk.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::collections::BTreeSet;
+use std::fs;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
-use std::sync::mpsc::{Receiver, sync_channel};
-
-use sha2::{Digest, Sha256};
 
 use super::archive::{Archive, ArchiveError, ArchiveLimits};
 use super::cache::{INPUTS, SQUARES};
-use super::decode::{self, PictureError};
-use super::manifest::{Manifest, Picture, Split, content_hash};
-use super::plan::{self, PlanError, Planned};
+use super::decoding::{self, Stored};
+use super::manifest::{FORMAT_VERSION, Manifest, Picture, Split, content_hash};
+use super::plan::{self, Planned};
 use super::report::Report;
+use super::tables::PlanError;
 use super::{MANIFEST, split};
 use crate::disk;
-use crate::geometry::{Letterbox, Rect};
+use crate::geometry::Rect;
 
 /// How to import.
 #[derive(Debug, Clone)]
@@ -48,7 +45,7 @@ impl Default for ImportOptions {
 pub struct Progress {
     /// Pictures decoded.
     pub done: usize,
-    /// Pictures in all.
+    /// Pictures in all; 0 while the archive is looked through.
     pub total: usize,
 }
 
@@ -57,10 +54,13 @@ pub struct Progress {
 pub enum ImportError {
     /// The archive is refused.
     #[error(transparent)]
-    Archive(#[from] ArchiveError),
+    Archive(ArchiveError),
     /// The tables cannot be understood.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// More than memory should hold.
+    #[error("the archive's CSV files hold more than {} MB", MAX_TABLE_BYTES >> 20)]
+    TablesTooLarge,
     /// There is no picture.
     #[error("the archive holds no pictures (.jpg, .png, .webp, .bmp, .gif or .tiff)")]
     NoPictures,
@@ -85,20 +85,36 @@ pub enum ImportError {
     /// Told to stop.
     #[error("the import was cancelled")]
     Cancelled,
+    /// The disk is too full.
+    #[error("the data set needs {needed_mb} MB on the server's disk, where {free_mb} MB are free")]
+    NoRoom {
+        /// For the pictures' cache.
+        needed_mb: u64,
+        /// Now.
+        free_mb: u64,
+    },
     /// Writing failed.
     #[error("cannot write the data set; is the disk full?")]
     Disk(#[source] io::Error),
 }
 
+impl From<ArchiveError> for ImportError {
+    fn from(error: ArchiveError) -> Self {
+        match error {
+            ArchiveError::Stopped => Self::Cancelled,
+            other => Self::Archive(other),
+        }
+    }
+}
+
 const PICTURES: [&str; 8] = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"];
-/// Encoded pictures waiting to be decoded, a thread.
-const WAITING: usize = 4;
-/// No table is larger.
-const MAX_TABLE_BYTES: u64 = 1 << 30;
+/// All tables together; they are read into memory.
+const MAX_TABLE_BYTES: u64 = 512 << 20;
+
+/// Told how far an import is, from several threads; breaking ends it.
+pub type OnProgress<'a> = dyn Fn(Progress) -> ControlFlow<()> + Sync + 'a;
 
 /// Imports `archive` as the folder `dir`, which is there whole afterwards or not at all.
-///
-/// `progress` is called from several threads, and ends the import by breaking.
 ///
 /// # Errors
 ///
@@ -107,7 +123,7 @@ pub fn import(
     archive: &Path,
     dir: &Path,
     options: &ImportOptions,
-    progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
+    progress: &OnProgress<'_>,
 ) -> Result<Manifest, ImportError> {
     let work = work_folder(dir);
     let fresh = || {
@@ -139,78 +155,118 @@ fn import_into(
     archive: &Path,
     work: &Path,
     options: &ImportOptions,
-    progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
+    progress: &OnProgress<'_>,
 ) -> Result<Manifest, ImportError> {
     let archive = Archive::open(archive, options.archive)?;
     let mut report = Report::default();
-    let (tables, names) = survey(&archive, &mut report)?;
+    let (tables, names) = survey(&archive, progress, &mut report)?;
     if names.is_empty() {
         return Err(ImportError::NoPictures);
     }
     let planned = plan::plan(&tables, &names, &mut report)?;
-    let names: Vec<&String> = planned.keys().collect();
-    let results = decode_all(&archive, &names, work, options, progress)?;
+    drop(tables);
+    let names: Vec<&str> = planned.keys().map(String::as_str).collect();
+    check_room(work, names.len())?;
+    let decoded = decoding::decode_all(&archive, &names, work, options, progress)?;
 
-    let mut kept = Vec::new();
+    let mut kept = Kept::default();
     let mut first_bad = None;
-    for (index, ((name, plan), result)) in planned.iter().zip(results).enumerate() {
-        match result.unwrap_or_else(|| Err("is missing".to_owned())) {
-            Ok(stored) => {
-                kept.push((index, picture(name, plan, &stored, &mut report), plan, stored))
-            }
+    for (slot, ((name, plan), stored)) in planned.iter().zip(decoded).enumerate() {
+        let picture =
+            stored.and_then(|stored| Ok((picture(name, plan, &stored, &mut report)?, stored)));
+        match picture {
+            Ok((picture, stored)) => kept.add(slot, picture, stored.hash, plan.split.is_none()),
             Err(reason) => {
-                first_bad.get_or_insert((name.clone(), reason.clone()));
+                first_bad.get_or_insert_with(|| (name.clone(), reason.clone()));
                 report.add("bad picture", name, None, format!("{reason}; it was left out"));
             }
         }
     }
-    if kept.is_empty() {
+    let Kept { slots, mut pictures, hashes, open } = kept;
+    if pictures.is_empty() {
         let (name, reason) = first_bad.unwrap_or_default();
         return Err(ImportError::AllBad { count: names.len(), name, reason });
     }
-    let slots: Vec<usize> = kept.iter().map(|(slot, ..)| *slot).collect();
-    close_gaps(work, &slots).map_err(ImportError::Disk)?;
-    let hashes: Vec<[u8; 32]> = kept.iter().map(|(.., stored)| stored.hash).collect();
-    let open: Vec<bool> = kept.iter().map(|(_, _, plan, _)| plan.split.is_none()).collect();
-    let mut pictures: Vec<Picture> = kept.into_iter().map(|(_, picture, ..)| picture).collect();
     split_open(&mut pictures, &open, options);
     check(&pictures, &report)?;
+    close_gaps(work, &slots).map_err(ImportError::Disk)?;
     let content_hash = content_hash(&pictures, &hashes);
-    let manifest = Manifest { format_version: 1, content_hash, pictures, report };
+    let manifest = Manifest { format_version: FORMAT_VERSION, content_hash, pictures, report };
     let text = serde_json::to_vec(&manifest).map_err(|error| ImportError::Disk(error.into()))?;
     disk::write(&work.join(MANIFEST), &text).map_err(ImportError::Disk)?;
     Ok(manifest)
 }
 
+/// The pictures that can be used, side by side.
+#[derive(Default)]
+struct Kept {
+    /// Where their pixels were put.
+    slots: Vec<usize>,
+    pictures: Vec<Picture>,
+    /// Of their files.
+    hashes: Vec<[u8; 32]>,
+    /// Whether their split is left to the server.
+    open: Vec<bool>,
+}
+
+impl Kept {
+    fn add(&mut self, slot: usize, picture: Picture, hash: [u8; 32], open: bool) {
+        self.slots.push(slot);
+        self.pictures.push(picture);
+        self.hashes.push(hash);
+        self.open.push(open);
+    }
+}
+
+/// Path and content of each table, sorted by path.
+type Tables = Vec<(String, Vec<u8>)>;
+
 /// First pass: the tables' content and the pictures' paths.
 fn survey(
     archive: &Archive,
+    progress: &OnProgress<'_>,
     report: &mut Report,
-) -> Result<(Vec<(String, Vec<u8>)>, BTreeSet<String>), ImportError> {
-    let mut tables = Vec::new();
-    let names = Mutex::new((BTreeSet::new(), Vec::new()));
-    let wanted = |path: &str| {
-        if is_picture(path) {
-            let mut names = names.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-            if !names.0.insert(path.to_owned()) {
-                names.1.push(path.to_owned());
-            }
+) -> Result<(Tables, BTreeSet<String>), ImportError> {
+    let mut seen = BTreeSet::new();
+    let mut duplicates = Vec::new();
+    let mut wanted = |path: &str| {
+        let is_table = extension(path) == "csv";
+        let is_new = !(is_table || is_picture(path)) || seen.insert(path.to_owned());
+        if !is_new {
+            duplicates.push(path.to_owned());
         }
-        extension(path) == "csv"
+        let flow = progress(Progress { done: 0, total: 0 });
+        flow.map_continue(|()| is_table && is_new)
     };
-    archive.visit(&wanted, &mut |path, content| {
+    let mut tables = Tables::new();
+    let mut room = MAX_TABLE_BYTES;
+    archive.visit(&mut wanted, &mut |path, content| {
         let mut bytes = Vec::new();
-        content.take(MAX_TABLE_BYTES).read_to_end(&mut bytes)?;
+        room = room.saturating_sub(content.take(room + 1).read_to_end(&mut bytes)? as u64);
         tables.push((path.to_owned(), bytes));
         Ok(())
     })?;
-    let (names, twice) = names.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    for name in twice {
-        let reason = "is in the archive twice; the first one is used".to_owned();
-        report.add("duplicate picture", &name, None, reason);
+    if room == 0 {
+        return Err(ImportError::TablesTooLarge);
+    }
+    for path in duplicates {
+        let reason = "is in the archive more than once; the first one is used".to_owned();
+        report.add("duplicate file", &path, None, reason);
     }
     tables.sort();
-    Ok((tables, names))
+    seen.retain(|path| is_picture(path));
+    Ok((tables, seen))
+}
+
+/// Rather now than after an hour of decoding.
+fn check_room(work: &Path, pictures: usize) -> Result<(), ImportError> {
+    let disk = rustix::fs::statvfs(work).map_err(|error| ImportError::Disk(error.into()))?;
+    let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let needed = (pictures * (SQUARES.stride() + INPUTS.stride())) as u64;
+    if needed > free {
+        return Err(ImportError::NoRoom { needed_mb: needed >> 20, free_mb: free >> 20 });
+    }
+    Ok(())
 }
 
 fn extension(path: &str) -> String {
@@ -218,166 +274,55 @@ fn extension(path: &str) -> String {
     name.rsplit_once('.').map(|(_, extension)| extension.to_lowercase()).unwrap_or_default()
 }
 
-fn is_picture(path: &str) -> bool {
+pub(super) fn is_picture(path: &str) -> bool {
     PICTURES.contains(&extension(path).as_str())
 }
 
-/// What is known of a picture whose pixels are in the cache.
-struct Stored {
-    width: u32,
-    height: u32,
-    letterbox: Letterbox,
-    hash: [u8; 32],
-}
-
-type Outcome = Option<Result<Stored, String>>;
-
-/// Second pass: every picture is decoded once and written to its slot, several at a time.
-fn decode_all(
-    archive: &Archive,
-    names: &[&String],
-    work: &Path,
-    options: &ImportOptions,
-    progress: &(dyn Fn(Progress) -> ControlFlow<()> + Sync),
-) -> Result<Vec<Outcome>, ImportError> {
-    let slots: BTreeMap<&str, usize> =
-        names.iter().enumerate().map(|(slot, name)| (name.as_str(), slot)).collect();
-    let files = Files {
-        squares: SQUARES.create(work).map_err(ImportError::Disk)?,
-        inputs: INPUTS.create(work).map_err(ImportError::Disk)?,
-    };
-    let threads = options.threads.max(1);
-    let shared = Shared {
-        files,
-        megapixels: options.megapixels,
-        outcomes: Mutex::new((names.iter().map(|_| None).collect(), 0)),
-        stopped: Mutex::new(None),
-        progress,
-    };
-    let (queue, waiting) = sync_channel::<(usize, Vec<u8>)>(threads * WAITING);
-    let waiting = Mutex::new(waiting);
-    let visited = std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| shared.work(&waiting));
-        }
-        let mut seen = vec![false; names.len()];
-        let visited = archive.visit(&|path| is_picture(path), &mut |path, content| {
-            let Some(&slot) = slots.get(path) else { return Ok(()) };
-            if std::mem::replace(&mut seen[slot], true) {
-                return Ok(());
-            }
-            let mut bytes = Vec::new();
-            content.read_to_end(&mut bytes)?;
-            // The threads are gone only when they have been stopped.
-            queue.send((slot, bytes)).map_err(|_| io::Error::other("stopped"))
-        });
-        drop(queue);
-        visited
-    });
-    if let Some(error) = lock(&shared.stopped).take() {
-        return Err(error);
-    }
-    visited?;
-    for file in [&shared.files.squares, &shared.files.inputs] {
-        file.sync_all().map_err(ImportError::Disk)?;
-    }
-    Ok(std::mem::take(&mut lock(&shared.outcomes).0))
-}
-
-struct Files {
-    squares: File,
-    inputs: File,
-}
-
-/// What the decoding threads have in common.
-struct Shared<'a> {
-    files: Files,
-    megapixels: u32,
-    /// One a picture, and how many there are.
-    outcomes: Mutex<(Vec<Outcome>, usize)>,
-    stopped: Mutex<Option<ImportError>>,
-    progress: &'a (dyn Fn(Progress) -> ControlFlow<()> + Sync),
-}
-
-impl Shared<'_> {
-    /// Decodes what waits until nothing more comes, or something stops it.
-    fn work(&self, waiting: &Mutex<Receiver<(usize, Vec<u8>)>>) {
-        loop {
-            let next = lock(waiting).recv();
-            let Ok((slot, bytes)) = next else { return };
-            if lock(&self.stopped).is_some() {
-                continue; // Drains the queue, so that the reader does not wait for ever.
-            }
-            let stop = |error| *lock(&self.stopped) = Some(error);
-            match self.store(slot, &bytes) {
-                Ok(outcome) => {
-                    let mut outcomes = lock(&self.outcomes);
-                    outcomes.0[slot] = Some(outcome.map_err(|error| error.to_string()));
-                    outcomes.1 += 1;
-                    let progress = Progress { done: outcomes.1, total: outcomes.0.len() };
-                    drop(outcomes);
-                    if (self.progress)(progress).is_break() {
-                        stop(ImportError::Cancelled);
-                    }
-                }
-                Err(error) => stop(ImportError::Disk(error)),
-            }
-        }
-    }
-
-    fn store(&self, slot: usize, bytes: &[u8]) -> io::Result<Result<Stored, PictureError>> {
-        let decoded = match decode::decode(bytes, self.megapixels) {
-            Ok(decoded) => decoded,
-            Err(error) => return Ok(Err(error)),
-        };
-        SQUARES.write(&self.files.squares, slot, &decoded.square)?;
-        INPUTS.write(&self.files.inputs, slot, &decoded.input)?;
-        let hash = Sha256::digest(bytes).into();
-        let (width, height, letterbox) = (decoded.width, decoded.height, decoded.letterbox);
-        Ok(Ok(Stored { width, height, letterbox, hash }))
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
 /// Boxes as fractions of the picture; what lies outside is cut off or reported.
-fn picture(name: &str, plan: &Planned, stored: &Stored, report: &mut Report) -> Picture {
+fn picture(
+    name: &str,
+    plan: &Planned,
+    stored: &Stored,
+    report: &mut Report,
+) -> Result<Picture, String> {
     let (width, height) = (stored.width as f32, stored.height as f32);
     let mut faces = Vec::new();
     for face in &plan.faces {
         let [x, y, w, h] = face.pixels;
+        let mut problem = |kind: &str, reason: String| {
+            report.add(
+                kind,
+                &face.file,
+                Some(face.row),
+                format!("the box {x},{y},{w},{h} {reason}"),
+            );
+        };
         let whole = Rect::from([y / height, x / width, (y + h) / height, (x + w) / width]);
-        match whole.clipped() {
-            None => {
-                let reason = format!(
-                    "the box {x},{y},{w},{h} lies outside {name}, which is {width} × {height} pixels"
-                );
-                report.add("box outside the picture", &face.file, Some(face.row), reason);
-            }
-            Some(rect) => {
-                // A pixel over the edge is rounding, not worth a word.
-                let over = (whole.width() - rect.width()) * width > 1.5
-                    || (whole.height() - rect.height()) * height > 1.5;
-                if over {
-                    let reason = format!(
-                        "the box {x},{y},{w},{h} reaches over the edge of {name}; it was cut off there"
-                    );
-                    report.add("box over the edge", &face.file, Some(face.row), reason);
-                }
-                faces.push(rect);
-            }
+        let Some(inside) = whole.clipped() else {
+            let reason = format!("lies outside {name}, which is {width} × {height} pixels");
+            problem("box outside the picture", reason);
+            continue;
+        };
+        // A pixel over the edge is rounding, not worth a word.
+        let is_over = (whole.width() - inside.width()) * width > 1.5
+            || (whole.height() - inside.height()) * height > 1.5;
+        if is_over {
+            let reason = format!("reaches over the edge of {name}; it was cut off there");
+            problem("box over the edge", reason);
         }
+        faces.push(inside);
     }
-    Picture {
+    if faces.is_empty() && !plan.faces.is_empty() {
+        return Err("has boxes outside of it alone".to_owned());
+    }
+    Ok(Picture {
         name: name.to_owned(),
         split: plan.split.unwrap_or(Split::Train),
         width: stored.width,
         height: stored.height,
         letterbox: stored.letterbox,
         faces,
-    }
+    })
 }
 
 /// Moves the pictures up over the slots of bad ones, in both files.
@@ -414,14 +359,7 @@ fn check(pictures: &[Picture], report: &Report) -> Result<(), ImportError> {
     if pictures.iter().all(|picture| picture.faces.is_empty()) {
         let reason = report.problems.first().map_or_else(
             || "the annotations have no rows with a box".to_owned(),
-            |p| {
-                format!(
-                    "{}{}: {}",
-                    p.file,
-                    p.row.map_or(String::new(), |row| format!(" row {row}")),
-                    p.reason
-                )
-            },
+            ToString::to_string,
         );
         return Err(ImportError::NoFaces(reason));
     }

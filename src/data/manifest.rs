@@ -16,6 +16,9 @@ pub enum Split {
     Val,
 }
 
+/// Of `manifest.json` and the cache.
+pub(super) const FORMAT_VERSION: u32 = 1;
+
 /// The whole data set but its pixels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
@@ -145,14 +148,12 @@ pub(super) fn content_hash(pictures: &[Picture], bytes: &[[u8; 32]]) -> String {
         hash.update(&picture.name);
         hash.update(bytes[index]);
         hash.update([u8::from(picture.split == Split::Val)]);
+        hash.update((picture.faces.len() as u64).to_le_bytes());
         for face in &picture.faces {
-            <[f32; 4]>::from(*face).iter().for_each(|value| hash.update(value.to_le_bytes()));
+            for value in <[f32; 4]>::from(*face) {
+                hash.update(value.to_le_bytes());
+            }
         }
     }
-    hex(&hash.finalize())
-}
-
-/// Lower-case hexadecimal.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(hash.finalize())
 }

@@ -4,6 +4,7 @@ mod annotations;
 mod archive;
 mod cache;
 mod decode;
+mod decoding;
 pub mod import;
 mod manifest;
 mod plan;
@@ -11,21 +12,22 @@ mod report;
 pub mod resample;
 pub mod sample;
 mod split;
+mod tables;
 
 use std::io;
 use std::path::{Path, PathBuf};
 
 use image::RgbImage;
-use tch::Tensor;
 
 pub use self::archive::{ArchiveError, ArchiveLimits};
 pub use self::cache::{CACHE_SIZE, INPUT_SIZE};
 pub use self::decode::{PictureError, read_upright};
 pub use self::manifest::{Counts, FaceSizes, Manifest, Picture, Split, Splits, Summary};
-pub use self::plan::PlanError;
 pub use self::report::{Problem, Report};
+pub use self::tables::PlanError;
 
 use self::cache::{INPUTS, SQUARES};
+use self::manifest::FORMAT_VERSION;
 
 const MANIFEST: &str = "manifest.json";
 
@@ -56,6 +58,12 @@ impl Dataset {
         let text = std::fs::read(dir.join(MANIFEST)).map_err(|error| failed(error.to_string()))?;
         let manifest: Manifest =
             serde_json::from_slice(&text).map_err(|error| failed(error.to_string()))?;
+        if manifest.format_version != FORMAT_VERSION {
+            let found = manifest.format_version;
+            return Err(failed(format!(
+                "it has format {found}, not {FORMAT_VERSION}; import it again"
+            )));
+        }
         for file in [SQUARES, INPUTS] {
             let length = file.open(dir).and_then(|file| file.metadata()).map(|data| data.len());
             let length = length.map_err(|error| failed(error.to_string()))?;
@@ -78,23 +86,5 @@ impl Dataset {
         let Some(picture) = self.manifest.pictures.get(index) else { return Ok(None) };
         let square = SQUARES.read(&SQUARES.open(&self.dir)?, index)?;
         Ok(cache::crop(square, &picture.letterbox))
-    }
-
-    /// `[N, 256, 256, 3]` bytes, mapped into memory: what training views are cut from.
-    ///
-    /// # Errors
-    ///
-    /// libtorch's, when the file cannot be mapped.
-    pub fn squares(&self) -> Result<Tensor, tch::TchError> {
-        SQUARES.tensor(&self.dir, self.manifest.pictures.len())
-    }
-
-    /// `[N, 128, 128, 3]` bytes, mapped into memory: each picture as a deployed model is fed it.
-    ///
-    /// # Errors
-    ///
-    /// libtorch's, when the file cannot be mapped.
-    pub fn inputs(&self) -> Result<Tensor, tch::TchError> {
-        INPUTS.tensor(&self.dir, self.manifest.pictures.len())
     }
 }

@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::annotations::{self, Row};
+use super::annotations::Face;
 use super::manifest::Split;
 use super::report::Report;
+use super::tables::{self, PlanError, Table};
 
 /// A picture to import.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -13,6 +14,8 @@ pub(super) struct Planned {
     pub(super) split: Option<Split>,
     /// Table and row of each face, and its box in pixels.
     pub(super) faces: Vec<PlannedFace>,
+    /// There are rows that cannot be used.
+    has_bad_rows: bool,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -23,40 +26,13 @@ pub(super) struct PlannedFace {
     pub(super) pixels: [f32; 4],
 }
 
-/// The tables of an archive cannot be understood.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PlanError {
-    /// No table has the right columns.
-    #[error(
-        "the archive holds no annotations: expected a CSV file with the columns image_path,x1,y1,w,h \
-         (found {})", if .0.is_empty() { "no CSV file".to_owned() } else { .0.join(", ") }
-    )]
-    NoAnnotations(Vec<String>),
-    /// Two tables may both be meant.
-    #[error("{0} and {1} could both be the annotations of the same pictures; keep one of them")]
-    Ambiguous(String, String),
-    /// Only validation pictures.
-    #[error("the archive holds validation annotations ({0}) but none to train on; add a train.csv")]
-    NoTraining(String),
-}
-
-struct Table {
-    path: String,
-    folder: String,
-    split: Option<Split>,
-    rows: Vec<Row>,
-}
-
-/// Names of a table that is meant when its folder holds another.
-const PREFERRED: [&str; 5] = ["annotations", "labels", "train", "val", "validation"];
-
-/// * `tables`: path and content of every CSV file; `pictures`: paths of all pictures.
+/// * `tables`: path and content of every CSV file, sorted; `pictures`: paths of all pictures.
 pub(super) fn plan(
     tables: &[(String, Vec<u8>)],
     pictures: &BTreeSet<String>,
     report: &mut Report,
 ) -> Result<BTreeMap<String, Planned>, PlanError> {
-    let tables = choose(tables, report)?;
+    let tables = tables::choose(tables, report)?;
     let mut planned: BTreeMap<String, Planned> =
         pictures.iter().map(|path| (path.clone(), Planned::default())).collect();
     let mut owner: BTreeMap<String, usize> = BTreeMap::new();
@@ -78,8 +54,14 @@ pub(super) fn plan(
             }
             let entry = planned.entry(path).or_default();
             entry.split = table.split;
-            let face = |pixels| PlannedFace { file: table.path.clone(), row: row.number, pixels };
-            entry.faces.extend(row.face.map(face));
+            match row.face {
+                Face::None => {}
+                Face::Unknown => entry.has_bad_rows = true,
+                Face::At(pixels) => {
+                    let (file, row) = (table.path.clone(), row.number);
+                    entry.faces.push(PlannedFace { file, row, pixels });
+                }
+            }
         }
     }
     for (path, entry) in &mut planned {
@@ -87,113 +69,57 @@ pub(super) fn plan(
             entry.split = split_of_negative(path, &tables);
         }
     }
+    leave_out_unknown(&mut planned, report);
     Ok(planned)
 }
 
-/// The tables that hold annotations, with the split each is for.
-fn choose(files: &[(String, Vec<u8>)], report: &mut Report) -> Result<Vec<Table>, PlanError> {
-    let mut tables: Vec<Table> = Vec::new();
-    let mut others = Vec::new();
-    for (path, bytes) in files {
-        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
-        let split = split_of(path);
-        let twin = tables.iter().position(|t| t.folder == folder && t.split == split);
-        let mut own = Report::default();
-        let Some(rows) = annotations::parse(path, bytes, &mut own) else {
-            others.push(path.clone());
-            report.notes.push(format!(
-                "{path} was left out: it lacks one of the columns {}",
-                annotations::COLUMNS.join(",")
-            ));
-            continue;
-        };
-        let table = Table { path: path.clone(), folder, split, rows };
-        match twin {
-            None => tables.push(table),
-            Some(twin) => {
-                let (kept, left_out) = match (preferred(&tables[twin].path), preferred(path)) {
-                    (true, false) => (tables[twin].path.clone(), path.clone()),
-                    (false, true) => {
-                        (path.clone(), std::mem::replace(&mut tables[twin], table).path)
-                    }
-                    _ => return Err(PlanError::Ambiguous(tables[twin].path.clone(), path.clone())),
-                };
-                report.notes.push(format!("{left_out} was left out in favour of {kept}"));
-                if left_out == *path {
-                    continue; // Its bad rows do not matter.
-                }
-            }
+/// A picture of which there are bad rows alone is no picture without faces.
+fn leave_out_unknown(planned: &mut BTreeMap<String, Planned>, report: &mut Report) {
+    planned.retain(|path, picture| {
+        let known = !picture.has_bad_rows || !picture.faces.is_empty();
+        if !known {
+            let reason = "none of its rows can be used; it was left out".to_owned();
+            report.add("picture without a usable row", path, None, reason);
         }
-        own.problems.into_iter().for_each(|p| report.add("bad row", &p.file, p.row, p.reason));
-    }
-    finish_splits(tables, others)
-}
-
-fn finish_splits(mut tables: Vec<Table>, others: Vec<String>) -> Result<Vec<Table>, PlanError> {
-    if tables.is_empty() {
-        return Err(PlanError::NoAnnotations(others));
-    }
-    match tables.iter().find(|table| table.split == Some(Split::Val)) {
-        // Without validation tables every picture is split alike.
-        None => tables.iter_mut().for_each(|table| table.split = None),
-        Some(val) => {
-            let path = val.path.clone();
-            tables.iter_mut().for_each(|table| table.split = table.split.or(Some(Split::Train)));
-            if tables.iter().all(|table| table.split == Some(Split::Val)) {
-                return Err(PlanError::NoTraining(path));
-            }
-        }
-    }
-    Ok(tables)
-}
-
-fn preferred(path: &str) -> bool {
-    PREFERRED.contains(&stem(path).to_lowercase().as_str())
-}
-
-fn stem(path: &str) -> &str {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
-}
-
-/// By the table's name, else by its folders', innermost first: `train.csv`, `val/annotations.csv`.
-fn split_of(path: &str) -> Option<Split> {
-    let by_name = |name: &str| {
-        let name = name.to_lowercase();
-        let last = name.rsplit(['_', '-', ' ', '.']).next().unwrap_or_default();
-        match last {
-            "train" | "training" => Some(Split::Train),
-            "val" | "valid" | "validation" => Some(Split::Val),
-            _ => None,
-        }
-    };
-    let folders = path.rsplit('/').skip(1);
-    std::iter::once(stem(path)).chain(folders).find_map(by_name)
+        known
+    });
 }
 
 /// A path beside the table, or from the archive's root.
 fn resolve(table: &Table, written: &str, pictures: &BTreeSet<String>) -> Option<String> {
     let written = written.replace('\\', "/");
-    let written = written.trim_start_matches("./").trim_start_matches('/');
-    let beside = format!("{}/{written}", table.folder);
-    let beside = beside.trim_start_matches('/');
-    [beside, written].into_iter().find(|path| pictures.contains(*path)).map(str::to_owned)
+    let places = [join(&table.folder, &written), join("", &written)];
+    places.into_iter().flatten().find(|path| pictures.contains(path))
+}
+
+/// `None` when it leads out of the archive.
+fn join(folder: &str, path: &str) -> Option<String> {
+    let mut parts = Vec::new();
+    for part in folder.split('/').chain(path.split('/')) {
+        match part {
+            "" | "." => {}
+            ".." => drop(parts.pop()?),
+            part => parts.push(part),
+        }
+    }
+    Some(parts.join("/"))
 }
 
 /// A picture without a row belongs to the tables of the innermost folder around it; to training
 /// where that leaves a choice.
 fn split_of_negative(path: &str, tables: &[Table]) -> Option<Split> {
-    let around =
-        |table: &&Table| table.folder.is_empty() || path.starts_with(&format!("{}/", table.folder));
-    let innermost = tables.iter().filter(around).map(|table| table.folder.len()).max();
-    let innermost: Vec<&Table> =
-        tables.iter().filter(around).filter(|t| Some(t.folder.len()) == innermost).collect();
-    let splits: BTreeSet<Option<Split>> = innermost.iter().map(|table| table.split).collect();
-    match splits.len() {
-        1 => splits.first().copied().flatten(),
-        _ if tables.iter().all(|table| table.split.is_none()) => None,
-        _ => Some(Split::Train),
+    if tables.iter().all(|table| table.split.is_none()) {
+        return None;
     }
+    let is_around = |table: &&Table| {
+        let rest = path.strip_prefix(&table.folder);
+        table.folder.is_empty() || rest.is_some_and(|rest| rest.starts_with('/'))
+    };
+    let around: Vec<&Table> = tables.iter().filter(is_around).collect();
+    let innermost = around.iter().map(|table| table.folder.len()).max();
+    let mut innermost = around.iter().filter(|table| Some(table.folder.len()) == innermost);
+    let only_val = innermost.clone().count() > 0 && innermost.all(|t| t.split == Some(Split::Val));
+    Some(if only_val { Split::Val } else { Split::Train })
 }
 
 #[cfg(test)]
@@ -210,7 +136,7 @@ mod tests {
             .iter()
             .map(|(path, rows)| (path.to_string(), format!("{HEADER}{rows}").into_bytes()))
             .collect();
-        let pictures = pictures.iter().map(|path| path.to_string()).collect();
+        let pictures = pictures.iter().map(ToString::to_string).collect();
         let mut report = Report::default();
         plan(&tables, &pictures, &mut report).map(|planned| (planned, report))
     }
@@ -251,13 +177,48 @@ mod tests {
     fn rows_of_missing_or_twice_annotated_pictures_are_reported() {
         let tables =
             [("train.csv", "a.jpg,1,1,5,5\n"), ("val.csv", "a.jpg,1,1,5,5\nz.jpg,1,1,5,5\n")];
-        let (_, report) = planned(&tables, &["a.jpg"]).unwrap();
-        let reasons: Vec<_> =
-            report.problems.iter().map(|problem| problem.reason.as_str()).collect();
+        let (planned, report) = planned(&tables, &["a.jpg"]).unwrap();
+        let problems: Vec<_> = report.problems.iter().map(ToString::to_string).collect();
         assert_eq!(
-            reasons,
-            ["a.jpg is annotated in train.csv already", "the archive holds no picture \"z.jpg\""]
+            problems,
+            [
+                "val.csv, row 2: a.jpg is annotated in train.csv already",
+                "val.csv, row 3: the archive holds no picture \"z.jpg\""
+            ]
         );
+        assert_eq!(planned["a.jpg"].split, Some(Split::Train));
+        assert_eq!(planned["a.jpg"].faces.len(), 1);
+    }
+
+    #[test]
+    fn a_picture_with_bad_rows_alone_is_left_out_and_not_taken_for_an_empty_one() {
+        let rows = "a.jpg,1,1,x,5\nb.jpg,1,1,x,5\nb.jpg,1,1,5,5\nc.jpg,,,,\n";
+        let pictures = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"];
+        let (planned, report) = planned(&[("annotations.csv", rows)], &pictures).unwrap();
+        let faces: Vec<_> =
+            planned.iter().map(|(path, picture)| (path.as_str(), picture.faces.len())).collect();
+        assert_eq!(faces, [("b.jpg", 1), ("c.jpg", 0), ("d.jpg", 0)]);
+        assert_eq!(report.counts["picture without a usable row"], 1);
+    }
+
+    #[test]
+    fn paths_lead_from_the_table_or_from_the_root_but_not_outside() {
+        let rows = "./a.jpg,1,1,5,5\n../images/b.jpg,1,1,5,5\nimages\\c.jpg,1,1,5,5\n\
+            /images/d.jpg,1,1,5,5\n../../images/b.jpg,1,1,5,5\n";
+        let pictures = ["labels/a.jpg", "images/b.jpg", "images/c.jpg", "images/d.jpg"];
+        let (planned, report) = planned(&[("labels/faces.csv", rows)], &pictures).unwrap();
+        assert!(planned.values().all(|picture| picture.faces.len() == 1), "{planned:?}");
+        assert_eq!(report.problems.len(), 1, "{report:?}");
+        assert_eq!(report.problems[0].row, Some(6));
+    }
+
+    #[test]
+    fn a_picture_in_no_tables_folder_is_trained_on() {
+        let tables = [("l/train.csv", "i/a.jpg,1,1,5,5\n"), ("l/val.csv", "i/b.jpg,1,1,5,5\n")];
+        let (planned, _) =
+            planned(&tables, &["i/a.jpg", "i/b.jpg", "i/c.jpg", "lx/d.jpg"]).unwrap();
+        let splits: Vec<_> = planned.values().map(|picture| picture.split.unwrap()).collect();
+        assert_eq!(splits, [Split::Train, Split::Val, Split::Train, Split::Train]);
     }
 
     #[test]
@@ -266,8 +227,5 @@ mod tests {
         assert!(error.contains("image_path,x1,y1,w,h") && error.contains("no CSV file"), "{error}");
         let error = planned(&[("val.csv", "a.jpg,1,1,5,5\n")], &["a.jpg"]).unwrap_err();
         assert_eq!(error, PlanError::NoTraining("val.csv".into()));
-        let twins = [("one.csv", "a.jpg,1,1,5,5\n"), ("two.csv", "a.jpg,1,1,5,5\n")];
-        let error = planned(&twins, &["a.jpg"]).unwrap_err();
-        assert_eq!(error, PlanError::Ambiguous("one.csv".into(), "two.csv".into()));
     }
 }

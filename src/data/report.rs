@@ -38,4 +38,42 @@ impl Report {
             self.problems.push(Problem { file: file.to_owned(), row, reason });
         }
     }
+
+    /// Adds what another report says.
+    pub(super) fn append(&mut self, other: Self) {
+        let room = TOLD.saturating_sub(self.problems.len());
+        self.problems.extend(other.problems.into_iter().take(room));
+        for (kind, count) in other.counts {
+            *self.counts.entry(kind).or_default() += count;
+        }
+        self.notes.extend(other.notes);
+    }
+}
+
+impl std::fmt::Display for Problem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.row {
+            Some(row) => write!(f, "{}, row {row}: {}", self.file, self.reason),
+            None => write!(f, "{}: {}", self.file, self.reason),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn problems_beyond_the_first_hundred_are_still_counted() {
+        let many = |file: &str| {
+            let mut report = Report::default();
+            (0..150).for_each(|row| report.add("bad", file, Some(row), "x".to_owned()));
+            report
+        };
+        let mut report = many("a.csv");
+        report.append(many("b.csv"));
+        assert_eq!(report.counts["bad"], 300);
+        assert_eq!(report.problems.len(), 100);
+        assert_eq!(report.problems[0].to_string(), "a.csv, row 0: x");
+    }
 }

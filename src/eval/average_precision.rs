@@ -171,7 +171,7 @@ mod tests {
         let detections = vec![(at(0.2), 0.9), (at(0.21), 0.8), (at(0.8), 0.3)];
         let result = PictureResult { detections, faces };
         let expected = 0.5 + 0.5 * 2.0 / 3.0;
-        assert!((ap(&[result.clone()], 0.0).unwrap() - expected).abs() < 1e-9);
+        assert!((ap(std::slice::from_ref(&result), 0.0).unwrap() - expected).abs() < 1e-9);
 
         let curve = Ranking::new(&[result], PIXELS).curve(0.5, 0.0);
         let half = curve.at(0.5).unwrap();
@@ -187,7 +187,7 @@ mod tests {
         let found = PictureResult { detections: vec![(small, 0.9), (at(0.2), 0.5)], faces };
         assert_eq!(ap(&[found], 6.0), Some(1.0));
         let lost = PictureResult { detections: vec![(at(0.2), 0.5)], faces: vec![at(0.2), small] };
-        assert_eq!(ap(&[lost.clone()], 6.0), Some(1.0));
+        assert_eq!(ap(std::slice::from_ref(&lost), 6.0), Some(1.0));
         assert_eq!(ap(&[lost], 0.0), Some(0.5));
     }
 

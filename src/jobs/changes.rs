@@ -1,7 +1,6 @@
 //! Changes of a job's state: the job, its history and what clients are told, all or nothing.
 
 use serde_json::json;
-use sqlx::SqliteConnection;
 
 use crate::store;
 use crate::store::events::NewEvent;
@@ -22,10 +21,10 @@ pub(super) struct Change<'a> {
 
 /// Makes it. Answers false when the job is not in the state that it should change from.
 pub(super) async fn change(
-    db: &mut SqliteConnection,
+    db: &mut store::Connection,
     id: JobId,
     change: Change<'_>,
-) -> sqlx::Result<bool> {
+) -> store::Result<bool> {
     let Change { from, to, error, .. } = change;
     if !store::jobs::set_state(&mut *db, id, from, to, error).await? {
         return Ok(false);
@@ -36,11 +35,11 @@ pub(super) async fn change(
 
 /// Tells of a change that was made, or of a job that was.
 pub(super) async fn record(
-    db: &mut SqliteConnection,
+    db: &mut store::Connection,
     id: JobId,
     from: Option<JobState>,
     change: Change<'_>,
-) -> sqlx::Result<()> {
+) -> store::Result<()> {
     let Change { to, reason, error, .. } = change;
     store::transitions::insert(&mut *db, id, from, to, reason).await?;
     let body = json!({"state": to, "error": error, "reason": reason, "time": now()});

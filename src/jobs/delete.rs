@@ -14,14 +14,14 @@ use crate::store::ids::{DatasetId, JobId};
 #[derive(Debug, thiserror::Error)]
 pub enum DeleteError {
     /// There is no such thing.
-    #[error("no such {0}")]
+    #[error("there is no {0}")]
     Missing(String),
     /// It is needed.
     #[error("{0}")]
     InUse(String),
     /// The database cannot be used.
     #[error(transparent)]
-    Db(#[from] sqlx::Error),
+    Db(#[from] store::Error),
 }
 
 impl Jobs {
@@ -69,7 +69,7 @@ impl Jobs {
     }
 }
 
-/// What is left by a failure here is cleared up at the next start.
+/// The row is gone, so files that are left after a failure here are in nobody's way.
 async fn remove(folder: PathBuf) {
     let removed = tokio::task::spawn_blocking(move || disk::remove_folder(&folder)).await;
     match removed {

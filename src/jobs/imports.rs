@@ -31,7 +31,7 @@ impl Jobs {
     /// # Errors
     ///
     /// When the database cannot be used.
-    pub async fn begin_import(&self, id: DatasetId, name: &str) -> sqlx::Result<()> {
+    pub async fn begin_import(&self, id: DatasetId, name: &str) -> store::Result<()> {
         store::datasets::insert(&self.0.db, id, name).await?;
         info!(dataset.id = %id, "data set {id} is to be imported");
         let _ = self.0.imports.send(id); // Nobody receives only at shutdown.

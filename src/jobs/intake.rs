@@ -11,8 +11,6 @@ use std::path::Path;
 use anyhow::ensure;
 use serde_json::Value;
 use serde_json::json;
-use sqlx::SqliteConnection;
-use sqlx::SqlitePool;
 
 use crate::store;
 use crate::store::events::NewEvent;
@@ -93,7 +91,7 @@ fn read_from(path: &Path, from: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Stores what was read. Answers whether there was anything.
-pub(super) async fn store(db: &SqlitePool, id: JobId, batch: &Batch) -> anyhow::Result<bool> {
+pub(super) async fn store(db: &store::Db, id: JobId, batch: &Batch) -> anyhow::Result<bool> {
     if batch.events.is_empty() {
         return Ok(false);
     }
@@ -108,7 +106,7 @@ pub(super) async fn store(db: &SqlitePool, id: JobId, batch: &Batch) -> anyhow::
 
 /// Moves the mark.
 pub(super) async fn advance(
-    db: &mut SqliteConnection,
+    db: &mut store::Connection,
     id: JobId,
     from: u64,
     to: u64,
@@ -119,11 +117,11 @@ pub(super) async fn advance(
     Ok(())
 }
 
-async fn store_event(db: &mut SqliteConnection, id: JobId, event: &Event) -> anyhow::Result<()> {
-    let mut body = serde_json::to_value(event)?;
+async fn store_event(db: &mut store::Connection, id: JobId, event: &Event) -> anyhow::Result<()> {
+    let mut body = serde_json::to_value(&event.body)?;
     if let Value::Object(fields) = &mut body {
         fields.remove("type"); // The stream's event field says it.
-        fields.remove("seq"); // The stream's id field orders.
+        fields.entry("time").or_insert_with(|| json!(event.time));
     }
     let (kind, epoch) = match &event.body {
         Body::Started(started) => {
@@ -141,6 +139,9 @@ async fn store_event(db: &mut SqliteConnection, id: JobId, event: &Event) -> any
         Body::Epoch(row) => {
             store::epochs::put(&mut *db, id, row).await?;
             store::events::forget_steps(&mut *db, id, row.epoch).await?;
+            if row.epoch == 0 {
+                store::jobs::set_baseline(&mut *db, id, &json!(row.val)).await?;
+            }
             if row.is_best {
                 let best = json!({"epoch": row.epoch, "metrics": row.val});
                 store::jobs::set_best(&mut *db, id, &best).await?;
@@ -176,7 +177,7 @@ mod tests {
     }
 
     fn row(epoch: u32) -> Body {
-        Body::Epoch(MetricsRow {
+        Body::Epoch(Box::new(MetricsRow {
             epoch,
             step: 0,
             time: String::new(),
@@ -186,7 +187,7 @@ mod tests {
             is_best: epoch == 1,
             train: None,
             val: ValMetrics::default(),
-        })
+        }))
     }
 
     fn started() -> Body {
@@ -203,7 +204,7 @@ mod tests {
         Body::Finished(Finished { outcome, error: None, retry: false, artifacts: vec![] })
     }
 
-    async fn queue(db: &SqlitePool) -> JobId {
+    async fn queue(db: &store::Db) -> JobId {
         let (id, dataset_id) = (JobId::new(), store::ids::DatasetId::new());
         store::datasets::insert(db, dataset_id, "faces").await.unwrap();
         let new = store::jobs::NewJob {

@@ -22,7 +22,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::SqlitePool;
 use tokio::sync::{Mutex, Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -46,7 +45,7 @@ pub struct Jobs(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    db: SqlitePool,
+    db: store::Db,
     folder: Arc<Folder>,
     settings: config::Jobs,
     limits: config::Limits,
@@ -77,7 +76,7 @@ pub struct ImportProgress {
 #[derive(Debug)]
 pub struct Setup {
     /// The database.
-    pub db: SqlitePool,
+    pub db: store::Db,
     /// The data folder.
     pub folder: Arc<Folder>,
     /// Settings.

@@ -77,7 +77,7 @@ impl Jobs {
 
     /// Writes `control.json` as the job's state wants it. A folder that is not there yet will get
     /// it with the rest.
-    pub(super) async fn sync_control(&self, id: JobId) -> sqlx::Result<()> {
+    pub(super) async fn sync_control(&self, id: JobId) -> store::Result<()> {
         let _one_at_a_time = self.0.control.lock().await;
         let Some(job) = store::jobs::find(&self.0.db, id).await? else { return Ok(()) };
         let dir = self.dir(id);

@@ -15,7 +15,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 impl Jobs {
     /// Sees jobs through that had a device when the last server ended.
-    pub(super) async fn recover(&self) -> sqlx::Result<()> {
+    pub(super) async fn recover(&self) -> store::Result<()> {
         for id in store::jobs::active(&self.0.db).await? {
             info!(job.id = %id, "picking up job {id}");
             self.sync_control(id).await?;
@@ -38,7 +38,7 @@ impl Jobs {
         }
     }
 
-    async fn claim_all(&self) -> sqlx::Result<()> {
+    async fn claim_all(&self) -> store::Result<()> {
         for slot in &self.0.slots {
             while let Some(id) = self.claim(slot).await? {
                 info!(job.id = %id, "job {id} starts on {}", slot.device);
@@ -49,7 +49,7 @@ impl Jobs {
         Ok(())
     }
 
-    async fn claim(&self, slot: &Slot) -> sqlx::Result<Option<JobId>> {
+    async fn claim(&self, slot: &Slot) -> store::Result<Option<JobId>> {
         let mut tx = store::begin(&self.0.db).await?;
         let Some(id) = store::jobs::claim_next(&mut *tx, slot).await? else { return Ok(None) };
         let (from, to) = (JobState::Queued, JobState::Running);

@@ -1,7 +1,6 @@
 //! What becomes of a job whose worker ended: decided and stored in one transaction.
 
 use serde_json::{Value, json};
-use sqlx::SqliteConnection;
 use tracing::{info, warn};
 
 use super::Jobs;
@@ -117,7 +116,7 @@ impl Jobs {
 }
 
 /// Stores the artifacts, and the model that they are.
-async fn keep(db: &mut SqliteConnection, job: &Job, why: &Why) -> sqlx::Result<()> {
+async fn keep(db: &mut store::Connection, job: &Job, why: &Why) -> store::Result<()> {
     let Why::Said(end) = why else { return Ok(()) };
     let artifacts = &end.finished.artifacts;
     for artifact in artifacts {

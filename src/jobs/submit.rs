@@ -2,7 +2,6 @@
 
 use anyhow::Context;
 use serde_json::Value;
-use sqlx::SqliteConnection;
 use tracing::info;
 
 use super::Jobs;
@@ -72,8 +71,8 @@ pub enum SubmitError {
     Internal(#[from] anyhow::Error),
 }
 
-impl From<sqlx::Error> for SubmitError {
-    fn from(error: sqlx::Error) -> Self {
+impl From<store::Error> for SubmitError {
+    fn from(error: store::Error) -> Self {
         Self::Internal(error.into())
     }
 }
@@ -111,7 +110,11 @@ impl Jobs {
         Ok(job)
     }
 
-    async fn check(&self, db: &mut SqliteConnection, new: &NewTrainJob) -> Result<(), SubmitError> {
+    async fn check(
+        &self,
+        db: &mut store::Connection,
+        new: &NewTrainJob,
+    ) -> Result<(), SubmitError> {
         let id = new.dataset_id;
         match store::datasets::find(&mut *db, id).await?.map(|dataset| dataset.status) {
             None => return Err(SubmitError::NoDataset(id)),
@@ -133,7 +136,7 @@ impl Jobs {
     }
 }
 
-async fn insert(db: &mut SqliteConnection, new: &NewTrainJob) -> anyhow::Result<JobId> {
+async fn insert(db: &mut store::Connection, new: &NewTrainJob) -> anyhow::Result<JobId> {
     let id = JobId::new();
     let params: Value = serde_json::to_value(&new.params)?;
     let row = NewJob {
@@ -151,6 +154,6 @@ async fn insert(db: &mut SqliteConnection, new: &NewTrainJob) -> anyhow::Result<
     Ok(id)
 }
 
-async fn found(db: &mut SqliteConnection, id: JobId) -> anyhow::Result<Job> {
+async fn found(db: &mut store::Connection, id: JobId) -> anyhow::Result<Job> {
     store::jobs::find(db, id).await?.context("the job is gone")
 }

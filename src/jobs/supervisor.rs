@@ -160,7 +160,7 @@ impl Jobs {
         }
     }
 
-    async fn is_cancelling(&self, id: JobId) -> sqlx::Result<bool> {
+    async fn is_cancelling(&self, id: JobId) -> store::Result<bool> {
         let job = store::jobs::find(&self.0.db, id).await?;
         Ok(job.is_none_or(|job| job.state == JobState::Cancelling))
     }

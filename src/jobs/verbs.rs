@@ -20,7 +20,7 @@ pub enum VerbError {
     Refused(#[from] Refused),
     /// The database cannot be used.
     #[error(transparent)]
-    Db(#[from] sqlx::Error),
+    Db(#[from] store::Error),
 }
 
 impl Jobs {

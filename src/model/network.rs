@@ -61,13 +61,13 @@ impl Network {
             let (weight, bias) = weights.conv(&conv.name);
             [tensor(weight), tensor(bias)]
         });
-        Self::from_pieces(Form::Folded, pieces.collect(), &[], device)
+        Self::from_pieces(Form::Folded, &pieces.collect::<Vec<_>>(), &[], device)
     }
 
     /// From the tensors of each convolution in order, and the statistics of each BatchNorm.
     pub(super) fn from_pieces(
         form: Form,
-        parameters: Vec<Tensor>,
+        parameters: &[Tensor],
         buffers: &[Tensor],
         device: Device,
     ) -> Self {
@@ -79,11 +79,12 @@ impl Network {
                 Tensor::cat(&flat, 0).to_device(device)
             }
         };
-        let (parameters, buffers) = (flat(&parameters), flat(buffers));
+        let (parameters, buffers) = (flat(parameters), flat(buffers));
         Self { form, convs: layout::convs(), shapes, parameters, buffers }
     }
 
     /// The same network over other numbers, such as an average of them.
+    #[must_use]
     pub fn with_numbers(&self, parameters: &Tensor, buffers: &Tensor) -> Self {
         Self {
             form: self.form,

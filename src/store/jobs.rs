@@ -5,7 +5,7 @@ use serde_json::Value;
 use sqlx::SqliteExecutor;
 use sqlx::types::Json;
 
-use super::ids::{DatasetId, JobId, ModelId};
+use super::ids::{DatasetId, JobId};
 
 /// A job, as the database knows it.
 #[derive(Debug, Clone)]
@@ -32,6 +32,8 @@ pub struct Job {
     pub progress: Option<Json<Value>>,
     /// The best epoch so far.
     pub best: Option<Json<Value>>,
+    /// The untouched model's measures.
+    pub baseline: Option<Json<Value>>,
     /// Why it failed.
     pub error: Option<String>,
     /// Of the last worker.
@@ -161,7 +163,7 @@ pub async fn find(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Result<Option
         select
             id as "id: JobId", kind, name, state as "state: JobState",
             dataset_id as "dataset_id: DatasetId", params as "params: Json<Value>", priority,
-            device, restarts, progress as "progress: Json<Value>", best as "best: Json<Value>",
+            device, restarts, progress as "progress: Json<Value>", best as "best: Json<Value>", baseline as "baseline: Json<Value>",
             error, worker_pid, worker_started, events_read, created_at, started_at, finished_at
         from job where id = ?
         "#,
@@ -187,7 +189,7 @@ pub async fn page(
         select
             id as "id: JobId", kind, name, state as "state: JobState",
             dataset_id as "dataset_id: DatasetId", params as "params: Json<Value>", priority,
-            device, restarts, progress as "progress: Json<Value>", best as "best: Json<Value>",
+            device, restarts, progress as "progress: Json<Value>", best as "best: Json<Value>", baseline as "baseline: Json<Value>",
             error, worker_pid, worker_started, events_read, created_at, started_at, finished_at
         from job where ?1 is null or id < ?1
         order by id desc limit ?2
@@ -379,6 +381,21 @@ pub async fn set_best(db: impl SqliteExecutor<'_>, id: JobId, best: &Value) -> s
     Ok(())
 }
 
+/// Sets the untouched model's measures.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn set_baseline(
+    db: impl SqliteExecutor<'_>,
+    id: JobId,
+    metrics: &Value,
+) -> sqlx::Result<()> {
+    let metrics = Json(metrics);
+    sqlx::query!("update job set baseline = ?2 where id = ?1", id, metrics).execute(db).await?;
+    Ok(())
+}
+
 /// Deletes a job that has ended, with its model, unless a job that has not ended starts from that
 /// model. Answers whether it did.
 ///
@@ -400,26 +417,6 @@ pub async fn delete_unused(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Resu
     .execute(db)
     .await?;
     Ok(deleted.rows_affected() == 1)
-}
-
-/// Jobs that have not ended and start from this model.
-///
-/// # Errors
-///
-/// As [`insert`].
-pub async fn starting_from(
-    db: impl SqliteExecutor<'_>,
-    model: ModelId,
-) -> sqlx::Result<Vec<JobId>> {
-    sqlx::query_scalar!(
-        r#"
-        select id as "id: JobId" from job
-        where params ->> '$.init' = ? and state not in ('completed', 'cancelled', 'failed')
-        "#,
-        model
-    )
-    .fetch_all(db)
-    .await
 }
 
 #[cfg(test)]

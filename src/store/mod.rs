@@ -18,9 +18,17 @@ use std::path::Path;
 use std::time::Duration;
 
 use sqlx::Sqlite;
+use sqlx::SqliteConnection;
 use sqlx::SqlitePool;
 use sqlx::Transaction;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+
+pub use sqlx::{Error, Result};
+
+/// The database.
+pub type Db = SqlitePool;
+/// The database, in a transaction.
+pub type Connection = SqliteConnection;
 
 /// How long a statement waits for another's write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);

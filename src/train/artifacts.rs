@@ -140,7 +140,7 @@ fn artifact(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<Artifact
 }
 
 fn hash(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::encode(Sha256::digest(bytes))
 }
 
 /// Weights of an epoch, kept until the job ends.

@@ -21,7 +21,7 @@ pub struct DeviceError {
 ///
 /// [`DeviceError`].
 pub fn choose(choice: DeviceChoice) -> Result<Device, DeviceError> {
-    let count = if Cuda::is_available() { Cuda::device_count() } else { 0 };
+    let count = gpu_count();
     match choice {
         DeviceChoice::Cpu => Ok(Device::Cpu),
         DeviceChoice::Auto => Ok(if count > 0 { Device::Cuda(0) } else { Device::Cpu }),
@@ -30,6 +30,11 @@ pub fn choose(choice: DeviceChoice) -> Result<Device, DeviceError> {
         }
         DeviceChoice::Cuda(wanted) => Err(DeviceError { wanted, count }),
     }
+}
+
+/// GPUs that libtorch can use.
+pub fn gpu_count() -> i64 {
+    if Cuda::is_available() { Cuda::device_count() } else { 0 }
 }
 
 /// `cpu`, `cuda:0` ….

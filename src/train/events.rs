@@ -26,7 +26,7 @@ pub enum Body {
     /// Progress within an epoch, at most about two a second.
     Step(Step),
     /// An epoch has ended, its checkpoint is on disk and its metrics are final.
-    Epoch(MetricsRow),
+    Epoch(Box<MetricsRow>),
     /// Sample detections were written.
     Sample(Samples),
     /// The end; nothing follows.
@@ -315,7 +315,7 @@ mod tests {
         for body in [
             Body::Started(started),
             Body::Step(step),
-            Body::Epoch(row),
+            Body::Epoch(Box::new(row)),
             Body::Sample(Samples { epoch: 0, pictures: vec![] }),
             Body::Finished(finished),
         ] {

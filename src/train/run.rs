@@ -172,7 +172,7 @@ impl Job<'_> {
         }
         for row in self.state.rows.clone() {
             if !self.events.has_epoch(row.epoch) {
-                self.events.append(Body::Epoch(row))?;
+                self.events.append(Body::Epoch(Box::new(row)))?;
             }
         }
         if self.state.epoch == 0 {
@@ -282,7 +282,7 @@ impl Job<'_> {
             row.val.ap50_ge6.unwrap_or_default(),
             if is_best { ", the best so far" } else { "" }
         );
-        self.events.append(Body::Epoch(row))?;
+        self.events.append(Body::Epoch(Box::new(row)))?;
         let pictures =
             samples::pictures(self.pictures, &self.baseline.detections, &validation.detections);
         self.events.append(Body::Sample(Samples { epoch, pictures }))?;

@@ -21,13 +21,10 @@ pub struct Faces {
 
 impl Faces {
     /// From the faces of each view.
-    pub fn new<'a>(
-        views: impl IntoIterator<Item = &'a [ViewFace]> + Clone,
-        device: Device,
-    ) -> Self {
+    pub fn new(views: &[&[ViewFace]], device: Device) -> Self {
         let (mut boxes, mut indices) = (Vec::<f32>::new(), Vec::<i64>::new());
         let mut push_all = |ignored: bool| {
-            for (view, faces) in views.clone().into_iter().enumerate() {
+            for (view, faces) in views.iter().enumerate() {
                 for face in faces.iter().filter(|face| face.ignored == ignored) {
                     let (x, y) = face.rect.centre();
                     boxes.extend([x, y, face.rect.width(), face.rect.height()]);
@@ -206,7 +203,8 @@ mod tests {
 
     fn assigned(views: &[Vec<ViewFace>], side: f64) -> (Vec<i64>, Targets) {
         let (logits, boxes) = outputs(views.len() as i64, side);
-        let faces = Faces::new(views.iter().map(Vec::as_slice), Device::Cpu);
+        let views: Vec<&[ViewFace]> = views.iter().map(Vec::as_slice).collect();
+        let faces = Faces::new(&views, Device::Cpu);
         let targets = assign(&logits, &boxes, &faces, &AnchorGrid::new(Device::Cpu));
         (Vec::try_from(&targets.positive).unwrap(), targets)
     }

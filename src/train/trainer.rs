@@ -204,7 +204,8 @@ fn batch(
     };
     let views: Vec<View> = indices.iter().map(draw).collect();
     let squares = views::gather(&pictures.cache, indices, device);
-    let faces = Faces::new(views.iter().map(|view| view.faces.as_slice()), device);
+    let faces: Vec<_> = views.iter().map(|view| view.faces.as_slice()).collect();
+    let faces = Faces::new(&faces, device);
     (views::render(&squares, &views), faces)
 }
 

@@ -26,7 +26,7 @@ pub fn write(
     let views = arrays
         .iter()
         .map(|(name, shape, bytes)| {
-            Ok((*name, TensorView::new(Dtype::F32, shape.to_vec(), bytes)?))
+            Ok((*name, TensorView::new(Dtype::F32, (*shape).clone(), bytes)?))
         })
         .collect::<Result<Vec<_>, SafeTensorError>>()?;
     let texts = metadata.clone().into_iter().collect();

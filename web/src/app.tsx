@@ -1,6 +1,6 @@
 // The frame around every page: navigation, the banner, the footer.
 
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useErrorBoundary, useRef } from "preact/hooks";
 import { system } from "./api";
 import { connection } from "./api/connection";
 import { useConnection, useResource } from "./lib/hooks";
@@ -54,14 +54,32 @@ export function App() {
       </header>
       <Banner />
       <main id="main" ref={main} tabIndex={-1}>
-        <Page place={place} id={id} url={url} />
+        <Page key={url.pathname} place={place} id={id} url={url} />
       </main>
       <Footer />
     </>
   );
 }
 
-function Page({ place, id, url }: { place: string; id: string | undefined; url: URL }) {
+interface PageProps {
+  place: string;
+  id: string | undefined;
+  url: URL;
+}
+
+function Page({ place, id, url }: PageProps) {
+  const [broken] = useErrorBoundary((error) => console.error(error));
+  if (broken) {
+    return (
+      <section class="empty">
+        <h1>This page broke</h1>
+        <p>{String(broken)}</p>
+        <a class="button" href={url.href} target="_self">
+          Load it again
+        </a>
+      </section>
+    );
+  }
   if (place === "jobs" && id === "new") return <NewJobPage query={url.searchParams} />;
   if (place === "jobs") return id ? <JobPage key={id} id={id} /> : <JobsPage />;
   if (place === "datasets") return id ? <DatasetPage key={id} id={id} /> : <DatasetsPage />;

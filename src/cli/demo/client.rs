@@ -38,10 +38,16 @@ pub(super) struct Dataset {
 }
 
 /// Pictures to train on and to check with.
-#[derive(Debug, Clone, Copy, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
 pub(super) struct Splits {
-    pub(super) train: u64,
-    pub(super) val: u64,
+    pub(super) train: Counts,
+    pub(super) val: Counts,
+}
+
+/// Of one split.
+#[derive(Debug, Clone, Copy, Default, Deserialize)]
+pub(super) struct Counts {
+    pub(super) images: u64,
 }
 
 /// Pictures read so far.
@@ -175,11 +181,7 @@ async fn download(mut response: Response, path: &Path) -> anyhow::Result<String>
     }
     file.sync_all().await?;
     tokio::fs::rename(&part, path).await?;
-    Ok(hex(&sha256.finalize()))
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+    Ok(hex::encode(sha256.finalize()))
 }
 
 async fn read<T: DeserializeOwned>(request: RequestBuilder) -> anyhow::Result<T> {

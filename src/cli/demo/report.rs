@@ -25,11 +25,13 @@ impl Report {
     }
 
     pub(super) fn dataset(&mut self, dataset: &Dataset) {
-        let Splits { train, val } = dataset.splits.unwrap_or(Splits { train: 0, val: 0 });
+        let Splits { train, val } = dataset.splits.unwrap_or_default();
         println!(
-            "  pictures    {} with {} faces: {train} to train on, {val} to check with",
-            dataset.images.unwrap_or(train + val),
+            "  pictures    {} with {} faces: {} to train on, {} to check with",
+            dataset.images.unwrap_or(train.images + val.images),
             dataset.faces.unwrap_or(0),
+            train.images,
+            val.images,
         );
         self.training = bar("  training    [{bar:36.green}] {msg}");
     }

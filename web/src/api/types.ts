@@ -25,10 +25,24 @@ export interface Dataset {
   faces?: number | null;
   negatives?: number | null;
   splits?: Partial<Record<Split, SplitCounts>> | null;
-  face_sizes?: unknown;
-  report?: unknown;
+  face_sizes?: FaceSizes[] | null;
+  report?: Report | null;
   progress?: { done: number; total: number } | null;
   created_at?: string | null;
+}
+
+/** Faces of `from` to below `to` pixels of the network's input. */
+export interface FaceSizes {
+  from: number;
+  to: number | null;
+  count: number;
+}
+
+/** What an import found wrong: the first in full, all of them counted by kind. */
+export interface Report {
+  problems: { file: string; row?: number; reason: string }[];
+  counts: Record<string, number>;
+  notes: string[];
 }
 
 export type Split = "train" | "val";
@@ -67,13 +81,16 @@ export interface Job {
   kind: string;
   name: string;
   state: JobState;
-  dataset_id: string;
+  /** `null` when the data set was deleted since. */
+  dataset_id: string | null;
   params: Params;
   priority?: number;
   device?: string | null;
   progress?: Progress | null;
   best?: { epoch: number; metrics: ValMetrics } | null;
   baseline?: ValMetrics | null;
+  /** The model that a completed job has made. */
+  model_id?: string | null;
   error?: string | null;
   created_at: string;
   started_at?: string | null;
@@ -133,11 +150,6 @@ export interface StepEvent extends Progress {
   train: TrainMetrics;
 }
 
-export interface StateEvent {
-  state: JobState;
-  error?: string | null;
-}
-
 export interface ScoredBox {
   box: Rect;
   score: number;
@@ -179,7 +191,8 @@ export interface Model {
   kind: "base" | "imported" | "trained";
   job_id?: string | null;
   files: (Artifact | string)[];
-  metrics?: unknown;
+  /** Of the best epoch, and of the untouched model before it; only where it was trained here. */
+  metrics?: { epoch: number; best: ValMetrics; baseline: ValMetrics | null } | null;
   created_at?: string | null;
 }
 
@@ -198,9 +211,10 @@ export interface Detections {
 
 export interface System {
   version: string;
-  uptime_s?: number | null;
-  devices?: unknown;
-  queue?: Record<string, unknown> | null;
-  disk?: Record<string, unknown> | null;
-  [field: string]: unknown;
+  uptime_s: number;
+  devices: { id: string; name: string; threads?: number }[];
+  /** Jobs by state. */
+  queue: Partial<Record<JobState, number>>;
+  disk: { free_bytes: number; total_bytes: number };
+  data_dir: string;
 }

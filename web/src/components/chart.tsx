@@ -104,7 +104,10 @@ export function Chart({
               onClick={() => toggle(line.label)}
             >
               <span class="swatch" style={{ background: `var(${line.colour})` }} />
-              {line.label} <b>{format(at === undefined ? last(line.values) : line.values[at])}</b>
+              {line.label}
+              {shown[number] && (
+                <b>{format(at === undefined ? last(line.values) : line.values[at])}</b>
+              )}
             </button>
           </li>
         ))}

@@ -35,7 +35,7 @@ function File({ file, href }: { file: { name: string } & Partial<Artifact>; href
       <a href={href} download={file.name}>
         {file.name}
       </a>
-      <span class="muted">{use}</span>
+      <span class="muted use">{use}</span>
       <span class="muted number">
         {file.size_bytes === undefined ? "" : bytes(file.size_bytes)}
       </span>

@@ -10,7 +10,8 @@ export interface Layer {
 }
 
 interface Props {
-  src: string;
+  /** None when the picture is gone; its boxes are drawn all the same. */
+  src: string | undefined;
   name: string;
   width: number;
   height: number;
@@ -22,13 +23,15 @@ interface Props {
 export function Picture({ src, name, width, height, layers, eager, children }: Props) {
   const said = layers.map(({ kind, boxes }) => `${boxes.length} ${kind}`).join(", ");
   return (
-    <div class="picture" style={{ aspectRatio: `${width} / ${height}` }}>
-      <img
-        src={src}
-        alt={`${name}; boxes: ${said}`}
-        loading={eager ? "eager" : "lazy"}
-        decoding="async"
-      />
+    <div class="picture" style={{ aspectRatio: `${width} / ${height}`, "--shape": width / height }}>
+      {src && (
+        <img
+          src={src}
+          alt={`${name}; boxes: ${said}`}
+          loading={eager ? "eager" : "lazy"}
+          decoding="async"
+        />
+      )}
       <Boxes width={width} height={height} layers={layers} />
       {children}
     </div>

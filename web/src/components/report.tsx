@@ -1,21 +1,21 @@
 // What an import counted and complained about.
 
-import { integer, plural, title } from "../lib/format";
-import { type Finding, findings, histogram } from "../lib/report";
+import type { FaceSizes, Report } from "../api";
+import { integer } from "../lib/format";
 
-export function FaceSizes({ sizes }: { sizes: unknown }) {
-  const bars = histogram(sizes);
-  if (!bars.length) return null;
-  const total = bars.reduce((sum, { count }) => sum + count, 0);
-  const most = Math.max(1, ...bars.map(({ count }) => count));
+export function FaceSizeBars({ sizes }: { sizes: FaceSizes[] }) {
+  const total = sizes.reduce((sum, { count }) => sum + count, 0);
+  const most = Math.max(1, ...sizes.map(({ count }) => count));
   return (
     <section class="card" aria-label="Face sizes">
       <h2 class="quiet">Face sizes, in pixels of the network's 128-pixel input</h2>
       <table class="bars">
         <tbody>
-          {bars.map(({ label, count }) => (
-            <tr key={label}>
-              <th scope="row">{label}</th>
+          {sizes.map(({ from, to, count }) => (
+            <tr key={from}>
+              <th scope="row">
+                {to === null ? `≥ ${from}` : from === 0 ? `< ${to}` : `${from}–${to}`}
+              </th>
               <td class="bar-cell">
                 <span style={{ width: `${(count / most) * 100}%` }} />
               </td>
@@ -29,56 +29,58 @@ export function FaceSizes({ sizes }: { sizes: unknown }) {
   );
 }
 
-export function Findings({ report }: { report: unknown }) {
-  const found = findings(report).filter(({ name }) => !name.startsWith("face_sizes"));
-  if (!found.length) return null;
+export function ImportReport({ report: { problems, counts, notes } }: { report: Report }) {
+  const kinds = Object.entries(counts);
+  const all = kinds.reduce((sum, [, count]) => sum + count, 0);
+  if (!all && !notes.length) return null;
   return (
-    <section class="card stack tight">
-      <h2 class="quiet">What the import noticed</h2>
-      {found.map((finding) => (
-        <FindingView key={finding.name} finding={finding} />
+    <section class="card stack tight" aria-label="Import report">
+      <h2>What the import noticed</h2>
+      {notes.map((note) => (
+        <p key={note}>{note}</p>
       ))}
+      {kinds.length > 0 && (
+        <ul class="facts">
+          {kinds.map(([kind, count]) => (
+            <li key={kind}>
+              <b>{integer(count)}</b> <span class="muted">× {kind}</span>
+            </li>
+          ))}
+        </ul>
+      )}
+      {problems.length > 0 && (
+        <details>
+          <summary>
+            {problems.length < all ? `The first ${problems.length} in full` : "All of them"}
+          </summary>
+          <Problems problems={problems} />
+        </details>
+      )}
     </section>
   );
 }
 
-function FindingView({ finding: { name, count, columns, rows } }: { finding: Finding }) {
-  if (!rows.length) {
-    return (
-      <p>
-        {title(name)}: <b>{integer(count)}</b>
-      </p>
-    );
-  }
+function Problems({ problems }: Pick<Report, "problems">) {
   return (
-    <details>
-      <summary>
-        {title(name)} <span class="muted">({plural(count, "case")})</span>
-      </summary>
-      <div class="scroll">
-        <table>
-          {columns.length > 0 && (
-            <thead>
-              <tr>
-                {columns.map((column) => (
-                  <th key={column} scope="col">
-                    {title(column)}
-                  </th>
-                ))}
-              </tr>
-            </thead>
-          )}
-          <tbody>
-            {rows.map((row) => (
-              <tr key={row.join()}>
-                {row.map((cell, at) => (
-                  <td key={columns[at] ?? at}>{cell}</td>
-                ))}
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </details>
+    <div class="scroll">
+      <table>
+        <thead>
+          <tr>
+            <th scope="col">File</th>
+            <th scope="col">Row</th>
+            <th scope="col">What is wrong</th>
+          </tr>
+        </thead>
+        <tbody>
+          {problems.map(({ file, row, reason }) => (
+            <tr key={`${file}:${row}:${reason}`}>
+              <td>{file}</td>
+              <td class="number">{row}</td>
+              <td>{reason}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }

@@ -7,8 +7,8 @@ import {
   type JobState,
   jobs,
   type MetricsRow,
+  type Progress,
   type Samples,
-  type StateEvent,
   type StepEvent,
 } from "../api";
 import { useConnection } from "./hooks";
@@ -27,6 +27,7 @@ export interface LiveJob {
 export const TERMINAL: ReadonlySet<JobState> = new Set(["completed", "cancelled", "failed"]);
 
 const REOPEN_MS = 2000;
+const REFRESH_MS = 100;
 
 export function useLiveJob(id: string): LiveJob {
   const { returns } = useConnection();
@@ -52,6 +53,8 @@ class Follower {
   #paint: (() => void) | undefined;
   #frame = 0;
   #reopen: ReturnType<typeof setTimeout> | undefined;
+  #refreshing: ReturnType<typeof setTimeout> | undefined;
+  #isReplaying = true;
 
   constructor(id: string) {
     this.id = id;
@@ -75,6 +78,8 @@ class Follower {
       this.#paint = undefined;
       this.#source?.close();
       clearTimeout(this.#reopen);
+      clearTimeout(this.#refreshing);
+      this.#refreshing = undefined;
       cancelAnimationFrame(this.#frame);
       this.#frame = 0;
     };
@@ -85,13 +90,16 @@ class Follower {
     if (!this.#job || !this.#paint) return;
     // Opened before the metrics are asked for, so that no epoch falls in between.
     if (!TERMINAL.has(this.#job.state)) this.#open();
-    await Promise.all([this.#loadRows(), this.#loadSamples()]);
+    await this.#loadRows();
+    // They come with the first row; asking before that is asking for nothing.
+    if (this.#rows.size) await this.#loadSamples();
     this.#changed();
   }
 
   #open() {
     this.#source?.close();
     const source = new EventSource(jobs.eventsUrl(this.id));
+    this.#isReplaying = true;
     this.#source = source;
     const on = <T>(name: string, take: (body: T) => void) =>
       source.addEventListener(name, (event) => {
@@ -100,14 +108,12 @@ class Follower {
       });
     on<MetricsRow>("epoch", (row) => {
       this.#rows.set(row.epoch, row);
-      void this.#refresh();
+      this.#refreshSoon();
     });
     on<StepEvent>("step", (step) => this.#stepped(step));
     on<Samples>("sample", (samples) => this.#samples.set(samples.epoch, samples));
-    on<StateEvent>("state", ({ state }) => {
-      if (this.#job && state) this.#job = { ...this.#job, state };
-      void this.#refresh();
-    });
+    // The first connection replays all that ever happened, so a state may be an old one: ask.
+    on<unknown>("state", () => this.#refreshSoon());
     source.addEventListener("end", () => {
       source.close();
       void this.#start();
@@ -116,6 +122,10 @@ class Follower {
   }
 
   #stepped(step: StepEvent) {
+    const known = this.#job?.progress;
+    // Replayed steps are passed over until they reach what the job itself says.
+    this.#isReplaying &&= known != null && isBefore(step, known);
+    if (this.#isReplaying) return;
     this.#step = step;
     const { epoch, epochs, images_per_s, eta_s } = step;
     const progress = { epoch, epochs, step: step.step, steps: step.steps, images_per_s, eta_s };
@@ -128,6 +138,14 @@ class Follower {
     if (source.readyState !== EventSource.CLOSED) return;
     clearTimeout(this.#reopen);
     this.#reopen = setTimeout(() => this.#paint && void this.#start(), REOPEN_MS);
+  }
+
+  /** Many events, one question. */
+  #refreshSoon() {
+    this.#refreshing ??= setTimeout(() => {
+      this.#refreshing = undefined;
+      void this.#refresh();
+    }, REFRESH_MS);
   }
 
   async #refresh() {
@@ -165,4 +183,8 @@ class Follower {
       this.#paint?.();
     });
   }
+}
+
+function isBefore(one: Progress, other: Progress): boolean {
+  return one.epoch < other.epoch || (one.epoch === other.epoch && one.step < other.step);
 }

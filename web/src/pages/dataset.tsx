@@ -4,7 +4,7 @@ import { useEffect, useState } from "preact/hooks";
 import { type ApiError, type Dataset, type DatasetImage, datasets, type Split } from "../api";
 import { ConfirmButton } from "../components/confirm";
 import { Picture } from "../components/picture";
-import { FaceSizes, Findings } from "../components/report";
+import { FaceSizeBars, ImportReport } from "../components/report";
 import { Ago, Badge, ErrorNote, Loading, Pending } from "../components/status";
 import { integer } from "../lib/format";
 import { useResource, useTitle } from "../lib/hooks";
@@ -66,7 +66,7 @@ export function DatasetPage({ id }: { id: string }) {
         </div>
       )}
       {data.status === "ready" && <Counts dataset={data} />}
-      <Findings report={data.report} />
+      {data.report && <ImportReport report={data.report} />}
       {data.status === "ready" && <Pictures dataset={data} />}
     </>
   );
@@ -90,7 +90,7 @@ function Counts({ dataset }: { dataset: Dataset }) {
           </div>
         ))}
       </dl>
-      <FaceSizes sizes={dataset.face_sizes ?? (dataset.report as Dataset | null)?.face_sizes} />
+      {dataset.face_sizes && <FaceSizeBars sizes={dataset.face_sizes} />}
     </section>
   );
 }

@@ -27,7 +27,7 @@ export function JobsPage() {
       {data && data.items.length > 0 && (
         <ul class="cards" aria-label="Jobs">
           {data.items.map((job) => (
-            <Card key={job.id} job={job} dataset={names.get(job.dataset_id)} />
+            <Card key={job.id} job={job} dataset={names.get(job.dataset_id ?? "")} />
           ))}
         </ul>
       )}

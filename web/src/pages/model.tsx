@@ -4,7 +4,6 @@ import { ApiError, models } from "../api";
 import { FileList } from "../components/files";
 import { ErrorNote, Pending } from "../components/status";
 import { useResource, useTitle } from "../lib/hooks";
-import { metricsOf } from "../lib/models";
 import { TryIt } from "./try";
 
 export function ModelPage({ id }: { id: string }) {
@@ -35,7 +34,7 @@ export function ModelPage({ id }: { id: string }) {
           )}
         </div>
       </div>
-      <TryIt model={model} advice={metricsOf(model)?.best_threshold ?? 0.5} />
+      <TryIt model={model} advice={model.metrics?.best.best_threshold ?? 0.5} />
       {model.files.length > 0 && (
         <section class="card stack tight" aria-label="Files">
           <h2>Files</h2>

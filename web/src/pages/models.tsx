@@ -7,7 +7,6 @@ import { FileList } from "../components/files";
 import { Ago, Bar, ErrorNote, Pending } from "../components/status";
 import { score } from "../lib/format";
 import { useAction, useResource, useTitle } from "../lib/hooks";
-import { metricsOf } from "../lib/models";
 import { navigate } from "../router";
 
 export function ModelsPage() {
@@ -40,7 +39,7 @@ const KINDS: Record<Model["kind"], string> = {
 
 function Card({ model }: { model: Model }) {
   const { id, name, kind, job_id, created_at, files } = model;
-  const metrics = metricsOf(model);
+  const metrics = model.metrics?.best;
   return (
     <li class="card" data-model={id}>
       <div class="row between">

@@ -82,13 +82,16 @@ function JobForm({ fields, sets, models, earlier, dataset }: Props) {
   }, [fields, texts]);
   const problems = new Map([...refused, ...local]);
 
+  const shown = useRef<HTMLFormElement>(null);
   const form: Form = {
     texts,
     problems,
     suggestions: suggestionsFor(models),
     set(pointer, text) {
       setTexts(new Map(texts).set(pointer, text));
-      setRefused(new Map([...refused].filter(([known]) => known !== pointer)));
+      if (refused.has(pointer)) {
+        setRefused(new Map([...refused].filter(([known]) => known !== pointer)));
+      }
     },
   };
 
@@ -106,7 +109,12 @@ function JobForm({ fields, sets, models, earlier, dataset }: Props) {
       const job = await jobs.create(body, key.current.key);
       navigate(`/jobs/${job.id}`);
     } catch (error) {
-      if (error instanceof ApiError && error.status === 422) setRefused(byPointer(error));
+      if (error instanceof ApiError && error.status === 422) {
+        setRefused(byPointer(error));
+        requestAnimationFrame(() =>
+          shown.current?.querySelector<HTMLElement>("[aria-invalid=true]")?.focus(),
+        );
+      }
       throw error;
     }
   });
@@ -123,6 +131,7 @@ function JobForm({ fields, sets, models, earlier, dataset }: Props) {
 
   return (
     <form
+      ref={shown}
       class="stack job-form"
       onSubmit={(event) => {
         event.preventDefault();

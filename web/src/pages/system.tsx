@@ -1,8 +1,8 @@
 // The machine behind the page.
 
 import { type System, system } from "../api";
-import { Pending } from "../components/status";
-import { bytes, duration, integer, title } from "../lib/format";
+import { Bar, Pending } from "../components/status";
+import { bytes, duration, integer, plural, title } from "../lib/format";
 import { useResource, useTitle } from "../lib/hooks";
 
 export function SystemPage() {
@@ -16,37 +16,52 @@ export function SystemPage() {
       {!data && <Pending error={error} what="the system" retry={reload} />}
       {data && (
         <div class="grid two">
-          <Facts name="Server" facts={{ version: data.version, ...others(data) }} />
+          <Server system={data} />
           <Devices devices={data.devices} />
-          <Facts name="Queue" facts={data.queue ?? {}} />
-          <Facts name="Disk" facts={data.disk ?? {}} />
+          <Jobs counts={data.queue} />
+          <Disk disk={data.disk} />
         </div>
       )}
     </>
   );
 }
 
-function others({
-  version: _version,
-  devices: _devices,
-  queue: _queue,
-  disk: _disk,
-  ...rest
-}: System) {
-  return rest;
+function Server({ system: { version, uptime_s, data_dir } }: { system: System }) {
+  return (
+    <section class="card stack tight" aria-label="Server">
+      <h2>Server</h2>
+      <dl class="params one">
+        <div>
+          <dt>Version</dt>
+          <dd>{version}</dd>
+        </div>
+        <div>
+          <dt>Up for</dt>
+          <dd>{duration(uptime_s)}</dd>
+        </div>
+        <div>
+          <dt>Data folder</dt>
+          <dd>
+            <code>{data_dir}</code>
+          </dd>
+        </div>
+      </dl>
+    </section>
+  );
 }
 
-function Facts({ name, facts }: { name: string; facts: Record<string, unknown> }) {
-  const shown = Object.entries(facts).filter(([, value]) => value !== null && value !== undefined);
-  if (!shown.length) return null;
+function Devices({ devices }: Pick<System, "devices">) {
   return (
-    <section class="card stack tight" aria-label={name}>
-      <h2>{name}</h2>
-      <dl class="params">
-        {shown.map(([key, value]) => (
-          <div key={key}>
-            <dt>{title(key.replace(/_(s|bytes)$/, ""))}</dt>
-            <dd>{text(key, value)}</dd>
+    <section class="card stack tight" aria-label="Devices">
+      <h2>Devices</h2>
+      <dl class="params one">
+        {devices.map(({ id, name, threads }) => (
+          <div key={id}>
+            <dt>{id}</dt>
+            <dd>
+              {name}
+              {threads !== undefined && `, ${plural(threads, "thread")}`}
+            </dd>
           </div>
         ))}
       </dl>
@@ -54,35 +69,33 @@ function Facts({ name, facts }: { name: string; facts: Record<string, unknown> }
   );
 }
 
-function Devices({ devices }: { devices: unknown }) {
-  const all: unknown[] = Array.isArray(devices) ? devices : devices ? [devices] : [];
-  if (!all.length) return null;
+function Jobs({ counts }: { counts: System["queue"] }) {
+  const some = Object.entries(counts).filter(([, count]) => count);
   return (
-    <section class="card stack tight" aria-label="Devices">
-      <h2>Devices</h2>
-      {all.map((device) => (
-        <dl class="params" key={JSON.stringify(device)}>
-          {Object.entries(typeof device === "object" && device ? device : { device }).map(
-            ([key, value]) => (
-              <div key={key}>
-                <dt>{title(key.replace(/_bytes$/, ""))}</dt>
-                <dd>{text(key, value)}</dd>
-              </div>
-            ),
-          )}
-        </dl>
-      ))}
+    <section class="card stack tight" aria-label="Jobs by state">
+      <h2>Jobs by state</h2>
+      {some.length === 0 && <p class="muted">No jobs yet.</p>}
+      <dl class="params one">
+        {some.map(([state, count]) => (
+          <div key={state}>
+            <dt>{title(state)}</dt>
+            <dd>{integer(count)}</dd>
+          </div>
+        ))}
+      </dl>
     </section>
   );
 }
 
-/** Units are in the names: `free_bytes`, `uptime_s`. */
-function text(key: string, value: unknown): string {
-  if (typeof value === "number") {
-    if (key.endsWith("bytes")) return bytes(value);
-    if (/_s$|seconds/.test(key)) return duration(value);
-    return integer(value);
-  }
-  if (typeof value === "object") return JSON.stringify(value);
-  return String(value);
+function Disk({ disk: { free_bytes, total_bytes } }: Pick<System, "disk">) {
+  const used = total_bytes - free_bytes;
+  return (
+    <section class="card stack tight" aria-label="Disk">
+      <h2>Disk</h2>
+      <Bar done={used} total={total_bytes} label="Disk in use" />
+      <p>
+        {bytes(free_bytes)} free <span class="muted">of {bytes(total_bytes)}</span>
+      </p>
+    </section>
+  );
 }

@@ -1,6 +1,6 @@
 // The files a job leaves.
 
-import { type Job, jobs, models } from "../../api";
+import { type Job, jobs } from "../../api";
 import { FileList } from "../../components/files";
 import { Pending } from "../../components/status";
 import { useResource } from "../../lib/hooks";
@@ -10,14 +10,12 @@ export function Downloads({ job }: { job: Job }) {
     (signal) => jobs.artifacts(job.id, signal),
     [job.id, job.state],
   );
-  const known = useResource(models.list, [job.state]);
-  const model = known.data?.items.find(({ job_id }) => job_id === job.id);
   return (
     <section class="card stack tight" aria-label="Downloads">
       <div class="row between">
         <h2>Downloads</h2>
-        {model && (
-          <a class="button" href={`/models/${model.id}`}>
+        {job.model_id && (
+          <a class="button" href={`/models/${job.model_id}`}>
             Try the model
           </a>
         )}

@@ -27,7 +27,11 @@ export function JobHeader({ job, dataset, refresh }: Props) {
             <Badge state={job.state} />
           </div>
           <p class="muted facts">
-            <a href={`/datasets/${job.dataset_id}`}>{dataset?.name ?? "data set"}</a>
+            {job.dataset_id ? (
+              <a href={`/datasets/${job.dataset_id}`}>{dataset?.name ?? "data set"}</a>
+            ) : (
+              <span>deleted data set</span>
+            )}
             {job.device && <span>on {job.device}</span>}
             {job.started_at ? (
               <span>
@@ -104,9 +108,9 @@ function Ended({ job }: { job: Job }) {
 }
 
 const VERBS: Partial<Record<JobState, Verb[]>> = {
-  queued: ["cancel"],
+  queued: ["pause", "cancel"],
   running: ["pause", "stop", "cancel"],
-  pausing: ["cancel"],
+  pausing: ["resume", "stop", "cancel"],
   paused: ["resume", "cancel"],
   stopping: ["cancel"],
 };

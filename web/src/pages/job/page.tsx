@@ -23,7 +23,10 @@ export function JobPage({ id }: { id: string }) {
 function Content({ live, job }: { live: LiveJob; job: Job }) {
   const { rows, step, samples } = live;
   const over = TERMINAL.has(job.state);
-  const dataset = useResource((signal) => datasets.find(job.dataset_id, signal), [job.dataset_id]);
+  const dataset = useResource(
+    async (signal) => (job.dataset_id ? datasets.find(job.dataset_id, signal) : undefined),
+    [job.dataset_id],
+  );
   const planned = job.progress?.epochs || Number(job.params.epochs ?? 12);
   return (
     <>

@@ -67,11 +67,6 @@ export function SampleDetections({ job, latest, threshold }: Props) {
         <label class="slider">
           <span>
             Epoch <b>{epoch === 0 ? "0, untouched" : epoch}</b>
-            {wanted !== undefined && wanted < newest && (
-              <button type="button" class="link-button" onClick={() => setWanted(undefined)}>
-                latest
-              </button>
-            )}
           </span>
           <input
             type="range"
@@ -85,6 +80,11 @@ export function SampleDetections({ job, latest, threshold }: Props) {
             }}
           />
         </label>
+        {wanted !== undefined && wanted < newest && (
+          <button type="button" class="link-button" onClick={() => setWanted(undefined)}>
+            latest
+          </button>
+        )}
         <label class="slider">
           <span>
             Score at least <b>{minScore.toFixed(2)}</b>
@@ -109,7 +109,7 @@ export function SampleDetections({ job, latest, threshold }: Props) {
               aria-label={`Enlarge ${picture.name}`}
             >
               <Picture
-                src={datasets.imageUrl(job.dataset_id, picture.index)}
+                src={job.dataset_id ? datasets.imageUrl(job.dataset_id, picture.index) : undefined}
                 name={picture.name}
                 width={picture.width}
                 height={picture.height}
@@ -120,6 +120,9 @@ export function SampleDetections({ job, latest, threshold }: Props) {
           </li>
         ))}
       </ul>
+      {!job.dataset_id && (
+        <p class="muted">The data set was deleted, so only the boxes are left to show.</p>
+      )}
       {samples === undefined && <p class="muted">No samples are kept of epoch {epoch}.</p>}
       {open && (
         <Enlarged
@@ -191,7 +194,7 @@ function Enlarged({ picture, job, layers, close }: EnlargedProps) {
     >
       <Picture
         eager
-        src={datasets.imageUrl(job.dataset_id, picture.index)}
+        src={job.dataset_id ? datasets.imageUrl(job.dataset_id, picture.index) : undefined}
         name={picture.name}
         width={picture.width}
         height={picture.height}

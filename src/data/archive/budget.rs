@@ -1,0 +1,78 @@
+//! How much of an archive may still be unpacked.
+
+use std::io::{self, Read};
+
+use super::{ArchiveError, ArchiveLimits, Visitor};
+
+/// Unpacked bytes an archive may have for each of its own before it counts as a bomb, and how
+/// many it may have regardless.
+const MAX_RATIO: u64 = 200;
+const SMALL: u64 = 64 << 20;
+
+/// What one pass over an archive may use.
+pub(super) struct Budget {
+    limits: ArchiveLimits,
+    unpacked: u64,
+    entries: u64,
+    bytes: u64,
+}
+
+impl Budget {
+    /// For an archive of `size` bytes.
+    pub(super) fn new(limits: ArchiveLimits, size: u64) -> Self {
+        let by_ratio = size.saturating_mul(MAX_RATIO).saturating_add(SMALL);
+        Self { limits, unpacked: limits.unpacked_bytes.min(by_ratio), entries: 0, bytes: 0 }
+    }
+
+    /// Counts an entry.
+    pub(super) fn entry(&mut self) -> Result<(), ArchiveError> {
+        self.entries += 1;
+        if self.entries > self.limits.entries {
+            return Err(ArchiveError::Entries(self.limits.entries));
+        }
+        Ok(())
+    }
+
+    /// Counts unpacked bytes.
+    pub(super) fn add(&mut self, bytes: u64) -> Result<(), ArchiveError> {
+        if bytes > self.unpacked - self.bytes {
+            return Err(ArchiveError::Unpacked(self.unpacked));
+        }
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    /// Shows a file to `visit`. Its bytes are counted as they come: what an archive declares is
+    /// not believed.
+    pub(super) fn read(
+        &mut self,
+        path: &str,
+        content: &mut dyn Read,
+        visit: &mut Visitor<'_>,
+    ) -> Result<(), ArchiveError> {
+        let most = self.limits.file_bytes.min(self.unpacked - self.bytes);
+        let mut limited = Limited { inner: content, most, read: 0 };
+        let visited = visit(path, &mut limited);
+        let read = limited.read;
+        if read > self.limits.file_bytes {
+            return Err(ArchiveError::FileSize(path.to_owned(), self.limits.file_bytes));
+        }
+        self.add(read)?;
+        visited.map_err(ArchiveError::Damaged)
+    }
+}
+
+/// Fails, instead of ending, after too many bytes; so that nobody takes a part for the whole.
+struct Limited<'a> {
+    inner: &'a mut dyn Read,
+    most: u64,
+    read: u64,
+}
+
+impl Read for Limited<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        self.read += count as u64;
+        if self.read > self.most { Err(io::Error::other("too many bytes")) } else { Ok(count) }
+    }
+}

@@ -1,0 +1,166 @@
+//! Reading an uploaded archive without trusting it.
+
+mod budget;
+mod tar;
+mod zip;
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use flate2::read::MultiGzDecoder;
+
+use self::budget::Budget;
+
+/// How much an archive may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ArchiveLimits {
+    /// Files and folders.
+    pub entries: u64,
+    /// All files together, unpacked.
+    pub unpacked_bytes: u64,
+    /// One picture or table.
+    pub file_bytes: u64,
+}
+
+impl Default for ArchiveLimits {
+    fn default() -> Self {
+        Self { entries: 2_000_000, unpacked_bytes: 200 << 30, file_bytes: 256 << 20 }
+    }
+}
+
+/// An archive that is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ArchiveError {
+    /// Neither zip nor tar.
+    #[error("the upload is not a zip, tar or tar.gz archive")]
+    Unknown,
+    /// It cannot be read to its end.
+    #[error("the archive is damaged or cut off; upload it again")]
+    Damaged(#[source] io::Error),
+    /// A zip with an exotic compression.
+    #[error("entry {0:?} of the archive is compressed in an unusual way; pack it as a plain zip")]
+    Compression(String),
+    /// An entry would be written outside the archive's folder.
+    #[error(
+        "entry {0:?} of the archive points outside it; pack the files with plain relative paths"
+    )]
+    Escapes(String),
+    /// An entry is a link or a device.
+    #[error("entry {0:?} of the archive is a link or a device; pack the files themselves")]
+    NotAFile(String),
+    /// An entry is encrypted.
+    #[error("entry {0:?} of the archive is encrypted; pack it without a password")]
+    Encrypted(String),
+    /// There are too many.
+    #[error("the archive has more than {0} entries")]
+    Entries(u64),
+    /// One is too large.
+    #[error("entry {0:?} of the archive is larger than {1} bytes")]
+    FileSize(String, u64),
+    /// All together are too large.
+    #[error("the archive unpacks to more than {0} bytes")]
+    Unpacked(u64),
+    /// The caller has seen enough.
+    #[error("reading the archive was stopped")]
+    Stopped,
+}
+
+/// An archive on disk, whose kind is told by its content.
+#[derive(Debug, Clone)]
+pub(super) struct Archive {
+    path: PathBuf,
+    kind: Kind,
+    limits: ArchiveLimits,
+    size: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Zip,
+    Tar,
+    TarGz,
+}
+
+/// Whether a file is read, by its path with `/` between its parts; breaking ends the visit.
+pub(super) type Wanted<'a> = dyn FnMut(&str) -> ControlFlow<(), bool> + 'a;
+/// What is done with a file's path and content.
+pub(super) type Visitor<'a> = dyn FnMut(&str, &mut dyn Read) -> io::Result<()> + 'a;
+
+impl Archive {
+    /// Looks at the first bytes.
+    pub(super) fn open(path: &Path, limits: ArchiveLimits) -> Result<Self, ArchiveError> {
+        let file = File::open(path).map_err(ArchiveError::Damaged)?;
+        let size = file.metadata().map_err(ArchiveError::Damaged)?.len();
+        let kind = match &head(&file).map_err(ArchiveError::Damaged)?[..] {
+            [b'P', b'K', 3 | 5, 4 | 6, ..] => Kind::Zip,
+            [0x1f, 0x8b, ..] => {
+                let file = File::open(path).map_err(ArchiveError::Damaged)?;
+                let inside = head(MultiGzDecoder::new(file)).map_err(ArchiveError::Damaged)?;
+                if tar::is_tar(&inside) { Kind::TarGz } else { return Err(ArchiveError::Unknown) }
+            }
+            plain if tar::is_tar(plain) => Kind::Tar,
+            _ => return Err(ArchiveError::Unknown),
+        };
+        Ok(Self { path: path.to_owned(), kind, limits, size })
+    }
+
+    /// Shows every wanted file to `visit`, in the archive's order.
+    pub(super) fn visit(
+        &self,
+        wanted: &mut Wanted<'_>,
+        visit: &mut Visitor<'_>,
+    ) -> Result<(), ArchiveError> {
+        let file = BufReader::new(File::open(&self.path).map_err(ArchiveError::Damaged)?);
+        let mut budget = Budget::new(self.limits, self.size);
+        match self.kind {
+            Kind::Zip => zip::visit(file, &mut budget, wanted, visit),
+            Kind::Tar => tar::visit(file, &mut budget, wanted, visit),
+            Kind::TarGz => tar::visit(MultiGzDecoder::new(file), &mut budget, wanted, visit),
+        }
+    }
+}
+
+fn head(file: impl Read) -> io::Result<Vec<u8>> {
+    let mut head = Vec::new();
+    file.take(512).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+/// A path that stays inside; `None` for what systems add on their own (`__MACOSX`, dot files).
+fn plain_path(name: &str) -> Result<Option<String>, ArchiveError> {
+    let escapes = name.starts_with('/')
+        || name.contains('\0')
+        || name.as_bytes().get(1) == Some(&b':')
+        || name.split('/').any(|part| part == "..");
+    if escapes {
+        return Err(ArchiveError::Escapes(name.to_owned()));
+    }
+    let parts: Vec<&str> = name.split('/').filter(|part| !matches!(*part, "" | ".")).collect();
+    let added = parts.iter().any(|part| part.starts_with('.') || *part == "__MACOSX");
+    Ok((!added && !parts.is_empty()).then(|| parts.join("/")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_made_plain() {
+        let plain = |name| plain_path(name).unwrap();
+        assert_eq!(plain("./a//b.jpg").as_deref(), Some("a/b.jpg"));
+        assert_eq!(plain("..a/b..jpg").as_deref(), None, "a dot file, but inside");
+        assert_eq!(plain("a/b..jpg").as_deref(), Some("a/b..jpg"));
+        for added in ["./", "__MACOSX/._a.jpg", "a/.DS_Store", ".git/a.jpg"] {
+            assert_eq!(plain(added), None, "{added}");
+        }
+    }
+
+    #[test]
+    fn paths_that_lead_outside_are_refused() {
+        for name in ["/etc/a.jpg", "../a.jpg", "a/../../b.jpg", "C:/a.jpg", "a\0.jpg", ".."] {
+            assert!(matches!(plain_path(name), Err(ArchiveError::Escapes(_))), "{name}");
+        }
+    }
+}

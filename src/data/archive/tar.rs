@@ -1,0 +1,102 @@
+//! Tar archives, compressed or not.
+
+use std::cell::Cell;
+use std::io::{self, Read};
+use std::ops::ControlFlow;
+use std::rc::Rc;
+
+use super::budget::Budget;
+use super::{ArchiveError, Visitor, Wanted, plain_path};
+
+/// Bytes of headers before a file: names of any length come in headers, and are kept in memory.
+const MAX_HEADER: u64 = 1 << 20;
+/// Bytes after the end marker; tapes have long blocks.
+const MAX_PADDING: u64 = 64 << 20;
+
+/// Whether a file begins with a tar header, told by its checksum.
+pub(super) fn is_tar(head: &[u8]) -> bool {
+    let Some(head) = head.first_chunk::<512>() else { return false };
+    let header = tar::Header::from_byte_slice(head);
+    let sum = |bytes: &[u8]| bytes.iter().map(|&byte| u32::from(byte)).sum::<u32>();
+    let expected = sum(&head[..148]) + 8 * u32::from(b' ') + sum(&head[156..]);
+    header.cksum().is_ok_and(|found| found == expected)
+}
+
+/// As [`super::Archive::visit`].
+pub(super) fn visit(
+    file: impl Read,
+    budget: &mut Budget,
+    wanted: &mut Wanted<'_>,
+    visit: &mut Visitor<'_>,
+) -> Result<(), ArchiveError> {
+    let meter = Rc::new(Meter::default());
+    let mut tar = tar::Archive::new(Metered { inner: file, meter: Rc::clone(&meter) });
+    let mut entries = tar.entries().map_err(ArchiveError::Damaged)?;
+    loop {
+        meter.left.set(MAX_HEADER);
+        let Some(entry) = entries.next() else { break };
+        let mut entry = entry.map_err(ArchiveError::Damaged)?;
+        meter.left.set(u64::MAX);
+        budget.entry()?;
+        match wanted_path(&entry, wanted)? {
+            Some(path) => budget.read(&path, &mut entry, visit)?,
+            // Passing over a file unpacks it all the same, so it counts.
+            None => budget.add(entry.size())?,
+        }
+        io::copy(&mut entry, &mut io::sink()).map_err(ArchiveError::Damaged)?;
+    }
+    if meter.ended.get() {
+        let missing = io::Error::new(io::ErrorKind::UnexpectedEof, "no end marker");
+        return Err(ArchiveError::Damaged(missing));
+    }
+    // What follows the end marker is padding, and a checksum that is looked at by reading to it.
+    let mut rest = tar.into_inner();
+    meter.left.set(MAX_PADDING);
+    io::copy(&mut rest, &mut io::sink()).map(|_| ()).map_err(ArchiveError::Damaged)
+}
+
+fn wanted_path<R: Read>(
+    entry: &tar::Entry<'_, R>,
+    wanted: &mut Wanted<'_>,
+) -> Result<Option<String>, ArchiveError> {
+    let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+    let kind = entry.header().entry_type();
+    if kind.is_pax_global_extensions() {
+        return Ok(None);
+    }
+    let Some(path) = plain_path(&name)? else { return Ok(None) };
+    if !(kind.is_file() || kind.is_dir()) {
+        return Err(ArchiveError::NotAFile(name));
+    }
+    if kind.is_dir() {
+        return Ok(None);
+    }
+    match wanted(&path) {
+        ControlFlow::Break(()) => Err(ArchiveError::Stopped),
+        ControlFlow::Continue(wanted) => Ok(wanted.then_some(path)),
+    }
+}
+
+/// How many bytes may be read, and whether they have run out.
+#[derive(Default)]
+struct Meter {
+    left: Cell<u64>,
+    ended: Cell<bool>,
+}
+
+struct Metered<R> {
+    inner: R,
+    meter: Rc<Meter>,
+}
+
+impl<R: Read> Read for Metered<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(buffer)?;
+        if count == 0 && !buffer.is_empty() {
+            self.meter.ended.set(true);
+        }
+        let left = self.meter.left.get().checked_sub(count as u64);
+        self.meter.left.set(left.ok_or_else(|| io::Error::other("a header is too long"))?);
+        Ok(count)
+    }
+}

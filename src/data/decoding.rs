@@ -1,0 +1,200 @@
+//! Decoding many pictures at once, in bounded memory.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+use sha2::{Digest, Sha256};
+
+use super::archive::Archive;
+use super::cache::{INPUTS, SQUARES};
+use super::decode::{self, PictureError};
+use super::import::{ImportError, ImportOptions, OnProgress, Progress, is_picture};
+use crate::geometry::Letterbox;
+
+/// Encoded pictures waiting to be decoded, a thread.
+const WAITING: usize = 4;
+/// Bytes of pictures being decoded, a thread; and in all, however few the threads are.
+const MEMORY_A_THREAD: u64 = 128 << 20;
+const MEMORY: u64 = 1 << 30;
+
+/// What is known of a picture whose pixels are in the cache.
+pub(super) struct Stored {
+    pub(super) width: u32,
+    pub(super) height: u32,
+    pub(super) letterbox: Letterbox,
+    /// Of the picture's file.
+    pub(super) hash: [u8; 32],
+}
+
+/// Second pass over the archive: each of the pictures `names` is decoded once and written to its
+/// place in the cache. Gives back what became of each, or what is wrong with it.
+pub(super) fn decode_all(
+    archive: &Archive,
+    names: &[&str],
+    work: &Path,
+    options: &ImportOptions,
+    progress: &OnProgress<'_>,
+) -> Result<Vec<Result<Stored, String>>, ImportError> {
+    let threads = options.threads.max(1);
+    let shared = Shared {
+        squares: SQUARES.create(work).map_err(ImportError::Disk)?,
+        inputs: INPUTS.create(work).map_err(ImportError::Disk)?,
+        megapixels: options.megapixels,
+        memory: Memory::new(MEMORY.max(MEMORY_A_THREAD * threads as u64)),
+        outcomes: Mutex::new(Outcomes { of: names.iter().map(|_| None).collect(), done: 0 }),
+        stopped: Mutex::new(None),
+        progress,
+    };
+    let (queue, waiting) = sync_channel(threads * WAITING);
+    let waiting = Mutex::new(waiting);
+    let visited = std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(|| shared.work(&waiting));
+        }
+        let queue = queue; // When it goes, the threads know that nothing more comes.
+        shared.read(archive, names, &mut |task| {
+            let _ = queue.send(task); // The receiver lives as long as the threads.
+        })
+    });
+    if let Some(error) = lock(&shared.stopped).take() {
+        return Err(error);
+    }
+    visited?;
+    shared.squares.sync_all().map_err(ImportError::Disk)?;
+    shared.inputs.sync_all().map_err(ImportError::Disk)?;
+    let outcomes = std::mem::take(&mut lock(&shared.outcomes).of);
+    let missing = || Err("is missing".to_owned());
+    Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(missing)).collect())
+}
+
+/// A picture to decode.
+struct Task {
+    /// Its place in the cache.
+    slot: usize,
+    bytes: Vec<u8>,
+    /// Memory that is set aside for it.
+    memory: u64,
+}
+
+struct Outcomes {
+    /// By slot.
+    of: Vec<Option<Result<Stored, String>>>,
+    done: usize,
+}
+
+/// What the reading thread and those that decode have in common.
+struct Shared<'a> {
+    squares: File,
+    inputs: File,
+    megapixels: u32,
+    memory: Memory,
+    outcomes: Mutex<Outcomes>,
+    /// Why no more is to be done.
+    stopped: Mutex<Option<ImportError>>,
+    progress: &'a OnProgress<'a>,
+}
+
+impl Shared<'_> {
+    /// Reads the pictures, in the archive's order.
+    fn read(
+        &self,
+        archive: &Archive,
+        names: &[&str],
+        send: &mut dyn FnMut(Task),
+    ) -> Result<(), ImportError> {
+        let mut slots: HashMap<&str, usize> =
+            names.iter().enumerate().map(|(slot, name)| (*name, slot)).collect();
+        let mut wanted = |path: &str| match *lock(&self.stopped) {
+            Some(_) => ControlFlow::Break(()),
+            None => ControlFlow::Continue(is_picture(path)),
+        };
+        archive.visit(&mut wanted, &mut |path, content| {
+            // Of several pictures with one name, the first is taken.
+            let Some(slot) = slots.remove(path) else { return Ok(()) };
+            let mut bytes = Vec::new();
+            content.read_to_end(&mut bytes)?;
+            let memory = decode::memory(&bytes, self.megapixels);
+            self.memory.take(memory);
+            send(Task { slot, bytes, memory });
+            Ok(())
+        })?;
+        Ok(())
+    }
+
+    /// Decodes what waits until nothing more comes.
+    fn work(&self, waiting: &Mutex<Receiver<Task>>) {
+        loop {
+            let next = lock(waiting).recv();
+            let Ok(Task { slot, bytes, memory }) = next else { return };
+            // After a stop the rest is let go, so that the reader does not wait for ever.
+            if lock(&self.stopped).is_none()
+                && let Err(error) = self.decode(slot, &bytes)
+            {
+                *lock(&self.stopped) = Some(error);
+            }
+            drop(bytes);
+            self.memory.give_back(memory);
+        }
+    }
+
+    fn decode(&self, slot: usize, bytes: &[u8]) -> Result<(), ImportError> {
+        let outcome = self.store(slot, bytes).map_err(ImportError::Disk)?;
+        let mut outcomes = lock(&self.outcomes);
+        outcomes.of[slot] = Some(outcome.map_err(|error| error.to_string()));
+        outcomes.done += 1;
+        let progress = Progress { done: outcomes.done, total: outcomes.of.len() };
+        drop(outcomes);
+        match (self.progress)(progress) {
+            ControlFlow::Continue(()) => Ok(()),
+            ControlFlow::Break(()) => Err(ImportError::Cancelled),
+        }
+    }
+
+    fn store(&self, slot: usize, bytes: &[u8]) -> io::Result<Result<Stored, PictureError>> {
+        let decoded = match decode::decode(bytes, self.megapixels) {
+            Ok(decoded) => decoded,
+            Err(error) => return Ok(Err(error)),
+        };
+        SQUARES.write(&self.squares, slot, &decoded.square)?;
+        INPUTS.write(&self.inputs, slot, &decoded.input)?;
+        let hash = Sha256::digest(bytes).into();
+        let (width, height, letterbox) = (decoded.width, decoded.height, decoded.letterbox);
+        Ok(Ok(Stored { width, height, letterbox, hash }))
+    }
+}
+
+/// Bytes that may be in use at once.
+struct Memory {
+    most: u64,
+    used: Mutex<u64>,
+    given_back: Condvar,
+}
+
+impl Memory {
+    fn new(most: u64) -> Self {
+        Self { most, used: Mutex::new(0), given_back: Condvar::new() }
+    }
+
+    /// Waits until there is room; what is larger than the whole has it to itself.
+    fn take(&self, bytes: u64) {
+        let mut used = lock(&self.used);
+        while *used > 0 && *used + bytes > self.most {
+            used = self.given_back.wait(used).unwrap_or_else(PoisonError::into_inner);
+        }
+        *used += bytes;
+    }
+
+    fn give_back(&self, bytes: u64) {
+        *lock(&self.used) -= bytes;
+        self.given_back.notify_one();
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

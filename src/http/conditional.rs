@@ -1,0 +1,35 @@
+//! Answers that a client may have already: entity tags.
+
+use axum::http::{HeaderMap, header};
+use sha2::{Digest, Sha256};
+
+/// Whether the client has what `etag` (with its quotes) stands for.
+pub(super) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
+    let known = headers.get_all(header::IF_NONE_MATCH);
+    known.iter().filter_map(|value| value.to_str().ok()).any(|list| {
+        list.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+    })
+}
+
+/// The hash of some content, in hexadecimal.
+pub(super) fn sha256(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tag_is_found_in_any_of_the_forms_it_may_have() {
+        let is_known = |sent: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::IF_NONE_MATCH, sent.parse().unwrap());
+            is_known(&headers, "\"abc\"")
+        };
+        assert!(is_known("\"abc\"") && is_known("W/\"abc\"") && is_known("*"));
+        assert!(is_known("\"x\", \"abc\""));
+        assert!(!is_known("\"ab\"") && !is_known("abc"));
+        assert!(!super::is_known(&HeaderMap::new(), "\"abc\""));
+    }
+}

@@ -1,0 +1,92 @@
+//! Parts of requests, with our problems where they are not as they should be.
+
+use axum::body::Bytes;
+use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::{HeaderMap, StatusCode, header};
+use serde::de::DeserializeOwned;
+use serde_path_to_error::{Path as JsonPath, Segment};
+
+use super::problem::{Problem, Result};
+
+/// Parameters in the path.
+#[derive(FromRequestParts)]
+#[from_request(via(axum::extract::Path), rejection(Problem))]
+pub(super) struct Path<T>(pub(super) T);
+
+/// Parameters after the question mark.
+#[derive(FromRequestParts)]
+#[from_request(via(axum::extract::Query), rejection(Problem))]
+pub(super) struct Query<T>(pub(super) T);
+
+/// A JSON body, with its bytes.
+pub(super) struct JsonBody<T> {
+    pub(super) value: T,
+    pub(super) bytes: Bytes,
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        let kind = content_type(request.headers());
+        if kind != "application/json" && !kind.ends_with("+json") {
+            return Err(Problem::wrong_type(
+                "send JSON, with the header Content-Type: application/json",
+            ));
+        }
+        let bytes = Bytes::from_request(request, state).await?;
+        let mut json = serde_json::Deserializer::from_slice(&bytes);
+        let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let (pointer, error) = (pointer(error.path()), error.into_inner());
+            unreadable(&pointer, &error)
+        })?;
+        json.end().map_err(|error| unreadable("", &error))?;
+        Ok(Self { value, bytes })
+    }
+}
+
+fn unreadable(pointer: &str, error: &serde_json::Error) -> Problem {
+    if error.is_data() {
+        Problem::invalid_value(pointer, error)
+    } else {
+        Problem::new(StatusCode::BAD_REQUEST, format_args!("the body is not JSON: {error}"))
+    }
+}
+
+/// As in RFC 6901.
+fn pointer(path: &JsonPath) -> String {
+    let segment = |segment: &Segment| match segment {
+        Segment::Seq { index } => format!("/{index}"),
+        Segment::Map { key } => format!("/{}", key.replace('~', "~0").replace('/', "~1")),
+        Segment::Enum { variant } => format!("/{variant}"),
+        Segment::Unknown => String::new(),
+    };
+    path.iter().map(segment).collect()
+}
+
+/// The media type of a body, in lower case, without parameters; empty where there is none.
+pub(super) fn content_type(headers: &HeaderMap) -> String {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let kind = value.unwrap_or_default().split(';').next().unwrap_or_default();
+    kind.trim().to_ascii_lowercase()
+}
+
+/// Something in the path that no id or number looks like cannot be there.
+impl From<PathRejection> for Problem {
+    fn from(rejection: PathRejection) -> Self {
+        Self::new(StatusCode::NOT_FOUND, rejection.body_text())
+    }
+}
+
+impl From<QueryRejection> for Problem {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, rejection.body_text())
+    }
+}
+
+impl From<BytesRejection> for Problem {
+    fn from(rejection: BytesRejection) -> Self {
+        Self::new(rejection.status(), rejection.body_text())
+    }
+}

@@ -1,0 +1,230 @@
+//! `/jobs`
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::{get, post};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::app::App;
+use super::conditional::sha256;
+use super::extract::{JsonBody, Path, Query};
+use super::page::{Page, PageQuery};
+use super::problem::{Problem, Result, Wrong};
+use crate::jobs::lifecycle::Verb;
+use crate::jobs::{Idempotency, NewTrainJob, SubmitError, VerbError};
+use crate::store;
+use crate::store::ids::{DatasetId, JobId, ModelId};
+use crate::store::jobs::{Job, JobState};
+use crate::train::spec::TrainSpec;
+
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/jobs", get(list).post(create))
+        .route("/jobs/{id}", get(show).delete(delete))
+        .route("/jobs/{id}/pause", post(|app, id| command(app, id, Verb::Pause)))
+        .route("/jobs/{id}/resume", post(|app, id| command(app, id, Verb::Resume)))
+        .route("/jobs/{id}/stop", post(|app, id| command(app, id, Verb::Stop)))
+        .route("/jobs/{id}/cancel", post(|app, id| command(app, id, Verb::Cancel)))
+        .route("/schema/train", get(schema))
+}
+
+/// A job as clients see it.
+#[derive(Debug, Serialize)]
+struct JobView {
+    id: JobId,
+    kind: String,
+    name: String,
+    state: JobState,
+    dataset_id: Option<DatasetId>,
+    params: Value,
+    priority: i64,
+    device: Option<String>,
+    restarts: i64,
+    progress: Option<Value>,
+    best: Option<Value>,
+    baseline: Option<Value>,
+    /// The model that a completed job has made.
+    model_id: Option<ModelId>,
+    error: Option<String>,
+    created_at: String,
+    started_at: Option<String>,
+    finished_at: Option<String>,
+}
+
+impl JobView {
+    async fn new(app: &App, job: Job) -> Result<Self> {
+        let model_id = match job.state {
+            JobState::Completed => store::models::of_job(&app.db, job.id).await?,
+            _ => None,
+        };
+        Ok(Self {
+            id: job.id,
+            kind: job.kind,
+            name: job.name,
+            state: job.state,
+            dataset_id: job.dataset_id,
+            params: job.params.0,
+            priority: job.priority,
+            device: job.device,
+            restarts: job.restarts,
+            progress: job.progress.map(|progress| progress.0),
+            best: job.best.map(|best| best.0),
+            baseline: job.baseline.map(|baseline| baseline.0),
+            model_id,
+            error: job.error,
+            created_at: job.created_at,
+            started_at: job.started_at,
+            finished_at: job.finished_at,
+        })
+    }
+}
+
+/// What to do.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NewJobBody {
+    kind: Kind,
+    name: Option<String>,
+    dataset_id: DatasetId,
+    #[serde(default)]
+    params: TrainSpec,
+    #[serde(default)]
+    priority: i64,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Kind {
+    Train,
+}
+
+const LONGEST_NAME: usize = 200;
+const LONGEST_KEY: usize = 200;
+const PRIORITIES: std::ops::RangeInclusive<i64> = -1000..=1000;
+
+/// `POST /jobs`: queues a job and answers before it starts.
+async fn create(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    body: JsonBody<NewJobBody>,
+) -> Result<impl IntoResponse> {
+    check(&body.value)?;
+    let NewJobBody { kind: Kind::Train, name, dataset_id, params, priority } = body.value;
+    let name = name.map_or_else(|| "Unnamed".to_owned(), |name| name.trim().to_owned());
+    let new = NewTrainJob { name, dataset_id, params, priority };
+    let job = app.jobs.submit(new, idempotency(&headers, &body.bytes)?).await?;
+    let location = [(header::LOCATION, format!("/api/v1/jobs/{}", job.id))];
+    Ok((StatusCode::CREATED, location, Json(JobView::new(&app, job).await?)))
+}
+
+fn check(body: &NewJobBody) -> Result<()> {
+    let mut wrong = Vec::new();
+    if let Some(name) = &body.name {
+        let name = name.trim();
+        if name.is_empty() || name.chars().count() > LONGEST_NAME {
+            let detail = format!("has to have from 1 to {LONGEST_NAME} characters");
+            wrong.push(Wrong { pointer: "/name".to_owned(), detail });
+        }
+    }
+    if !PRIORITIES.contains(&body.priority) {
+        let (least, most) = PRIORITIES.into_inner();
+        let detail = format!("has to be from {least} to {most}");
+        wrong.push(Wrong { pointer: "/priority".to_owned(), detail });
+    }
+    if let Err(violations) = body.params.check() {
+        wrong.extend(violations.into_iter().map(|violation| Wrong {
+            pointer: format!("/params{}", violation.pointer),
+            detail: violation.detail,
+        }));
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(Problem::invalid(wrong)) }
+}
+
+fn idempotency(headers: &HeaderMap, body: &[u8]) -> Result<Option<Idempotency>> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    let key = key.to_str().ok().filter(|key| (1..=LONGEST_KEY).contains(&key.len()));
+    let key = key.ok_or_else(|| {
+        let detail = format!("Idempotency-Key has to be from 1 to {LONGEST_KEY} ASCII characters");
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+    })?;
+    let body_sha256 = sha256(body);
+    Ok(Some(Idempotency { key: key.to_owned(), body_sha256 }))
+}
+
+/// `GET /jobs`
+async fn list(
+    State(app): State<Arc<App>>,
+    Query(page): Query<PageQuery>,
+) -> Result<Json<Page<JobView>>> {
+    let limit = page.limit()?;
+    let mut views = Vec::new();
+    for job in store::jobs::page(&app.db, page.cursor()?, limit as i64 + 1).await? {
+        views.push(JobView::new(&app, job).await?);
+    }
+    Ok(Json(Page::new(views, limit, |view: &JobView| view.id.to_string())))
+}
+
+/// `GET /jobs/{id}`
+async fn show(State(app): State<Arc<App>>, Path(id): Path<JobId>) -> Result<Json<JobView>> {
+    let job = find(&app, id).await?;
+    Ok(Json(JobView::new(&app, job).await?))
+}
+
+/// `DELETE /jobs/{id}`: with its files and its model.
+async fn delete(State(app): State<Arc<App>>, Path(id): Path<JobId>) -> Result<StatusCode> {
+    app.jobs.delete_job(id).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /jobs/{id}/pause` and so on. What takes until the worker heeds it is accepted only.
+async fn command(
+    State(app): State<Arc<App>>,
+    Path(id): Path<JobId>,
+    verb: Verb,
+) -> Result<impl IntoResponse> {
+    let job = app.jobs.command(id, verb).await?;
+    let is_under_way =
+        matches!(job.state, JobState::Pausing | JobState::Stopping | JobState::Cancelling);
+    let status = if is_under_way { StatusCode::ACCEPTED } else { StatusCode::OK };
+    Ok((status, Json(JobView::new(&app, job).await?)))
+}
+
+/// `GET /schema/train`
+async fn schema() -> Json<Value> {
+    Json(TrainSpec::schema())
+}
+
+/// A job, or 404.
+pub(super) async fn find(app: &App, id: JobId) -> Result<Job> {
+    let job = store::jobs::find(&app.db, id).await?;
+    job.ok_or_else(|| Problem::not_found(format_args!("job {id}")))
+}
+
+impl From<SubmitError> for Problem {
+    fn from(error: SubmitError) -> Self {
+        match &error {
+            SubmitError::NoDataset(_) => Self::invalid_value("/dataset_id", &error),
+            SubmitError::NoModel(_) => Self::invalid_value("/params/init", &error),
+            SubmitError::NoDevice { .. } => Self::invalid_value("/params/device", &error),
+            SubmitError::DatasetNotReady { .. } => Self::conflict(&error),
+            SubmitError::KeyReused => Self::new(StatusCode::UNPROCESSABLE_ENTITY, &error),
+            SubmitError::Internal(source) => Self::internal(source.as_ref()),
+        }
+    }
+}
+
+impl From<VerbError> for Problem {
+    fn from(error: VerbError) -> Self {
+        match error {
+            VerbError::NoJob(id) => Self::not_found(format_args!("job {id}")),
+            VerbError::Refused(refused) => Self::conflict(refused),
+            VerbError::Db(error) => error.into(),
+        }
+    }
+}

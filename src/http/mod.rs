@@ -1,0 +1,85 @@
+//! The API and the dashboard. Each resource has a file with its routes.
+
+mod app;
+mod conditional;
+mod dashboard;
+mod datasets;
+mod detect;
+mod events;
+mod extract;
+mod files;
+mod health;
+mod images;
+mod job_files;
+mod jobs;
+mod layers;
+mod metrics;
+mod models;
+mod page;
+mod problem;
+mod system;
+mod uploads;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tower_http::compression::CompressionLayer;
+use tower_http::timeout::TimeoutLayer;
+
+pub use self::app::{App, Setup};
+pub use self::system::{Device, Devices};
+
+/// Everything that is served.
+pub fn router(app: Arc<App>) -> Router {
+    let api = quick(&app).merge(slow()).fallback(problem::no_such_path);
+    let router = Router::new()
+        .nest("/api/v1", api)
+        .merge(health::routes())
+        .fallback(dashboard::asset)
+        .with_state(app);
+    layers::around(router)
+}
+
+/// Serves `router` until `stop`, then ends what is under way.
+///
+/// # Errors
+///
+/// When the listener fails.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
+    axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
+}
+
+/// Requests that answer at once, or not at all.
+fn quick(app: &App) -> Router<Arc<App>> {
+    let timeout = Duration::from_secs(app.config.server.request_timeout_s);
+    Router::new()
+        .merge(datasets::routes())
+        .merge(images::list_routes())
+        .merge(jobs::routes())
+        .merge(metrics::routes())
+        .merge(job_files::routes())
+        .merge(models::routes())
+        .merge(system::routes())
+        .layer(CompressionLayer::new())
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
+}
+
+/// Requests that take as long as they take, and see to their own limits.
+fn slow() -> Router<Arc<App>> {
+    Router::new()
+        .merge(uploads::routes())
+        .merge(images::picture_routes())
+        .merge(events::routes())
+        .merge(files::routes())
+        .merge(detect::routes())
+        .layer(DefaultBodyLimit::disable())
+}

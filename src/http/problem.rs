@@ -1,0 +1,162 @@
+//! Every failure the API reports, as `application/problem+json` (RFC 9457).
+
+use std::error::Error;
+use std::fmt::Display;
+
+use axum::Json;
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::http::{StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use tracing::error;
+
+use crate::store;
+use crate::train::run::chain;
+
+/// What handlers return.
+pub(super) type Result<T, E = Problem> = std::result::Result<T, E>;
+
+const CONTENT_TYPE: &str = "application/problem+json";
+/// What frameworks say about a failure is shorter.
+const LONGEST_TEXT: usize = 4096;
+
+/// A problem to report. Holds only what the client may see; what only operators may see is
+/// logged by [`Problem::internal`].
+#[derive(Debug, Serialize)]
+pub(super) struct Problem {
+    /// Nothing more than what the status says (RFC 9457, 4.2.1).
+    #[serde(rename = "type")]
+    kind: &'static str,
+    title: &'static str,
+    #[serde(serialize_with = "status_number")]
+    status: StatusCode,
+    detail: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    errors: Vec<Wrong>,
+}
+
+/// One value of the request that cannot be used.
+#[derive(Debug, Serialize)]
+pub(super) struct Wrong {
+    /// JSON pointer into the body.
+    pub(super) pointer: String,
+    /// What is wrong with it.
+    pub(super) detail: String,
+}
+
+impl Problem {
+    /// Of this status, for this reason.
+    pub(super) fn new(status: StatusCode, detail: impl Display) -> Self {
+        let title = status.canonical_reason().unwrap_or("Problem");
+        let detail = detail.to_string();
+        Self { kind: "about:blank", title, status, detail, errors: Vec::new() }
+    }
+
+    /// 404: `what` names the missing thing, such as `job 0197…`.
+    pub(super) fn not_found(what: impl Display) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format_args!("there is no {what}"))
+    }
+
+    /// 409: the request makes no sense in the present state.
+    pub(super) fn conflict(detail: impl Display) -> Self {
+        Self::new(StatusCode::CONFLICT, detail)
+    }
+
+    /// 415: the body is not what is wanted; the detail says what is.
+    pub(super) fn wrong_type(detail: impl Display) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
+    }
+
+    /// 413: the body is larger than is taken.
+    pub(super) fn too_large(limit_bytes: u64) -> Self {
+        let detail = format!(
+            "the body is larger than {limit_bytes} bytes, which is the most this server takes"
+        );
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    }
+
+    /// 422: values of the request cannot be used.
+    pub(super) fn invalid(errors: Vec<Wrong>) -> Self {
+        let texts: Vec<String> =
+            errors.iter().map(|wrong| format!("{}: {}", wrong.pointer, wrong.detail)).collect();
+        let problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, texts.join("; "));
+        Self { errors, ..problem }
+    }
+
+    /// 422 for one value.
+    pub(super) fn invalid_value(pointer: &str, detail: impl Display) -> Self {
+        let detail = detail.to_string();
+        Self::invalid(vec![Wrong { pointer: pointer.to_owned(), detail }])
+    }
+
+    /// 500: logs the error and its causes, and tells the client nothing of it.
+    pub(super) fn internal(source: &(dyn Error + 'static)) -> Self {
+        error!("a request failed: {}", chain(source));
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the server's log has the details")
+    }
+}
+
+/// A database error in a handler is ours.
+impl From<store::Error> for Problem {
+    fn from(error: store::Error) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl From<std::io::Error> for Problem {
+    fn from(error: std::io::Error) -> Self {
+        Self::internal(&error)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        (self.status, [(header::CONTENT_TYPE, CONTENT_TYPE)], Json(self)).into_response()
+    }
+}
+
+/// `axum` and its layers answer some failures themselves, in plain text: those become problems.
+pub(super) async fn unify(request: Request, next: Next) -> Response {
+    let what = format!("{} {}", request.method(), request.uri().path());
+    let response = next.run(request).await;
+    let status = response.status();
+    let kind = response.headers().get(header::CONTENT_TYPE).map(|kind| kind.as_bytes().to_vec());
+    let is_text = kind.is_none_or(|kind| kind.starts_with(b"text/plain"));
+    if !(status.is_client_error() || status.is_server_error()) || !is_text {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let text = to_bytes(body, LONGEST_TEXT).await.unwrap_or_default();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let detail = match status {
+        StatusCode::METHOD_NOT_ALLOWED => {
+            format!("{what} is not possible; the Allow header says what is")
+        }
+        StatusCode::FORBIDDEN => "requests from other web sites are refused".to_owned(),
+        StatusCode::SERVICE_UNAVAILABLE => "the request took too long; try again later".to_owned(),
+        StatusCode::RANGE_NOT_SATISFIABLE => {
+            "the file is shorter than the range asked for".to_owned()
+        }
+        _ if text.is_empty() => format!("{what} failed"),
+        _ => text,
+    };
+    let (problem, body) = Problem::new(status, detail).into_response().into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.extend(problem.headers);
+    Response::from_parts(parts, Body::new(body))
+}
+
+/// 404 for paths of the API.
+pub(super) async fn no_such_path(request: Request) -> Problem {
+    Problem::not_found(format_args!("{} in this API", request.uri().path()))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn status_number<S: serde::Serializer>(
+    status: &StatusCode,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    serializer.serialize_u16(status.as_u16())
+}

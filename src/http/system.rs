@@ -1,0 +1,81 @@
+//! `/system`: what runs here, and how full it is.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::State;
+use axum::routing::get;
+use serde::Serialize;
+
+use super::app::{App, blocking};
+use super::problem::{Problem, Result};
+use crate::store;
+use crate::store::jobs::JobState;
+
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new().route("/system", get(show))
+}
+
+/// Something that jobs can run on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Device {
+    /// `cpu`, `cuda:0` ….
+    pub id: String,
+    /// What it calls itself.
+    pub name: String,
+    /// Threads of a CPU.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threads: Option<usize>,
+}
+
+/// Tells what there is now; given from above, because it takes libtorch to know.
+#[derive(Clone)]
+pub struct Devices(pub Arc<dyn Fn() -> Vec<Device> + Send + Sync>);
+
+impl fmt::Debug for Devices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Devices")
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct SystemView {
+    version: &'static str,
+    uptime_s: u64,
+    devices: Vec<Device>,
+    /// Jobs by state.
+    queue: BTreeMap<&'static str, i64>,
+    disk: Disk,
+    data_dir: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Disk {
+    free_bytes: u64,
+    total_bytes: u64,
+}
+
+/// `GET /system`
+async fn show(State(app): State<Arc<App>>) -> Result<Json<SystemView>> {
+    let mut queue: BTreeMap<&str, i64> =
+        JobState::ALL.iter().map(|state| (state.name(), 0)).collect();
+    queue.extend(store::jobs::counts(&app.db).await?.into_iter().map(|(s, n)| (s.name(), n)));
+    let folder = app.folder.clone();
+    let stat = blocking(move || rustix::fs::statvfs(folder.root())).await?;
+    let stat = stat.map_err(|error| Problem::internal(&error))?;
+    let devices = app.devices.0.clone();
+    Ok(Json(SystemView {
+        version: env!("CARGO_PKG_VERSION"),
+        uptime_s: app.started.elapsed().as_secs(),
+        devices: blocking(move || devices()).await?,
+        queue,
+        disk: Disk {
+            free_bytes: stat.f_bavail * stat.f_frsize,
+            total_bytes: stat.f_blocks * stat.f_frsize,
+        },
+        data_dir: app.folder.root().display().to_string(),
+    }))
+}

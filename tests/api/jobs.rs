@@ -1,0 +1,247 @@
+//! A job with the real worker, from the request to the model.
+
+use reqwest::Method;
+use reqwest::header;
+use serde_json::{Value, json};
+
+use crate::support::{Server, archive, id, read, real_worker, script};
+
+fn short() -> Value {
+    json!({"epochs": 2, "batch_size": 8, "device": "cpu"})
+}
+
+#[tokio::test]
+async fn a_job_ends_with_metrics_samples_a_log_and_a_model() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), real_worker()).await;
+    let dataset = server.dataset().await;
+    let job = server.job(&dataset, short()).await;
+    let path = format!("/jobs/{job}");
+    // Before it ends, so that the stream is followed rather than replayed.
+    let live = events(&server, &job, None).await;
+    let done = server.when_state(&job, &["completed", "failed"]).await;
+    assert_eq!(done["state"], "completed", "{done}");
+    assert_eq!((&done["device"], &done["error"]), (&json!("cpu"), &Value::Null));
+    assert_eq!(done["progress"]["epochs"], 2);
+    assert!(done["best"]["epoch"].as_u64().unwrap() >= 1, "{done}");
+
+    let names: Vec<&str> = live.iter().map(|event| event.name.as_str()).collect();
+    assert_eq!(names.iter().filter(|name| **name == "epoch").count(), 3, "{names:?}");
+    assert_eq!(names.iter().filter(|name| **name == "sample").count(), 3, "{names:?}");
+    assert_eq!(names.last(), Some(&"end"));
+    let states: Vec<&Value> =
+        live.iter().filter(|e| e.name == "state").map(|e| &e.data["state"]).collect();
+    assert_eq!(states, ["queued", "running", "completed"]);
+
+    metrics(&server, &path).await;
+    let (_, samples) = server.get(&format!("{path}/samples")).await;
+    assert_eq!(samples["epoch"], 2);
+    assert!(!samples["pictures"].as_array().unwrap().is_empty());
+    assert_eq!(server.get(&format!("{path}/samples?epoch=0")).await.1["epoch"], 0);
+    let (_, log) = server.get(&format!("{path}/log?limit=3")).await;
+    assert_eq!(log["items"].as_array().unwrap().len(), 3);
+    assert!(log["items"][2]["message"].is_string(), "{log}");
+
+    replay(&server, &job, &live).await;
+    artifacts(&server, &path).await;
+    model(&server, &done).await;
+    deletion(&server, &dataset, &done).await;
+}
+
+async fn metrics(server: &Server, path: &str) {
+    let (_, metrics) = server.get(&format!("{path}/metrics")).await;
+    let rows = metrics["items"].as_array().unwrap();
+    let epochs: Vec<_> = rows.iter().map(|row| row["epoch"].as_u64().unwrap()).collect();
+    assert_eq!(epochs, [0, 1, 2]);
+    assert!(rows[0]["train"].is_null() && rows[2]["train"]["loss"].is_number(), "{metrics}");
+    assert!(rows.iter().all(|row| row["val"]["ap50"].is_number()), "{metrics}");
+    let csv = server.request(Method::GET, &format!("{path}/metrics"));
+    let csv = csv.header(header::ACCEPT, "text/csv").send().await.unwrap();
+    assert_eq!(csv.headers()["content-type"], "text/csv; charset=utf-8");
+    let csv = csv.text().await.unwrap();
+    assert!(csv.starts_with("epoch,step,") && csv.lines().count() == 4, "{csv}");
+}
+
+async fn replay(server: &Server, job: &str, live: &[Event]) {
+    // Steps of epochs that have ended are gone by now.
+    let lasting = |events: &[Event]| -> Vec<Event> {
+        events.iter().filter(|event| event.name != "step").cloned().collect()
+    };
+    assert_eq!(lasting(&events(server, job, None).await), lasting(live));
+    let middle = live.iter().position(|event| event.name == "sample").unwrap();
+    let rest = events(server, job, Some(live[middle].id)).await;
+    assert_eq!(lasting(&rest), lasting(&live[middle + 1..]));
+}
+
+async fn artifacts(server: &Server, path: &str) {
+    let (_, list) = server.get(&format!("{path}/artifacts")).await;
+    let list = list["items"].as_array().unwrap().clone();
+    let find = |name: &str| list.iter().find(|file| file["name"] == name).unwrap();
+    for name in ["best.pth", "best.tflite", "last.safetensors", "card.json"] {
+        assert!(find(name)["size_bytes"].as_u64().unwrap() > 0);
+    }
+    let file = find("best.tflite");
+    let etag = format!("\"{}\"", file["sha256"].as_str().unwrap());
+    let get = || server.request(Method::GET, &format!("{path}/artifacts/best.tflite"));
+    let whole = get().send().await.unwrap();
+    assert_eq!(whole.headers()["etag"], etag);
+    assert!(whole.headers()["content-disposition"].to_str().unwrap().contains("best.tflite"));
+    let whole = whole.bytes().await.unwrap();
+    assert_eq!(whole.len() as u64, file["size_bytes"].as_u64().unwrap());
+
+    let part = get().header(header::RANGE, "bytes=100-199").send().await.unwrap();
+    assert_eq!(part.status(), 206);
+    let range = format!("bytes 100-199/{}", whole.len());
+    assert_eq!(part.headers()["content-range"], range);
+    assert_eq!(part.bytes().await.unwrap(), whole[100..200]);
+    let stale = get().header(header::RANGE, "bytes=0-9").header(header::IF_RANGE, "\"old\"");
+    assert_eq!(stale.send().await.unwrap().status(), 200);
+    let beyond = get().header(header::RANGE, "bytes=99999999-").send().await.unwrap();
+    assert_eq!(beyond.status(), 416);
+    assert_eq!(beyond.headers()["content-type"], "application/problem+json");
+    let known = get().header(header::IF_NONE_MATCH, etag).send().await.unwrap();
+    assert_eq!(known.status(), 304);
+    for outside in ["..%2Fspec.json", "spec.json", "%2Fetc%2Fpasswd"] {
+        let (status, problem) = server.get(&format!("{path}/artifacts/{outside}")).await;
+        assert_eq!(status, 404, "{problem}");
+    }
+}
+
+async fn model(server: &Server, job: &Value) {
+    let (_, models) = server.get("/models").await;
+    let kinds: Vec<_> =
+        models["items"].as_array().unwrap().iter().map(|m| m["kind"].clone()).collect();
+    assert_eq!(kinds, ["trained", "base"]);
+    let model = &models["items"][0];
+    assert_eq!((&model["id"], &model["job_id"]), (&job["model_id"], &job["id"]));
+    assert!(model["metrics"]["baseline"]["ap50"].is_number(), "{model}");
+    let picture = server.request(
+        Method::GET,
+        &format!("/datasets/{}/images/0", job["dataset_id"].as_str().unwrap()),
+    );
+    let picture = picture.send().await.unwrap().bytes().await.unwrap();
+    for model in [model["id"].as_str().unwrap(), "base"] {
+        let request =
+            server.request(Method::POST, &format!("/models/{model}/detect?min_score=0.1"));
+        let request = request.header("content-type", "image/jpeg").body(picture.clone());
+        let (status, found) = read(request.send().await.unwrap()).await;
+        assert_eq!(status, 200, "{found}");
+        assert!(found["faces"].is_array() && found["latency_ms"].as_f64().unwrap() > 0.0);
+    }
+
+    // What was downloaded can be uploaded, and trained on.
+    let file = format!("/models/{}/best.pth", model["id"].as_str().unwrap());
+    let bytes = server.request(Method::GET, &file).send().await.unwrap().bytes().await.unwrap();
+    let upload = server.request(Method::POST, "/models?name=again").body(bytes);
+    let (status, imported) = read(upload.send().await.unwrap()).await;
+    assert_eq!((status, &imported["kind"]), (201, &json!("imported")), "{imported}");
+    assert_eq!(imported["files"][0]["name"], "model.pth");
+    let dataset = job["dataset_id"].as_str().unwrap();
+    let params = json!({"epochs": 1, "batch_size": 8, "init": imported["id"]});
+    let next = server.job(dataset, params).await;
+    let next = server.when_state(&next, &["completed", "failed"]).await;
+    assert_eq!(next["state"], "completed", "{next}");
+}
+
+async fn deletion(server: &Server, dataset: &str, job: &Value) {
+    let path = format!("/jobs/{}", job["id"].as_str().unwrap());
+    assert_eq!(server.delete(&path).await.0, 204);
+    assert_eq!(server.get(&path).await.0, 404);
+    let model = format!("/models/{}", job["model_id"].as_str().unwrap());
+    assert_eq!(server.get(&model).await.0, 404);
+    assert_eq!(server.delete(&format!("/datasets/{dataset}")).await.0, 204);
+}
+
+#[derive(Debug, Clone, PartialEq)]
+struct Event {
+    id: u64,
+    name: String,
+    data: Value,
+}
+
+/// The stream of a job, to its end.
+async fn events(server: &Server, job: &str, after: Option<u64>) -> Vec<Event> {
+    let mut request = server.request(Method::GET, &format!("/jobs/{job}/events"));
+    if let Some(after) = after {
+        request = request.header("last-event-id", after.to_string());
+    }
+    let text = request.send().await.unwrap().text().await.unwrap();
+    let field = |message: &str, name: &str| -> Option<String> {
+        message.lines().find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned()))
+    };
+    let event = |message: &str| {
+        Some(Event {
+            id: field(message, "id:").map_or(0, |id| id.parse().unwrap()),
+            name: field(message, "event:")?,
+            data: serde_json::from_str(&field(message, "data:")?).unwrap(),
+        })
+    };
+    text.split("\n\n").filter_map(event).collect()
+}
+
+#[tokio::test]
+async fn the_same_request_with_the_same_key_is_one_job() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), script("sleep 100")).await;
+    let dataset = server.dataset().await;
+    let post = async |key: &str, epochs: u32| {
+        let body = json!({"kind": "train", "dataset_id": dataset, "params": {"epochs": epochs}});
+        let request = server.request(Method::POST, "/jobs").json(&body);
+        read(request.header("idempotency-key", key).send().await.unwrap()).await
+    };
+    let (first, again) = (post("one", 3).await, post("one", 3).await);
+    assert_eq!((first.0, id(&first.1)), (201, id(&again.1)));
+    assert_eq!(post("one", 4).await.0, 422);
+    assert_ne!(id(&post("two", 3).await.1), id(&first.1));
+    assert_eq!(server.get("/jobs").await.1["items"].as_array().unwrap().len(), 2);
+    for job in server.get("/jobs").await.1["items"].as_array().unwrap() {
+        server.post(&format!("/jobs/{}/cancel", id(job)), &json!({})).await;
+        server.when_state(&id(job), &["cancelled"]).await;
+    }
+}
+
+#[tokio::test]
+async fn a_job_needs_what_it_names() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), script("exit 0")).await;
+    let nobody = "01970000-0000-7000-8000-000000000000";
+    let dataset = server.dataset().await;
+    let cases = [
+        (json!({"dataset_id": nobody}), "/dataset_id"),
+        (json!({"dataset_id": dataset, "params": {"init": nobody}}), "/params/init"),
+        (json!({"dataset_id": dataset, "params": {"device": "cuda:7"}}), "/params/device"),
+    ];
+    for (mut body, pointer) in cases {
+        body["kind"] = json!("train");
+        let (status, problem) = server.post("/jobs", &body).await;
+        assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!(pointer)), "{problem}");
+    }
+}
+
+#[tokio::test]
+async fn bad_pictures_and_weights_are_refused_with_a_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), script("exit 0")).await;
+    let detect = |kind: &'static str, body: &'static [u8], query: &str| {
+        let path = format!("/models/base/detect{query}");
+        server.request(Method::POST, &path).header("content-type", kind).body(body)
+    };
+    let weights = server.request(Method::POST, "/models").body(archive());
+    let cases = [
+        (detect("image/png", b"no picture", ""), 422),
+        (detect("text/plain", b"no picture", ""), 415),
+        (detect("image/png", b"", "?min_score=2"), 422),
+        (weights, 422),
+        (server.request(Method::GET, "/models/other"), 404),
+    ];
+    for (request, expected) in cases {
+        let (status, problem) = read(request.send().await.unwrap()).await;
+        assert_eq!((status, &problem["status"]), (expected, &json!(expected)), "{problem}");
+    }
+    assert_eq!(server.get("/models").await.1["items"].as_array().unwrap().len(), 1);
+    let base = server.get("/models/base").await.1;
+    let file = base["files"][0]["name"].as_str().unwrap();
+    let bytes = server.request(Method::GET, &format!("/models/base/{file}")).send().await.unwrap();
+    let length = bytes.bytes().await.unwrap().len() as u64;
+    assert_eq!(length, base["files"][0]["size_bytes"].as_u64().unwrap());
+}

@@ -1,0 +1,11 @@
+//! The API, from outside: a real database, a real socket, and real workers, but where a test is
+//! about workers that misbehave.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod datasets;
+mod jobs;
+mod life;
+mod problems;
+mod process;
+mod support;

@@ -1,0 +1,166 @@
+//! The real program, started, signalled and killed.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use serde_json::{Value, json};
+
+use crate::support::archive;
+
+/// `blazetune serve`.
+struct Program {
+    child: Child,
+    base: String,
+    client: reqwest::Client,
+}
+
+fn serve(data: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_blazetune"));
+    command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+    command.env("BLAZETUNE__JOBS__POLL_MS", "20").env("BLAZETUNE__JOBS__RESTART_DELAY_S", "0");
+    command.current_dir(data).stdout(Stdio::piped());
+    command
+}
+
+impl Program {
+    fn start(data: &Path) -> Self {
+        let mut child = serve(data).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let base = line.trim().strip_prefix("listening on ").unwrap().to_owned() + "/api/v1";
+        Self { child, base, client: reqwest::Client::new() }
+    }
+
+    async fn get(&self, path: &str) -> Value {
+        let url = format!("{}{path}", self.base);
+        self.client.get(url).send().await.unwrap().json().await.unwrap()
+    }
+
+    async fn post(&self, path: &str, body: &Value) -> Value {
+        let url = format!("{}{path}", self.base);
+        self.client.post(url).json(body).send().await.unwrap().json().await.unwrap()
+    }
+
+    async fn when(&self, path: &str, is_there: impl Fn(&Value) -> bool) -> Value {
+        let mut last = Value::Null;
+        for _ in 0..6000 {
+            last = self.get(path).await;
+            if is_there(&last) {
+                return last;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("{path} never became as it should be: {last}");
+    }
+
+    /// Uploads the sample, waits, and starts a job of so many epochs.
+    async fn start_job(&self, epochs: u32) -> String {
+        let upload = self.client.post(format!("{}/datasets", self.base));
+        let upload = upload.header("content-type", "application/zip").body(archive());
+        let dataset: Value = upload.send().await.unwrap().json().await.unwrap();
+        let path = format!("/datasets/{}", dataset["id"].as_str().unwrap());
+        self.when(&path, |dataset| dataset["status"] == "ready").await;
+        let params = json!({"epochs": epochs, "batch_size": 8, "device": "cpu"});
+        let body = json!({"kind": "train", "dataset_id": dataset["id"], "params": params});
+        format!("/jobs/{}", self.post("/jobs", &body).await["id"].as_str().unwrap())
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Gone already where a test has ended it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn signal(pid: u32, signal: &str) {
+    let status = Command::new("kill").arg(signal).arg(pid.to_string()).status().unwrap();
+    assert!(status.success());
+}
+
+fn worker_of(data: &Path) -> Option<u32> {
+    for entry in std::fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
+        let command = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&command).into_owned();
+        if command.contains("\0worker\0") && command.contains(data.to_str().unwrap()) {
+            return Some(pid);
+        }
+    }
+    None
+}
+
+/// The epochs of a job, each of which must be there exactly once.
+async fn assert_whole(server: &Program, job: &str, epochs: u64) {
+    let done =
+        server.when(job, |job| job["state"] == "completed" || job["state"] == "failed").await;
+    assert_eq!(done["state"], "completed", "{done}");
+    let metrics = server.get(&format!("{job}/metrics")).await;
+    let rows = metrics["items"].as_array().unwrap();
+    let found: Vec<_> = rows.iter().map(|row| row["epoch"].as_u64().unwrap()).collect();
+    assert_eq!(found, (0..=epochs).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_killed_worker_and_a_killed_server_cost_at_most_the_epoch_under_way() {
+    let data = tempfile::tempdir().unwrap();
+    let data_dir = data.path().canonicalize().unwrap();
+    let server = Program::start(&data_dir);
+    let job = server.start_job(30).await;
+    server.when(&job, |job| job["best"].is_object()).await;
+    signal(worker_of(&data_dir).unwrap(), "-KILL");
+    server.when(&job, |job| job["restarts"] == 1 && job["progress"]["step"] == 0).await;
+    let before = server.get(&job).await;
+    assert!(before["progress"]["epoch"].as_u64().unwrap() >= 1, "begun again: {before}");
+
+    let worker = worker_of(&data_dir);
+    drop(server); // kill -9
+    assert!(worker.is_some() && worker_of(&data_dir) == worker, "the worker goes on");
+    let server = Program::start(&data_dir);
+    assert_whole(&server, &job, 30).await;
+    assert_eq!(server.get(&job).await["restarts"], 1);
+}
+
+#[tokio::test]
+async fn a_server_that_is_told_to_stop_ends_its_streams_and_leaves_in_order() {
+    let data = tempfile::tempdir().unwrap();
+    let data_dir = data.path().canonicalize().unwrap();
+    let mut server = Program::start(&data_dir);
+    let job = server.start_job(500).await;
+    server.when(&job, |job| job["progress"]["epoch"].as_u64() >= Some(1)).await;
+    let stream = server.client.get(format!("{}{job}/events", server.base));
+    let stream = stream.send().await.unwrap();
+    signal(server.child.id(), "-TERM");
+    let events = stream.text().await.unwrap();
+    assert!(events.contains("event: epoch") && !events.contains("event: end"));
+    assert!(server.child.wait().unwrap().success());
+
+    let server = Program::start(&data_dir);
+    server.post(&format!("{job}/cancel"), &json!({})).await;
+    server.when(&job, |job| job["state"] == "cancelled").await;
+    assert_eq!(worker_of(&data_dir), None);
+}
+
+#[tokio::test]
+async fn a_second_server_on_the_same_folder_says_why_it_cannot_start() {
+    let data = tempfile::tempdir().unwrap();
+    let _first = Program::start(data.path());
+    let second = serve(data.path()).stderr(Stdio::piped()).output().unwrap();
+    assert!(!second.status.success());
+    let text = String::from_utf8_lossy(&second.stderr);
+    assert!(text.contains("another server is using the data folder"), "{text}");
+}
+
+#[tokio::test]
+async fn a_wrong_setting_is_named() {
+    let data = tempfile::tempdir().unwrap();
+    let output = serve(data.path())
+        .env("BLAZETUNE__SERVER__LISEN", "x")
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(!output.status.success() && text.contains("lisen"), "{text}");
+}

@@ -1,0 +1,9 @@
+//! Importing archives: good ones, bad ones and hostile ones.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod hostile;
+mod pictures;
+mod sets;
+mod support;
+mod wider;

@@ -1,0 +1,201 @@
+//! What becomes of the pictures themselves.
+
+use blazetune::data::import::ImportOptions;
+use blazetune::data::{Dataset, Split, read_upright};
+use blazetune::geometry::Letterbox;
+use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, RgbImage, Rgba};
+
+use crate::support::{Place, csv, drawing, encoded, files, imported, ordinary, png, zip};
+
+/// [`ordinary`] and one more picture with a face, imported.
+fn with_picture(name: &str, bytes: &[u8]) -> (Place, Dataset, usize) {
+    let mut all = ordinary();
+    all.push((name.to_owned(), bytes.to_vec()));
+    let (place, dataset) = imported(&zip(&all)).unwrap();
+    let pictures = &dataset.manifest.pictures;
+    let index = pictures.iter().position(|picture| picture.name == name).unwrap();
+    (place, dataset, index)
+}
+
+fn is_close(a: Rgb<u8>, b: [u8; 3]) -> bool {
+    a.0.iter().zip(b).all(|(&a, b)| a.abs_diff(b) <= 6)
+}
+
+#[test]
+fn every_format_is_read() {
+    let plain = RgbImage::from_pixel(64, 32, Rgb([200, 100, 50]));
+    for (name, format) in [
+        ("a.jpg", ImageFormat::Jpeg),
+        ("a.JPEG", ImageFormat::Jpeg),
+        ("a.png", ImageFormat::Png),
+        ("a.webp", ImageFormat::WebP),
+        ("a.bmp", ImageFormat::Bmp),
+        ("a.gif", ImageFormat::Gif),
+        ("a.tiff", ImageFormat::Tiff),
+        ("told_by_content.png", ImageFormat::Jpeg),
+    ] {
+        let (_place, dataset, index) = with_picture(name, &encoded(plain.clone(), format));
+        let picture = dataset.picture(index).unwrap().unwrap();
+        assert_eq!(picture.dimensions(), (256, 128), "{name}");
+        for (x, y) in [(0, 0), (255, 127), (100, 60)] {
+            let pixel = *picture.get_pixel(x, y);
+            assert!(is_close(pixel, [200, 100, 50]), "{name}: {pixel:?} at {x}, {y}");
+        }
+    }
+}
+
+#[test]
+fn every_kind_of_colour_becomes_rgb() {
+    let half_red = ImageBuffer::from_pixel(20, 20, Rgba([200u8, 0, 0, 128]));
+    let deep = ImageBuffer::from_pixel(20, 20, Luma([40_000u16]));
+    let grey = ImageBuffer::from_pixel(20, 20, LumaA([90u8, 255]));
+    let cases: [(DynamicImage, [u8; 3]); 3] = [
+        (half_red.into(), [100, 0, 0]), // over black
+        (deep.into(), [156; 3]),
+        (grey.into(), [90; 3]),
+    ];
+    for (picture, expected) in cases {
+        let upright = read_upright(&encoded(picture, ImageFormat::Png), 1).unwrap();
+        assert!(is_close(*upright.get_pixel(10, 10), expected), "{expected:?}");
+    }
+    // Made by Pillow: `Image.new("CMYK", (16, 16), (0, 128, 255, 0)).save("cmyk.jpg")`.
+    let upright = read_upright(include_bytes!("cmyk.jpg"), 1).unwrap();
+    let pixel = *upright.get_pixel(8, 8);
+    assert!(is_close(pixel, [255, 127, 0]), "{pixel:?}");
+}
+
+/// A JPEG whose EXIF data say how the camera was held.
+fn rotated_jpeg(orientation: u8) -> Vec<u8> {
+    // Red above blue, as stored.
+    let stored =
+        RgbImage::from_fn(64, 32, |_, y| if y < 16 { Rgb([255, 0, 0]) } else { Rgb([0, 0, 255]) });
+    let mut exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0".to_vec();
+    exif.extend([orientation, 0, 0, 0, 0, 0, 0]);
+    let mut jpeg = encoded(stored, ImageFormat::Jpeg);
+    let mut segment = vec![0xff, 0xe1];
+    segment.extend(((exif.len() + 2) as u16).to_be_bytes());
+    segment.extend(exif);
+    jpeg.splice(2..2, segment);
+    jpeg
+}
+
+#[test]
+fn annotations_refer_to_the_picture_turned_as_its_exif_data_say() {
+    let rows = csv("up.jpg,0,0,64,16\nright.jpg,16,0,16,64\n");
+    let all = files(&[
+        ("up.jpg", &rotated_jpeg(1)),
+        ("right.jpg", &rotated_jpeg(6)),
+        ("annotations.csv", &rows),
+    ]);
+    let (_place, dataset) = imported(&zip(&all)).unwrap();
+    assert!(dataset.manifest.report.counts.is_empty(), "{:?}", dataset.manifest.report);
+    for (index, (width, height)) in [(32, 64), (64, 32)].into_iter().enumerate() {
+        let picture = &dataset.manifest.pictures[index];
+        assert_eq!((picture.width, picture.height), (width, height), "{}", picture.name);
+        // Each box is around the red half.
+        let (x, y) = picture.faces[0].centre();
+        let pixels = dataset.picture(index).unwrap().unwrap();
+        let at = |x: f32, y: f32| {
+            let (width, height) = pixels.dimensions();
+            *pixels.get_pixel((x * width as f32) as u32, (y * height as f32) as u32)
+        };
+        assert!(is_close(at(x, y), [254, 0, 0]), "{:?}", at(x, y));
+        assert!(is_close(at(1.0 - x, 1.0 - y - 0.01), [0, 0, 254]) || index == 0);
+    }
+}
+
+#[test]
+fn boxes_are_fractions_and_parts_outside_are_cut_off() {
+    let rows = "a.png,10,6,20,12\nb.png,-10,-6,20,12\nb.png,30,24,11,7\n";
+    let all = files(&[("a.png", &png(9)), ("b.png", &png(8)), ("annotations.csv", &csv(rows))]);
+    let (_place, dataset) = imported(&zip(&all)).unwrap();
+    let [a, b] = &dataset.manifest.pictures[..] else { panic!() };
+    let faces: Vec<[f32; 4]> = a.faces.iter().chain(&b.faces).map(|&face| face.into()).collect();
+    let expected = [[0.2, 0.25, 0.6, 0.75], [0.0, 0.0, 0.2, 0.25], [0.8, 0.75, 1.0, 1.0]];
+    for (face, expected) in faces.iter().zip(expected) {
+        assert!(face.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{faces:?}");
+    }
+    assert_eq!(a.letterbox, Letterbox::whole(40, 30, 256));
+    let report = &dataset.manifest.report;
+    assert_eq!(report.counts["box over the edge"], 1, "one pixel is rounding: {report:?}");
+    assert_eq!(report.problems[0].row, Some(3));
+}
+
+#[test]
+fn bad_pictures_are_left_out_with_their_rows_and_the_others_move_up() {
+    let mut huge = encoded(drawing(0), ImageFormat::Bmp);
+    huge[18..22].copy_from_slice(&60_000u32.to_le_bytes());
+    huge[22..26].copy_from_slice(&60_000u32.to_le_bytes());
+    let mut half = png(5);
+    half.truncate(half.len() / 2);
+    let mut all = ordinary();
+    all[0].1 = b"no picture at all".to_vec();
+    all[2].1 = huge;
+    all[4].1 = half;
+    all[5].1 = Vec::new();
+    let (_place, dataset) = imported(&zip(&all)).unwrap();
+    let names: Vec<_> = dataset.manifest.pictures.iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(names, ["images/1.png", "images/3.png", "images/6.png", "images/7.png"]);
+    for (index, shade) in [20, 60, 120, 140].into_iter().enumerate() {
+        let picture = dataset.picture(index).unwrap().unwrap();
+        assert_eq!(picture.get_pixel(128, 96)[0], shade, "{}", names[index]);
+    }
+    assert_eq!(dataset.picture(4).unwrap(), None);
+    let report = &dataset.manifest.report;
+    assert_eq!(report.counts["bad picture"], 4);
+    let problems: Vec<_> = report.problems.iter().map(ToString::to_string).collect();
+    assert!(problems[0].starts_with("images/0.png: cannot be decoded"), "{problems:?}");
+    assert_eq!(
+        problems[1],
+        "images/2.png: has 60000 × 60000 pixels; at most 100 megapixels are taken; it was left out"
+    );
+}
+
+#[test]
+fn the_limit_of_pixels_is_the_operators() {
+    let mut all = ordinary();
+    all.push(("wide.png".to_owned(), encoded(RgbImage::new(1100, 1000), ImageFormat::Png)));
+    let place = Place::with(&zip(&all));
+    let manifest =
+        place.import(&ImportOptions { megapixels: 1, ..ImportOptions::default() }).unwrap();
+    assert_eq!(manifest.pictures.len(), 8);
+    assert!(manifest.report.problems[0].reason.contains("at most 1 megapixels"));
+}
+
+#[test]
+fn a_picture_whose_boxes_all_lie_outside_is_left_out() {
+    let mut all = ordinary();
+    let rows = "out.png,50,5,10,10\n1.png,1,1,9,9\n2.png,1,1,9,9\n";
+    all = vec![
+        ("annotations.csv".to_owned(), csv(rows)),
+        ("out.png".to_owned(), all.remove(0).1),
+        ("1.png".to_owned(), all.remove(0).1),
+        ("2.png".to_owned(), all.remove(0).1),
+    ];
+    let (_place, dataset) = imported(&zip(&all)).unwrap();
+    assert_eq!(dataset.manifest.pictures.len(), 2);
+    let report = &dataset.manifest.report;
+    assert_eq!(report.counts["box outside the picture"], 1);
+    assert_eq!(
+        report.problems[0].to_string(),
+        "annotations.csv, row 2: the box 50,5,10,10 lies outside out.png, which is 40 × 30 pixels"
+    );
+}
+
+#[test]
+fn the_squares_hold_the_picture_with_black_bars() {
+    let (_place, dataset, index) = with_picture(
+        "z.png",
+        &encoded(RgbImage::from_pixel(50, 100, Rgb([9, 99, 199])), ImageFormat::Png),
+    );
+    let sum = |tensor: tch::Tensor| {
+        let picture = tensor.get(index as i64).to_kind(tch::Kind::Int64);
+        Vec::<i64>::try_from(picture.sum_dim_intlist([0, 1].as_slice(), false, None)).unwrap()
+    };
+    assert_eq!(dataset.squares().unwrap().size(), [9, 256, 256, 3]);
+    assert_eq!(sum(dataset.squares().unwrap()), [9, 99, 199].map(|value| value * 128 * 256));
+    assert_eq!(dataset.inputs().unwrap().size(), [9, 128, 128, 3]);
+    let inputs = sum(dataset.inputs().unwrap());
+    assert!((inputs[2] - 199 * 64 * 128).abs() < 199 * 3 * 128, "{inputs:?}");
+    assert!(dataset.manifest.pictures.iter().any(|picture| picture.split == Split::Val));
+}

@@ -1,0 +1,91 @@
+// The real server, on a folder of its own.
+
+import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { promisify } from "node:util";
+import type { Job, Page } from "../src/api";
+
+const BINARY = path.resolve(
+  process.env.BLAZETUNE_BIN ?? path.join(import.meta.dirname, "../../target/release/blazetune"),
+);
+const START_MS = 60_000;
+
+export class Server {
+  readonly folder: string;
+  url = "";
+  #process: ChildProcess | undefined;
+
+  private constructor(folder: string) {
+    this.folder = folder;
+  }
+
+  static async create(): Promise<Server> {
+    const server = new Server(await mkdtemp(path.join(tmpdir(), "blazetune-web-")));
+    await server.start("127.0.0.1:0");
+    return server;
+  }
+
+  /** Starts on the folder; the same address as before when none is given. */
+  async start(listen = new URL(this.url).host) {
+    const data = path.join(this.folder, "data");
+    // One thread: on a busy machine two that wait for each other are far slower than one.
+    const env = { BLAZETUNE__JOBS__CPU_THREADS: "1", ...process.env };
+    const child = spawn(BINARY, ["serve", "--data", data, "--listen", listen], { env });
+    this.#process = child;
+    this.url = await new Promise<string>((resolve, reject) => {
+      let said = "";
+      const timer = setTimeout(
+        () => reject(new Error(`no address within a minute:\n${said}`)),
+        START_MS,
+      );
+      const listened = (chunk: Buffer) => {
+        said += chunk;
+        const found = /listening on (http:\/\/[\w.:[\]]+)/.exec(said);
+        if (!found?.[1]) return;
+        clearTimeout(timer);
+        resolve(found[1]);
+      };
+      child.stdout.on("data", listened);
+      child.stderr.on("data", listened);
+      child.once("error", reject);
+      child.once("exit", (code) => reject(new Error(`the server ended with ${code}:\n${said}`)));
+    });
+  }
+
+  async stop() {
+    const child = this.#process;
+    if (!child || child.exitCode !== null || child.signalCode !== null) return;
+    const ended = once(child, "exit");
+    child.kill("SIGTERM");
+    await ended;
+  }
+
+  /** Draws a small data set and answers its path. */
+  async sample(images: number): Promise<string> {
+    const file = path.join(this.folder, "sample.zip");
+    const args = ["sample", "--out", file, "--images", String(images), "--seed", "1"];
+    await promisify(execFile)(BINARY, args);
+    return file;
+  }
+
+  async remove() {
+    await this.#cancelJobs().catch(() => {});
+    await this.stop();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+  /** Workers outlive the server, so a failed test has to end its own. */
+  async #cancelJobs() {
+    const active = async () => {
+      const { items } = (await (await fetch(`${this.url}/api/v1/jobs`)).json()) as Page<Job>;
+      return items.filter(({ finished_at }) => !finished_at);
+    };
+    for (const { id } of await active()) {
+      await fetch(`${this.url}/api/v1/jobs/${id}/cancel`, { method: "POST" });
+    }
+    for (let tries = 0; tries < 100 && (await active()).length; tries++) await sleep(100);
+  }
+}
