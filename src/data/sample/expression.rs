@@ -103,7 +103,7 @@ impl Features {
             scale: dice.between(0.26, 0.4),
             drop: dice.between(0.05, 0.32),
             eyes: dice.pick(&[Eyes::Dots, Eyes::Dots, Eyes::Ovals, Eyes::Smiling]),
-            eye_gap: dice.between(0.4, 0.7),
+            eye_gap: dice.between(0.3, 0.42),
             brows: false,
             nose: if dice.chance(0.3) { Nose::Arc } else { Nose::None },
             mouth: if plain(self.mouth) { self.mouth } else { Mouth::Smile },

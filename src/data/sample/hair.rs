@@ -61,6 +61,14 @@ impl Style {
         matches!(self, Self::Bob | Self::Long | Self::Wavy | Self::Afro)
     }
 
+    /// Whether a beard below it looks as if it had grown there.
+    pub(super) fn goes_with_a_beard(self) -> bool {
+        !matches!(
+            self,
+            Self::Bob | Self::Long | Self::Wavy | Self::Bun | Self::Pigtails | Self::Fringe
+        )
+    }
+
     /// Whether it falls over the forehead.
     fn is_fringed(self) -> bool {
         matches!(self, Self::Fringe | Self::Bob | Self::Pigtails)

@@ -5,7 +5,7 @@ use tiny_skia::PathBuilder;
 use crate::data::sample::canvas::{Canvas, Ink, Outline};
 use crate::data::sample::colour::{BRIGHT, Colour, DYED_HAIR, HAIR, hex, skin};
 use crate::data::sample::dice::Dice;
-use crate::data::sample::expression::Features;
+use crate::data::sample::expression::{Beard, Features};
 use crate::data::sample::features;
 use crate::data::sample::hair::{self, Style};
 use crate::data::sample::hats::{self, Hat};
@@ -32,7 +32,7 @@ pub(super) struct Drawing {
 
 impl Drawing {
     pub(super) fn random(dice: &mut Dice) -> Self {
-        let manners = [(0.25, Manner::Storybook), (0.43, Manner::Dainty), (0.32, Manner::Blank)];
+        let manners = [(0.18, Manner::Storybook), (0.45, Manner::Dainty), (0.37, Manner::Blank)];
         Self { manner: dice.weighted(&manners), light: dice.side() }
     }
 }
@@ -66,6 +66,10 @@ impl Look {
         let skin = skin(dice);
         let hair_colour = if dice.chance(0.07) { dice.pick(&DYED_HAIR) } else { dice.pick(&HAIR) };
         let hair = hair::random(dice);
+        let mut features = Features::random(dice, manner, skin, hair_colour);
+        if !hair.goes_with_a_beard() {
+            features.beard = Beard::None;
+        }
         Self {
             manner,
             profile: dice.chance(0.22).then(|| dice.side()),
@@ -74,7 +78,7 @@ impl Look {
             hair,
             hat: hats::random(dice),
             hat_colour: dice.pick(&BRIGHT),
-            features: Features::random(dice, manner, skin, hair_colour),
+            features,
             width: 0.83 + dice.wobble(0.16),
             jaw: dice.between(0.1, 1.0),
             yaw: if dice.chance(0.35) { dice.between(-0.9, 0.9) } else { dice.wobble(0.3) },

@@ -157,10 +157,12 @@ fn somewhere(stage: &mut Stage, dice: &mut Dice) -> &'static [Thing] {
 
 fn nobody(stage: &mut Stage, dice: &mut Dice) {
     let things = somewhere(stage, dice);
-    scatter(&mut stage.canvas, dice, things, (0.1, 0.9), 9);
+    // Only what hangs on walls belongs high up.
+    let top = if things == ON_WALLS { 0.1 } else { 0.5 };
+    scatter(&mut stage.canvas, dice, things, (top, 0.92), 9);
     let (w, h) = stage.canvas.size();
     for _ in 0..dice.whole(1, 3) {
-        let at = (dice.between(0.1, 0.9) * w, dice.between(0.35, 0.8) * h);
+        let at = (dice.between(0.1, 0.9) * w, dice.between(top.max(0.3), 0.8) * h);
         let (radius, thing) = (dice.log_between(0.06, 0.2) * h, dice.pick(things));
         stage.thing(dice, at, radius, thing);
     }
