@@ -1,7 +1,7 @@
 //! The drawn sample set: cartoon crowds that `MediaPipe`'s own weights find hard.
 //!
 //! Every picture is drawn from `(seed, index)` alone, so the same spec gives the same bytes and
-//! pictures can be drawn in any order. [`write`] makes a zip with `images/…jpg`, `train.csv` and
+//! pictures can be drawn in any order. [`write()`] makes a zip with `images/…jpg`, `train.csv` and
 //! `val.csv` (`image_path,x1,y1,w,h`: pixels, top left corner). A picture without faces has no
 //! row in `train.csv`; in `val.csv` it has one with an empty box, which tells where it belongs.
 

@@ -167,11 +167,12 @@ function options(
   };
 }
 
-/** Room above and below, but never a scale of no height. */
+/** Room above and below, but never a scale of no height, nor one past what shares can be. */
 function range(_: uPlot, low: number | null, high: number | null): uPlot.Range.MinMax {
   if (low == null || high == null) return [0, 1];
   const room = Math.max((high - low) * 0.1, Math.abs(high) * 0.02, 1e-9);
-  return [low >= 0 ? Math.max(0, low - room) : low - room, high + room];
+  const top = high <= 1 ? Math.min(1, high + room) : high + room;
+  return [low >= 0 ? Math.max(0, low - room) : low - room, top];
 }
 
 function drawBaselines(chart: uPlot, latest: Latest, colour: (name: string) => string) {

@@ -17,7 +17,7 @@ export function FaceSizeBars({ sizes }: { sizes: FaceSizes[] }) {
                 {to === null ? `≥ ${from}` : from === 0 ? `< ${to}` : `${from}–${to}`}
               </th>
               <td class="bar-cell">
-                <span style={{ width: `${(count / most) * 100}%` }} />
+                {count > 0 && <span style={{ width: `${(count / most) * 100}%` }} />}
               </td>
               <td class="number">{integer(count)}</td>
               <td class="number muted">{total ? Math.round((count / total) * 100) : 0} %</td>

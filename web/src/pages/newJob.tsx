@@ -69,6 +69,7 @@ function JobForm({ fields, sets, models, earlier, dataset }: Props) {
     earlier ? flatten(earlier.params) : new Map(),
   );
   const [refused, setRefused] = useState<ReadonlyMap<string, string>>(new Map());
+  const [advanced, setAdvanced] = useState(false);
   // Made once a form, so that a second click is the same job.
   const key = useRef<{ body: string; key: string } | undefined>(undefined);
 
@@ -170,7 +171,11 @@ function JobForm({ fields, sets, models, earlier, dataset }: Props) {
           ))}
         </div>
       </section>
-      <details class="card advanced" open={hidden || undefined}>
+      <details
+        class="card advanced"
+        open={advanced || hidden}
+        onToggle={(event) => setAdvanced(event.currentTarget.open)}
+      >
         <summary>Advanced</summary>
         <div class="fields">
           {rest

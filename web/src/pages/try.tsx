@@ -66,7 +66,7 @@ interface ControlsProps {
 
 function Controls({ threshold, setThreshold, compare, setCompare, comparable }: ControlsProps) {
   return (
-    <div class="row">
+    <div class="sliders">
       {comparable && (
         <label class="switch">
           <input

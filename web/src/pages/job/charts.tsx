@@ -109,7 +109,7 @@ function curvesOf(rows: MetricsRow[], step: StepEvent | undefined) {
       val("ap50_ge12", "≥ 12 px", "--blue"),
       val("ap50_ge24", "≥ 24 px", "--violet"),
       val("ap50", "all sizes", "--orange", true),
-      val("ap50_95", "strict (0.5–0.95)", "--pink", true),
+      val("ap50_95", "0.5–0.95", "--pink", true),
     ],
     small: [
       {
