@@ -112,6 +112,9 @@ fn cheapest_of_each(cell: &Tensor, cost: &Tensor) -> Tensor {
     let by_cost = cost.argsort(0, false);
     let (cells, by_cell) = cell.index_select(0, &by_cost).sort_stable(true, 0, false);
     let first = cells.ones_like().to_kind(Kind::Bool);
+    if cells.numel() == 0 {
+        return by_cell; // Costs that are not numbers pick no anchor.
+    }
     let more = cells.size()[0] - 1;
     first.narrow(0, 1, more).copy_(&cells.narrow(0, 1, more).ne_tensor(&cells.narrow(0, 0, more)));
     by_cost.index_select(0, &by_cell).masked_select(&first)
@@ -235,6 +238,16 @@ mod tests {
         positive.sort_unstable();
         positive.dedup();
         assert_eq!(positive.len(), count);
+    }
+
+    #[test]
+    fn outputs_that_are_no_numbers_are_given_no_face() {
+        let (logits, boxes) = outputs(1, 0.2);
+        let views = [face(0.5, 0.5, 0.2, false)];
+        let faces = Faces::new(&[&views], Device::Cpu);
+        let grid = AnchorGrid::new(Device::Cpu);
+        let targets = assign(&(logits * f64::NAN), &(boxes * f64::NAN), &faces, &grid);
+        assert_eq!(targets.positive.numel(), 0);
     }
 
     #[test]
