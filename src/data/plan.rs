@@ -136,7 +136,7 @@ mod tests {
             .iter()
             .map(|(path, rows)| (path.to_string(), format!("{HEADER}{rows}").into_bytes()))
             .collect();
-        let pictures = pictures.iter().map(|path| path.to_string()).collect();
+        let pictures = pictures.iter().map(ToString::to_string).collect();
         let mut report = Report::default();
         plan(&tables, &pictures, &mut report).map(|planned| (planned, report))
     }

@@ -154,7 +154,9 @@ mod tests {
 
     const ROWS: &[u8] = b"image_path,x1,y1,w,h\na.jpg,1,1,5,5\n";
 
-    fn chosen(paths: &[&str]) -> Result<(Vec<(String, Option<Split>)>, Report), PlanError> {
+    type Chosen = (Vec<(String, Option<Split>)>, Report);
+
+    fn chosen(paths: &[&str]) -> Result<Chosen, PlanError> {
         let files: Vec<_> = paths.iter().map(|path| (path.to_string(), ROWS.to_vec())).collect();
         let mut report = Report::default();
         let tables = choose(&files, &mut report)?;
