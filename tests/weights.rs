@@ -1,6 +1,8 @@
 //! Weights files against those who will read them: the real PyTorch and the real MediaPipe, in
 //! `.deps/venv` (`make setup-test`).
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
