@@ -10,7 +10,8 @@ import { Server } from "./server";
 /** For the README's pictures: a longer story, so that there is something to see. */
 const UPDATING = process.env.UPDATE_SCREENSHOTS === "1";
 const IMAGES = UPDATING ? 400 : 60;
-const EPOCHS = UPDATING ? 12 : 3;
+// Long enough to be watched, on a busy machine too.
+const EPOCHS = 12;
 const BATCH_SIZE = UPDATING ? 32 : 8;
 const FOLDERS = [
   path.join(import.meta.dirname, "../test-results"),
@@ -95,7 +96,8 @@ test("pictures become a model that can be downloaded and tried", async ({ page }
       );
     }
     const seen = await page.evaluate(() => (window as unknown as Remembering).seenPoints);
-    expect(seen.length, `points seen: ${seen}`).toBeGreaterThanOrEqual(EPOCHS);
+    // The page draws no more often than it can, so some epochs may arrive together.
+    expect(seen.length, `points seen: ${seen}`).toBeGreaterThanOrEqual(3);
     expect(seen).toEqual([...seen].sort((a, b) => a - b));
     await expect(page.locator(`[data-samples-epoch="${EPOCHS}"]`)).toBeVisible();
     await expect(page.locator("[data-figure=ap50_ge6] dd")).toContainText("→");
