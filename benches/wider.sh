@@ -23,7 +23,7 @@ PYTHON
 
 target/release/blazetune serve --data "$work/data" --listen 127.0.0.1:0 >"$work/serve.log" 2>&1 &
 server=$!
-until address=$(grep -m 1 -oE 'http://[0-9.:]+' "$work/serve.log"); do sleep 0.1; done
+until address=$(grep -m 1 -oE 'http://[0-9.:]+' "$work/serve.log" 2>/dev/null); do sleep 0.1; done
 
 python3 - "$address/api/v1" "$work/wider.zip" "$epochs" <<'PYTHON'
 import json, sys, time, urllib.request
