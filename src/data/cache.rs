@@ -16,7 +16,8 @@ pub const CACHE_SIZE: u32 = 256;
 /// Side of the network's input, in pixels.
 pub const INPUT_SIZE: u32 = 128;
 
-/// `[N, 256, 256, 3]` bytes: pictures resized with smoothing, for training views.
+/// `[N, 256, 256, 3]` bytes: pictures as `MediaPipe` would sample them at this size, for training views.
+/// Smoothed ones would lack the aliasing that a deployed model sees, and train it for other pictures.
 pub(super) const SQUARES: CacheFile = CacheFile { name: "pictures.u8", side: CACHE_SIZE };
 /// `[N, 128, 128, 3]` bytes: pictures as a deployed model is fed them, for validation.
 pub(super) const INPUTS: CacheFile = CacheFile { name: "inputs.u8", side: INPUT_SIZE };
@@ -96,7 +97,8 @@ impl Dataset {
 /// The picture's part of its square.
 pub(super) fn crop(square: Vec<u8>, letterbox: &Letterbox) -> Option<RgbImage> {
     let square = RgbImage::from_raw(CACHE_SIZE, CACHE_SIZE, square)?;
-    let (left, top) = (letterbox.left as u32, letterbox.top as u32);
-    let (width, height) = (letterbox.width as u32, letterbox.height as u32);
+    let (left, top) = (letterbox.left.round() as u32, letterbox.top.round() as u32);
+    let whole = |length: f32| length.round().max(1.0) as u32; // A hair of a picture is still one.
+    let (width, height) = (whole(letterbox.width), whole(letterbox.height));
     Some(image::imageops::crop_imm(&square, left, top, width, height).to_image())
 }

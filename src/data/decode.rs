@@ -2,8 +2,6 @@
 
 use std::io::Cursor;
 
-use fast_image_resize::images::{Image, ImageRef};
-use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits, RgbImage};
 
@@ -33,9 +31,6 @@ pub enum PictureError {
         /// In millions of pixels.
         limit: u32,
     },
-    /// Cannot be resized.
-    #[error("cannot be resized ({0})")]
-    Resize(String),
     /// It uncovers a mistake in the decoder.
     #[error("cannot be decoded (the decoder gave up)")]
     Panicked,
@@ -57,8 +52,8 @@ pub(super) struct Decoded {
 pub(super) fn decode(bytes: &[u8], megapixels: u32) -> Result<Decoded, PictureError> {
     let picture = read_upright(bytes, megapixels)?;
     let (width, height) = picture.dimensions();
-    let letterbox = Letterbox::whole(width, height, CACHE_SIZE);
-    let square = square(&picture, &letterbox)?;
+    let letterbox = Letterbox::exact(width, height, CACHE_SIZE);
+    let square = resample::letterbox(&picture, CACHE_SIZE);
     let input = resample::letterbox(&picture, INPUT_SIZE);
     Ok(Decoded { width, height, letterbox, square, input })
 }
@@ -110,23 +105,4 @@ fn read(bytes: &[u8], megapixels: u32) -> Result<RgbImage, PictureError> {
         picture = DynamicImage::ImageRgba8(rgba);
     }
     Ok(picture.into_rgb8())
-}
-
-/// Smoothed while shrinking, centred, black around it.
-fn square(picture: &RgbImage, letterbox: &Letterbox) -> Result<Vec<u8>, PictureError> {
-    let error = |error: &dyn std::fmt::Display| PictureError::Resize(error.to_string());
-    let (width, height) = (letterbox.width as u32, letterbox.height as u32);
-    let source =
-        ImageRef::new(picture.width(), picture.height(), picture.as_raw(), PixelType::U8x3)
-            .map_err(|e| error(&e))?;
-    let mut resized = Image::new(width, height, PixelType::U8x3);
-    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
-    Resizer::new().resize(&source, &mut resized, &options).map_err(|e| error(&e))?;
-    let row = (width * 3) as usize;
-    let mut square = vec![0; (CACHE_SIZE * CACHE_SIZE * 3) as usize];
-    for (y, pixels) in resized.buffer().chunks_exact(row).enumerate() {
-        let at = ((letterbox.top as usize + y) * CACHE_SIZE as usize + letterbox.left as usize) * 3;
-        square[at..at + row].copy_from_slice(pixels);
-    }
-    Ok(square)
 }

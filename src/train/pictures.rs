@@ -61,7 +61,6 @@ impl Entry {
         let source = Source {
             content: square.to_square(&whole),
             faces: faces.iter().map(|face| square.to_square(face)).collect(),
-            original_side: *width.max(height) as f32,
         };
         Self {
             source,

@@ -5,6 +5,7 @@ use rand_pcg::Pcg64Mcg;
 use tch::{Device, Kind, Tensor};
 
 use super::spec::{Colours, Views};
+use crate::data::CACHE_SIZE;
 use crate::geometry::Rect;
 use crate::model::layout::INPUT_SIZE;
 
@@ -15,8 +16,6 @@ pub struct Source {
     pub content: Rect,
     /// Its faces, as fractions of the square.
     pub faces: Vec<Rect>,
-    /// Pixels of the original a side of the square.
-    pub original_side: f32,
 }
 
 /// A face in a view.
@@ -83,7 +82,7 @@ impl View {
         let angle = limit * rng.random_range(-1.0..=1.0);
         let flipped = chance(&mut rng, views.flip);
         let colour = ColourChange::draw(&mut rng, colours);
-        let shift = sampling_shift(source.original_side * scale);
+        let shift = sampling_shift(scale);
         let mut view = Self { centre, scale, angle, flipped, shift, faces: Vec::new(), colour };
         view.faces =
             source.faces.iter().filter_map(|face| view.place(face, min_face_px as f32)).collect();
@@ -101,7 +100,7 @@ impl View {
             scale: 1.0,
             angle: 0.0,
             flipped: false,
-            shift: sampling_shift(source.original_side),
+            shift: sampling_shift(1.0),
             faces: source.faces.iter().map(place).collect(),
             colour: ColourChange { brightness: 1.0, contrast: 1.0, saturation: 1.0 },
         }
@@ -138,9 +137,10 @@ impl View {
 }
 
 /// `MediaPipe` samples output pixel `i` at source pixel `i × scale`, without the half pixel that
-/// would centre it, so a picture of `pixels` a side appears shifted by this many pixels of the view.
-fn sampling_shift(pixels: f32) -> f32 {
-    0.5 - 0.5 * INPUT_SIZE as f32 / pixels.max(INPUT_SIZE as f32)
+/// would centre it, so a picture appears shifted. The squares were sampled like that and have a part
+/// of the shift already; this is the rest of what the cut would have, in pixels of the view.
+fn sampling_shift(scale: f32) -> f32 {
+    0.5 - 0.5 * INPUT_SIZE as f32 / (CACHE_SIZE as f32 * scale)
 }
 
 impl ColourChange {
@@ -248,7 +248,7 @@ mod tests {
     const KEY: (u64, u32, usize) = (1, 2, 3);
 
     fn source(faces: Vec<Rect>) -> Source {
-        Source { content: [0.0, 0.0, 1.0, 1.0].into(), faces, original_side: 256.0 }
+        Source { content: [0.0, 0.0, 1.0, 1.0].into(), faces }
     }
 
     fn draw(source: &Source, views: &Views, key: (u64, u32, usize)) -> View {

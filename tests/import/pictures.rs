@@ -115,7 +115,7 @@ fn boxes_are_fractions_and_parts_outside_are_cut_off() {
     for (face, expected) in faces.iter().zip(expected) {
         assert!(face.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{faces:?}");
     }
-    assert_eq!(a.letterbox, Letterbox::whole(40, 30, 256));
+    assert_eq!(a.letterbox, Letterbox::exact(40, 30, 256));
     let report = &dataset.manifest.report;
     assert_eq!(report.counts["box over the edge"], 1, "one pixel is rounding: {report:?}");
     assert_eq!(report.problems[0].row, Some(3));
