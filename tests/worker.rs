@@ -123,6 +123,7 @@ fn a_job_reports_every_epoch_and_leaves_weights_in_every_format() {
         "last.safetensors",
         "last.pth",
         "last.tflite",
+        "unmixed.safetensors",
         "card.json",
     ];
     assert_eq!(names, expected);
@@ -139,6 +140,7 @@ fn a_job_reports_every_epoch_and_leaves_weights_in_every_format() {
     let card: serde_json::Value = serde_json::from_slice(&artifact(&dir, "card.json")).unwrap();
     assert_eq!(card["params"]["epochs"], 2);
     assert_eq!(card["baseline"]["epoch"], 0);
+    assert!(card["advice"]["expected_change"].as_str().unwrap().starts_with("At a threshold of"));
     assert_eq!(card["dataset"]["content_hash"].as_str().unwrap().len(), 64);
 }
 

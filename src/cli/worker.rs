@@ -59,7 +59,7 @@ fn report_failure(dir: &JobDir, text: &str) -> anyhow::Result<()> {
     let advice = if memory { "; try a smaller batch_size" } else { "" };
     let first_line = text.lines().next().unwrap_or_default();
     let error = Some(format!("training failed inside libtorch: {first_line}{advice}"));
-    let finished = Finished { outcome: Outcome::Failed, error, retry: false, artifacts: vec![] };
+    let finished = Finished::without_result(Outcome::Failed, error, false);
     Ok(dir.events()?.append(Body::Finished(finished))?)
 }
 

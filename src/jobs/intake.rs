@@ -200,8 +200,7 @@ mod tests {
     }
 
     fn finished() -> Body {
-        let outcome = Outcome::Completed;
-        Body::Finished(Finished { outcome, error: None, retry: false, artifacts: vec![] })
+        Body::Finished(Finished::without_result(Outcome::Completed, None, false))
     }
 
     async fn queue(db: &store::Db) -> JobId {

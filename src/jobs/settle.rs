@@ -13,6 +13,7 @@ use crate::store::ids::{JobId, ModelId};
 use crate::store::jobs::{Job, JobState};
 use crate::store::models::NewModel;
 use crate::train::events::{Artifact, Outcome};
+use crate::train::retention::Retention;
 
 /// How a worker ended.
 #[derive(Debug)]
@@ -129,18 +130,20 @@ async fn keep(db: &mut store::Connection, job: &Job, why: &Why) -> store::Result
         name: &job.name,
         job_id: Some(job.id),
         files: &files,
-        metrics: Some(&before_and_after(&rows)),
+        metrics: Some(&before_and_after(&rows, end.finished.retention.as_ref())),
     };
     store::models::insert(db, model).await
 }
 
-/// `{epoch, best, baseline}`: the measures of the best epoch, and of the untouched model.
-fn before_and_after(rows: &[Value]) -> Value {
+/// `{epoch, best, baseline, retention}`: the measures of the result, which is the best epoch mixed
+/// with the untouched model, and of that one alone.
+fn before_and_after(rows: &[Value], retention: Option<&Retention>) -> Value {
     let baseline = rows.iter().find(|row| row["epoch"] == 0);
     let best = rows.iter().rev().find(|row| row["is_best"] == true);
     json!({
         "epoch": best.map(|row| &row["epoch"]),
-        "best": best.map(|row| &row["val"]),
+        "best": retention.map_or_else(|| json!(best.map(|row| &row["val"])), |chosen| json!(chosen.result())),
         "baseline": baseline.map(|row| &row["val"]),
+        "retention": retention,
     })
 }

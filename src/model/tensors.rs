@@ -86,6 +86,20 @@ impl Weights {
         &self.0
     }
 
+    /// Number by number `share` (0..1) of `other` and the rest of these. 0 gives exactly these.
+    ///
+    /// Networks that share their beginnings can be mixed like this and lie between both in what they
+    /// find. Source: `WiSE-FT`, <https://arxiv.org/abs/2109.01903>.
+    #[must_use]
+    pub fn mixed(&self, other: &Self, share: f32) -> Self {
+        let mix = |(name, own): (&String, &Array)| {
+            let pairs = own.values.iter().zip(&other.0[name].values);
+            let values = pairs.map(|(a, b)| a * (1.0 - share) + b * share).collect();
+            (name.clone(), Array { shape: own.shape.clone(), values })
+        };
+        Self(self.0.iter().map(mix).collect())
+    }
+
     /// `name` as in [`layout::convs`]; weight and bias.
     pub fn conv(&self, name: &str) -> (&Array, &Array) {
         (&self.0[&format!("{name}.weight")], &self.0[&format!("{name}.bias")])
@@ -115,6 +129,18 @@ mod tests {
             (name, Array { shape, values })
         };
         shapes().into_iter().map(zero).collect()
+    }
+
+    #[test]
+    fn a_mix_lies_between_its_parents_and_at_its_ends_is_one_of_them() {
+        let filled = |value: f32| {
+            let mut arrays = zeros();
+            arrays.values_mut().for_each(|array| array.values.fill(value));
+            Weights::new(arrays).unwrap()
+        };
+        let (a, b) = (filled(0.1), filled(0.7));
+        assert_eq!((a.mixed(&b, 0.0), a.mixed(&b, 1.0)), (a.clone(), b.clone()));
+        assert_eq!(a.mixed(&b, 0.5), filled(0.4));
     }
 
     #[test]

@@ -7,23 +7,39 @@ use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::events::{Artifact, JobSpec, MetricsRow};
+use super::advice::Advice;
+use super::events::{Artifact, JobSpec, MetricsRow, ValMetrics};
 use super::job_dir::{JobDir, now};
+use super::pictures::Pictures;
+use super::retention::Retention;
 use super::run::RunError;
 use crate::data::Dataset;
 use crate::disk;
 use crate::model::tensors::Weights;
-use crate::weights::{pth, safetensors, tflite};
+use crate::weights::{WeightsError, pth, safetensors, tflite};
+
+/// The best epoch's weights before they were mixed with the untouched ones.
+pub const UNMIXED: &str = "unmixed.safetensors";
 
 /// What the artifacts are made of.
 #[derive(Debug)]
-pub struct Result<'a> {
+pub struct Content<'a> {
     /// What was asked for.
     pub spec: &'a JobSpec,
+    /// The data set.
+    pub pictures: &'a Pictures,
     /// One row an epoch, the baseline's included.
     pub rows: &'a [MetricsRow],
-    /// The weights it began with: the result where no epoch was finished.
-    pub first: &'a Weights,
+    /// How much of the untouched model is in `best`.
+    pub retention: &'a Retention,
+    /// What `best` measured.
+    pub result: &'a ValMetrics,
+    /// The result: the best epoch's weights, mixed with the untouched ones.
+    pub best: &'a Weights,
+    /// The best epoch's weights alone.
+    pub unmixed: &'a Weights,
+    /// The last epoch's weights.
+    pub last: &'a Weights,
 }
 
 /// `card.json`: where a model comes from and how good it is.
@@ -40,7 +56,12 @@ struct Card<'a> {
     params: &'a super::spec::TrainSpec,
     /// The recommended `min_detection_confidence` of `MediaPipe`'s `FaceDetector`.
     recommended_threshold: Option<f64>,
+    advice: Advice,
     baseline: Option<&'a MetricsRow>,
+    /// What the files `best.*` measure.
+    result: &'a ValMetrics,
+    retention: &'a Retention,
+    /// The epoch they come from, before it was mixed with the untouched model.
     best: Option<&'a MetricsRow>,
     last: Option<&'a MetricsRow>,
     files: &'a [Artifact],
@@ -58,28 +79,28 @@ struct Base {
 /// # Errors
 ///
 /// [`RunError`] when a file cannot be read, written or exported.
-pub fn write(dir: &JobDir, result: &Result<'_>) -> std::result::Result<Vec<Artifact>, RunError> {
+pub fn write(dir: &JobDir, content: &Content<'_>) -> Result<Vec<Artifact>, RunError> {
     let folder = dir.artifacts();
     std::fs::create_dir_all(&folder)?;
-    let row = |wanted: &dyn Fn(&&MetricsRow) -> bool| result.rows.iter().rev().find(wanted);
+    let row = |wanted: &dyn Fn(&&MetricsRow) -> bool| content.rows.iter().rev().find(wanted);
     let baseline = row(&|row| row.epoch == 0);
     let best = row(&|row| row.is_best);
     let last = row(&|row| row.epoch > 0);
     let mut files = Vec::new();
-    for (stem, row) in [("best", best), ("last", last)] {
-        let path = dir.checkpoints().join(format!("{stem}-weights.safetensors"));
-        let weights = match row {
-            None => result.first.clone(),
-            Some(_) => load_weights(&path)?,
-        };
-        for (extension, bytes) in formats(&weights, result.spec, row)? {
+    for (stem, weights, val) in [
+        ("best", content.best, Some(content.result)),
+        ("last", content.last, last.map(|row| &row.val)),
+    ] {
+        for (extension, bytes) in formats(weights, content.spec, val)? {
             files.push(artifact(&folder, &format!("{stem}.{extension}"), &bytes)?);
         }
     }
+    let unmixed = safetensors::write(content.unmixed, &BTreeMap::new()).map_err(export)?;
+    files.push(artifact(&folder, UNMIXED, &unmixed)?);
     let card = Card {
         format_version: 1,
-        name: &result.spec.name,
-        job_id: &result.spec.job_id,
+        name: &content.spec.name,
+        job_id: &content.spec.job_id,
         created_at: now(),
         blazetune_version: env!("CARGO_PKG_VERSION"),
         network: "BlazeFace short range, 128×128, 896 anchors",
@@ -88,10 +109,13 @@ pub fn write(dir: &JobDir, result: &Result<'_>) -> std::result::Result<Vec<Artif
             sha256: hash(tflite::base()),
             licence: "Apache-2.0, Google",
         },
-        dataset: dataset(&result.spec.dataset_dir)?,
-        params: &result.spec.params,
-        recommended_threshold: best.or(baseline).and_then(|row| row.val.best_threshold),
+        dataset: dataset(&content.spec.dataset_dir)?,
+        params: &content.spec.params,
+        recommended_threshold: content.result.best_threshold,
+        advice: Advice::new(baseline.map(|row| &row.val), content.result, content.pictures),
         baseline,
+        result: content.result,
+        retention: content.retention,
         best,
         last,
         files: &files,
@@ -106,15 +130,14 @@ pub fn write(dir: &JobDir, result: &Result<'_>) -> std::result::Result<Vec<Artif
 fn formats(
     weights: &Weights,
     spec: &JobSpec,
-    row: Option<&MetricsRow>,
-) -> std::result::Result<[(&'static str, Vec<u8>); 3], RunError> {
-    let export = |error: crate::weights::WeightsError| RunError::Export(error.into());
+    val: Option<&ValMetrics>,
+) -> Result<[(&'static str, Vec<u8>); 3], RunError> {
     let metadata = BTreeMap::from([
         ("name".to_owned(), spec.name.clone()),
         ("job_id".to_owned(), spec.job_id.clone()),
         ("blazetune_version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
         ("params".to_owned(), json!(spec.params).to_string()),
-        ("metrics".to_owned(), json!(row).to_string()),
+        ("metrics".to_owned(), json!(val).to_string()),
     ]);
     Ok([
         ("safetensors", safetensors::write(weights, &metadata).map_err(export)?),
@@ -123,7 +146,11 @@ fn formats(
     ])
 }
 
-fn dataset(dir: &Path) -> std::result::Result<serde_json::Value, RunError> {
+fn export(error: WeightsError) -> RunError {
+    RunError::Export(error.into())
+}
+
+fn dataset(dir: &Path) -> Result<serde_json::Value, RunError> {
     let dataset = Dataset::open(dir).map_err(|error| RunError::Data(error.into()))?;
     let summary = dataset.manifest.summary();
     Ok(json!({
@@ -148,13 +175,7 @@ fn hash(bytes: &[u8]) -> String {
 /// # Errors
 ///
 /// [`RunError::Disk`].
-pub fn save_weights(path: &Path, weights: &Weights) -> std::result::Result<(), RunError> {
-    let bytes = safetensors::write(weights, &BTreeMap::new())
-        .map_err(|error| RunError::Export(error.into()))?;
+pub fn save_weights(path: &Path, weights: &Weights) -> Result<(), RunError> {
+    let bytes = safetensors::write(weights, &BTreeMap::new()).map_err(export)?;
     Ok(disk::write(path, &bytes)?)
-}
-
-fn load_weights(path: &Path) -> std::result::Result<Weights, RunError> {
-    let bytes = std::fs::read(path)?;
-    safetensors::read(&bytes).map_err(|error| RunError::Export(error.into()))
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::retention::Retention;
 use crate::geometry::Rect;
 
 /// One line of `events.jsonl`.
@@ -144,10 +145,25 @@ pub struct ValMetrics {
     pub f1: Option<f64>,
     /// The score at which `best_f1` is reached: advice for `min_detection_confidence`.
     pub best_threshold: Option<f64>,
-    /// The best F1 over all thresholds.
+    /// The best F1 over all thresholds, for faces of at least 6 pixels of the input (of every size
+    /// where there are none): nobody would choose a threshold for faces that cannot be seen.
     pub best_f1: Option<f64>,
+    /// There, the share of the detections that are of a face.
+    #[serde(default)]
+    pub best_precision: Option<f64>,
+    /// There, the share of the faces that are found.
+    #[serde(default)]
+    pub best_recall: Option<f64>,
     /// Mean keypoint error over face width, against the untouched model on faces both find.
     pub keypoint_nme: Option<f64>,
+}
+
+impl ValMetrics {
+    /// What decides which epoch, and which mix, is best: average precision for faces that the network
+    /// can see at all, those of at least 6 pixels of its input; where there are none, of every size.
+    pub fn monitored(&self) -> f64 {
+        self.ap50_ge6.or(self.ap50).unwrap_or_default()
+    }
 }
 
 /// Sample detections of one epoch.
@@ -199,6 +215,16 @@ pub struct Finished {
     pub retry: bool,
     /// The files of `artifacts/`.
     pub artifacts: Vec<Artifact>,
+    /// How much of the untouched model is in the result, where there is one.
+    #[serde(default)]
+    pub retention: Option<Retention>,
+}
+
+impl Finished {
+    /// An end without a result.
+    pub fn without_result(outcome: Outcome, error: Option<String>, retry: bool) -> Self {
+        Self { outcome, error, retry, artifacts: Vec::new(), retention: None }
+    }
 }
 
 /// How a worker ended.

@@ -192,7 +192,7 @@ mod tests {
 
     fn finished() -> Body {
         let outcome = Outcome::Stopped;
-        Body::Finished(Finished { outcome, error: None, retry: false, artifacts: vec![] })
+        Body::Finished(Finished::without_result(outcome, None, false))
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::model::network::Outputs;
 pub struct Parts {
     /// Boxes at positive anchors: 1 − `DIoU`.
     pub boxes: Tensor,
-    /// Scores at positive anchors, whose target is the box's overlap.
+    /// Scores at positive anchors, whose target is the box's overlap, or `min_quality` where that is more.
     pub positive: Tensor,
     /// Scores at background anchors, whose target is 0.
     pub background: Tensor,
@@ -41,7 +41,8 @@ pub fn parts(logits: &Tensor, boxes: &Tensor, targets: &Targets, loss: &Loss) ->
     let boxes = 1.0 - &overlap + centre_distance(&found, &targets.boxes);
 
     let mut quality = logits.zeros_like();
-    let _ = quality.index_copy_(0, &targets.positive, &overlap.detach());
+    let taught = overlap.detach().clamp_min(loss.min_quality);
+    let _ = quality.index_copy_(0, &targets.positive, &taught);
     let mut is_background = targets.ignored.reshape([-1]).logical_not();
     let _ = is_background.index_fill_(0, &targets.positive, 0);
     let score = focal(&logits, &quality, loss.focal_gamma);
@@ -130,7 +131,7 @@ mod tests {
         let logits = Tensor::zeros([1, 3], (Kind::Float, Device::Cpu));
         let boxes = Tensor::from_slice(&[0.5f32, 0.5, 0.2, 0.2]).repeat([3]).reshape([1, 3, 4]);
         let targets = targets(&[1], &[[0.6, 0.5, 0.2, 0.2]]);
-        let loss = Loss { box_weight: 1.0, ..Loss::default() };
+        let loss = Loss { box_weight: 1.0, min_quality: 0.0, ..Loss::default() };
         let parts = parts(&logits, &boxes, &targets, &loss);
         let expected = 1.0 - 1.0 / 3.0 + 0.01 / 0.13;
         assert!((number(&parts.boxes) - expected).abs() < 1e-5);

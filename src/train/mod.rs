@@ -1,5 +1,6 @@
 //! Fine-tuning.
 
+pub mod advice;
 pub mod artifacts;
 pub mod checkpoint;
 pub mod device;
@@ -9,6 +10,8 @@ pub mod job_dir;
 pub mod losses;
 pub mod optimizer;
 pub mod pictures;
+pub mod result;
+pub mod retention;
 pub mod run;
 pub mod samples;
 pub mod schedule;

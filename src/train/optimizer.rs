@@ -1,4 +1,4 @@
-//! `AdamW` over one flat buffer.
+//! `AdamW` over one flat buffer, and Muon for the matrices in it.
 
 use tch::Tensor;
 
@@ -8,21 +8,38 @@ const EPSILON: f64 = 1e-8;
 
 /// `AdamW` (Loshchilov & Hutter, <https://arxiv.org/abs/1711.05101>), with its state in the open, so that
 /// it can be saved.
+///
+/// Some parameters are matrices (convolutions that mix channels). Muon, where it is asked for, makes
+/// their update orthogonal, so that it moves every direction by the same amount instead of the few
+/// that dominate the gradient; sized like `AdamW`'s, so that one learning rate does for both. Source:
+/// <https://arxiv.org/abs/2502.16982>.
 #[derive(Debug)]
-pub struct AdamW {
+pub struct Optimizer {
     /// Steps done.
     pub steps: u64,
     /// Running mean of the gradient.
     pub mean: Tensor,
     /// Running mean of its square.
     pub variance: Tensor,
+    matrices: Vec<Matrix>,
 }
 
-impl AdamW {
-    /// For parameters like these.
-    pub fn new(parameters: &Tensor) -> Self {
+/// A matrix within the flat buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Matrix {
+    /// Where it begins.
+    pub start: i64,
+    /// Outputs.
+    pub rows: i64,
+    /// Inputs, times the kernel's pixels.
+    pub columns: i64,
+}
+
+impl Optimizer {
+    /// For parameters like these; `matrices` are those that Muon is to have, none for plain `AdamW`.
+    pub fn new(parameters: &Tensor, matrices: Vec<Matrix>) -> Self {
         let zeros = || parameters.detach().zeros_like();
-        Self { steps: 0, mean: zeros(), variance: zeros() }
+        Self { steps: 0, mean: zeros(), variance: zeros(), matrices }
     }
 
     /// Applies `gradient` to `parameters` in place; `decay` is each parameter's weight decay.
@@ -41,9 +58,36 @@ impl AdamW {
         let _ = self.mean.lerp_(gradient, 1.0 - BETA1);
         let _ = self.variance.lerp_(&gradient.square(), 1.0 - BETA2);
         let update = (&self.mean / correction1) / ((&self.variance / correction2).sqrt() + EPSILON);
+        if !self.matrices.is_empty() {
+            let momentum = gradient.lerp(&self.mean, BETA1); // Nesterov's: one step ahead
+            for matrix in &self.matrices {
+                let Matrix { start, rows, columns } = *matrix;
+                let part = |of: &Tensor| of.narrow(0, start, rows * columns);
+                let direction = orthogonal(&part(&momentum).reshape([rows, columns]));
+                let size = ADAM_SIZE * (rows.max(columns) as f64).sqrt();
+                part(&update).copy_(&(direction.reshape([-1]) * size));
+            }
+        }
         let _ = parameters.g_mul_(&(1.0 - decay * learning_rate));
         let _ = parameters.g_sub_(&(update * learning_rate));
     }
+}
+
+/// Root mean square of `AdamW`'s updates in practice, to which Muon's are brought.
+const ADAM_SIZE: f64 = 0.2;
+
+/// About the nearest orthogonal matrix: singular values come to lie between 0.7 and 1.2. Five
+/// Newton–Schulz iterations with the coefficients of <https://kellerjordan.github.io/posts/muon/>.
+fn orthogonal(matrix: &Tensor) -> Tensor {
+    let is_tall = matrix.size()[0] > matrix.size()[1];
+    let wide = if is_tall { matrix.tr() } else { matrix.shallow_clone() };
+    let mut xs = &wide / (wide.norm() + 1e-7);
+    for _ in 0..5 {
+        let square = xs.mm(&xs.tr());
+        let factor = &square * -4.7750 + square.mm(&square) * 2.0315;
+        xs = &xs * 3.4445 + factor.mm(&xs);
+    }
+    if is_tall { xs.tr() } else { xs }
 }
 
 #[cfg(test)]
@@ -59,12 +103,36 @@ mod tests {
     }
 
     #[test]
+    fn an_update_of_muon_moves_every_direction_about_as_far() {
+        tch::manual_seed(1);
+        for shape in [[24, 75], [48, 24]] {
+            let (_, found, _) =
+                orthogonal(&Tensor::randn(shape, (Kind::Float, Device::Cpu))).svd(true, false);
+            let (least, most) = (found.min().double_value(&[]), found.max().double_value(&[]));
+            assert!(least > 0.4 && most < 1.3, "{least} {most}");
+        }
+    }
+
+    #[test]
+    fn rows_without_a_gradient_stay_as_they_are() {
+        let mut parameters = Tensor::ones([6], (Kind::Float, Device::Cpu));
+        let decay = parameters.zeros_like();
+        let matrix = Matrix { start: 0, rows: 3, columns: 2 };
+        let mut optimizer = Optimizer::new(&parameters, vec![matrix]);
+        let gradient = Tensor::from_slice(&[1.0f32, 2.0, 0.0, 0.0, -1.0, 0.5]);
+        optimizer.step(&mut parameters, &gradient, 0.1, &decay);
+        let moved: Vec<f32> = Vec::try_from(&parameters).unwrap();
+        assert_eq!(moved[2..4], [1.0, 1.0]);
+        assert!(moved[0] < 1.0 && moved[4] > 1.0, "{moved:?}");
+    }
+
+    #[test]
     fn a_hundred_steps_are_libtorchs_own() {
         let vars = nn::VarStore::new(Device::Cpu);
         let theirs = vars.root().var("x", &[3], nn::Init::Const(0.5));
         let mut optimizer = nn::adamw(0.9, 0.999, 0.01).build(&vars, 1e-2).unwrap();
         let mut ours = Tensor::full([3], 0.5, (Kind::Float, Device::Cpu)).set_requires_grad(true);
-        let mut adamw = AdamW::new(&ours);
+        let mut adamw = Optimizer::new(&ours, Vec::new());
         let decay = Tensor::full([3], 0.01, (Kind::Float, Device::Cpu));
         for _ in 0..100 {
             optimizer.backward_step(&loss(&theirs));

@@ -6,14 +6,15 @@ use std::time::Instant;
 use tch::Device;
 use tracing::{info, warn};
 
-use super::artifacts::{self, Result as JobResult};
+use super::artifacts;
 use super::checkpoint::{CheckpointError, State};
 use super::device::{self, DeviceError};
 use super::events::{
-    Body, Command, Finished, JobSpec, MetricsRow, Outcome, Samples, Started, Step, ValMetrics,
+    Body, Command, Finished, JobSpec, MetricsRow, Outcome, Samples, Started, Step,
 };
 use super::job_dir::{EventLog, JobDir, JobDirError, now};
 use super::pictures::Pictures;
+use super::result::Ended;
 use super::samples;
 use super::spec::{Init, TrainSpec};
 use super::trainer::{Progress, Trainer};
@@ -74,8 +75,7 @@ pub fn run(dir: &JobDir) -> Result<Outcome, JobDirError> {
         Err(error) => {
             let text = chain(&error);
             warn!("the job failed: {text}");
-            let (outcome, artifacts) = (Outcome::Failed, Vec::new());
-            Finished { outcome, error: Some(text), retry: error.retry(), artifacts }
+            Finished::without_result(Outcome::Failed, Some(text), error.retry())
         }
     };
     let outcome = finished.outcome;
@@ -252,8 +252,8 @@ impl Job<'_> {
         let weights = folded.weights()?;
         let trained = self.state.rows.iter().filter(|row| row.epoch > 0);
         let is_best = trained
-            .map(|row| monitored(&row.val))
-            .all(|before| before < monitored(&validation.metrics));
+            .map(|row| row.val.monitored())
+            .all(|before| before < validation.metrics.monitored());
         let row = MetricsRow {
             epoch,
             step: self.trainer.optimizer.steps,
@@ -296,21 +296,24 @@ impl Job<'_> {
     }
 
     fn finish(self, outcome: Outcome, first: &Weights) -> Result<Finished, RunError> {
-        let artifacts = match outcome {
+        match outcome {
             Outcome::Completed | Outcome::EarlyStopped | Outcome::Stopped => {
-                let result = JobResult { spec: self.spec, rows: &self.state.rows, first };
-                artifacts::write(self.dir, &result)?
+                let ended = Ended {
+                    dir: self.dir,
+                    spec: self.spec,
+                    pictures: self.pictures,
+                    rows: &self.state.rows,
+                    first,
+                    baseline: &self.baseline,
+                    device: self.trainer.network.device(),
+                };
+                ended.finish(outcome)
             }
-            Outcome::Paused | Outcome::Cancelled | Outcome::Failed => Vec::new(),
-        };
-        Ok(Finished { outcome, error: None, retry: false, artifacts })
+            Outcome::Paused | Outcome::Cancelled | Outcome::Failed => {
+                Ok(Finished::without_result(outcome, None, false))
+            }
+        }
     }
-}
-
-/// What decides which epoch is best: average precision for faces that the network can see at
-/// all, those of at least 6 pixels of its input; where there are none, for faces of every size.
-pub fn monitored(val: &ValMetrics) -> f64 {
-    val.ap50_ge6.or(val.ap50).unwrap_or_default()
 }
 
 fn heed(command: Command) -> Result<(), Outcome> {

@@ -2,6 +2,21 @@
 
 use super::spec::TrainSpec;
 
+/// Steps that a job is to have at least, for they are what fine-tuning takes; see `docs/recipe.md`.
+const ENOUGH_STEPS: u64 = 2000;
+const BATCH_SIZES: std::ops::RangeInclusive<u64> = 8..=64;
+
+/// Views a step: what was asked for, or else the largest power of two that leaves enough steps to a job
+/// on this many pictures.
+pub fn batch_size(spec: &TrainSpec, pictures: usize) -> usize {
+    if spec.batch_size > 0 {
+        return spec.batch_size as usize;
+    }
+    let views = pictures as u64 * u64::from(spec.epochs);
+    let fitting = (views / ENOUGH_STEPS).max(1).ilog2();
+    (1u64 << fitting).clamp(*BATCH_SIZES.start(), *BATCH_SIZES.end()) as usize
+}
+
 /// Rises linearly over the warm-up, then falls as a cosine to its final share.
 ///
 /// * `step`: optimizer steps done before this one, below `steps_per_epoch × epochs`.
@@ -42,6 +57,15 @@ mod tests {
     fn a_warm_up_longer_than_the_job_leaves_half_of_it_to_train() {
         let spec = TrainSpec { epochs: 1, warmup_epochs: 50.0, ..TrainSpec::default() };
         assert!((learning_rate(&spec, 5, 10) - spec.learning_rate).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_small_job_takes_small_batches_and_a_large_one_large_ones() {
+        let size =
+            |epochs, pictures| batch_size(&TrainSpec { epochs, ..TrainSpec::default() }, pictures);
+        assert_eq!([size(5, 200), size(12, 1239), size(60, 1239)], [8, 8, 32]);
+        assert_eq!(size(100, 20_000), 64);
+        assert_eq!(batch_size(&TrainSpec { batch_size: 5, ..TrainSpec::default() }, 1239), 5);
     }
 
     #[test]

@@ -12,10 +12,14 @@ pub struct TrainSpec {
     /// Passes over the training pictures.
     #[garde(range(min = 1, max = 10_000))]
     pub epochs: u32,
-    /// Views a step. Larger is steadier and, on a GPU, faster.
-    #[garde(range(min = 1, max = 2048))]
+    /// Views a step; 0 chooses from 8 to 64 by the number of pictures and epochs. Small batches learn more
+    /// in few epochs, large ones are faster on a GPU.
+    #[garde(range(max = 2048))]
     pub batch_size: u32,
-    /// Peak learning rate of AdamW.
+    /// How weights follow their gradients.
+    #[garde(skip)]
+    pub optimizer: OptimizerChoice,
+    /// Peak learning rate.
     #[garde(range(min = 1e-7, max = 1.0))]
     pub learning_rate: f64,
     /// Share of the peak at which the cosine schedule ends.
@@ -24,7 +28,7 @@ pub struct TrainSpec {
     /// Epochs over which the learning rate rises linearly from zero.
     #[garde(range(min = 0.0, max = 100.0))]
     pub warmup_epochs: f64,
-    /// Decoupled weight decay of AdamW.
+    /// Decoupled weight decay of the convolutions' weights.
     #[garde(range(min = 0.0, max = 1.0))]
     pub weight_decay: f64,
     /// Gradients are scaled down to this norm.
@@ -42,6 +46,10 @@ pub struct TrainSpec {
     /// How BatchNorm is put back between the folded convolutions.
     #[garde(skip)]
     pub unfold: Unfold,
+    /// Share of the untouched weights that is mixed into the result: `auto` keeps as much as wins back what
+    /// fine-tuning forgot, `0` nothing. Any number from 0 to 1 will do.
+    #[garde(custom(share))]
+    pub retain: Retain,
     /// Leaves the keypoint rows of the two regressor heads as they were.
     #[garde(skip)]
     pub freeze_keypoint_heads: bool,
@@ -66,7 +74,8 @@ impl Default for TrainSpec {
     fn default() -> Self {
         Self {
             epochs: 12,
-            batch_size: 32,
+            batch_size: 0,
+            optimizer: OptimizerChoice::Muon,
             learning_rate: 2e-3,
             final_learning_rate_ratio: 0.01,
             warmup_epochs: 0.5,
@@ -76,6 +85,7 @@ impl Default for TrainSpec {
             seed: 0,
             init: Init::Mediapipe,
             unfold: Unfold::Calibrated,
+            retain: Retain::Auto,
             freeze_keypoint_heads: false,
             early_stopping_patience: 0,
             device: DeviceChoice::Auto,
@@ -149,6 +159,76 @@ impl From<Init> for InitText {
     }
 }
 
+/// `"auto"`, or a number from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(from = "RetainText", into = "RetainText")]
+pub enum Retain {
+    /// Chosen by the rule of [`super::retention`].
+    #[default]
+    Auto,
+    /// This share of the untouched weights.
+    Share(f64),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum RetainText {
+    Named(RetainName),
+    Share(f64),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RetainName {
+    Auto,
+}
+
+impl From<RetainText> for Retain {
+    fn from(text: RetainText) -> Self {
+        match text {
+            RetainText::Named(RetainName::Auto) => Self::Auto,
+            RetainText::Share(share) => Self::Share(share),
+        }
+    }
+}
+
+impl From<Retain> for RetainText {
+    fn from(retain: Retain) -> Self {
+        match retain {
+            Retain::Auto => Self::Named(RetainName::Auto),
+            Retain::Share(share) => Self::Share(share),
+        }
+    }
+}
+
+impl JsonSchema for Retain {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Retain".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "anyOf": [
+                {"const": "auto", "description": "chosen on the validation pictures"},
+                {"const": 0.0, "description": "the tuned weights alone"},
+                {"const": 0.15, "description": "a little"},
+                {"const": 0.3, "description": "a third, about"},
+                {"const": 0.5, "description": "half"},
+                {"type": "number", "minimum": 0, "maximum": 1, "description": "another share"}
+            ]
+        })
+    }
+}
+
+fn share(retain: &Retain, (): &()) -> garde::Result {
+    match retain {
+        Retain::Share(share) if !(0.0..=1.0).contains(share) => {
+            Err(garde::Error::new("must be \"auto\" or a number from 0 to 1"))
+        }
+        Retain::Auto | Retain::Share(_) => Ok(()),
+    }
+}
+
 /// How BatchNorm is put back between the folded convolutions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -160,6 +240,17 @@ pub enum Unfold {
     Identity,
     /// No BatchNorm: the folded convolutions are trained as they are.
     Folded,
+}
+
+/// How weights follow their gradients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OptimizerChoice {
+    /// Orthogonal updates for the convolutions that mix channels, AdamW for the rest.
+    #[default]
+    Muon,
+    /// AdamW for all.
+    Adamw,
 }
 
 /// `"auto"`, `"cpu"`, `"cuda"` or `"cuda:1"`.
@@ -234,8 +325,8 @@ pub struct Views {
 impl Default for Views {
     fn default() -> Self {
         Self {
-            scale_min: 0.3,
-            scale_max: 1.3,
+            scale_min: 0.6,
+            scale_max: 1.2,
             zoom_on_face: 0.7,
             flip: 0.5,
             rotation_degrees: 10.0,
@@ -294,6 +385,9 @@ pub struct Loss {
     /// Exponent of the focal factor: how much easy anchors are ignored.
     #[garde(range(min = 0.0, max = 5.0))]
     pub focal_gamma: f64,
+    /// Least score that an anchor is taught for its face; above it, the overlap of its box with the face's.
+    #[garde(range(min = 0.0, max = 1.0))]
+    pub min_quality: f64,
     /// Faces below this many pixels of the 128-pixel view are ignored: neither face nor background.
     #[garde(range(min = 0.0, max = 128.0))]
     pub min_face_px: f64,
@@ -306,6 +400,7 @@ impl Default for Loss {
             box_weight: 2.0,
             keypoint_weight: 2.0,
             focal_gamma: 2.0,
+            min_quality: 0.5,
             min_face_px: 3.0,
         }
     }

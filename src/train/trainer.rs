@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use tch::{Device, Kind, Tensor};
 
 use super::events::TrainMetrics;
-use super::optimizer::AdamW;
+use super::optimizer::{Matrix, Optimizer};
 use super::pictures::Pictures;
 use super::schedule;
-use super::spec::{TrainSpec, Unfold};
+use super::spec::{OptimizerChoice, TrainSpec, Unfold};
 use super::targets::{self, AnchorGrid, Faces};
 use super::views::{self, View};
 use super::{TrainError, losses};
@@ -33,13 +33,14 @@ const FIGURES: i64 = 6;
 pub struct Trainer<'a> {
     spec: &'a TrainSpec,
     pictures: &'a Pictures,
+    batch_size: usize,
     grid: AnchorGrid,
     /// What the optimizer changes.
     pub network: Network,
     /// The moving average of its parameters and buffers, which is evaluated and saved.
     pub average: Network,
     /// Its state.
-    pub optimizer: AdamW,
+    pub optimizer: Optimizer,
     /// The untouched network, to whose keypoints the trained one is held.
     reference: Network,
     /// `[P]`: 1 where a parameter may change.
@@ -82,16 +83,32 @@ impl<'a> Trainer<'a> {
         let average = network.with_numbers(&network.parameters.copy(), &network.buffers.copy());
         let trainable = trainable(&network, spec.freeze_keypoint_heads);
         let decay = decays(&network) * &trainable * spec.weight_decay;
-        let optimizer = AdamW::new(&network.parameters);
+        let matrices = match spec.optimizer {
+            OptimizerChoice::Muon => matrices(&network),
+            OptimizerChoice::Adamw => Vec::new(),
+        };
+        let optimizer = Optimizer::new(&network.parameters, matrices);
         network.parameters = network.parameters.set_requires_grad(true);
         let grid = AnchorGrid::new(device);
         let reference = Network::folded(untouched, device);
-        Self { spec, pictures, grid, network, average, optimizer, reference, trainable, decay }
+        let batch_size = schedule::batch_size(spec, pictures.train.len());
+        Self {
+            spec,
+            pictures,
+            batch_size,
+            grid,
+            network,
+            average,
+            optimizer,
+            reference,
+            trainable,
+            decay,
+        }
     }
 
     /// Steps an epoch; the last batch may be smaller.
     pub fn steps_per_epoch(&self) -> u32 {
-        self.pictures.train.len().div_ceil(self.spec.batch_size as usize) as u32
+        self.pictures.train.len().div_ceil(self.batch_size) as u32
     }
 
     /// One pass over the training pictures, `epoch` counting from 1.
@@ -110,7 +127,7 @@ impl<'a> Trainer<'a> {
         let steps = self.steps_per_epoch();
         let mut figures = Tensor::zeros([FIGURES], (Kind::Float, self.network.device()));
         let (began, mut reported, mut seen) = (Instant::now(), Instant::now(), 0);
-        for (step, batch) in order.chunks(self.spec.batch_size as usize).enumerate() {
+        for (step, batch) in order.chunks(self.batch_size).enumerate() {
             let lr = schedule::learning_rate(self.spec, self.optimizer.steps, u64::from(steps));
             let indices: Vec<usize> = batch.iter().map(|&at| self.pictures.train[at]).collect();
             figures += self.step(epoch, &indices, lr);
@@ -250,6 +267,22 @@ fn decays(network: &Network) -> Tensor {
         (0..others).for_each(|_| drop(pieces.next()));
     }
     mask
+}
+
+/// The convolutions that mix channels, those of the scores apart: a row of these is all that one
+/// anchor has, and none is to move as far as every other.
+fn matrices(network: &Network) -> Vec<Matrix> {
+    let mut start = 0;
+    let mut matrices = Vec::new();
+    for piece in network.pieces() {
+        let (shape, count) = (piece.size(), piece.numel() as i64);
+        let is_matrix = shape.len() == 4 && shape[1] > 1 && shape[0] >= COORDINATES as i64;
+        if is_matrix {
+            matrices.push(Matrix { start, rows: shape[0], columns: count / shape[0] });
+        }
+        start += count;
+    }
+    matrices
 }
 
 /// Reads the sums once.

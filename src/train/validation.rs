@@ -19,6 +19,8 @@ use crate::model::network::{Mode, Network, Outputs};
 pub const MIN_SCORE: f32 = 0.02;
 /// The score that separates faces from background unless advised otherwise.
 const DEFAULT_THRESHOLD: f32 = 0.5;
+/// Faces smaller than this, in pixels of the input, are beyond the network.
+const SEEN_PX: f32 = 6.0;
 const BATCH: usize = 64;
 
 /// What a network finds in the validation pictures, and how good that is.
@@ -133,7 +135,7 @@ fn ranked(metrics: &mut ValMetrics, pictures: &Pictures, detections: &[Vec<Detec
     let steps: Option<Vec<f64>> =
         (0..10u8).map(|step| ap(f32::from(step).mul_add(0.05, 0.5), 0.0)).collect();
     metrics.ap50_95 = steps.map(|steps| steps.iter().sum::<f64>() / steps.len() as f64);
-    metrics.ap50_ge6 = ap(0.5, 6.0);
+    metrics.ap50_ge6 = ap(0.5, SEEN_PX);
     metrics.ap50_ge12 = ap(0.5, 12.0);
     metrics.ap50_ge24 = ap(0.5, 24.0);
     if let Some(at) = all.at(DEFAULT_THRESHOLD) {
@@ -141,9 +143,12 @@ fn ranked(metrics: &mut ValMetrics, pictures: &Pictures, detections: &[Vec<Detec
         metrics.recall = Some(at.recall);
         metrics.f1 = Some(at.f1);
     }
-    if let Some(best) = all.best() {
+    let seen = ranking.curve(0.5, SEEN_PX);
+    if let Some(best) = seen.best().or_else(|| all.best()) {
         metrics.best_threshold = Some(f64::from(best.threshold));
         metrics.best_f1 = Some(best.f1);
+        metrics.best_precision = Some(best.precision);
+        metrics.best_recall = Some(best.recall);
     }
 }
 

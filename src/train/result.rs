@@ -1,0 +1,86 @@
+//! What becomes of the epochs: the best one, mixed with the untouched model, in every format.
+
+use std::path::Path;
+
+use tch::Device;
+use tracing::info;
+
+use super::artifacts::{self, Content};
+use super::events::{Finished, JobSpec, MetricsRow, Outcome};
+use super::job_dir::JobDir;
+use super::pictures::Pictures;
+use super::retention;
+use super::run::RunError;
+use super::spec::{Init, Retain};
+use super::validation::Validation;
+use crate::model::tensors::Weights;
+use crate::weights::{safetensors, tflite};
+
+/// A job whose epochs are over.
+#[derive(Debug)]
+pub struct Ended<'a> {
+    /// Its folder.
+    pub dir: &'a JobDir,
+    /// What was asked for.
+    pub spec: &'a JobSpec,
+    /// Its data set.
+    pub pictures: &'a Pictures,
+    /// One row an epoch, the baseline's included.
+    pub rows: &'a [MetricsRow],
+    /// The weights it began with: the result where no epoch was finished.
+    pub first: &'a Weights,
+    /// What the untouched model finds.
+    pub baseline: &'a Validation,
+    /// Where to measure.
+    pub device: Device,
+}
+
+impl Ended<'_> {
+    /// Chooses the mix, writes the artifacts, and says so.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError`] when a file cannot be read, written or exported.
+    pub fn finish(&self, outcome: Outcome) -> Result<Finished, RunError> {
+        let has_epochs = self.rows.iter().any(|row| row.epoch > 0);
+        let saved = |stem: &str| match has_epochs {
+            true => load(&self.dir.checkpoints().join(format!("{stem}-weights.safetensors"))),
+            false => Ok(self.first.clone()),
+        };
+        let (unmixed, last) = (saved("best")?, saved("last")?);
+        let params = &self.spec.params;
+        // Weights that never were MediaPipe's have nothing in common with them to be mixed.
+        let retain = if params.init == Init::Scratch { Retain::Share(0.0) } else { params.retain };
+        let (retention, best, found) = retention::choose(
+            &unmixed,
+            tflite::mediapipe(),
+            retain,
+            self.pictures,
+            &params.loss,
+            self.baseline,
+            self.device,
+        );
+        info!(
+            "the result keeps {:.0} % of the untouched weights: ap50_ge6 {:.3}",
+            retention.retain * 100.0,
+            found.metrics.ap50_ge6.unwrap_or_default()
+        );
+        let content = Content {
+            spec: self.spec,
+            pictures: self.pictures,
+            rows: self.rows,
+            retention: &retention,
+            result: &found.metrics,
+            best: &best,
+            unmixed: &unmixed,
+            last: &last,
+        };
+        let artifacts = artifacts::write(self.dir, &content)?;
+        Ok(Finished { outcome, error: None, retry: false, artifacts, retention: Some(retention) })
+    }
+}
+
+fn load(path: &Path) -> Result<Weights, RunError> {
+    let bytes = std::fs::read(path)?;
+    safetensors::read(&bytes).map_err(|error| RunError::Export(error.into()))
+}

@@ -1,0 +1,154 @@
+//! How much of the untouched model to keep.
+//!
+//! Fine-tuning finds more of the user's faces and forgets some others. Mixing the tuned with the
+//! untouched weights wins many of those back and costs nothing: see [`Weights::mixed`].
+
+use serde::{Deserialize, Serialize};
+use tch::Device;
+
+use super::events::ValMetrics;
+use super::pictures::Pictures;
+use super::spec::{Loss, Retain};
+use super::validation::{Validation, validate};
+use crate::model::network::Network;
+use crate::model::tensors::Weights;
+
+/// Shares of the untouched weights that are tried.
+const SHARES: [f64; 7] = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7];
+
+/// The mixes that were tried, and the one that became the result.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Retention {
+    /// Share of the untouched weights in the result, 0..1.
+    pub retain: f64,
+    /// Why this one.
+    pub reason: Reason,
+    /// What each mix measured, by its share.
+    pub curve: Vec<Mix>,
+}
+
+impl Retention {
+    /// What the chosen mix measured.
+    pub fn result(&self) -> Option<&ValMetrics> {
+        self.curve.iter().find(|mix| mix.retain == self.retain).map(|mix| &mix.val)
+    }
+}
+
+/// Measures of one mix.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Mix {
+    /// Share of the untouched weights, 0..1.
+    pub retain: f64,
+    /// Over the whole validation set.
+    pub val: ValMetrics,
+}
+
+/// Why a mix was chosen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// The job's parameters said so.
+    Requested,
+    /// The best average precision among the mixes that are nowhere worse than the untouched model.
+    KeepsEverySize,
+    /// Every mix loses some size of face; this one loses least.
+    LosesLeast,
+}
+
+/// Measures mixes of `tuned` with `untouched` and chooses one.
+///
+/// * `baseline`: what the untouched model finds.
+///
+/// Returns the choice, the mixed weights and what they find.
+pub fn choose(
+    tuned: &Weights,
+    untouched: &Weights,
+    retain: Retain,
+    pictures: &Pictures,
+    loss: &Loss,
+    baseline: &Validation,
+    device: Device,
+) -> (Retention, Weights, Validation) {
+    let shares = match retain {
+        Retain::Auto => SHARES.to_vec(),
+        Retain::Share(share) => vec![share],
+    };
+    let measure = |share: f64| {
+        let weights = tuned.mixed(untouched, share as f32);
+        let network = Network::folded(&weights, device);
+        let found = validate(&network, pictures, loss, Some(&baseline.detections));
+        (weights, found)
+    };
+    let mut tried: Vec<_> = shares.iter().map(|&share| measure(share)).collect();
+    let mix =
+        |(&retain, (_, found)): (&f64, &(Weights, Validation))| Mix { retain, val: found.metrics };
+    let curve: Vec<Mix> = shares.iter().zip(&tried).map(mix).collect();
+    let (chosen, reason) = match retain {
+        Retain::Auto => best(&curve, &baseline.metrics),
+        Retain::Share(_) => (0, Reason::Requested),
+    };
+    let (weights, found) = tried.swap_remove(chosen);
+    (Retention { retain: shares[chosen], reason, curve }, weights, found)
+}
+
+/// The rule: of the mixes that are worse than the untouched model for no size of face, the one with
+/// the best [`ValMetrics::monitored`]; where there is none, the one whose worst loss is smallest. The
+/// smaller share wins a tie.
+fn best(curve: &[Mix], baseline: &ValMetrics) -> (usize, Reason) {
+    let losses: Vec<f64> = curve.iter().map(|mix| worst_loss(&mix.val, baseline)).collect();
+    let keeping = (0..curve.len()).filter(|&at| losses[at] <= 0.0);
+    let by_precision =
+        |&a: &usize, &b: &usize| curve[a].val.monitored().total_cmp(&curve[b].val.monitored());
+    // The last of equals is taken, so the curve is walked from its end.
+    match keeping.rev().max_by(by_precision) {
+        Some(at) => (at, Reason::KeepsEverySize),
+        None => {
+            let least = (0..curve.len()).min_by(|&a, &b| losses[a].total_cmp(&losses[b]));
+            (least.unwrap_or(0), Reason::LosesLeast)
+        }
+    }
+}
+
+/// By how much average precision fell for the size of face that fell most; not above 0 when none did.
+fn worst_loss(val: &ValMetrics, baseline: &ValMetrics) -> f64 {
+    let sizes = |m: &ValMetrics| [m.ap50_ge6, m.ap50_ge12, m.ap50_ge24];
+    let pairs = sizes(baseline).into_iter().zip(sizes(val));
+    let losses = pairs.filter_map(|(before, after)| Some(before? - after?));
+    losses.fold(f64::NEG_INFINITY, f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn val(ge6: f64, ge12: f64, ge24: f64) -> ValMetrics {
+        let [ap50_ge6, ap50_ge12, ap50_ge24] = [Some(ge6), Some(ge12), Some(ge24)];
+        ValMetrics { ap50_ge6, ap50_ge12, ap50_ge24, ..ValMetrics::default() }
+    }
+
+    fn curve(vals: &[ValMetrics]) -> Vec<Mix> {
+        let mix = |(at, val): (usize, &ValMetrics)| Mix { retain: SHARES[at], val: *val };
+        vals.iter().enumerate().map(mix).collect()
+    }
+
+    #[test]
+    fn the_best_of_those_that_lose_nothing_is_taken() {
+        let baseline = val(0.2, 0.5, 0.9);
+        let curve = curve(&[val(0.6, 0.8, 0.89), val(0.55, 0.8, 0.9), val(0.5, 0.8, 0.92)]);
+        assert_eq!(best(&curve, &baseline), (1, Reason::KeepsEverySize));
+    }
+
+    #[test]
+    fn where_all_lose_the_one_that_loses_least_is_taken() {
+        let baseline = val(0.2, 0.5, 0.9);
+        let curve = curve(&[val(0.6, 0.8, 0.7), val(0.5, 0.7, 0.85), val(0.4, 0.44, 0.88)]);
+        assert_eq!(best(&curve, &baseline), (1, Reason::LosesLeast));
+    }
+
+    #[test]
+    fn sizes_without_faces_do_not_count_and_the_smaller_share_wins_a_tie() {
+        let only = |ap: f64| ValMetrics { ap50_ge6: Some(ap), ..ValMetrics::default() };
+        let curve = curve(&[only(0.5), only(0.5)]);
+        assert_eq!(best(&curve, &only(0.1)), (0, Reason::KeepsEverySize));
+    }
+}
