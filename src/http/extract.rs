@@ -5,6 +5,7 @@ use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer};
 use serde_path_to_error::{Path as JsonPath, Segment};
 
 use super::problem::{Problem, Result};
@@ -37,13 +38,22 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
         }
         let bytes = Bytes::from_request(request, state).await?;
         let mut json = serde_json::Deserializer::from_slice(&bytes);
-        let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let (pointer, error) = (pointer(error.path()), error.into_inner());
-            unreadable(&pointer, &error)
-        })?;
+        let value = typed(&mut json)?;
         json.end().map_err(|error| unreadable("", &error))?;
         Ok(Self { value, bytes })
     }
+}
+
+/// Reads a value; what cannot be read is pointed at.
+pub(super) fn typed<'de, T, D>(json: D) -> Result<T>
+where
+    T: Deserialize<'de>,
+    D: Deserializer<'de, Error = serde_json::Error>,
+{
+    serde_path_to_error::deserialize(json).map_err(|error| {
+        let (pointer, error) = (pointer(error.path()), error.into_inner());
+        unreadable(&pointer, &error)
+    })
 }
 
 fn unreadable(pointer: &str, error: &serde_json::Error) -> Problem {

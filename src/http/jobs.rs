@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::app::App;
 use super::conditional::sha256;
-use super::extract::{JsonBody, Path, Query};
+use super::extract::{JsonBody, Path, Query, typed};
 use super::page::{Page, PageQuery};
 use super::problem::{Problem, Result, Wrong};
 use crate::jobs::lifecycle::Verb;
@@ -21,6 +21,7 @@ use crate::jobs::{Idempotency, NewTrainJob, SubmitError, VerbError};
 use crate::store;
 use crate::store::ids::{DatasetId, JobId, ModelId};
 use crate::store::jobs::{Job, JobState};
+use crate::train::presets;
 use crate::train::spec::TrainSpec;
 
 pub(super) fn routes() -> Router<Arc<App>> {
@@ -112,13 +113,17 @@ const PRIORITIES: std::ops::RangeInclusive<i64> = -1000..=1000;
 async fn create(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    body: JsonBody<NewJobBody>,
+    JsonBody { mut value, bytes }: JsonBody<Value>,
 ) -> Result<impl IntoResponse> {
-    check(&body.value)?;
-    let NewJobBody { kind: Kind::Train, name, dataset_id, params, priority } = body.value;
+    if let Some(params) = value.get_mut("params") {
+        presets::expand(params);
+    }
+    let body: NewJobBody = typed(value)?;
+    check(&body)?;
+    let NewJobBody { kind: Kind::Train, name, dataset_id, params, priority } = body;
     let name = name.map_or_else(|| "Unnamed".to_owned(), |name| name.trim().to_owned());
     let new = NewTrainJob { name, dataset_id, params, priority };
-    let job = app.jobs.submit(new, idempotency(&headers, &body.bytes)?).await?;
+    let job = app.jobs.submit(new, idempotency(&headers, &bytes)?).await?;
     let location = [(header::LOCATION, format!("/api/v1/jobs/{}", job.id))];
     Ok((StatusCode::CREATED, location, Json(JobView::new(&app, job).await?)))
 }

@@ -10,6 +10,7 @@ pub mod job_dir;
 pub mod losses;
 pub mod optimizer;
 pub mod pictures;
+pub mod presets;
 pub mod result;
 pub mod retention;
 pub mod run;

@@ -5,10 +5,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::presets::{self, Preset};
+
 /// Parameters of a fine-tuning job. Fields left out take their defaults; unknown fields are refused.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainSpec {
+    /// Where the other parameters start from.
+    #[garde(skip)]
+    pub preset: Preset,
     /// Passes over the training pictures.
     #[garde(range(min = 1, max = 10_000))]
     pub epochs: u32,
@@ -73,6 +78,7 @@ pub struct TrainSpec {
 impl Default for TrainSpec {
     fn default() -> Self {
         Self {
+            preset: Preset::Balanced,
             epochs: 12,
             batch_size: 0,
             optimizer: OptimizerChoice::Muon,
@@ -430,9 +436,12 @@ impl TrainSpec {
         Err(report.iter().map(violation).collect())
     }
 
-    /// JSON Schema of the parameters, with defaults, limits and descriptions.
+    /// JSON Schema of the parameters, with defaults, limits and descriptions; `x-presets` says what each
+    /// preset changes.
     pub fn schema() -> serde_json::Value {
-        schemars::schema_for!(Self).to_value()
+        let mut schema = schemars::schema_for!(Self).to_value();
+        schema["x-presets"] = presets::table();
+        schema
     }
 }
 

@@ -18,6 +18,8 @@ interface Schema {
   maximum?: number;
   pattern?: string;
   format?: string;
+  /** What each preset changes, by its name. */
+  "x-presets"?: Record<string, Params>;
 }
 
 interface Common {
@@ -67,10 +69,10 @@ export interface Group extends Common {
 export type Leaf = NumberField | ChoiceField | SwitchField | TextField;
 export type Field = Leaf | Group;
 
-/** The fields of an object schema, in its own order. */
-export function fieldsOf(root: unknown): Field[] {
+/** The fields of an object schema, in its own order, with the defaults of one of its presets. */
+export function fieldsOf(root: unknown, preset = ""): Field[] {
   const schema = root as Schema;
-  return fields(schema, schema, "", schema.default);
+  return fields(schema, schema, "", schema["x-presets"]?.[preset] ?? schema.default);
 }
 
 /** The value of a field before anyone touches it, as text for an input. */

@@ -10,7 +10,7 @@ import { changed, type Field, fieldsOf, flatten, leaves, wrong } from "../lib/sc
 import { navigate } from "../router";
 
 /** Shown first, in this order; all others wait behind "Advanced". */
-const COMMON = ["/epochs", "/batch_size", "/learning_rate", "/init"];
+const COMMON = ["/preset", "/epochs", "/batch_size", "/learning_rate", "/init"];
 
 export function NewJobPage({ query }: { query: URLSearchParams }) {
   useTitle("New job");
@@ -24,7 +24,7 @@ export function NewJobPage({ query }: { query: URLSearchParams }) {
         from ? jobs.find(from, signal) : undefined,
       ]);
       const ready = sets.items.filter(({ status }) => status === "ready");
-      return { fields: fieldsOf(schema), sets: ready, models: known.items, earlier };
+      return { schema, sets: ready, models: known.items, earlier };
     },
     [from],
   );
@@ -51,7 +51,7 @@ export function NewJobPage({ query }: { query: URLSearchParams }) {
 }
 
 interface Props {
-  fields: Field[];
+  schema: unknown;
   sets: Dataset[];
   models: Model[];
   /** A job whose parameters are taken over. */
@@ -59,7 +59,7 @@ interface Props {
   dataset: string | null;
 }
 
-function JobForm({ fields, sets, models, earlier, dataset }: Props) {
+function JobForm({ schema, sets, models, earlier, dataset }: Props) {
   const [name, setName] = useState("");
   const wished = dataset ?? earlier?.dataset_id;
   const [datasetId, setDatasetId] = useState(
@@ -68,6 +68,8 @@ function JobForm({ fields, sets, models, earlier, dataset }: Props) {
   const [texts, setTexts] = useState<ReadonlyMap<string, string>>(() =>
     earlier ? flatten(earlier.params) : new Map(),
   );
+  const preset = texts.get("/preset");
+  const fields: Field[] = useMemo(() => fieldsOf(schema, preset), [schema, preset]);
   const [refused, setRefused] = useState<ReadonlyMap<string, string>>(new Map());
   const [advanced, setAdvanced] = useState(false);
   // Made once a form, so that a second click is the same job.

@@ -1,0 +1,92 @@
+//! Named starting points for a job's parameters.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+/// A set of parameters for a kind of pictures; single parameters may still be given beside it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Preset {
+    /// Faces of every size.
+    #[default]
+    Balanced,
+    /// Many small faces: pictures are shown smaller, and nothing is kept back for large faces.
+    Crowd,
+    /// One or two large faces, as in video calls: views zoom in on them, and more is kept.
+    Selfie,
+}
+
+impl Preset {
+    /// Every preset.
+    pub const ALL: [Self; 3] = [Self::Balanced, Self::Crowd, Self::Selfie];
+
+    /// What differs from the defaults.
+    pub fn params(self) -> Value {
+        match self {
+            Self::Balanced => json!({}),
+            Self::Crowd => json!({
+                "retain": 0.0,
+                "views": {"scale_min": 0.5, "scale_max": 1.6, "zoom_on_face": 0.9},
+            }),
+            Self::Selfie => json!({
+                "retain": 0.3,
+                "views": {"scale_min": 0.4, "scale_max": 1.1, "zoom_on_face": 0.5, "rotation_degrees": 20.0},
+                "loss": {"min_face_px": 12.0, "keypoint_weight": 4.0},
+            }),
+        }
+    }
+}
+
+/// Fills in what the preset named in `params` says and `params` does not.
+pub fn expand(params: &mut Value) {
+    let Some(name) = params.get("preset") else { return };
+    let Ok(preset) = Preset::deserialize(name) else { return }; // Refused when it is read.
+    fill(params, preset.params());
+}
+
+fn fill(into: &mut Value, from: Value) {
+    let (Some(into), Value::Object(from)) = (into.as_object_mut(), from) else { return };
+    for (key, value) in from {
+        match into.get_mut(&key) {
+            Some(own) => fill(own, value),
+            None => drop(into.insert(key, value)),
+        }
+    }
+}
+
+/// `{"crowd": {…}, …}`, for the schema.
+pub fn table() -> Value {
+    let entry =
+        |preset: &Preset| (json!(preset).as_str().unwrap_or_default().to_owned(), preset.params());
+    Value::Object(Preset::ALL.iter().map(entry).collect::<Map<_, _>>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::train::spec::{Retain, TrainSpec};
+
+    fn spec(mut params: Value) -> TrainSpec {
+        expand(&mut params);
+        serde_json::from_value(params).unwrap()
+    }
+
+    #[test]
+    fn every_preset_is_within_the_limits_and_balanced_is_the_default() {
+        for preset in Preset::ALL {
+            assert_eq!(spec(json!({"preset": preset})).check(), Ok(()), "{preset:?}");
+        }
+        assert_eq!(spec(json!({"preset": "balanced"})), TrainSpec::default());
+    }
+
+    #[test]
+    fn what_is_given_beside_a_preset_wins() {
+        let crowd = spec(json!({"preset": "crowd", "epochs": 3, "views": {"scale_max": 1.3}}));
+        assert_eq!(
+            (crowd.preset, crowd.epochs, crowd.retain),
+            (Preset::Crowd, 3, Retain::Share(0.0))
+        );
+        assert_eq!((crowd.views.scale_min, crowd.views.scale_max), (0.5, 1.3));
+    }
+}
