@@ -145,6 +145,31 @@ fn a_job_reports_every_epoch_and_leaves_weights_in_every_format() {
 }
 
 #[test]
+fn while_the_heads_change_alone_the_rest_stays_as_it_was() {
+    let stages = json!({"heads_epochs": 1});
+    let spec = json!({"epochs": 1, "batch_size": 4, "accumulate_batches": 2, "unfold": "folded", "unfreeze": stages});
+    let (_folder, dir) = job(&spec);
+    run(&dir);
+    let tuned = weights::load(&artifact(&dir, "last.safetensors")).unwrap();
+    let untouched = weights::tflite::mediapipe();
+    for (name, array) in tuned.arrays() {
+        let is_head = !name.starts_with("backbone");
+        assert_eq!(*array != untouched.arrays()[name], is_head, "{name}");
+    }
+    assert_eq!(rows(&dir)[1].step, 32_u64.div_ceil(8), "a step has two batches of four");
+}
+
+#[test]
+fn a_part_of_the_untouched_model_is_kept_as_asked() {
+    let (_folder, dir) = job(&json!({"epochs": 1, "batch_size": 8, "retain": 0.25}));
+    let retention = run(&dir).retention.unwrap();
+    assert_eq!((retention.retain, retention.curve.len()), (0.25, 1));
+    let load = |name: &str| weights::load(&artifact(&dir, name)).unwrap();
+    let expected = load("unmixed.safetensors").mixed(weights::tflite::mediapipe(), 0.25);
+    assert_eq!(load("best.safetensors"), expected);
+}
+
+#[test]
 fn fine_tuning_makes_the_drawn_faces_found() {
     let (_folder, dir) = job(&json!({"epochs": 20, "batch_size": 4}));
     run(&dir);

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::retention::Retention;
+use super::spec::Monitor;
 use crate::geometry::Rect;
 
 /// One line of `events.jsonl`.
@@ -159,10 +160,19 @@ pub struct ValMetrics {
 }
 
 impl ValMetrics {
-    /// What decides which epoch, and which mix, is best: average precision for faces that the network
-    /// can see at all, those of at least 6 pixels of its input; where there are none, of every size.
-    pub fn monitored(&self) -> f64 {
-        self.ap50_ge6.or(self.ap50).unwrap_or_default()
+    /// The measure that decides which epoch and which mix is best, as a number to be maximised. Where there
+    /// are no faces of its size, those of every size decide.
+    pub fn monitored(&self, monitor: Monitor) -> f64 {
+        let chosen = match monitor {
+            Monitor::Ap50Ge6 => self.ap50_ge6,
+            Monitor::Ap50Ge12 => self.ap50_ge12,
+            Monitor::Ap50Ge24 => self.ap50_ge24,
+            Monitor::Ap50 => self.ap50,
+            Monitor::Ap5095 => self.ap50_95,
+            Monitor::BestF1 => self.best_f1,
+            Monitor::Loss => Some(-self.loss),
+        };
+        chosen.or(self.ap50).unwrap_or_default()
     }
 }
 

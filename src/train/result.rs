@@ -56,7 +56,7 @@ impl Ended<'_> {
             tflite::mediapipe(),
             retain,
             self.pictures,
-            &params.loss,
+            params,
             self.baseline,
             self.device,
         );

@@ -8,7 +8,7 @@ use tch::Device;
 
 use super::events::ValMetrics;
 use super::pictures::Pictures;
-use super::spec::{Loss, Retain};
+use super::spec::{Monitor, Retain, TrainSpec};
 use super::validation::{Validation, validate};
 use crate::model::network::Network;
 use crate::model::tensors::Weights;
@@ -65,7 +65,7 @@ pub fn choose(
     untouched: &Weights,
     retain: Retain,
     pictures: &Pictures,
-    loss: &Loss,
+    params: &TrainSpec,
     baseline: &Validation,
     device: Device,
 ) -> (Retention, Weights, Validation) {
@@ -76,7 +76,7 @@ pub fn choose(
     let measure = |share: f64| {
         let weights = tuned.mixed(untouched, share as f32);
         let network = Network::folded(&weights, device);
-        let found = validate(&network, pictures, loss, Some(&baseline.detections));
+        let found = validate(&network, pictures, &params.loss, Some(&baseline.detections));
         (weights, found)
     };
     let mut tried: Vec<_> = shares.iter().map(|&share| measure(share)).collect();
@@ -84,7 +84,7 @@ pub fn choose(
         |(&retain, (_, found)): (&f64, &(Weights, Validation))| Mix { retain, val: found.metrics };
     let curve: Vec<Mix> = shares.iter().zip(&tried).map(mix).collect();
     let (chosen, reason) = match retain {
-        Retain::Auto => best(&curve, &baseline.metrics),
+        Retain::Auto => best(&curve, &baseline.metrics, params.monitor),
         Retain::Share(_) => (0, Reason::Requested),
     };
     let (weights, found) = tried.swap_remove(chosen);
@@ -94,13 +94,13 @@ pub fn choose(
 /// The rule: of the mixes that are worse than the untouched model for no size of face, the one with
 /// the best [`ValMetrics::monitored`]; where there is none, the one whose worst loss is smallest. The
 /// smaller share wins a tie.
-fn best(curve: &[Mix], baseline: &ValMetrics) -> (usize, Reason) {
+fn best(curve: &[Mix], baseline: &ValMetrics, monitor: Monitor) -> (usize, Reason) {
     let losses: Vec<f64> = curve.iter().map(|mix| worst_loss(&mix.val, baseline)).collect();
     let keeping = (0..curve.len()).filter(|&at| losses[at] <= 0.0);
-    let by_precision =
-        |&a: &usize, &b: &usize| curve[a].val.monitored().total_cmp(&curve[b].val.monitored());
+    let figure = |at: usize| curve[at].val.monitored(monitor);
+    let by_figure = |&a: &usize, &b: &usize| figure(a).total_cmp(&figure(b));
     // The last of equals is taken, so the curve is walked from its end.
-    match keeping.rev().max_by(by_precision) {
+    match keeping.rev().max_by(by_figure) {
         Some(at) => (at, Reason::KeepsEverySize),
         None => {
             let least = (0..curve.len()).min_by(|&a, &b| losses[a].total_cmp(&losses[b]));
@@ -135,20 +135,20 @@ mod tests {
     fn the_best_of_those_that_lose_nothing_is_taken() {
         let baseline = val(0.2, 0.5, 0.9);
         let curve = curve(&[val(0.6, 0.8, 0.89), val(0.55, 0.8, 0.9), val(0.5, 0.8, 0.92)]);
-        assert_eq!(best(&curve, &baseline), (1, Reason::KeepsEverySize));
+        assert_eq!(best(&curve, &baseline, Monitor::Ap50Ge6), (1, Reason::KeepsEverySize));
     }
 
     #[test]
     fn where_all_lose_the_one_that_loses_least_is_taken() {
         let baseline = val(0.2, 0.5, 0.9);
         let curve = curve(&[val(0.6, 0.8, 0.7), val(0.5, 0.7, 0.85), val(0.4, 0.44, 0.88)]);
-        assert_eq!(best(&curve, &baseline), (1, Reason::LosesLeast));
+        assert_eq!(best(&curve, &baseline, Monitor::Ap50Ge6), (1, Reason::LosesLeast));
     }
 
     #[test]
     fn sizes_without_faces_do_not_count_and_the_smaller_share_wins_a_tie() {
         let only = |ap: f64| ValMetrics { ap50_ge6: Some(ap), ..ValMetrics::default() };
         let curve = curve(&[only(0.5), only(0.5)]);
-        assert_eq!(best(&curve, &only(0.1)), (0, Reason::KeepsEverySize));
+        assert_eq!(best(&curve, &only(0.1), Monitor::Ap50Ge6), (0, Reason::KeepsEverySize));
     }
 }

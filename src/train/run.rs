@@ -250,10 +250,11 @@ impl Job<'_> {
         let loss = &self.spec.params.loss;
         let validation = validate(&folded, self.pictures, loss, Some(&self.baseline.detections));
         let weights = folded.weights()?;
+        let monitor = self.spec.params.monitor;
         let trained = self.state.rows.iter().filter(|row| row.epoch > 0);
         let is_best = trained
-            .map(|row| row.val.monitored())
-            .all(|before| before < validation.metrics.monitored());
+            .map(|row| row.val.monitored(monitor))
+            .all(|before| before < validation.metrics.monitored(monitor));
         let row = MetricsRow {
             epoch,
             step: self.trainer.optimizer.steps,

@@ -1,6 +1,6 @@
 //! The learning rate, step by step.
 
-use super::spec::TrainSpec;
+use super::spec::{Schedule, TrainSpec};
 
 /// Steps that a job is to have at least, for they are what fine-tuning takes; see `docs/recipe.md`.
 const ENOUGH_STEPS: u64 = 2000;
@@ -17,7 +17,7 @@ pub fn batch_size(spec: &TrainSpec, pictures: usize) -> usize {
     (1u64 << fitting).clamp(*BATCH_SIZES.start(), *BATCH_SIZES.end()) as usize
 }
 
-/// Rises linearly over the warm-up, then falls as a cosine to its final share.
+/// Rises linearly over the warm-up, then goes on as the schedule says.
 ///
 /// * `step`: optimizer steps done before this one, below `steps_per_epoch × epochs`.
 pub fn learning_rate(spec: &TrainSpec, step: u64, steps_per_epoch: u64) -> f64 {
@@ -28,9 +28,42 @@ pub fn learning_rate(spec: &TrainSpec, step: u64, steps_per_epoch: u64) -> f64 {
         return spec.learning_rate * (step + 1.0) / warmup;
     }
     let done = (step - warmup) / (total - warmup).max(1.0); // 0..1
-    let cosine = 0.5 * (1.0 + (std::f64::consts::PI * done).cos());
     let floor = spec.final_learning_rate_ratio;
-    spec.learning_rate * (floor + (1.0 - floor) * cosine)
+    let share = match spec.schedule {
+        Schedule::Cosine => {
+            floor + (1.0 - floor) * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
+        }
+        Schedule::Constant => 1.0,
+        Schedule::Step => match done {
+            ..0.6 => 1.0,
+            0.6..0.85 => floor.sqrt(),
+            _ => floor,
+        },
+    };
+    spec.learning_rate * share
+}
+
+/// The part of the network that an epoch changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The four heads.
+    Heads,
+    /// These and the second backbone.
+    SecondBackbone,
+    /// The whole network.
+    All,
+}
+
+/// What changes in an epoch (from 1), and at which share of the learning rate.
+pub fn part(spec: &TrainSpec, epoch: u32) -> (Part, f64) {
+    let stages = &spec.unfreeze;
+    if epoch <= stages.heads_epochs {
+        (Part::Heads, stages.heads_rate)
+    } else if epoch - stages.heads_epochs <= stages.second_backbone_epochs {
+        (Part::SecondBackbone, stages.second_backbone_rate)
+    } else {
+        (Part::All, 1.0)
+    }
 }
 
 /// Share of the average that stays at this step: short memory at first, `ema_decay` later.
@@ -42,6 +75,7 @@ pub fn ema_decay(spec: &TrainSpec, step: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::spec::Unfreeze;
 
     #[test]
     fn the_rate_rises_to_its_peak_and_falls_to_its_floor() {
@@ -51,6 +85,34 @@ mod tests {
         assert!((rates[99] - spec.learning_rate).abs() < 1e-12);
         assert!(rates[100..].is_sorted_by(|a, b| a >= b));
         assert!((rates[999] / spec.learning_rate - 0.01).abs() < 1e-3);
+    }
+
+    #[test]
+    fn the_constant_schedule_stays_and_the_step_schedule_falls_twice() {
+        let rate = |schedule, step| {
+            let spec =
+                TrainSpec { epochs: 10, warmup_epochs: 0.0, schedule, ..TrainSpec::default() };
+            learning_rate(&spec, step, 100) / spec.learning_rate
+        };
+        assert_eq!(rate(Schedule::Constant, 999), 1.0);
+        let steps = [599, 600, 850].map(|step| rate(Schedule::Step, step));
+        assert!((steps[0] - 1.0).abs() < 1e-9 && (steps[1] - 0.1).abs() < 1e-9, "{steps:?}");
+        assert!((steps[2] - 0.01).abs() < 1e-9, "{steps:?}");
+    }
+
+    #[test]
+    fn parts_of_the_network_change_one_after_the_other() {
+        let unfreeze = Unfreeze {
+            heads_epochs: 1,
+            heads_rate: 0.5,
+            second_backbone_epochs: 2,
+            ..Unfreeze::default()
+        };
+        let spec = TrainSpec { unfreeze, ..TrainSpec::default() };
+        let parts = [1, 2, 3, 4].map(|epoch| part(&spec, epoch));
+        let second = (Part::SecondBackbone, 1.0);
+        assert_eq!(parts, [(Part::Heads, 0.5), second, second, (Part::All, 1.0)]);
+        assert_eq!(part(&TrainSpec::default(), 1), (Part::All, 1.0));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tch::{Device, Kind, Tensor};
 use super::events::TrainMetrics;
 use super::optimizer::{Matrix, Optimizer};
 use super::pictures::Pictures;
-use super::schedule;
+use super::schedule::{self, Part};
 use super::spec::{OptimizerChoice, TrainSpec, Unfold};
 use super::targets::{self, AnchorGrid, Faces};
 use super::views::{self, View};
@@ -27,6 +27,8 @@ const REPORT_EVERY: Duration = Duration::from_millis(500);
 const KEYPOINT_SHARE: i64 = 4;
 /// Figures summed up on the device: loss parts, positives, faces, gradient norm.
 const FIGURES: i64 = 6;
+/// Where the gradient's norm stands among them.
+const NORM: i64 = 4;
 
 /// A network in training.
 #[derive(Debug)]
@@ -43,8 +45,6 @@ pub struct Trainer<'a> {
     pub optimizer: Optimizer,
     /// The untouched network, to whose keypoints the trained one is held.
     reference: Network,
-    /// `[P]`: 1 where a parameter may change.
-    trainable: Tensor,
     /// `[P]`: decoupled weight decay of each parameter.
     decay: Tensor,
 }
@@ -81,8 +81,7 @@ impl<'a> Trainer<'a> {
             }
         };
         let average = network.with_numbers(&network.parameters.copy(), &network.buffers.copy());
-        let trainable = trainable(&network, spec.freeze_keypoint_heads);
-        let decay = decays(&network) * &trainable * spec.weight_decay;
+        let decay = decays(&network) * spec.weight_decay;
         let matrices = match spec.optimizer {
             OptimizerChoice::Muon => matrices(&network),
             OptimizerChoice::Adamw => Vec::new(),
@@ -92,23 +91,17 @@ impl<'a> Trainer<'a> {
         let grid = AnchorGrid::new(device);
         let reference = Network::folded(untouched, device);
         let batch_size = schedule::batch_size(spec, pictures.train.len());
-        Self {
-            spec,
-            pictures,
-            batch_size,
-            grid,
-            network,
-            average,
-            optimizer,
-            reference,
-            trainable,
-            decay,
-        }
+        Self { spec, pictures, batch_size, grid, network, average, optimizer, reference, decay }
     }
 
     /// Steps an epoch; the last batch may be smaller.
     pub fn steps_per_epoch(&self) -> u32 {
-        self.pictures.train.len().div_ceil(self.batch_size) as u32
+        self.pictures.train.len().div_ceil(self.views_a_step()) as u32
+    }
+
+    /// Views that one optimizer step sees.
+    fn views_a_step(&self) -> usize {
+        self.batch_size * self.spec.accumulate_batches as usize
     }
 
     /// One pass over the training pictures, `epoch` counting from 1.
@@ -125,12 +118,15 @@ impl<'a> Trainer<'a> {
     ) -> Result<ControlFlow<(), Progress>, TrainError> {
         let order = views::order(self.pictures.train.len(), self.spec.seed, epoch);
         let steps = self.steps_per_epoch();
+        let (part, rate) = schedule::part(self.spec, epoch);
+        let trainable = trainable(&self.network, part, self.spec.freeze_keypoint_heads);
         let mut figures = Tensor::zeros([FIGURES], (Kind::Float, self.network.device()));
         let (began, mut reported, mut seen) = (Instant::now(), Instant::now(), 0);
-        for (step, batch) in order.chunks(self.batch_size).enumerate() {
+        for (step, batch) in order.chunks(self.views_a_step()).enumerate() {
             let lr = schedule::learning_rate(self.spec, self.optimizer.steps, u64::from(steps));
+            let lr = lr * rate;
             let indices: Vec<usize> = batch.iter().map(|&at| self.pictures.train[at]).collect();
-            figures += self.step(epoch, &indices, lr);
+            figures += self.step(epoch, &indices, lr, &trainable);
             seen += indices.len();
             let last = step + 1 == steps as usize;
             if !last && reported.elapsed() < REPORT_EVERY {
@@ -153,8 +149,32 @@ impl<'a> Trainer<'a> {
         Err(TrainError::NoPictures)
     }
 
-    /// One optimizer step; returns its figures.
-    fn step(&mut self, epoch: u32, indices: &[usize], lr: f64) -> Tensor {
+    /// One optimizer step over one or more batches; returns its figures.
+    ///
+    /// * `trainable`: `[P]`, 1 where a parameter may change.
+    fn step(&mut self, epoch: u32, indices: &[usize], lr: f64, trainable: &Tensor) -> Tensor {
+        let mut figures = Tensor::zeros([FIGURES], (Kind::Float, self.network.device()));
+        for batch in indices.chunks(self.batch_size) {
+            let share = batch.len() as f64 / indices.len() as f64;
+            figures += self.gradient(epoch, batch, share) * share;
+        }
+        let _guard = tch::no_grad_guard();
+        let mut gradient = self.network.parameters.grad();
+        let masked = &gradient * trainable;
+        let norm = masked.norm();
+        let scale = (self.spec.gradient_clip_norm / (&norm + 1e-6)).clamp_max(1.0);
+        let decay = &self.decay * trainable;
+        self.optimizer.step(&mut self.network.parameters, &(masked * scale), lr, &decay);
+        let _ = gradient.zero_();
+        let decay = schedule::ema_decay(self.spec, self.optimizer.steps);
+        let _ = self.average.parameters.lerp_(&self.network.parameters, 1.0 - decay);
+        let _ = self.average.buffers.lerp_(&self.network.buffers, 1.0 - decay);
+        figures.narrow(0, NORM, 1).copy_(&norm.reshape([1]));
+        figures
+    }
+
+    /// Adds `share` of a batch's gradient to that of the parameters; returns its figures, the norm apart.
+    fn gradient(&self, epoch: u32, indices: &[usize], share: f64) -> Tensor {
         let (inputs, faces) =
             batch(self.spec, self.pictures, epoch, indices, self.network.device());
         let outputs = self.network.forward(&inputs, Mode::Train);
@@ -164,29 +184,19 @@ impl<'a> Trainer<'a> {
         let parts = losses::parts(&outputs.logits, &boxes, &targets, &self.spec.loss);
         let keypoints = self.keypoints(&inputs, &outputs);
         let total = parts.total() + keypoints * self.spec.loss.keypoint_weight;
-        total.backward();
-
-        let _guard = tch::no_grad_guard();
-        let mut gradient = self.network.parameters.grad();
-        let masked = &gradient * &self.trainable;
-        let norm = masked.norm();
-        let scale = (self.spec.gradient_clip_norm / (&norm + 1e-6)).clamp_max(1.0);
-        self.optimizer.step(&mut self.network.parameters, &(masked * scale), lr, &self.decay);
-        let _ = gradient.zero_();
-        let decay = schedule::ema_decay(self.spec, self.optimizer.steps);
-        let _ = self.average.parameters.lerp_(&self.network.parameters, 1.0 - decay);
-        let _ = self.average.buffers.lerp_(&self.network.buffers, 1.0 - decay);
+        (&total * share).backward();
 
         let positives = targets.positive.numel() as f64 / faces.learnt().max(1) as f64;
         let part = |t: &Tensor| t.detach().reshape([1]);
+        let total = part(&total);
         Tensor::cat(
             &[
-                part(&total),
-                part(&parts.boxes),
-                part(&parts.positive),
-                part(&parts.background),
-                part(&norm),
-                norm.full_like(positives).reshape([1]),
+                &total,
+                &part(&parts.boxes),
+                &part(&parts.positive),
+                &part(&parts.background),
+                &total.zeros_like(),
+                &total.full_like(positives),
             ],
             0,
         )
@@ -234,13 +244,26 @@ fn calibration(spec: &TrainSpec, pictures: &Pictures, device: Device) -> Vec<Ten
     chosen.chunks(64).map(|chunk| batch(spec, pictures, 0, chunk, device).0).collect()
 }
 
-/// 1 for every parameter that may change; 0 for the heads' keypoint rows when those are frozen.
-fn trainable(network: &Network, freeze_keypoints: bool) -> Tensor {
+/// 1 for every parameter that may change; 0 for parts that wait, and for the heads' keypoint rows when
+/// those are frozen.
+fn trainable(network: &Network, part: Part, freeze_keypoints: bool) -> Tensor {
     let _guard = tch::no_grad_guard();
     let mask = network.parameters.ones_like();
+    let masked = network.with_numbers(&mask, &network.buffers);
+    let mut pieces = masked.pieces();
+    let mut rest = pieces.iter_mut();
+    for conv in network.convs() {
+        let count = if network.form() == Form::Unfolded && conv.role != Role::Head { 3 } else { 2 };
+        let waits = match part {
+            Part::All => false,
+            Part::SecondBackbone => conv.name.starts_with("backbone1"),
+            Part::Heads => conv.role != Role::Head,
+        };
+        for piece in rest.by_ref().take(count).filter(|_| waits) {
+            let _ = piece.zero_();
+        }
+    }
     if freeze_keypoints {
-        let masked = network.with_numbers(&mask, &network.buffers);
-        let mut pieces = masked.pieces();
         let count = pieces.len();
         // The regressors' weights and biases come last: rows are anchor × 16 + coordinate.
         for piece in &mut pieces[count - 4..] {

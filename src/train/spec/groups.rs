@@ -1,0 +1,139 @@
+//! Parameters that belong together.
+
+use garde::Validate;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// A training view is one affine cut of a picture, resized to the network's 128 pixels.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub struct Views {
+    /// Smallest share of the picture's longer side that a view shows; drawn log-uniformly.
+    #[garde(range(min = 0.05, max = 4.0))]
+    pub scale_min: f64,
+    /// Largest share; above 1 the picture is shrunk into the view.
+    #[garde(range(min = 0.05, max = 4.0), custom(at_least(self.scale_min)))]
+    pub scale_max: f64,
+    /// Share of the zooms (views of less than the picture) that are centred near a face.
+    #[garde(range(min = 0.0, max = 1.0))]
+    pub zoom_on_face: f64,
+    /// Probability of a left-right flip.
+    #[garde(range(min = 0.0, max = 1.0))]
+    pub flip: f64,
+    /// Views are turned by up to this angle either way.
+    #[garde(range(min = 0.0, max = 45.0))]
+    pub rotation_degrees: f64,
+}
+
+impl Default for Views {
+    fn default() -> Self {
+        Self {
+            scale_min: 0.6,
+            scale_max: 1.2,
+            zoom_on_face: 0.7,
+            flip: 0.5,
+            rotation_degrees: 10.0,
+        }
+    }
+}
+
+fn at_least(minimum: f64) -> impl FnOnce(&f64, &()) -> garde::Result {
+    move |value, ()| {
+        if *value >= minimum {
+            Ok(())
+        } else {
+            Err(garde::Error::new(format!("must not be below scale_min, which is {minimum}")))
+        }
+    }
+}
+
+/// Ranges of the colour changes of a view.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub struct Colours {
+    /// Brightness is multiplied by 1 plus or minus up to this.
+    #[garde(range(min = 0.0, max = 0.9))]
+    pub brightness: f64,
+    /// As brightness, around the view's mean.
+    #[garde(range(min = 0.0, max = 0.9))]
+    pub contrast: f64,
+    /// As brightness, around each pixel's grey.
+    #[garde(range(min = 0.0, max = 0.9))]
+    pub saturation: f64,
+    /// Probability that a view loses its colours.
+    #[garde(range(min = 0.0, max = 1.0))]
+    pub grey: f64,
+}
+
+impl Default for Colours {
+    fn default() -> Self {
+        Self { brightness: 0.3, contrast: 0.3, saturation: 0.3, grey: 0.1 }
+    }
+}
+
+/// Weights and shape of the loss.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub struct Loss {
+    /// Weight of the scores' quality focal loss.
+    #[garde(range(min = 0.0, max = 1000.0))]
+    pub score_weight: f64,
+    /// Weight of the boxes' distance-IoU loss.
+    #[garde(range(min = 0.0, max = 1000.0))]
+    pub box_weight: f64,
+    /// Weight of the keypoints' distance from the untouched model's, on faces that one is sure of.
+    /// Without it they drift as the backbone moves, and crops made from them turn.
+    #[garde(range(min = 0.0, max = 1000.0))]
+    pub keypoint_weight: f64,
+    /// Exponent of the focal factor: how much easy anchors are ignored.
+    #[garde(range(min = 0.0, max = 5.0))]
+    pub focal_gamma: f64,
+    /// Least score that an anchor is taught for its face; above it, the overlap of its box with the face's.
+    #[garde(range(min = 0.0, max = 1.0))]
+    pub min_quality: f64,
+    /// Faces below this many pixels of the 128-pixel view are ignored: neither face nor background.
+    #[garde(range(min = 0.0, max = 128.0))]
+    pub min_face_px: f64,
+}
+
+impl Default for Loss {
+    fn default() -> Self {
+        Self {
+            score_weight: 1.0,
+            box_weight: 2.0,
+            keypoint_weight: 2.0,
+            focal_gamma: 2.0,
+            min_quality: 0.5,
+            min_face_px: 3.0,
+        }
+    }
+}
+
+/// Staged unfreezing: the heads alone, then the second backbone too, then all.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub struct Unfreeze {
+    /// Epochs in which the heads alone change.
+    #[garde(range(max = 10_000))]
+    pub heads_epochs: u32,
+    /// Share of the learning rate in these.
+    #[garde(range(min = 0.0, max = 10.0))]
+    pub heads_rate: f64,
+    /// Epochs, after those, in which the second backbone changes too.
+    #[garde(range(max = 10_000))]
+    pub second_backbone_epochs: u32,
+    /// Share of the learning rate in these.
+    #[garde(range(min = 0.0, max = 10.0))]
+    pub second_backbone_rate: f64,
+}
+
+impl Default for Unfreeze {
+    fn default() -> Self {
+        Self {
+            heads_epochs: 0,
+            heads_rate: 1.0,
+            second_backbone_epochs: 0,
+            second_backbone_rate: 1.0,
+        }
+    }
+}
