@@ -46,6 +46,11 @@ impl Rect {
         (self.ymax - self.ymin).max(0.0)
     }
 
+    /// The greater of width and height.
+    pub fn longer_side(&self) -> f32 {
+        self.width().max(self.height())
+    }
+
     /// Width times height.
     pub fn area(&self) -> f32 {
         self.width() * self.height()

@@ -1,13 +1,15 @@
 //! `blazetune detect`: faces in pictures, as JSON.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use blazetune::data::read_upright;
 use blazetune::eval::detect::Detector;
-use blazetune::weights::{self, tflite};
+use blazetune::weights::tflite;
 use serde_json::json;
+
+use super::model;
 
 /// Finds faces in pictures and prints a line of JSON for each.
 #[derive(Debug, clap::Args)]
@@ -30,21 +32,14 @@ const MEGAPIXELS: u32 = 100;
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let detector = match &args.model {
         None => Detector::new(tflite::mediapipe()),
-        Some(path) => {
-            let weights = weights::load(&read(path)?);
-            Detector::new(&weights.with_context(|| format!("cannot use {}", path.display()))?)
-        }
+        Some(path) => Detector::new(&model::load(path)?),
     };
     for path in &args.pictures {
-        let picture = read_upright(&read(path)?, MEGAPIXELS)
+        let picture = read_upright(&model::read(path)?, MEGAPIXELS)
             .with_context(|| format!("picture {}", path.display()))?;
         let faces = detector.detect(&picture, args.min_score);
         let (width, height) = picture.dimensions();
         println!("{}", json!({"picture": path, "width": width, "height": height, "faces": faces}));
     }
     Ok(ExitCode::SUCCESS)
-}
-
-fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
-    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
 }

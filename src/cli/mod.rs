@@ -8,6 +8,8 @@ mod cuda;
 mod demo;
 mod detect;
 mod devices;
+mod evaluate;
+mod model;
 mod sample;
 mod serve;
 mod worker;
@@ -23,6 +25,7 @@ struct Cli {
 enum Command {
     Demo(demo::Args),
     Detect(detect::Args),
+    Evaluate(evaluate::Args),
     Sample(sample::Args),
     Serve(serve::Args),
     Worker(worker::Args),
@@ -33,6 +36,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Demo(args) => demo::run(&args),
         Command::Detect(args) => detect::run(&args),
+        Command::Evaluate(args) => evaluate::run(&args),
         Command::Sample(args) => sample::run(&args),
         Command::Serve(args) => serve::serve(args),
         Command::Worker(args) => worker::run(args),

@@ -48,6 +48,11 @@ pub struct DatasetError {
 }
 
 impl Dataset {
+    /// Whether a folder looks like one that [`import::import`] made.
+    pub fn is_at(dir: &Path) -> bool {
+        dir.join(MANIFEST).is_file()
+    }
+
     /// Opens a folder that [`import::import`] made.
     ///
     /// # Errors

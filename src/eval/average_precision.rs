@@ -1,5 +1,9 @@
 //! Average precision, and precision and recall against the score.
 
+use std::ops::Range;
+
+use serde::{Deserialize, Serialize};
+
 use crate::geometry::Rect;
 
 /// What was found in one picture and what is there, in the network's square.
@@ -14,10 +18,19 @@ pub struct PictureResult {
 /// All pictures' detections in one ranking, with the faces each could be of.
 #[derive(Debug)]
 pub struct Ranking {
-    /// Best score first: score, picture, and `(face, IoU)` with an IoU of at least 0.5, best first.
-    detections: Vec<(f32, Vec<(usize, f32)>)>,
+    /// Best score first.
+    detections: Vec<Ranked>,
     /// Length of each face's longer side, in pixels of the input.
     sizes: Vec<f32>,
+}
+
+#[derive(Debug)]
+struct Ranked {
+    score: f32,
+    /// Length of the longer side, in pixels of the input.
+    size: f32,
+    /// `(face, IoU)` with an IoU of at least 0.5, best first.
+    candidates: Vec<(usize, f32)>,
 }
 
 /// One detection after another, best score first.
@@ -30,7 +43,7 @@ pub struct Curve {
 }
 
 /// Precision, recall and F1 at one score.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Operating {
     /// Detections of at least this score count.
     pub threshold: f32,
@@ -56,13 +69,12 @@ impl Ranking {
                 let mut candidates: Vec<_> = result.faces.iter().enumerate().map(overlap).collect();
                 candidates.retain(|&(_, iou)| iou >= MIN_IOU);
                 candidates.sort_by(|a, b| b.1.total_cmp(&a.1));
-                detections.push((*score, candidates));
+                let size = rect.longer_side() * input_size;
+                detections.push(Ranked { score: *score, size, candidates });
             }
-            sizes.extend(
-                result.faces.iter().map(|face| face.width().max(face.height()) * input_size),
-            );
+            sizes.extend(result.faces.iter().map(|face| face.longer_side() * input_size));
         }
-        detections.sort_by(|a, b| b.0.total_cmp(&a.0)); // Stable: ties keep the pictures' order.
+        detections.sort_by(|a, b| b.score.total_cmp(&a.score)); // Stable: ties keep the pictures' order.
         Self { detections, sizes }
     }
 
@@ -70,11 +82,30 @@ impl Ranking {
     /// each face is taken once. Faces under `min_size` pixels are ignored: taking one is neither
     /// hit nor miss.
     pub fn curve(&self, min_iou: f32, min_size: f32) -> Curve {
-        let counts = |face: usize| self.sizes[face] >= min_size;
+        self.walk(min_iou, |size| size >= min_size, |_| true)
+    }
+
+    /// As [`Ranking::curve`], of faces whose size is in `sizes` alone. A detection of no face is
+    /// false only where its own size is in `sizes`: otherwise it is another bucket's mistake.
+    ///
+    /// Source: COCO's `areaRng`, with a length in place of the area.
+    pub fn curve_within(&self, min_iou: f32, sizes: &Range<f32>) -> Curve {
+        self.walk(min_iou, |size| sizes.contains(&size), |size| sizes.contains(&size))
+    }
+
+    /// * `is_face`: whether a face of this size counts; `is_false`: whether a detection of this size
+    ///   counts where it is of no face.
+    fn walk(
+        &self,
+        min_iou: f32,
+        is_face: impl Fn(f32) -> bool,
+        is_false: impl Fn(f32) -> bool,
+    ) -> Curve {
+        let counts = |face: usize| is_face(self.sizes[face]);
         let mut taken = vec![false; self.sizes.len()];
         let (mut hits, mut misses) = (0, 0);
         let mut points = Vec::with_capacity(self.detections.len());
-        for (score, candidates) in &self.detections {
+        for Ranked { score, size, candidates } in &self.detections {
             let free = || candidates.iter().filter(|&&(face, iou)| iou >= min_iou && !taken[face]);
             let best = free().find(|&&(face, _)| counts(face)).or_else(|| free().next());
             match best {
@@ -85,7 +116,8 @@ impl Ranking {
                     }
                     hits += 1;
                 }
-                None => misses += 1,
+                None if is_false(*size) => misses += 1,
+                None => continue,
             }
             points.push((*score, hits, misses));
         }
@@ -110,6 +142,41 @@ impl Curve {
         }
         area += f64::from(hits_above.unwrap_or(0)) * best;
         Some(area / f64::from(self.faces))
+    }
+
+    /// Faces that count.
+    pub fn faces(&self) -> u32 {
+        self.faces
+    }
+
+    /// Score of each detection that counts, best first, and whether it is of a face.
+    pub fn outcomes(&self) -> impl Iterator<Item = (f32, bool)> {
+        let hits_before = std::iter::once(0).chain(self.points.iter().map(|&(_, hits, _)| hits));
+        self.points
+            .iter()
+            .zip(hits_before)
+            .map(|(&(score, hits, _), before)| (score, hits > before))
+    }
+
+    /// At most `count` points, evenly over recall, from the best score to the worst. Empty without
+    /// faces or detections.
+    pub fn sampled(&self, count: u32) -> Vec<Operating> {
+        let Some(&(_, all_hits, _)) = self.points.last().filter(|_| self.faces > 0) else {
+            return Vec::new();
+        };
+        // The last point of all is the worst score; before it, where so many faces are first found.
+        let first_with = |hits: u32| self.points.partition_point(|point| point.1 < hits);
+        let steps = count.saturating_sub(1).max(1);
+        let wanted = (0..steps).map(|step| (all_hits * step).div_ceil(steps).max(1));
+        let mut indices: Vec<usize> = wanted.map(first_with).collect();
+        indices.push(self.points.len() - 1);
+        indices.retain(|&index| index < self.points.len());
+        indices.dedup();
+        let operating = |index: usize| {
+            let (score, hits, misses) = self.points[index];
+            self.operating(score, hits, misses)
+        };
+        indices.into_iter().map(operating).collect()
     }
 
     /// At one score. `None` without faces.
@@ -189,6 +256,32 @@ mod tests {
         let lost = PictureResult { detections: vec![(at(0.2), 0.5)], faces: vec![at(0.2), small] };
         assert_eq!(ap(std::slice::from_ref(&lost), 6.0), Some(1.0));
         assert_eq!(ap(&[lost], 0.0), Some(0.5));
+    }
+
+    #[test]
+    fn a_bucket_of_sizes_ignores_what_belongs_to_another() {
+        // 12.8 px each; the bucket's own false detection counts, the large one does not.
+        let large = Rect::around(0.5, 0.2, 0.3, 0.3);
+        let detections = vec![(large, 0.9), (at(0.5), 0.8), (at(0.2), 0.7)];
+        let result = PictureResult { detections, faces: vec![at(0.2), at(0.8)] };
+        let ranking = Ranking::new(&[result], PIXELS);
+        let small = ranking.curve_within(0.5, &(12.0..24.0));
+        assert_eq!(small.outcomes().collect::<Vec<_>>(), [(0.8, false), (0.7, true)]);
+        assert_eq!((small.faces(), small.average_precision()), (2, Some(0.25)));
+        assert_eq!(ranking.curve_within(0.5, &(24.0..48.0)).average_precision(), None);
+    }
+
+    #[test]
+    fn a_sampled_curve_keeps_its_ends() {
+        let faces: Vec<Rect> = (0..8u8).map(|n| at(f32::from(n) * 0.12 + 0.06)).collect();
+        let scored = |(n, face): (usize, &Rect)| (*face, 0.9 - n as f32 * 0.1);
+        let detections = faces.iter().enumerate().map(scored).collect();
+        let curve = Ranking::new(&[PictureResult { detections, faces }], PIXELS).curve(0.5, 0.0);
+        let sampled = curve.sampled(5);
+        let recalls: Vec<f64> = sampled.iter().map(|point| point.recall).collect();
+        assert_eq!(recalls, [0.125, 0.25, 0.5, 0.75, 1.0]);
+        assert_eq!(curve.sampled(200).len(), 8);
+        assert!(Curve::default().sampled(5).is_empty());
     }
 
     #[test]

@@ -1,5 +1,10 @@
 //! What a network finds, and how good that is.
 
 pub mod average_precision;
+pub mod calibration;
+pub mod coco;
 pub mod detect;
+pub mod matching;
+pub mod overlay;
+pub mod report;
 pub mod suppression;

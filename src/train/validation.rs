@@ -121,14 +121,19 @@ fn view_faces(entry: &Entry, min_face_px: f32) -> Vec<ViewFace> {
     entry.faces.iter().map(face).collect()
 }
 
-/// Fills in what comes of one ranking over all detections.
-fn ranked(metrics: &mut ValMetrics, pictures: &Pictures, detections: &[Vec<Detection>]) {
+/// What was found in the validation pictures beside what is there, as fractions of the network's
+/// square.
+pub fn results(pictures: &Pictures, detections: &[Vec<Detection>]) -> Vec<PictureResult> {
     let result = |(&index, found): (&usize, &Vec<Detection>)| PictureResult {
         detections: found.iter().map(|face| (face.rect, face.score)).collect(),
         faces: pictures.entries[index].faces.clone(),
     };
-    let results: Vec<_> = pictures.val.iter().zip(detections).map(result).collect();
-    let ranking = Ranking::new(&results, INPUT_SIZE as f32);
+    pictures.val.iter().zip(detections).map(result).collect()
+}
+
+/// Fills in what comes of one ranking over all detections.
+fn ranked(metrics: &mut ValMetrics, pictures: &Pictures, detections: &[Vec<Detection>]) {
+    let ranking = Ranking::new(&results(pictures, detections), INPUT_SIZE as f32);
     let ap = |iou: f32, size: f32| ranking.curve(iou, size).average_precision();
     let all = ranking.curve(0.5, 0.0);
     metrics.ap50 = all.average_precision();

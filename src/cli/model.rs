@@ -1,0 +1,18 @@
+//! Weights that the command line names.
+
+use std::path::Path;
+
+use anyhow::Context;
+use blazetune::model::tensors::Weights;
+use blazetune::weights;
+
+/// Of any format.
+pub(super) fn load(path: &Path) -> anyhow::Result<Weights> {
+    let weights = weights::load(&read(path)?);
+    weights.with_context(|| format!("cannot use {}", path.display()))
+}
+
+/// The whole file.
+pub(super) fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))
+}

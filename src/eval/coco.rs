@@ -1,0 +1,156 @@
+//! Annotations and detections as COCO's tools read them.
+//!
+//! Source: <https://cocodataset.org/#format-data> and <https://cocodataset.org/#format-results>
+
+use serde::Serialize;
+
+use crate::geometry::{Letterbox, Rect};
+
+/// A picture, its faces and what was found, as fractions of the picture.
+#[derive(Debug, Clone)]
+pub struct Picture<'a> {
+    /// Its path in the data set.
+    pub name: &'a str,
+    /// Upright, in pixels.
+    pub width: u32,
+    /// Upright, in pixels.
+    pub height: u32,
+    /// The annotated faces.
+    pub faces: Vec<Rect>,
+    /// Boxes and scores.
+    pub detections: Vec<(Rect, f32)>,
+}
+
+/// Annotated pictures.
+#[derive(Debug, Serialize)]
+pub struct GroundTruth {
+    info: Info,
+    images: Vec<Image>,
+    annotations: Vec<Annotation>,
+    categories: [Category; 1],
+}
+
+/// `pycocotools` refuses results where there is none.
+#[derive(Debug, Serialize)]
+struct Info {
+    description: &'static str,
+}
+
+#[derive(Debug, Serialize)]
+struct Image {
+    id: usize,
+    file_name: String,
+    width: u32,
+    height: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct Annotation {
+    id: usize,
+    image_id: usize,
+    category_id: u8,
+    /// `[left, top, width, height]` in pixels of the picture.
+    bbox: [f64; 4],
+    /// Square pixels of the picture.
+    area: f64,
+    iscrowd: u8,
+    /// Not COCO's: the longer side in pixels of the network's input, by which Blazetune tells sizes.
+    input_px: f64,
+}
+
+#[derive(Debug, Serialize)]
+struct Category {
+    id: u8,
+    name: &'static str,
+}
+
+/// One detection.
+#[derive(Debug, Serialize)]
+pub struct Found {
+    image_id: usize,
+    category_id: u8,
+    /// `[left, top, width, height]` in pixels of the picture.
+    bbox: [f64; 4],
+    /// 0..1.
+    score: f32,
+    /// Not COCO's; see the annotations.
+    input_px: f64,
+}
+
+const FACE: u8 = 1;
+
+/// `ground_truth.json`. Ids count from 1, in order: COCO's tools take annotation 0 for "none".
+pub fn ground_truth(pictures: &[Picture<'_>], input_size: u32) -> GroundTruth {
+    let mut annotations = Vec::new();
+    let mut images = Vec::with_capacity(pictures.len());
+    for (index, picture) in pictures.iter().enumerate() {
+        let &Picture { name, width, height, .. } = picture;
+        images.push(Image { id: index + 1, file_name: name.to_owned(), width, height });
+        for face in &picture.faces {
+            let bbox = pixels(face, picture);
+            annotations.push(Annotation {
+                id: annotations.len() + 1,
+                image_id: index + 1,
+                category_id: FACE,
+                bbox,
+                area: bbox[2] * bbox[3],
+                iscrowd: 0,
+                input_px: input_px(face, picture, input_size),
+            });
+        }
+    }
+    let info = Info { description: "exported by Blazetune" };
+    let categories = [Category { id: FACE, name: "face" }];
+    GroundTruth { info, images, annotations, categories }
+}
+
+/// `detections.json`.
+pub fn detections(pictures: &[Picture<'_>], input_size: u32) -> Vec<Found> {
+    let of_picture = |(index, picture): (usize, &Picture<'_>)| {
+        let found = picture.detections.iter().map(move |(rect, score)| Found {
+            image_id: index + 1,
+            category_id: FACE,
+            bbox: pixels(rect, picture),
+            score: *score,
+            input_px: input_px(rect, picture, input_size),
+        });
+        found.collect::<Vec<_>>()
+    };
+    pictures.iter().enumerate().flat_map(of_picture).collect()
+}
+
+fn pixels(rect: &Rect, picture: &Picture<'_>) -> [f64; 4] {
+    let (width, height) = (f64::from(picture.width), f64::from(picture.height));
+    let [top, left, bottom, right] = <[f32; 4]>::from(*rect).map(f64::from);
+    [left * width, top * height, (right - left) * width, (bottom - top) * height]
+}
+
+fn input_px(rect: &Rect, picture: &Picture<'_>, input_size: u32) -> f64 {
+    let letterbox = Letterbox::exact(picture.width, picture.height, input_size);
+    f64::from(letterbox.to_square(rect).longer_side() * letterbox.size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn boxes_are_in_pixels_of_the_picture() {
+        let face = Rect::from([0.5, 0.25, 0.75, 0.5]);
+        let picture = Picture {
+            name: "a.jpg",
+            width: 256,
+            height: 512,
+            faces: vec![face],
+            detections: vec![(face, 0.5)],
+        };
+        let truth =
+            serde_json::to_value(ground_truth(std::slice::from_ref(&picture), 128)).unwrap();
+        let annotation = &truth["annotations"][0];
+        assert_eq!(annotation["bbox"], serde_json::json!([64.0, 256.0, 64.0, 128.0]));
+        assert_eq!((&annotation["area"], &annotation["input_px"]), (&8192.0.into(), &32.0.into()));
+        let found = serde_json::to_value(detections(&[picture], 128)).unwrap();
+        assert_eq!(found[0]["bbox"], annotation["bbox"]);
+        assert_eq!((&found[0]["image_id"], &found[0]["score"]), (&1.into(), &0.5.into()));
+    }
+}
