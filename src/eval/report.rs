@@ -101,6 +101,8 @@ pub struct WorstPicture {
 
 /// Faces below this many pixels of the input are not counted as missed.
 pub const MIN_MISSED_PX: f32 = 12.0;
+/// Faces below this many pixels of the input are beyond the network.
+pub const SEEN_PX: f32 = 6.0;
 /// `MediaPipe`'s default for `min_detection_confidence`.
 pub const DEFAULT_THRESHOLD: f32 = 0.5;
 const MIN_SIZES: [u32; 4] = [0, 6, 12, 24];
@@ -113,8 +115,9 @@ impl Report {
     ///   in fractions of the network's square; `input_size`: side of that square in pixels.
     pub fn new(names: &[&str], results: &[PictureResult], input_size: f32) -> Self {
         let ranking = Ranking::new(results, input_size);
-        let all = ranking.curve(0.5, 0.0);
-        let best = all.best();
+        // Nobody would choose a threshold for faces that the network cannot see.
+        let (all, seen) = (ranking.curve(0.5, 0.0), ranking.curve(0.5, SEEN_PX));
+        let best = seen.best();
         let threshold = best.map_or(DEFAULT_THRESHOLD, |best| best.threshold);
         let average_precision: Vec<ApAtIou> = (0..10u8)
             .map(|step| ApAtIou {
@@ -128,7 +131,7 @@ impl Report {
         let by_size = size_buckets().map(|(range, edges)| {
             SizeRow::new(&ranking.curve_within(0.5, &range), edges, threshold)
         });
-        let by_threshold = (1..=49u8).filter_map(|step| all.at(f32::from(2 * step) / 100.0));
+        let by_threshold = (1..=49u8).filter_map(|step| seen.at(f32::from(2 * step) / 100.0));
         Self {
             pictures: results.len(),
             faces: results.iter().map(|result| result.faces.len()).sum(),
@@ -140,7 +143,7 @@ impl Report {
             by_folder: by_folder(names, results, input_size, threshold),
             precision_recall: all.sampled(CURVE_POINTS),
             by_threshold: by_threshold.collect(),
-            at_default: all.at(DEFAULT_THRESHOLD),
+            at_default: seen.at(DEFAULT_THRESHOLD),
             best,
             calibration: calibration(all.outcomes()),
             worst: worst(names, results, threshold, MIN_MISSED_PX / input_size),

@@ -135,7 +135,9 @@ mod tests {
     fn a_mix_lies_between_its_parents_and_at_its_ends_is_one_of_them() {
         let filled = |value: f32| {
             let mut arrays = zeros();
-            arrays.values_mut().for_each(|array| array.values.fill(value));
+            for array in arrays.values_mut() {
+                array.values.fill(value);
+            }
             Weights::new(arrays).unwrap()
         };
         let (a, b) = (filled(0.1), filled(0.7));

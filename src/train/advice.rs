@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::events::ValMetrics;
 use super::pictures::Pictures;
+use crate::eval::report::SEEN_PX;
 use crate::model::layout::INPUT_SIZE;
 
 /// Advice in `card.json`.
@@ -20,9 +21,6 @@ pub struct Advice {
     /// What it costs to run.
     pub latency: &'static str,
 }
-
-/// Faces below this many pixels of the input are not spoken of.
-const SEEN_PX: f32 = 6.0;
 
 impl Advice {
     /// From what the untouched model and the result measured on the validation pictures.

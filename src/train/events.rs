@@ -308,6 +308,7 @@ pub struct JobSpec {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::train::retention::Reason;
 
     #[test]
     fn every_kind_of_event_is_read_back_as_it_was_written() {
@@ -347,6 +348,11 @@ mod tests {
             error: None,
             retry: false,
             artifacts: vec![artifact],
+            retention: Some(Retention {
+                retain: 0.1,
+                reason: Reason::KeepsEverySize,
+                curve: vec![],
+            }),
         };
         for body in [
             Body::Started(started),

@@ -43,9 +43,12 @@ impl Ended<'_> {
     /// [`RunError`] when a file cannot be read, written or exported.
     pub fn finish(&self, outcome: Outcome) -> Result<Finished, RunError> {
         let has_epochs = self.rows.iter().any(|row| row.epoch > 0);
-        let saved = |stem: &str| match has_epochs {
-            true => load(&self.dir.checkpoints().join(format!("{stem}-weights.safetensors"))),
-            false => Ok(self.first.clone()),
+        let saved = |stem: &str| {
+            if has_epochs {
+                load(&self.dir.checkpoints().join(format!("{stem}-weights.safetensors")))
+            } else {
+                Ok(self.first.clone())
+            }
         };
         let (unmixed, last) = (saved("best")?, saved("last")?);
         let params = &self.spec.params;

@@ -100,13 +100,11 @@ fn best(curve: &[Mix], baseline: &ValMetrics, monitor: Monitor) -> (usize, Reaso
     let figure = |at: usize| curve[at].val.monitored(monitor);
     let by_figure = |&a: &usize, &b: &usize| figure(a).total_cmp(&figure(b));
     // The last of equals is taken, so the curve is walked from its end.
-    match keeping.rev().max_by(by_figure) {
-        Some(at) => (at, Reason::KeepsEverySize),
-        None => {
-            let least = (0..curve.len()).min_by(|&a, &b| losses[a].total_cmp(&losses[b]));
-            (least.unwrap_or(0), Reason::LosesLeast)
-        }
+    if let Some(at) = keeping.rev().max_by(by_figure) {
+        return (at, Reason::KeepsEverySize);
     }
+    let least = (0..curve.len()).min_by(|&a, &b| losses[a].total_cmp(&losses[b]));
+    (least.unwrap_or(0), Reason::LosesLeast)
 }
 
 /// By how much average precision fell for the size of face that fell most; not above 0 when none did.

@@ -10,6 +10,7 @@ use super::targets::{self, AnchorGrid, Faces};
 use super::views::{ViewFace, size_px};
 use crate::eval::average_precision::{PictureResult, Ranking};
 use crate::eval::detect;
+use crate::eval::report::SEEN_PX;
 use crate::eval::suppression::Detection;
 use crate::model::anchors::{self, decode_boxes};
 use crate::model::layout::INPUT_SIZE;
@@ -19,8 +20,6 @@ use crate::model::network::{Mode, Network, Outputs};
 pub const MIN_SCORE: f32 = 0.02;
 /// The score that separates faces from background unless advised otherwise.
 const DEFAULT_THRESHOLD: f32 = 0.5;
-/// Faces smaller than this, in pixels of the input, are beyond the network.
-const SEEN_PX: f32 = 6.0;
 const BATCH: usize = 64;
 
 /// What a network finds in the validation pictures, and how good that is.

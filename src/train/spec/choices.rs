@@ -128,6 +128,7 @@ impl JsonSchema for Retain {
     }
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "garde's signature")]
 pub(super) fn share(retain: &Retain, (): &()) -> garde::Result {
     match retain {
         Retain::Share(share) if !(0.0..=1.0).contains(share) => {
