@@ -112,7 +112,7 @@ async fn whole(body: Body, limit_bytes: u64) -> Result<Bytes> {
 pub(super) struct Detectors {
     ready: Mutex<VecDeque<(ModelRef, Shared)>>,
     /// Pictures at once; each takes threads of its own.
-    turns: Semaphore,
+    pub(super) turns: Semaphore,
 }
 
 type Shared = Arc<Mutex<Detector>>;

@@ -14,6 +14,7 @@ mod job_files;
 mod jobs;
 mod layers;
 mod metrics;
+mod mix;
 mod models;
 mod page;
 mod problem;
@@ -81,5 +82,6 @@ fn slow() -> Router<Arc<App>> {
         .merge(events::routes())
         .merge(files::routes())
         .merge(detect::routes())
+        .merge(mix::routes())
         .layer(DefaultBodyLimit::disable())
 }

@@ -58,6 +58,8 @@ pub(super) struct ModelView {
     name: String,
     kind: KindView,
     job_id: Option<JobId>,
+    /// The model it was mixed from.
+    parent_id: Option<ModelId>,
     files: Vec<Artifact>,
     /// `{epoch, best, baseline}`, of a model that was trained here.
     metrics: Option<Value>,
@@ -70,19 +72,22 @@ enum KindView {
     Base,
     Imported,
     Trained,
+    Mixed,
 }
 
 impl From<Model> for ModelView {
     fn from(model: Model) -> Self {
-        let Model { id, name, kind, job_id, files, metrics, created_at } = model;
+        let Model { id, name, kind, job_id, parent_id, files, metrics, created_at } = model;
         Self {
             id: id.to_string(),
             name,
             kind: match kind {
                 ModelKind::Imported => KindView::Imported,
                 ModelKind::Trained => KindView::Trained,
+                ModelKind::Mixed => KindView::Mixed,
             },
             job_id,
+            parent_id,
             files: files.0,
             metrics: metrics.map(|metrics| metrics.0),
             created_at: Some(created_at),
@@ -96,6 +101,7 @@ fn base() -> ModelView {
         name: "MediaPipe BlazeFace, short range".to_owned(),
         kind: KindView::Base,
         job_id: None,
+        parent_id: None,
         files: vec![base_file()],
         metrics: None,
         created_at: None,
@@ -154,7 +160,8 @@ pub(super) async fn create(app: &App, name: String, bytes: Bytes) -> Result<Resp
         Ok(Artifact { name, size_bytes: bytes.len() as u64, sha256: sha256(&bytes) })
     });
     let files = [file.await??];
-    let new = NewModel { id, name: &name, job_id: None, files: &files, metrics: None };
+    let new =
+        NewModel { id, name: &name, job_id: None, parent_id: None, files: &files, metrics: None };
     store::models::insert(&app.db, new).await?;
     let location = [(header::LOCATION, format!("/api/v1/models/{id}"))];
     let view = ModelView::from(find(app, id).await?);

@@ -129,6 +129,7 @@ async fn keep(db: &mut store::Connection, job: &Job, why: &Why) -> store::Result
         id: ModelId::new(),
         name: &job.name,
         job_id: Some(job.id),
+        parent_id: None,
         files: &files,
         metrics: Some(&before_and_after(&rows, end.finished.retention.as_ref())),
     };

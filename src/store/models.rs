@@ -19,6 +19,8 @@ pub struct Model {
     pub kind: ModelKind,
     /// The job that trained it.
     pub job_id: Option<JobId>,
+    /// The model it was mixed from.
+    pub parent_id: Option<ModelId>,
     /// In the job's artifacts, or in the model's own folder.
     pub files: Json<Vec<Artifact>>,
     /// Before and after, where it was trained here.
@@ -36,6 +38,8 @@ pub enum ModelKind {
     Imported,
     /// A job of this server.
     Trained,
+    /// Another model's weights and the untouched ones.
+    Mixed,
 }
 
 /// What a new model needs.
@@ -45,8 +49,10 @@ pub struct NewModel<'a> {
     pub id: ModelId,
     /// The user's name for it.
     pub name: &'a str,
-    /// The job that trained it; none for an imported one.
+    /// The job that trained it, if one did.
     pub job_id: Option<JobId>,
+    /// The model it was mixed from, if it was.
+    pub parent_id: Option<ModelId>,
     /// Its files.
     pub files: &'a [Artifact],
     /// Before and after.
@@ -59,17 +65,23 @@ pub struct NewModel<'a> {
 ///
 /// When the database cannot be used, as for every function here.
 pub async fn insert(db: impl SqliteExecutor<'_>, new: NewModel<'_>) -> sqlx::Result<()> {
-    let kind = if new.job_id.is_some() { ModelKind::Trained } else { ModelKind::Imported };
+    let kind = match (new.job_id, new.parent_id) {
+        (Some(_), _) => ModelKind::Trained,
+        (None, Some(_)) => ModelKind::Mixed,
+        (None, None) => ModelKind::Imported,
+    };
     let (files, metrics) = (Json(new.files), new.metrics.map(Json));
     sqlx::query!(
         "
-        insert into model (id, name, kind, job_id, files, metrics) values (?, ?, ?, ?, ?, ?)
+        insert into model (id, name, kind, job_id, parent_id, files, metrics)
+        values (?, ?, ?, ?, ?, ?, ?)
         on conflict (job_id) do nothing
         ",
         new.id,
         new.name,
         kind,
         new.job_id,
+        new.parent_id,
         files,
         metrics
     )
@@ -89,7 +101,7 @@ pub async fn find(db: impl SqliteExecutor<'_>, id: ModelId) -> sqlx::Result<Opti
         r#"
         select
             id as "id: ModelId", name, kind as "kind: ModelKind", job_id as "job_id: JobId",
-            files as "files: Json<Vec<Artifact>>", metrics as "metrics: Json<Value>", created_at
+            parent_id as "parent_id: ModelId", files as "files: Json<Vec<Artifact>>", metrics as "metrics: Json<Value>", created_at
         from model where id = ?
         "#,
         id
@@ -113,7 +125,7 @@ pub async fn page(
         r#"
         select
             id as "id: ModelId", name, kind as "kind: ModelKind", job_id as "job_id: JobId",
-            files as "files: Json<Vec<Artifact>>", metrics as "metrics: Json<Value>", created_at
+            parent_id as "parent_id: ModelId", files as "files: Json<Vec<Artifact>>", metrics as "metrics: Json<Value>", created_at
         from model where ?1 is null or id < ?1
         order by id desc limit ?2
         "#,

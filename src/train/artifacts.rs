@@ -87,16 +87,19 @@ pub fn write(dir: &JobDir, content: &Content<'_>) -> Result<Vec<Artifact>, RunEr
     let best = row(&|row| row.is_best);
     let last = row(&|row| row.epoch > 0);
     let mut files = Vec::new();
-    for (stem, weights, val) in [
-        ("best", content.best, Some(content.result)),
-        ("last", content.last, last.map(|row| &row.val)),
-    ] {
-        for (extension, bytes) in formats(weights, content.spec, val)? {
-            files.push(artifact(&folder, &format!("{stem}.{extension}"), &bytes)?);
-        }
-    }
-    let unmixed = safetensors::write(content.unmixed, &BTreeMap::new()).map_err(export)?;
-    files.push(artifact(&folder, UNMIXED, &unmixed)?);
+    let metadata = |val: Option<&ValMetrics>| {
+        BTreeMap::from([
+            ("name".to_owned(), content.spec.name.clone()),
+            ("job_id".to_owned(), content.spec.job_id.clone()),
+            ("params".to_owned(), json!(content.spec.params).to_string()),
+            ("metrics".to_owned(), json!(val).to_string()),
+        ])
+    };
+    let best_metadata = metadata(Some(content.result));
+    files.extend(write_formats(&folder, "best", content.best, best_metadata)?);
+    let last_metadata = metadata(last.map(|row| &row.val));
+    files.extend(write_formats(&folder, "last", content.last, last_metadata)?);
+    files.push(write_unmixed(&folder, content.unmixed)?);
     let card = Card {
         format_version: 1,
         name: &content.spec.name,
@@ -126,24 +129,38 @@ pub fn write(dir: &JobDir, content: &Content<'_>) -> Result<Vec<Artifact>, RunEr
     Ok(files)
 }
 
-/// The same weights in every format.
-fn formats(
+/// Writes the same weights in every format, `metadata` where the format has a place for it.
+///
+/// # Errors
+///
+/// [`RunError`] when a file cannot be written or a format cannot hold the weights.
+pub fn write_formats(
+    folder: &Path,
+    stem: &str,
     weights: &Weights,
-    spec: &JobSpec,
-    val: Option<&ValMetrics>,
-) -> Result<[(&'static str, Vec<u8>); 3], RunError> {
-    let metadata = BTreeMap::from([
-        ("name".to_owned(), spec.name.clone()),
-        ("job_id".to_owned(), spec.job_id.clone()),
-        ("blazetune_version".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-        ("params".to_owned(), json!(spec.params).to_string()),
-        ("metrics".to_owned(), json!(val).to_string()),
-    ]);
-    Ok([
+    mut metadata: BTreeMap<String, String>,
+) -> Result<Vec<Artifact>, RunError> {
+    metadata.insert("blazetune_version".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+    let tflite = tflite::write(tflite::base(), weights);
+    let formats = [
         ("safetensors", safetensors::write(weights, &metadata).map_err(export)?),
         ("pth", pth::write(weights).map_err(export)?),
-        ("tflite", tflite::write(tflite::base(), weights).map_err(|error| export(error.into()))?),
-    ])
+        ("tflite", tflite.map_err(|error| export(error.into()))?),
+    ];
+    let write = |(extension, bytes): &(&str, Vec<u8>)| {
+        Ok(artifact(folder, &format!("{stem}.{extension}"), bytes)?)
+    };
+    formats.iter().map(write).collect()
+}
+
+/// Writes the weights that a model can be mixed from anew.
+///
+/// # Errors
+///
+/// As [`write_formats`].
+pub fn write_unmixed(folder: &Path, weights: &Weights) -> Result<Artifact, RunError> {
+    let bytes = safetensors::write(weights, &BTreeMap::new()).map_err(export)?;
+    Ok(artifact(folder, UNMIXED, &bytes)?)
 }
 
 fn export(error: WeightsError) -> RunError {

@@ -3,15 +3,18 @@
 //! Fine-tuning finds more of the user's faces and forgets some others. Mixing the tuned with the
 //! untouched weights wins many of those back and costs nothing: see [`Weights::mixed`].
 
+use std::path::Path;
+
 use serde::{Deserialize, Serialize};
 use tch::Device;
 
 use super::events::ValMetrics;
-use super::pictures::Pictures;
-use super::spec::{Monitor, Retain, TrainSpec};
+use super::pictures::{Pictures, PicturesError};
+use super::spec::{Loss, Monitor, Retain, TrainSpec};
 use super::validation::{Validation, validate};
 use crate::model::network::Network;
 use crate::model::tensors::Weights;
+use crate::weights::tflite;
 
 /// Shares of the untouched weights that are tried.
 const SHARES: [f64; 7] = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7];
@@ -89,6 +92,42 @@ pub fn choose(
     };
     let (weights, found) = tried.swap_remove(chosen);
     (Retention { retain: shares[chosen], reason, curve }, weights, found)
+}
+
+/// Mixes a finished model anew, without training.
+///
+/// * `dataset`: folder of an imported data set to measure on, where there still is one.
+///
+/// # Errors
+///
+/// [`PicturesError`] when that cannot be read.
+pub fn remix(
+    unmixed: &Weights,
+    retain: f64,
+    dataset: Option<&Path>,
+    loss: &Loss,
+) -> Result<(Weights, Option<BeforeAndAfter>), PicturesError> {
+    let untouched = tflite::mediapipe();
+    let weights = unmixed.mixed(untouched, retain as f32);
+    let Some(dataset) = dataset else { return Ok((weights, None)) };
+    let pictures = Pictures::open(dataset)?;
+    let measure = |weights: &Weights, reference: Option<&Validation>| {
+        let network = Network::folded(weights, Device::Cpu);
+        let reference = reference.map(|found| found.detections.as_slice());
+        validate(&network, &pictures, loss, reference)
+    };
+    let baseline = measure(untouched, None);
+    let found = measure(&weights, Some(&baseline));
+    Ok((weights, Some(BeforeAndAfter { best: found.metrics, baseline: baseline.metrics })))
+}
+
+/// What a mix measures, and the untouched model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BeforeAndAfter {
+    /// The mix.
+    pub best: ValMetrics,
+    /// The untouched model.
+    pub baseline: ValMetrics,
 }
 
 /// The rule: of the mixes that are worse than the untouched model for no size of face, the one with

@@ -45,6 +45,7 @@ async fn a_job_ends_with_metrics_samples_a_log_and_a_model() {
     replay(&server, &job, &live).await;
     artifacts(&server, &path).await;
     model(&server, &done).await;
+    mix(&server, &done).await;
     deletion(&server, &dataset, &done).await;
 }
 
@@ -141,6 +142,35 @@ async fn model(server: &Server, job: &Value) {
     let next = server.job(dataset, params).await;
     let next = server.when_state(&next, &["completed", "failed"]).await;
     assert_eq!(next["state"], "completed", "{next}");
+}
+
+/// More of the untouched model, without training; and all of it is that model.
+async fn mix(server: &Server, job: &Value) {
+    let path = format!("/models/{}", job["model_id"].as_str().unwrap());
+    let (_, trained) = server.get(&path).await;
+    let retention = &trained["metrics"]["retention"];
+    assert!(retention["curve"].as_array().unwrap().len() > 3, "{trained}");
+
+    let (status, mixed) = server.post(&format!("{path}/mix"), &json!({"retain": 1})).await;
+    assert_eq!((status, &mixed["kind"]), (201, &json!("mixed")), "{mixed}");
+    assert_eq!((&mixed["parent_id"], &mixed["job_id"]), (&trained["id"], &Value::Null));
+    let (best, baseline) = (&mixed["metrics"]["best"], &mixed["metrics"]["baseline"]);
+    assert_eq!(best["ap50_ge12"], baseline["ap50_ge12"]);
+    let file = format!("/models/{}/best.tflite", mixed["id"].as_str().unwrap());
+    let bytes = server.request(Method::GET, &file).send().await.unwrap().bytes().await.unwrap();
+    assert_eq!(bytes, blazetune::weights::tflite::base());
+
+    // A mix is mixed anew from the tuned weights, not from itself.
+    let again = format!("/models/{}/mix", mixed["id"].as_str().unwrap());
+    let (status, tuned) = server.post(&again, &json!({"retain": 0, "name": "tuned"})).await;
+    assert_eq!((status, &tuned["parent_id"]), (201, &trained["id"]), "{tuned}");
+    let ap = |val: &Value| val["ap50"].as_f64().unwrap();
+    let gap = ap(&tuned["metrics"]["best"]) - ap(&retention["curve"][0]["val"]);
+    assert!(gap.abs() < 1e-3, "{gap}"); // Another number of threads adds up in another order.
+
+    let (status, problem) = server.post(&again, &json!({"retain": 1.5})).await;
+    assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!("/retain")), "{problem}");
+    assert_eq!(server.post("/models/base/mix", &json!({"retain": 0.5})).await.0, 409);
 }
 
 async fn deletion(server: &Server, dataset: &str, job: &Value) {

@@ -89,6 +89,8 @@ export const models = {
       progress,
       signal,
     ),
+  /** A new model, of these tuned weights and a share of the untouched ones. */
+  mix: (id: string, retain: number) => post<Model>(`/models/${id}/mix`, { retain }),
   fileUrl: (id: string, file: string) => `${PREFIX}/models/${id}/${encodeURIComponent(file)}`,
   detect: (id: string, picture: Blob, minScore: number) =>
     postFile<Detections>(

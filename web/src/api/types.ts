@@ -185,14 +185,27 @@ export interface LogLine {
   [field: string]: unknown;
 }
 
+/** How much of the untouched model is in a result. */
+export interface Retention {
+  retain: number;
+  reason: "requested" | "keeps_every_size" | "loses_least";
+  /** What each mix measured that was tried. */
+  curve?: { retain: number; val: ValMetrics }[];
+}
+
 export interface Model {
   id: string;
   name: string;
-  kind: "base" | "imported" | "trained";
+  kind: "base" | "imported" | "trained" | "mixed";
   job_id?: string | null;
   files: (Artifact | string)[];
   /** Of the best epoch, and of the untouched model before it; only where it was trained here. */
-  metrics?: { epoch: number; best: ValMetrics; baseline: ValMetrics | null } | null;
+  metrics?: {
+    epoch: number | null;
+    best: ValMetrics;
+    baseline: ValMetrics | null;
+    retention?: Retention | null;
+  } | null;
   created_at?: string | null;
 }
 

@@ -34,6 +34,7 @@ export function ModelsPage() {
 const KINDS: Record<Model["kind"], string> = {
   base: "MediaPipe's own",
   imported: "imported",
+  mixed: "mixed",
   trained: "trained here",
 };
 
