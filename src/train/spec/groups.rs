@@ -101,7 +101,7 @@ impl Default for Loss {
         Self {
             score_weight: 1.0,
             box_weight: 2.0,
-            keypoint_weight: 2.0,
+            keypoint_weight: 4.0,
             focal_gamma: 2.0,
             min_quality: 0.5,
             min_face_px: 3.0,

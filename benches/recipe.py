@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""Trains variants of the recipe over several seeds and writes what they measured.
+
+    benches/recipe.py FOLDER [--only NAME,NAME] [--seeds 3] [--epochs 12] [--parallel 2] [--table FILE]
+
+FOLDER holds two data sets, `wider_train` and `wider_val`, each with annotations.csv and images/.
+Every run is a real `blazetune worker` with one thread. A run that was measured before is not
+repeated: results are kept in --results, a JSON line each, under the hash of the program and of the
+run's parameters. Needs target/release/blazetune (`make build`) and Python's standard library.
+"""
+
+import argparse, collections, concurrent.futures, hashlib, json, os, pathlib, shutil, statistics
+import subprocess, sys, tempfile, threading, time, urllib.request, zipfile
+
+from recipe_variants import VARIANTS
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+MEASURES = ["ap50_ge6", "ap50_ge12", "ap50_ge24", "keypoint_nme"]
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=pathlib.Path)
+    parser.add_argument("--only", help="names of variants, with commas between")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--parallel", type=int, default=os.cpu_count())
+    parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "target/release/blazetune")
+    parser.add_argument("--results", type=pathlib.Path, default=ROOT / "target/recipe/results.jsonl")
+    parser.add_argument("--data", type=pathlib.Path, default=ROOT / "target/recipe/data")
+    parser.add_argument("--table", type=pathlib.Path, help="writes the table there, as Markdown")
+    return parser.parse_args()
+
+
+def import_dataset(binary, folder, data):
+    """The folder of the imported data set; imported once."""
+    done = data / "recipe-dataset"
+    if done.exists():
+        return pathlib.Path(done.read_text())
+    data.mkdir(parents=True, exist_ok=True)
+    archive = data / "wider.zip"
+    with zipfile.ZipFile(archive, "w") as out:
+        for part in ("wider_train", "wider_val"):
+            for path in [folder / part / "annotations.csv", *sorted((folder / part / "images").iterdir())]:
+                out.write(path, path.relative_to(folder))
+    command = [binary, "serve", "--data", data, "--listen", "127.0.0.1:0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        address = next(word for line in server.stdout for word in line.split() if word.startswith("http://"))
+        threading.Thread(target=server.stdout.read, daemon=True).start()
+        url = address.rstrip("/.,") + "/api/v1/datasets"
+        request = urllib.request.Request(f"{url}?name=wider", archive.read_bytes(), {"Content-Type": "application/zip"})
+        found = json.load(urllib.request.urlopen(request))
+        while found["status"] == "importing":
+            time.sleep(0.2)
+            found = json.load(urllib.request.urlopen(f"{url}/{found['id']}"))
+        server.terminate()
+    archive.unlink()
+    if found["status"] != "ready":
+        sys.exit(f"the import failed: {found['error']}")
+    dataset = data / "datasets" / found["id"]
+    done.write_text(str(dataset))
+    return dataset
+
+
+def run(binary, dataset, params):
+    """One job; answers its metrics rows and its retention curve, where it has one."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="recipe-"))
+    spec = {"job_id": "recipe", "name": "recipe", "dataset_dir": str(dataset), "init_file": None, "threads": 1, "params": params}
+    for part in ("checkpoints", "artifacts"):
+        (folder / part).mkdir()
+    (folder / "spec.json").write_text(json.dumps(spec))
+    began = time.time()
+    # Without this OpenMP starts a thread a core for each worker.
+    subprocess.run([binary, "worker", folder], check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
+    if events[-1].get("outcome") != "completed":
+        sys.exit(f"{folder}: {events[-1]}")
+    rows = [{"epoch": e["epoch"], **e["val"]} for e in events if e["type"] == "epoch"]
+    card = json.loads((folder / "artifacts/card.json").read_text())
+    shutil.rmtree(folder)
+    return {"rows": rows, "seconds": time.time() - began, "retention": card.get("retention")}
+
+
+def study(args):
+    dataset = import_dataset(args.binary, args.folder.resolve(), args.data.resolve())
+    program = hashlib.sha256(args.binary.read_bytes()).hexdigest()[:16]
+    args.results.parent.mkdir(parents=True, exist_ok=True)
+    known = {}
+    if args.results.exists():
+        lines = map(json.loads, args.results.read_text().splitlines())
+        known = {line["key"]: line for line in lines}
+    names = args.only.split(",") if args.only else list(VARIANTS)
+    lock, results = threading.Lock(), collections.defaultdict(list)
+
+    def one(name, seed):
+        params = VARIANTS[name]["params"] | {"seed": seed, "device": "cpu"}
+        params.setdefault("epochs", args.epochs)
+        key = hashlib.sha256(json.dumps([program, str(dataset), params], sort_keys=True).encode()).hexdigest()
+        result = known.get(key)
+        if result is None:
+            result = {"key": key, "name": name, "params": params} | run(args.binary, dataset, params)
+            with lock, args.results.open("a") as out:
+                out.write(json.dumps(result) + "\n")
+        with lock:
+            results[name].append(result)
+            figures = "  ".join(f"{measure} {final(result, measure):.3f}" for measure in MEASURES)
+            print(f"{name:28} seed {seed}  {result['seconds']:4.0f} s  {figures}", flush=True)
+
+    with concurrent.futures.ThreadPoolExecutor(args.parallel) as pool:
+        list(pool.map(lambda pair: one(*pair), [(name, seed) for seed in range(args.seeds) for name in names]))
+    return names, results
+
+
+def final(result, measure):
+    """Of the last epoch, so that no choice of a lucky one colours the comparison."""
+    return result["rows"][-1][measure]
+
+
+def table(names, results):
+    heads = ["variant", "why", "runs", "≥ 6 px", "≥ 12 px", "≥ 24 px", "keypoint_nme"]
+    lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
+    for name in names:
+        runs = results[name]
+        columns = [[final(run, measure) for run in runs] for measure in MEASURES]
+        spread = lambda values: f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+        figures = [f"{statistics.mean(values):.3f}{spread(values)}" for values in columns]
+        lines.append("| " + " | ".join([f"`{name}`", VARIANTS[name]["why"], str(len(runs)), *figures]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    args = arguments()
+    text = table(*study(args))
+    print(text)
+    if args.table:
+        args.table.write_text(text)
