@@ -71,7 +71,7 @@ impl From<Init> for InitText {
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(from = "RetainText", into = "RetainText")]
 pub enum Retain {
-    /// Chosen by the rule of [`super::retention`].
+    /// Chosen by the rule of [`crate::train::retention`].
     #[default]
     Auto,
     /// This share of the untouched weights.
