@@ -72,7 +72,7 @@ impl Look {
         }
         Self {
             manner,
-            profile: dice.chance(0.22).then(|| dice.side()),
+            profile: dice.chance(0.15).then(|| dice.side()),
             skin,
             hair_colour,
             hair,

@@ -170,7 +170,7 @@ pub(super) fn facade(canvas: &mut Canvas, dice: &mut Dice) -> Vec<[f32; 4]> {
         h,
         Ink::Linear((0.0, 0.0), plaster.lighter(0.1), (w, h), plaster.darker(0.12)),
     );
-    let (columns, rows) = (dice.whole(3, 6) as u16, dice.whole(2, 4) as u16);
+    let (columns, rows) = (dice.whole(2, 4) as u16, dice.whole(2, 3) as u16);
     let (step_x, step_y) = (w / f32::from(columns), h / f32::from(rows));
     let (ww, wh) = (step_x * dice.between(0.55, 0.78), step_y * dice.between(0.6, 0.78));
     let mut windows = Vec::new();

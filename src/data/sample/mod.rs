@@ -1,4 +1,4 @@
-//! The drawn sample set: cartoon crowds that `MediaPipe`'s own weights find hard.
+//! The drawn sample set: cartoon people whom `MediaPipe`'s own weights mostly miss, and can learn to find.
 //!
 //! Every picture is drawn from `(seed, index)` alone, so the same spec gives the same bytes and
 //! pictures can be drawn in any order. [`write()`] makes a zip with `images/…jpg`, `train.csv` and
@@ -242,9 +242,9 @@ mod tests {
         assert!(draw(4) != draw(5));
     }
 
-    /// What the set is for: faces of every size, many of them small, and pictures without any.
+    /// What the set is for: faces that a network of 128 pixels can learn to box, and pictures without any.
     #[test]
-    fn faces_come_in_all_sizes_and_some_pictures_have_none() {
+    fn faces_are_large_enough_to_be_learnt_and_some_pictures_have_none() {
         let scenes: Vec<_> =
             (0..70).into_par_iter().map(|i| scene::draw(&mut Dice::new(1, i))).collect();
         let mut sizes = Vec::new();
@@ -258,15 +258,12 @@ mod tests {
             sizes.iter().filter(|&&size| low <= size && size < high).count() as f32
                 / sizes.len() as f32
         };
-        assert!(share(0.0, 3.0) > 0.02 && share(3.0, 6.0) > 0.15, "few small faces");
-        assert!(share(6.0, 12.0) > 0.15 && share(12.0, 24.0) > 0.1, "few middling faces");
-        assert!(
-            share(24.0, 60.0) > 0.02 && share(60.0, 999.0) == 0.0,
-            "few large faces, or giants"
-        );
+        assert!(share(0.0, 8.0) < 0.02 && share(60.0, 999.0) == 0.0, "faces too small, or giants");
+        assert!(share(8.0, 16.0) > 0.2 && share(16.0, 24.0) > 0.2, "few small faces");
+        assert!(share(24.0, 60.0) > 0.05, "few large faces");
         let counts: Vec<_> = scenes.iter().map(|scene| scene.faces.len()).collect();
         assert!((2..=14).contains(&counts.iter().filter(|&&count| count == 0).count()));
-        assert!(counts.iter().any(|&count| count >= 25) && counts.iter().all(|&count| count < 60));
+        assert!(counts.iter().any(|&count| count >= 10) && counts.iter().all(|&count| count < 30));
     }
 
     #[test]

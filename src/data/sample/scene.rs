@@ -46,14 +46,8 @@ pub(super) fn draw(dice: &mut Dice) -> Scene {
     Scene { picture, faces }
 }
 
-const SIZES: [(f32, (u32, u32)); 6] = [
-    (5.0, (480, 360)),
-    (2.0, (480, 320)),
-    (1.5, (360, 480)),
-    (1.0, (480, 270)),
-    (1.0, (420, 420)),
-    (0.5, (560, 240)),
-];
+const SIZES: [(f32, (u32, u32)); 5] =
+    [(5.0, (480, 360)), (2.0, (480, 320)), (1.5, (360, 480)), (1.0, (480, 270)), (1.0, (420, 420))];
 const CASTS: [(f32, Cast); 6] = [
     (0.08, Cast::Nobody),
     (0.2, Cast::Portrait),
@@ -79,18 +73,40 @@ impl Stage {
         Self { canvas, layers: Layers::default(), frame, drawing: Drawing::random(dice) }
     }
 
-    /// Somebody new, with the middle of the face at `(x, y)`; `size` is half the face's height.
+    /// A pixel of the network's input, in pixels of the picture.
+    fn pixel(&self) -> f32 {
+        let (w, h) = self.canvas.size();
+        w.max(h) / 128.0
+    }
+
+    /// Of these places for a face the one that is farthest from those that are there, for its size.
+    fn free_place(&self, places: &[(f32, f32)], size: f32) -> (f32, f32) {
+        let room = |&(x, y): &(f32, f32)| {
+            let distance = |b: Bounds| {
+                let (dx, dy) = (x - (b.x0 + b.x1) / 2.0, y - (b.y0 + b.y1) / 2.0);
+                dx.hypot(dy) / (size + b.height() / 2.0)
+            };
+            self.layers.faces().map(distance).fold(f32::INFINITY, f32::min)
+        };
+        *places.iter().max_by(|a, b| room(a).total_cmp(&room(b))).unwrap_or(&(0.0, 0.0))
+    }
+
+    /// Somebody new, with the middle of the face at `(x, y)`; `size` is half the face's height. Nobody where
+    /// they would stand in front of half a face.
     fn person(&mut self, dice: &mut Dice, (x, y): (f32, f32), size: f32, body: Body) {
         let person = Person::random(dice, self.drawing);
-        self.canvas.placed((x, y), 0.0, (size, size), |canvas| {
-            person::draw(canvas, &person, body, size > FINE_FROM);
-        });
         let (degrees, look) = (person.tilt, &person.look);
         let (head_rx, head_ry) = look.silhouette();
         let head = Shape::Ellipse { x, y, rx: head_rx * size, ry: head_ry * size, degrees };
         let half = SHOULDERS * size * 0.85;
         let foot = if body == Body::Standing { y + FEET * size } else { self.frame.y1 };
         let torso = Bounds { x0: x - half, y0: y + 1.5 * size, x1: x + half, y1: foot };
+        if self.layers.would_half_hide([head, Shape::Box(torso)], self.frame) {
+            return;
+        }
+        self.canvas.placed((x, y), 0.0, (size, size), |canvas| {
+            person::draw(canvas, &person, body, size > FINE_FROM);
+        });
         let (fx, fy, rx, ry) = look.face_ellipse();
         let (sin, cos) = degrees.to_radians().sin_cos();
         let (x, y) = (x + (fx * cos - fy * sin) * size, y + (fx * sin + fy * cos) * size);
@@ -186,16 +202,16 @@ fn portrait(stage: &mut Stage, dice: &mut Dice) {
 fn group(stage: &mut Stage, dice: &mut Dice) {
     somewhere(stage, dice);
     let (w, h) = stage.canvas.size();
-    let (rows, most) = (dice.whole(1, 2), dice.whole(2, 6));
-    let size = (w / most as f32 * dice.between(0.24, 0.38)).min(h * 0.19);
+    let (rows, most) = (dice.whole(1, 2), dice.whole(2, 4));
+    let size = (w / most as f32 * dice.between(0.24, 0.36)).min(h * 0.17);
     for row in 0..rows {
         let count = most - dice.whole(0, 1);
         let y =
-            h * 0.5 + size * (2.4 * row as f32 - 1.2 * (rows - 1) as f32) + dice.wobble(h * 0.08);
+            h * 0.5 + size * (2.8 * row as f32 - 1.4 * (rows - 1) as f32) + dice.wobble(h * 0.08);
         for i in 0..count {
             let size = size * dice.between(0.85, 1.1) * (1.0 + 0.12 * row as f32);
-            let x = w * (i as f32 + 0.5) / count as f32 + dice.wobble(size * 0.7);
-            let at = (x, y + dice.wobble(size * 0.8));
+            let x = w * (i as f32 + 0.5) / count as f32 + dice.wobble(size * 0.4);
+            let at = (x, y + dice.wobble(size * 0.4));
             stage.person(dice, at, size, Body::Bust);
         }
     }
@@ -228,17 +244,17 @@ fn crowd(stage: &mut Stage, dice: &mut Dice) {
         }
     };
     let (w, h) = stage.canvas.size();
-    for (y, size, spacing) in rows_of(dice, w, h) {
-        let mut x = dice.between(-0.5, 0.5) * spacing;
-        while x < w + size {
-            let at = (x + dice.wobble(spacing * 0.3), y + dice.wobble(size * 0.6));
+    for (y, size, spacing) in rows_of(dice, stage.pixel(), h) {
+        let mut x = size + dice.between(0.0, 0.8) * spacing;
+        while x < w - size {
+            let at = (x + dice.wobble(spacing * 0.15), y + dice.wobble(size * 0.4));
             if dice.chance(0.85) {
                 let size = size * dice.between(0.88, 1.12);
                 stage.person(dice, at, size, body);
             }
             x += spacing;
         }
-        if dice.chance(0.3) {
+        if dice.chance(0.15) {
             let x = dice.between(0.0, w);
             stage.raised_hand(dice, (x, y), size);
         }
@@ -247,30 +263,20 @@ fn crowd(stage: &mut Stage, dice: &mut Dice) {
 }
 
 /// Height, head size and spacing of a crowd's rows, from the back to the front.
-fn rows_of(dice: &mut Dice, w: f32, h: f32) -> Vec<(f32, f32, f32)> {
-    let (back, front) = (h * dice.between(0.22, 0.42), h * dice.between(0.82, 0.98));
-    let (rows, growth) = (dice.whole(2, 6), dice.between(1.15, 1.5));
-    let nearest = h * dice.log_between(0.045, 0.14);
-    let spacing = dice.between(2.3, 3.6);
-    let sizes: Vec<_> =
-        (0..rows).rev().map(|i| (nearest / growth.powi(i as i32)).max(SMALLEST)).collect();
-    let people: f32 = sizes.iter().map(|size| w / (size * spacing)).sum();
-    let spacing = spacing * (people / MOST_PEOPLE).max(1.0);
-    // Rows are as far apart as their heads are large.
-    let total: f32 = sizes[1..].iter().sum();
-    let mut y = back;
-    let row = |size: f32| {
-        let this = (y, size, size * spacing);
-        y += (front - back) * size / total;
-        this
+fn rows_of(dice: &mut Dice, pixel: f32, h: f32) -> Vec<(f32, f32, f32)> {
+    let (back, front) = (h * dice.between(0.2, 0.3), h * dice.between(0.75, 0.9));
+    let (rows, growth) = (dice.whole(2, 3), dice.between(1.05, 1.3));
+    let nearest = pixel * dice.log_between(9.0, 14.0);
+    let spacing = dice.between(2.6, 3.8);
+    let row = |i: u32| {
+        let size = (nearest / growth.powi((rows - 1 - i) as i32)).max(SMALLEST * pixel);
+        (back + (front - back) * i as f32 / (rows - 1) as f32, size, size * spacing)
     };
-    sizes.into_iter().map(row).collect()
+    (0..rows).map(row).collect()
 }
 
-/// Half the height of the smallest heads, in pixels.
-const SMALLEST: f32 = 4.6;
-/// People in a crowd, about.
-const MOST_PEOPLE: f32 = 40.0;
+/// Half the height of the smallest faces in pixels of the network's input: what it can learn to box.
+const SMALLEST: f32 = 7.0;
 
 /// People here and there on the ground, smaller the farther off.
 fn walkers(stage: &mut Stage, dice: &mut Dice) {
@@ -282,14 +288,15 @@ fn walkers(stage: &mut Stage, dice: &mut Dice) {
     };
     let (w, h) = stage.canvas.size();
     // Eye level is at the horizon or above it, so a head's height follows from where the feet are.
-    let eye_level = dice.between(0.9, 1.5);
-    let count = dice.whole(3, 14);
-    let mut feet: Vec<f32> =
-        (0..count).map(|_| horizon + h * dice.log_between(0.09, 0.9)).collect();
+    let eye_level = dice.between(1.1, 1.6);
+    let count = dice.whole(2, 5);
+    let mut feet: Vec<f32> = (0..count).map(|_| horizon + h * dice.log_between(0.5, 1.1)).collect();
     feet.sort_by(f32::total_cmp);
     for foot in feet {
         let size = (foot - horizon) * eye_level / (FEET + 1.0);
-        let at = (dice.between(0.02, 0.98) * w, foot - FEET * size);
+        let size = size.max(SMALLEST * stage.pixel());
+        let places = [(); 16].map(|()| (dice.between(0.1, 0.9) * w, foot - FEET * size));
+        let at = stage.free_place(&places, size);
         stage.person(dice, at, size, Body::Standing);
     }
     in_the_way(stage, dice);
@@ -301,8 +308,8 @@ fn windows(stage: &mut Stage, dice: &mut Dice) {
         if dice.chance(0.35) {
             continue;
         }
-        let size = w.min(h) * dice.log_between(0.13, 0.36);
-        let at = (x + w * dice.between(0.25, 0.75), y + h * dice.between(0.4, 0.75));
+        let size = w.min(h) * dice.log_between(0.3, 0.42);
+        let at = (x + w * dice.between(0.4, 0.6), y + h * dice.between(0.45, 0.6));
         stage.framed([x, y, w, h], |stage| stage.person(dice, at, size, Body::Bust));
     }
     in_the_way(stage, dice);
@@ -310,11 +317,11 @@ fn windows(stage: &mut Stage, dice: &mut Dice) {
 
 /// Now and then something hangs or stands in front of it all.
 fn in_the_way(stage: &mut Stage, dice: &mut Dice) {
-    if dice.chance(0.6) {
+    if dice.chance(0.75) {
         return;
     }
     let (w, h) = stage.canvas.size();
-    for _ in 0..dice.whole(1, 4) {
+    for _ in 0..dice.whole(1, 2) {
         let thing =
             dice.pick(&[Thing::Balloon, Thing::Balloon, Thing::Plant, Thing::Flower, Thing::Ball]);
         let at = (dice.between(0.0, w), h * dice.between(0.35, 0.95));

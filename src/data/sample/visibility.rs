@@ -88,6 +88,26 @@ impl Layers {
         self.0.push(Layer { shape, frame, is_face: true });
     }
 
+    /// Whether these would leave a face neither in sight nor out of it.
+    pub(super) fn would_half_hide(&mut self, shapes: [Shape; 2], frame: Bounds) -> bool {
+        let count = self.0.len();
+        let half = |layers: &Self| {
+            let faces = (0..count).filter(|&i| layers.0[i].is_face);
+            let seen: Vec<_> = faces.map(|i| layers.seen_share(i)).collect();
+            seen.into_iter().filter(|seen| (0.05..0.7).contains(seen)).count()
+        };
+        let before = half(self);
+        shapes.into_iter().for_each(|shape| self.hide(shape, frame));
+        let after = half(self);
+        self.0.truncate(count);
+        after > before
+    }
+
+    /// Boxes around all faces so far, whatever hides them.
+    pub(super) fn faces(&self) -> impl Iterator<Item = Bounds> {
+        self.0.iter().filter(|layer| layer.is_face).map(|layer| layer.shape.bounds())
+    }
+
     /// Boxes around the faces of which enough can be seen, within their frames.
     pub(super) fn visible_faces(&self) -> Vec<Bounds> {
         let face_at = |i: usize| {
