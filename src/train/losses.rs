@@ -55,24 +55,42 @@ pub fn parts(logits: &Tensor, boxes: &Tensor, targets: &Targets, loss: &Loss) ->
     }
 }
 
-/// How far the keypoints are from the untouched model's, over the face's width, wherever that
-/// model is confident. Nothing else holds them in place: most data sets label no keypoints, and
-/// the backbone moves under the heads.
-///
+/// What holds a network in training to the untouched one, wherever that one is sure of a face; each a
+/// scalar on the device, a mean over those anchors.
+#[derive(Debug)]
+pub struct Distance {
+    /// How far the keypoints are apart, over the face's width. Nothing else holds them in place: most data
+    /// sets label no keypoints, and the backbone moves under the heads.
+    pub keypoints: Tensor,
+    /// How far scores and boxes are apart: focal loss towards the other's scores, plus 1 − `DIoU`.
+    pub faces: Tensor,
+}
+
 /// * `found`: what the network in training says, `reference`: what the untouched one says, of the
 ///   same pictures.
-pub fn keypoints(found: &Outputs, reference: &Outputs) -> Tensor {
-    let confident = reference.logits.reshape([-1]).ge(0.0).nonzero().squeeze_dim(1); // [K]
+pub fn distance(found: &Outputs, reference: &Outputs, loss: &Loss) -> Distance {
+    let sure = reference.logits.reshape([-1]).ge(0.0).nonzero().squeeze_dim(1); // [K]
+    let count = sure.numel().max(1) as f64;
+    let logits = |outputs: &Outputs| outputs.logits.reshape([-1]).index_select(0, &sure);
     let rows = |outputs: &Outputs| {
         let width = COORDINATES as i64;
-        outputs.coordinates.reshape([-1, width]).index_select(0, &confident)
+        outputs.coordinates.reshape([-1, width]).index_select(0, &sure)
     };
+    let score = focal(&logits(found), &logits(reference).sigmoid(), loss.focal_gamma);
     let (found, reference) = (rows(found), rows(reference)); // [K, 16]
+    // Relative to the same anchor's centre, so nothing need be decoded.
+    let (ours, theirs) = (found.narrow(1, 0, 4), reference.narrow(1, 0, 4));
+    let boxes = 1.0 - iou(&ours, &theirs) + centre_distance(&ours, &theirs);
+    let faces: Tensor = score + boxes; // [K]
+
     let width = reference.narrow(1, 2, 1).clamp_min(1.0); // pixels
     let offset = (found.narrow(1, 4, 12) - reference.narrow(1, 4, 12)) / width;
     // The root's smooth foot keeps the gradient of a keypoint that is in place small.
-    let distance = (offset.square() + KEYPOINT_FOOT * KEYPOINT_FOOT).sqrt() - KEYPOINT_FOOT;
-    distance.sum(Kind::Float) / (confident.numel().max(1) as f64 * 12.0)
+    let apart = (offset.square() + KEYPOINT_FOOT * KEYPOINT_FOOT).sqrt() - KEYPOINT_FOOT;
+    Distance {
+        keypoints: apart.sum(Kind::Float) / (count * 12.0),
+        faces: faces.sum(Kind::Float) / count,
+    }
 }
 
 /// In face widths.
@@ -151,17 +169,37 @@ mod tests {
         assert_eq!(number(&parts.total()), 0.0);
     }
 
+    /// One anchor: its logit, its box, and a number for all its keypoints.
+    fn outputs(logit: f32, rect: [f32; 4], keypoints: f32) -> Outputs {
+        let row = [rect.as_slice(), [keypoints; 12].as_slice()].concat();
+        Outputs {
+            logits: Tensor::from_slice(&[logit]).reshape([1, 1]),
+            coordinates: Tensor::from_slice(&row).reshape([1, 1, 16]),
+        }
+    }
+
+    const RECT: [f32; 4] = [0.0, 0.0, 20.0, 20.0];
+
     #[test]
     fn keypoints_in_place_cost_nothing_and_off_by_a_width_about_one() {
-        let coordinates = |x: f32| {
-            let row = [[0.0, 0.0, 20.0, 20.0].as_slice(), [x; 12].as_slice()].concat();
-            Tensor::from_slice(&row).reshape([1, 1, 16])
+        let cost = |x: f32| {
+            let (found, reference) = (outputs(1.0, RECT, x), outputs(1.0, RECT, 3.0));
+            number(&distance(&found, &reference, &Loss::default()).keypoints)
         };
-        let outputs = |x: f32| Outputs {
-            logits: Tensor::ones([1, 1], (Kind::Float, Device::Cpu)),
-            coordinates: coordinates(x),
+        assert!(cost(3.0) < 1e-6);
+        assert!((cost(23.0) - 1.0).abs() < 0.03);
+    }
+
+    #[test]
+    fn a_face_that_the_untouched_model_is_sure_of_costs_when_it_is_forgotten() {
+        let cost = |found: &Outputs, sure: f32| {
+            number(&distance(found, &outputs(sure, RECT, 0.0), &Loss::default()).faces)
         };
-        assert!(number(&keypoints(&outputs(3.0), &outputs(3.0))) < 1e-6);
-        assert!((number(&keypoints(&outputs(23.0), &outputs(3.0))) - 1.0).abs() < 0.03);
+        let forgotten = outputs(-3.0, RECT, 0.0);
+        let moved = outputs(3.0, [10.0, 0.0, 20.0, 20.0], 0.0);
+        assert!(cost(&outputs(3.0, RECT, 0.0), 3.0) < 1e-6);
+        assert!(cost(&forgotten, 3.0) > 1.0);
+        assert!(cost(&moved, 3.0) > 2.0 / 3.0);
+        assert_eq!(cost(&forgotten, -0.1), 0.0, "it was not sure");
     }
 }

@@ -24,7 +24,7 @@ const CALIBRATION_VIEWS: usize = 256;
 /// How often an epoch reports, and looks whether the loss is still finite.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
 /// One of this many views of a batch is shown to the untouched network too.
-const KEYPOINT_SHARE: i64 = 4;
+const REFERENCE_SHARE: i64 = 4;
 /// Figures summed up on the device: loss parts, positives, faces, gradient norm.
 const FIGURES: i64 = 6;
 /// Where the gradient's norm stands among them.
@@ -43,7 +43,7 @@ pub struct Trainer<'a> {
     pub average: Network,
     /// Its state.
     pub optimizer: Optimizer,
-    /// The untouched network, to whose keypoints the trained one is held.
+    /// The untouched network, to which the trained one is held.
     reference: Network,
     /// `[P]`: decoupled weight decay of each parameter.
     decay: Tensor,
@@ -63,7 +63,7 @@ pub struct Progress {
 }
 
 impl<'a> Trainer<'a> {
-    /// A trainer that starts from `weights` and keeps the keypoints of `untouched`.
+    /// A trainer that starts from `weights` and is held to `untouched`.
     pub fn new(
         spec: &'a TrainSpec,
         pictures: &'a Pictures,
@@ -182,8 +182,7 @@ impl<'a> Trainer<'a> {
         let targets =
             targets::assign(&outputs.logits.detach(), &boxes.detach(), &faces, &self.grid);
         let parts = losses::parts(&outputs.logits, &boxes, &targets, &self.spec.loss);
-        let keypoints = self.keypoints(&inputs, &outputs);
-        let total = parts.total() + keypoints * self.spec.loss.keypoint_weight;
+        let total = parts.total() + self.held(&inputs, &outputs);
         (&total * share).backward();
 
         let positives = targets.positive.numel() as f64 / faces.learnt().max(1) as f64;
@@ -202,17 +201,19 @@ impl<'a> Trainer<'a> {
         )
     }
 
-    /// The keypoints' part of the loss, over a part of the batch, for it costs a second forward pass.
-    fn keypoints(&self, inputs: &Tensor, outputs: &Outputs) -> Tensor {
-        let count = inputs.size()[0];
-        let part = (count / KEYPOINT_SHARE).max(1);
+    /// What being away from the untouched network costs, over a part of the batch, for it takes a
+    /// second forward pass.
+    fn held(&self, inputs: &Tensor, outputs: &Outputs) -> Tensor {
+        let loss = &self.spec.loss;
+        let part = (inputs.size()[0] / REFERENCE_SHARE).max(1);
         let reference =
             tch::no_grad(|| self.reference.forward(&inputs.narrow(0, 0, part), Mode::Evaluate));
         let found = Outputs {
             logits: outputs.logits.narrow(0, 0, part),
             coordinates: outputs.coordinates.narrow(0, 0, part),
         };
-        losses::keypoints(&found, &reference)
+        let distance = losses::distance(&found, &reference, loss);
+        distance.keypoints * loss.keypoint_weight + distance.faces * loss.teacher_weight
     }
 }
 

@@ -85,6 +85,10 @@ pub struct Loss {
     /// Without it they drift as the backbone moves, and crops made from them turn.
     #[garde(range(min = 0.0, max = 1000.0))]
     pub keypoint_weight: f64,
+    /// Weight of the scores' and boxes' distance from the untouched model's, on faces that one is sure of: a
+    /// teacher, for those who will meet other pictures than they train on. It costs small faces.
+    #[garde(range(min = 0.0, max = 1000.0))]
+    pub teacher_weight: f64,
     /// Exponent of the focal factor: how much easy anchors are ignored.
     #[garde(range(min = 0.0, max = 5.0))]
     pub focal_gamma: f64,
@@ -102,6 +106,7 @@ impl Default for Loss {
             score_weight: 1.0,
             box_weight: 2.0,
             keypoint_weight: 4.0,
+            teacher_weight: 0.0,
             focal_gamma: 2.0,
             min_quality: 0.5,
             min_face_px: 3.0,

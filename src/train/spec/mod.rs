@@ -63,8 +63,8 @@ pub struct TrainSpec {
     /// How BatchNorm is put back between the folded convolutions.
     #[garde(skip)]
     pub unfold: Unfold,
-    /// Share of the untouched weights that is mixed into the result: `auto` keeps as much as wins back what
-    /// fine-tuning forgot, `0` nothing. Any number from 0 to 1 will do.
+    /// Share of the untouched weights that is mixed into the result: `auto` keeps as much as costs nothing or wins
+    /// back what fine-tuning forgot, `0` nothing. Any number from 0 to 1 will do.
     #[garde(custom(share))]
     pub retain: Retain,
     /// Leaves the keypoint rows of the two regressor heads as they were.
