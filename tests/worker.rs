@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use blazetune::data::import::{ImportOptions, import};
 use blazetune::data::sample::{self, SampleSpec};
 use blazetune::train::events::{
-    Body, Command as Wanted, Event, Finished, JobSpec, MetricsRow, Outcome,
+    Body, Command as Wanted, Event, Finished, JobSpec, MetricsRow, Outcome, Work,
 };
 use blazetune::train::job_dir::JobDir;
 use blazetune::train::spec::TrainSpec;
@@ -46,7 +46,7 @@ fn job(params: &serde_json::Value) -> (tempfile::TempDir, JobDir) {
         threads: Some(1),
         params,
     };
-    dir.create(&spec).unwrap();
+    dir.create(&Work::Train(Box::new(spec))).unwrap();
     (folder, dir)
 }
 
@@ -252,9 +252,11 @@ fn a_loss_that_is_no_number_ends_the_job_with_advice_and_keeps_the_checkpoint() 
 #[test]
 fn a_data_set_that_is_gone_fails_the_job_with_advice() {
     let (_folder, dir) = job(&json!({"epochs": 1}));
-    let mut spec = dir.spec().unwrap();
-    spec.dataset_dir = Path::new("/no/such/data set").into();
-    dir.create(&spec).unwrap();
+    let mut work = dir.work().unwrap();
+    if let Work::Train(spec) = &mut work {
+        spec.dataset_dir = Path::new("/no/such/data set").into();
+    }
+    dir.create(&work).unwrap();
     let error = run(&dir).error.unwrap();
     assert!(error.contains("import it again") && error.contains("/no/such/data set"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! `blazetune worker <job dir>`: one training job, as the server starts it.
+//! `blazetune worker <job dir>`: one job, as the server starts it.
 
 use std::fs::OpenOptions;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,7 +30,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         Ok(outcome) => outcome.context("cannot use the job's folder").map(|_| ExitCode::SUCCESS),
         Err(panic) => {
             let text = panic_text(&*panic);
-            error!("training panicked: {text}");
+            error!("the job panicked: {text}");
             report_failure(&dir, &text)?;
             Ok(ExitCode::SUCCESS)
         }
@@ -58,7 +58,7 @@ fn report_failure(dir: &JobDir, text: &str) -> anyhow::Result<()> {
     let memory = text.contains("out of memory") || text.contains("can't allocate memory");
     let advice = if memory { "; try a smaller batch_size" } else { "" };
     let first_line = text.lines().next().unwrap_or_default();
-    let error = Some(format!("training failed inside libtorch: {first_line}{advice}"));
+    let error = Some(format!("the job failed inside libtorch: {first_line}{advice}"));
     let finished = Finished::without_result(Outcome::Failed, error, false);
     Ok(dir.events()?.append(Body::Finished(finished))?)
 }

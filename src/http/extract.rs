@@ -52,8 +52,15 @@ where
 {
     serde_path_to_error::deserialize(json).map_err(|error| {
         let (pointer, error) = (pointer(error.path()), error.into_inner());
-        unreadable(&pointer, &error)
+        let missing =
+            missing_field(&error.to_string()).map_or(String::new(), |name| format!("/{name}"));
+        unreadable(&(pointer + &missing), &error)
     })
+}
+
+/// A field that is not there has no path; serde names it in its text alone.
+fn missing_field(text: &str) -> Option<&str> {
+    Some(text.strip_prefix("missing field `")?.split_once('`')?.0)
 }
 
 fn unreadable(pointer: &str, error: &serde_json::Error) -> Problem {

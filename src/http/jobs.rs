@@ -13,13 +13,15 @@ use serde_json::Value;
 
 use super::app::App;
 use super::conditional::sha256;
+use super::evaluations;
 use super::extract::{JsonBody, Path, Query, typed};
 use super::page::{Page, PageQuery};
 use super::problem::{Problem, Result, Wrong};
 use crate::jobs::lifecycle::Verb;
-use crate::jobs::{Idempotency, NewTrainJob, SubmitError, VerbError};
+use crate::jobs::{Idempotency, Submission, SubmitError, Task, VerbError};
 use crate::store;
 use crate::store::ids::{DatasetId, JobId, ModelId};
+use crate::store::job_kind::JobKind;
 use crate::store::jobs::{Job, JobState};
 use crate::train::presets;
 use crate::train::spec::TrainSpec;
@@ -39,7 +41,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
 #[derive(Debug, Serialize)]
 struct JobView {
     id: JobId,
-    kind: String,
+    kind: JobKind,
     name: String,
     state: JobState,
     dataset_id: Option<DatasetId>,
@@ -86,11 +88,12 @@ impl JobView {
     }
 }
 
-/// What to do.
+/// What to train, and how.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NewJobBody {
-    kind: Kind,
+struct TrainBody {
+    #[serde(rename = "kind")]
+    _kind: JobKind,
     name: Option<String>,
     dataset_id: DatasetId,
     #[serde(default)]
@@ -99,10 +102,10 @@ struct NewJobBody {
     priority: i64,
 }
 
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum Kind {
-    Train,
+/// The field that says what others there are.
+#[derive(Debug, Deserialize)]
+struct Kind {
+    kind: JobKind,
 }
 
 const LONGEST_NAME: usize = 200;
@@ -113,42 +116,50 @@ const PRIORITIES: std::ops::RangeInclusive<i64> = -1000..=1000;
 async fn create(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    JsonBody { mut value, bytes }: JsonBody<Value>,
+    JsonBody { value, bytes }: JsonBody<Value>,
 ) -> Result<impl IntoResponse> {
-    if let Some(params) = value.get_mut("params") {
-        presets::expand(params);
-    }
-    let body: NewJobBody = typed(value)?;
-    check(&body)?;
-    let NewJobBody { kind: Kind::Train, name, dataset_id, params, priority } = body;
-    let name = name.map_or_else(|| "Unnamed".to_owned(), |name| name.trim().to_owned());
-    let new = NewTrainJob { name, dataset_id, params, priority };
+    let new = match typed::<Kind, _>(&value)?.kind {
+        JobKind::Train => training(value)?,
+        JobKind::Evaluate => evaluations::submission(value)?,
+    };
     let job = app.jobs.submit(new, idempotency(&headers, &bytes)?).await?;
     let location = [(header::LOCATION, format!("/api/v1/jobs/{}", job.id))];
     Ok((StatusCode::CREATED, location, Json(JobView::new(&app, job).await?)))
 }
 
-fn check(body: &NewJobBody) -> Result<()> {
-    let mut wrong = Vec::new();
-    if let Some(name) = &body.name {
-        let name = name.trim();
-        if name.is_empty() || name.chars().count() > LONGEST_NAME {
-            let detail = format!("has to have from 1 to {LONGEST_NAME} characters");
-            wrong.push(Wrong { pointer: "/name".to_owned(), detail });
-        }
+fn training(mut value: Value) -> Result<Submission> {
+    if let Some(params) = value.get_mut("params") {
+        presets::expand(params);
     }
-    if !PRIORITIES.contains(&body.priority) {
-        let (least, most) = PRIORITIES.into_inner();
-        let detail = format!("has to be from {least} to {most}");
-        wrong.push(Wrong { pointer: "/priority".to_owned(), detail });
-    }
-    if let Err(violations) = body.params.check() {
+    let TrainBody { name, dataset_id, params, priority, .. } = typed(value)?;
+    let mut wrong = wrong_basics(name.as_deref(), priority);
+    if let Err(violations) = params.check() {
         wrong.extend(violations.into_iter().map(|violation| Wrong {
             pointer: format!("/params{}", violation.pointer),
             detail: violation.detail,
         }));
     }
-    if wrong.is_empty() { Ok(()) } else { Err(Problem::invalid(wrong)) }
+    if !wrong.is_empty() {
+        return Err(Problem::invalid(wrong));
+    }
+    let name = name.map_or_else(|| "Unnamed".to_owned(), |name| name.trim().to_owned());
+    Ok(Submission { name, dataset_id, task: Task::Train(Box::new(params)), priority })
+}
+
+/// What is wrong with the fields that every kind of job has.
+pub(super) fn wrong_basics(name: Option<&str>, priority: i64) -> Vec<Wrong> {
+    let mut wrong = Vec::new();
+    let is_name = |name: &str| (1..=LONGEST_NAME).contains(&name.trim().chars().count());
+    if name.is_some_and(|name| !is_name(name)) {
+        let detail = format!("has to have from 1 to {LONGEST_NAME} characters");
+        wrong.push(Wrong { pointer: "/name".to_owned(), detail });
+    }
+    if !PRIORITIES.contains(&priority) {
+        let (least, most) = PRIORITIES.into_inner();
+        let detail = format!("has to be from {least} to {most}");
+        wrong.push(Wrong { pointer: "/priority".to_owned(), detail });
+    }
+    wrong
 }
 
 fn idempotency(headers: &HeaderMap, body: &[u8]) -> Result<Option<Idempotency>> {
@@ -216,6 +227,10 @@ impl From<SubmitError> for Problem {
         match &error {
             SubmitError::NoDataset(_) => Self::invalid_value("/dataset_id", &error),
             SubmitError::NoModel(_) => Self::invalid_value("/params/init", &error),
+            SubmitError::NothingToMeasure { field, .. } => {
+                Self::invalid_value(&format!("/{field}"), &error)
+            }
+            SubmitError::EmptySplit(_) => Self::invalid_value("/split", &error),
             SubmitError::NoDevice { .. } => Self::invalid_value("/params/device", &error),
             SubmitError::DatasetNotReady { .. } => Self::conflict(&error),
             SubmitError::KeyReused => Self::new(StatusCode::UNPROCESSABLE_ENTITY, &error),
@@ -229,6 +244,7 @@ impl From<VerbError> for Problem {
         match error {
             VerbError::NoJob(id) => Self::not_found(format_args!("job {id}")),
             VerbError::Refused(refused) => Self::conflict(refused),
+            VerbError::NothingToKeep => Self::conflict(error),
             VerbError::Db(error) => error.into(),
         }
     }

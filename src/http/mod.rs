@@ -5,6 +5,7 @@ mod conditional;
 mod dashboard;
 mod datasets;
 mod detect;
+mod evaluations;
 mod events;
 mod extract;
 mod files;

@@ -40,7 +40,7 @@ impl Jobs {
             return Err(DeleteError::InUse(text));
         }
         if !store::jobs::delete_unused(&self.0.db, id).await? {
-            let text = format!("another job starts from the model that job {id} trained");
+            let text = format!("another job needs the model that job {id} trained");
             return Err(DeleteError::InUse(text));
         }
         self.tell();

@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::store;
 use crate::store::events::NewEvent;
 use crate::store::ids::JobId;
-use crate::train::events::{Body, Event, Finished, Step};
+use crate::train::events::{Body, Event, Finished, Measured, Step};
 
 /// Read in one go; a longer line would never be whole.
 const CHUNK_BYTES: u64 = 16 << 20;
@@ -136,6 +136,15 @@ async fn store_event(db: &mut store::Connection, id: JobId, event: &Event) -> an
             store::jobs::set_progress(&mut *db, id, &progress(step)).await?;
             ("step", Some(step.epoch))
         }
+        Body::Measured(measured) => {
+            let Measured { pictures, total, images_per_s, eta_s } = measured;
+            let progress = json!({
+                "epoch": 0, "epochs": 0, "step": pictures, "steps": total,
+                "images_per_s": images_per_s, "eta_s": eta_s,
+            });
+            store::jobs::set_progress(&mut *db, id, &progress).await?;
+            return Ok(()); // The job says how far it is; there is no history to tell.
+        }
         Body::Epoch(row) => {
             store::epochs::put(&mut *db, id, row).await?;
             store::events::forget_steps(&mut *db, id, row.epoch).await?;
@@ -208,6 +217,7 @@ mod tests {
         store::datasets::insert(db, dataset_id, "faces").await.unwrap();
         let new = store::jobs::NewJob {
             id,
+            kind: store::job_kind::JobKind::Train,
             name: "job",
             dataset_id,
             params: &json!({}),

@@ -7,6 +7,7 @@
 
 mod changes;
 mod delete;
+mod evaluation;
 mod imports;
 mod intake;
 pub mod lifecycle;
@@ -36,7 +37,7 @@ use crate::store::jobs::Slot;
 
 pub use self::delete::DeleteError;
 pub use self::process::Program;
-pub use self::submit::{Idempotency, NewTrainJob, SubmitError};
+pub use self::submit::{Idempotency, Submission, SubmitError, Task};
 pub use self::verbs::VerbError;
 
 /// The handle on all of it; clones are the same.

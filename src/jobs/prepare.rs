@@ -9,9 +9,10 @@ use super::Jobs;
 use super::lifecycle;
 use crate::store;
 use crate::store::ids::{JobId, ModelId};
+use crate::store::job_kind::JobKind;
 use crate::store::jobs::Job;
 use crate::store::models::Model;
-use crate::train::events::JobSpec;
+use crate::train::events::{JobSpec, Work};
 use crate::train::job_dir::JobDir;
 use crate::train::spec::{DeviceChoice, Init, TrainSpec};
 
@@ -27,6 +28,16 @@ impl Jobs {
     /// Writes the folder's `spec.json`. What goes wrong here ends the job: its text is for the
     /// user.
     pub(super) async fn prepare(&self, job: &Job) -> anyhow::Result<()> {
+        let work = match job.kind {
+            JobKind::Train => Work::Train(Box::new(self.training(job).await?)),
+            JobKind::Evaluate => Work::Evaluate(self.evaluation(job).await?),
+        };
+        let dir = self.dir(job.id);
+        let create = tokio::task::spawn_blocking(move || dir.create(&work));
+        create.await?.context("cannot write the job's folder")
+    }
+
+    async fn training(&self, job: &Job) -> anyhow::Result<JobSpec> {
         let mut params: TrainSpec = serde_json::from_value(job.params.0.clone())
             .context("the job's parameters are of another version of Blazetune")?;
         if let Some(device) = job.device.clone() {
@@ -37,18 +48,19 @@ impl Jobs {
             Init::Model(id) => Some(self.init_file(id.into()).await?),
             Init::Mediapipe | Init::Scratch => None,
         };
-        let threads = self.0.settings.cpu_threads;
-        let spec = JobSpec {
+        Ok(JobSpec {
             job_id: job.id.to_string(),
             name: job.name.clone(),
             dataset_dir: self.0.folder.dataset(dataset),
             init_file,
-            threads: (threads > 0).then_some(threads),
+            threads: self.threads(),
             params,
-        };
-        let dir = self.dir(job.id);
-        let create = tokio::task::spawn_blocking(move || dir.create(&spec));
-        create.await?.context("cannot write the job's folder")
+        })
+    }
+
+    /// Of a CPU job; none where it takes every core.
+    pub(super) fn threads(&self) -> Option<usize> {
+        Some(self.0.settings.cpu_threads).filter(|&threads| threads > 0)
     }
 
     async fn init_file(&self, id: ModelId) -> anyhow::Result<PathBuf> {

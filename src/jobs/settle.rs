@@ -10,6 +10,7 @@ use super::lifecycle::{self, Ended, Fate};
 use crate::disk;
 use crate::store;
 use crate::store::ids::{JobId, ModelId};
+use crate::store::job_kind::JobKind;
 use crate::store::jobs::{Job, JobState};
 use crate::store::models::NewModel;
 use crate::train::events::{Artifact, Outcome};
@@ -40,12 +41,12 @@ impl Why {
             Self::Gone(how) => format!("the worker {how}"),
             Self::Said(end) => match (&end.finished.error, end.finished.outcome) {
                 (Some(error), _) => error.clone(),
-                (None, Outcome::Completed) => "every epoch is done".to_owned(),
+                (None, Outcome::Completed) => "all is done".to_owned(),
                 (None, Outcome::EarlyStopped) => "it no longer improved".to_owned(),
                 (None, Outcome::Stopped) => "stopped early".to_owned(),
                 (None, Outcome::Paused) => "paused".to_owned(),
                 (None, Outcome::Cancelled) => "cancelled".to_owned(),
-                (None, Outcome::Failed) => "training failed without a reason".to_owned(),
+                (None, Outcome::Failed) => "the worker failed without a reason".to_owned(),
             },
         }
     }
@@ -116,12 +117,15 @@ impl Jobs {
     }
 }
 
-/// Stores the artifacts, and the model that they are.
+/// Stores the artifacts, and the model that they are, where the job has trained one.
 async fn keep(db: &mut store::Connection, job: &Job, why: &Why) -> store::Result<()> {
     let Why::Said(end) = why else { return Ok(()) };
     let artifacts = &end.finished.artifacts;
     for artifact in artifacts {
         store::artifacts::put(&mut *db, job.id, artifact).await?;
+    }
+    if job.kind == JobKind::Evaluate {
+        return Ok(());
     }
     let rows = store::epochs::of_job(&mut *db, job.id).await?;
     let files: Vec<Artifact> = artifacts.clone();

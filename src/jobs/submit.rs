@@ -1,28 +1,39 @@
 //! New jobs.
 
 use anyhow::Context;
-use serde_json::Value;
 use tracing::info;
 
 use super::Jobs;
 use super::changes::{Change, record};
+use super::evaluation;
 use crate::store;
-use crate::store::datasets::DatasetStatus;
+use crate::store::datasets::{Dataset, DatasetStatus};
 use crate::store::ids::{DatasetId, JobId, ModelId};
+use crate::store::job_kind::JobKind;
 use crate::store::jobs::{Job, JobState, NewJob};
+use crate::train::evaluation::spec::{EvaluateParams, SplitChoice};
 use crate::train::spec::{DeviceChoice, Init, TrainSpec};
 
-/// What a user asks for; `params` were checked.
+/// What a user asks for.
 #[derive(Debug, Clone)]
-pub struct NewTrainJob {
+pub struct Submission {
     /// The user's name for it.
     pub name: String,
-    /// What to train on.
+    /// What to train on, or measure on.
     pub dataset_id: DatasetId,
-    /// How.
-    pub params: TrainSpec,
+    /// What to do.
+    pub task: Task,
     /// Higher ones go first.
     pub priority: i64,
+}
+
+/// What a job does, with the user's parameters, which were checked.
+#[derive(Debug, Clone)]
+pub enum Task {
+    /// Fine-tunes a model.
+    Train(Box<TrainSpec>),
+    /// Measures models.
+    Evaluate(EvaluateParams),
 }
 
 /// What makes a request recognisable when it is sent again.
@@ -55,6 +66,17 @@ pub enum SubmitError {
     /// It does not exist.
     #[error("there is no model {0} to start from")]
     NoModel(ModelId),
+    /// There is none to measure.
+    #[error("there is no model {id}")]
+    NothingToMeasure {
+        /// The request's name for it: `model_id` or `compare_with`.
+        field: &'static str,
+        /// The model.
+        id: ModelId,
+    },
+    /// There is nothing to measure on.
+    #[error("the data set has no {0} pictures; choose another split, such as \"all\"")]
+    EmptySplit(SplitChoice),
     /// This machine does not have it.
     #[error("this server has no {wanted}; it has {}", have.join(", "))]
     NoDevice {
@@ -85,7 +107,7 @@ impl Jobs {
     /// [`SubmitError`].
     pub async fn submit(
         &self,
-        new: NewTrainJob,
+        new: Submission,
         idempotency: Option<Idempotency>,
     ) -> Result<Job, SubmitError> {
         let mut tx = store::begin(&self.0.db).await?;
@@ -110,25 +132,34 @@ impl Jobs {
         Ok(job)
     }
 
-    async fn check(
+    async fn check(&self, db: &mut store::Connection, new: &Submission) -> Result<(), SubmitError> {
+        let id = new.dataset_id;
+        let dataset = match store::datasets::find(&mut *db, id).await? {
+            None => return Err(SubmitError::NoDataset(id)),
+            Some(dataset) if dataset.status == DatasetStatus::Ready => dataset,
+            Some(Dataset { status, .. }) => {
+                return Err(SubmitError::DatasetNotReady { id, status });
+            }
+        };
+        match &new.task {
+            Task::Train(params) => self.check_training(db, params).await,
+            Task::Evaluate(params) => evaluation::check(db, &dataset, params).await,
+        }
+    }
+
+    async fn check_training(
         &self,
         db: &mut store::Connection,
-        new: &NewTrainJob,
+        params: &TrainSpec,
     ) -> Result<(), SubmitError> {
-        let id = new.dataset_id;
-        match store::datasets::find(&mut *db, id).await?.map(|dataset| dataset.status) {
-            None => return Err(SubmitError::NoDataset(id)),
-            Some(DatasetStatus::Ready) => {}
-            Some(status) => return Err(SubmitError::DatasetNotReady { id, status }),
-        }
-        if let Init::Model(id) = new.params.init
+        if let Init::Model(id) = params.init
             && store::models::find(db, id.into()).await?.is_none()
         {
             return Err(SubmitError::NoModel(id.into()));
         }
-        let wanted = String::from(new.params.device);
+        let wanted = String::from(params.device);
         let have: Vec<String> = self.0.slots.iter().map(|slot| slot.device.clone()).collect();
-        if new.params.device == DeviceChoice::Auto || have.contains(&wanted) {
+        if params.device == DeviceChoice::Auto || have.contains(&wanted) {
             Ok(())
         } else {
             Err(SubmitError::NoDevice { wanted, have })
@@ -136,15 +167,21 @@ impl Jobs {
     }
 }
 
-async fn insert(db: &mut store::Connection, new: &NewTrainJob) -> anyhow::Result<JobId> {
+async fn insert(db: &mut store::Connection, new: &Submission) -> anyhow::Result<JobId> {
     let id = JobId::new();
-    let params: Value = serde_json::to_value(&new.params)?;
+    let (kind, params, device) = match &new.task {
+        Task::Train(params) => (JobKind::Train, serde_json::to_value(params)?, params.device),
+        Task::Evaluate(params) => {
+            (JobKind::Evaluate, serde_json::to_value(params)?, DeviceChoice::Auto)
+        }
+    };
     let row = NewJob {
         id,
+        kind,
         name: &new.name,
         dataset_id: new.dataset_id,
         params: &params,
-        wanted_device: &String::from(new.params.device),
+        wanted_device: &String::from(device),
         priority: new.priority,
     };
     store::jobs::insert(&mut *db, row).await?;

@@ -7,6 +7,7 @@ use super::changes::{Change, change};
 use super::lifecycle::{self, Next, Refused, Verb};
 use crate::store;
 use crate::store::ids::JobId;
+use crate::store::job_kind::JobKind;
 use crate::store::jobs::{Job, JobState};
 
 /// A verb that was not carried out.
@@ -18,6 +19,9 @@ pub enum VerbError {
     /// It makes no sense in the job's state.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// A report is whole or of no use.
+    #[error("an evaluation has nothing to keep before its end; let it finish, or cancel it")]
+    NothingToKeep,
     /// The database cannot be used.
     #[error(transparent)]
     Db(#[from] store::Error),
@@ -32,6 +36,9 @@ impl Jobs {
     pub async fn command(&self, id: JobId, verb: Verb) -> Result<Job, VerbError> {
         let mut tx = store::begin(&self.0.db).await?;
         let job = store::jobs::find(&mut *tx, id).await?.ok_or(VerbError::NoJob(id))?;
+        if verb == Verb::Stop && job.kind == JobKind::Evaluate && !job.state.is_terminal() {
+            return Err(VerbError::NothingToKeep);
+        }
         let Next::Go(to) = lifecycle::next(job.state, verb)? else { return Ok(job) };
         let reason = format!("told to {}", verb.name());
         let moved = Change { from: job.state, to, reason: &reason, error: None };

@@ -6,19 +6,20 @@ use sqlx::SqliteExecutor;
 use sqlx::types::Json;
 
 use super::ids::{DatasetId, JobId};
+use super::job_kind::JobKind;
 
 /// A job, as the database knows it.
 #[derive(Debug, Clone)]
 pub struct Job {
     /// Its id.
     pub id: JobId,
-    /// `train`.
-    pub kind: String,
+    /// What it does.
+    pub kind: JobKind,
     /// The user's name for it.
     pub name: String,
     /// How far it is.
     pub state: JobState,
-    /// What it trains on; none when that was deleted since.
+    /// What it trains on, or measures on; none when that was deleted since.
     pub dataset_id: Option<DatasetId>,
     /// What it was asked to do, in full.
     pub params: Json<Value>,
@@ -67,7 +68,7 @@ pub enum JobState {
     Stopping,
     /// The worker was told to give up.
     Cancelling,
-    /// Ended with a model.
+    /// Ended with a result.
     Completed,
     /// Given up.
     Cancelled,
@@ -115,9 +116,11 @@ impl JobState {
 pub struct NewJob<'a> {
     /// Its id.
     pub id: JobId,
+    /// What it does.
+    pub kind: JobKind,
     /// The user's name for it.
     pub name: &'a str,
-    /// What it trains on.
+    /// What it trains on, or measures on.
     pub dataset_id: DatasetId,
     /// What to do, in full.
     pub params: &'a Value,
@@ -136,10 +139,11 @@ pub async fn insert(db: impl SqliteExecutor<'_>, new: NewJob<'_>) -> sqlx::Resul
     let params = Json(new.params);
     sqlx::query!(
         "
-        insert into job (id, name, dataset_id, params, wanted_device, priority)
-        values (?, ?, ?, ?, ?, ?)
+        insert into job (id, kind, name, dataset_id, params, wanted_device, priority)
+        values (?, ?, ?, ?, ?, ?, ?)
         ",
         new.id,
+        new.kind,
         new.name,
         new.dataset_id,
         params,
@@ -161,7 +165,7 @@ pub async fn find(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Result<Option
         Job,
         r#"
         select
-            id as "id: JobId", kind, name, state as "state: JobState",
+            id as "id: JobId", kind as "kind: JobKind", name, state as "state: JobState",
             dataset_id as "dataset_id: DatasetId", params as "params: Json<Value>", priority,
             device, restarts, progress as "progress: Json<Value>", best as "best: Json<Value>", baseline as "baseline: Json<Value>",
             error, worker_pid, worker_started, events_read, created_at, started_at, finished_at
@@ -187,7 +191,7 @@ pub async fn page(
         Job,
         r#"
         select
-            id as "id: JobId", kind, name, state as "state: JobState",
+            id as "id: JobId", kind as "kind: JobKind", name, state as "state: JobState",
             dataset_id as "dataset_id: DatasetId", params as "params: Json<Value>", priority,
             device, restarts, progress as "progress: Json<Value>", best as "best: Json<Value>", baseline as "baseline: Json<Value>",
             error, worker_pid, worker_started, events_read, created_at, started_at, finished_at
@@ -397,7 +401,7 @@ pub async fn set_baseline(
 }
 
 /// Deletes a job that has ended, with its model, unless a job that has not ended starts from that
-/// model. Answers whether it did.
+/// model or measures it. Answers whether it did.
 ///
 /// # Errors
 ///
@@ -408,7 +412,9 @@ pub async fn delete_unused(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Resu
         delete from job
         where id = ?1 and state in ('completed', 'cancelled', 'failed') and not exists (
             select 1 from job as other
-            join model on other.params ->> '$.init' = model.id
+            join model on model.id in (
+                other.params ->> '$.init', other.params ->> '$.model_id',
+                other.params ->> '$.compare_with')
             where model.job_id = ?1
                 and other.state not in ('completed', 'cancelled', 'failed'))
         ",
@@ -433,6 +439,7 @@ mod tests {
         let params = json!({"init": "mediapipe"});
         let new = NewJob {
             id,
+            kind: JobKind::Train,
             name: "job",
             dataset_id,
             params: &params,

@@ -10,6 +10,7 @@ pub mod events;
 pub mod folder;
 pub mod idempotency;
 pub mod ids;
+pub mod job_kind;
 pub mod jobs;
 pub mod models;
 pub mod transitions;

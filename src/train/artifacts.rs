@@ -178,7 +178,8 @@ fn dataset(dir: &Path) -> Result<serde_json::Value, RunError> {
     }))
 }
 
-fn artifact(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<Artifact> {
+/// Writes a file of the job.
+pub(super) fn artifact(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<Artifact> {
     disk::write(&folder.join(name), bytes)?;
     Ok(Artifact { name: name.to_owned(), size_bytes: bytes.len() as u64, sha256: hash(bytes) })
 }

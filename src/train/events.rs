@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::evaluation::spec::EvaluationSpec;
 use super::retention::Retention;
 use super::spec::Monitor;
 use crate::geometry::Rect;
@@ -27,6 +28,8 @@ pub enum Body {
     Started(Started),
     /// Progress within an epoch, at most about two a second.
     Step(Step),
+    /// Progress of an evaluation, at most about two a second.
+    Measured(Measured),
     /// An epoch has ended, its checkpoint is on disk and its metrics are final.
     Epoch(Box<MetricsRow>),
     /// Sample detections were written.
@@ -42,9 +45,9 @@ pub struct Started {
     pub device: String,
     /// Epochs done before, from the checkpoint; 0 for a fresh start.
     pub resumed_at_epoch: u32,
-    /// Epochs to do in all.
+    /// Epochs to do in all; 0 for an evaluation.
     pub epochs: u32,
-    /// Steps an epoch.
+    /// Steps an epoch; for an evaluation, pictures to measure, once for each model.
     pub steps: u32,
 }
 
@@ -67,6 +70,19 @@ pub struct Step {
     pub eta_s: f64,
     /// Mean losses.
     pub train: TrainMetrics,
+}
+
+/// Progress of an evaluation.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Measured {
+    /// Pictures measured, once for each model.
+    pub pictures: u32,
+    /// All there are to measure.
+    pub total: u32,
+    /// Pictures a second.
+    pub images_per_s: f64,
+    /// Seconds until the last of them.
+    pub eta_s: f64,
 }
 
 /// One row of the metrics table; `epoch` 0 is the untouched baseline.
@@ -288,7 +304,17 @@ pub struct Control {
     pub command: Command,
 }
 
-/// The content of `spec.json`: all a worker needs to know.
+/// The content of `spec.json`. JSON: `{"kind": "train", …}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Work {
+    /// Fine-tunes a model.
+    Train(Box<JobSpec>),
+    /// Measures models.
+    Evaluate(EvaluationSpec),
+}
+
+/// What a worker that trains needs to know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobSpec {
     /// For logs and the model's name.
@@ -357,6 +383,7 @@ mod tests {
         for body in [
             Body::Started(started),
             Body::Step(step),
+            Body::Measured(Measured { pictures: 1, total: 2, images_per_s: 9.0, eta_s: 0.5 }),
             Body::Epoch(Box::new(row)),
             Body::Sample(Samples { epoch: 0, pictures: vec![] }),
             Body::Finished(finished),

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use super::events::{Body, Command, Control, Event, JobSpec};
+use super::events::{Body, Command, Control, Event, Work};
 use crate::disk;
 
 /// The folder.
@@ -66,12 +66,12 @@ impl JobDir {
     /// # Errors
     ///
     /// [`JobDirError`].
-    pub fn create(&self, spec: &JobSpec) -> Result<(), JobDirError> {
+    pub fn create(&self, work: &Work) -> Result<(), JobDirError> {
         for folder in [self.0.clone(), self.checkpoints(), self.artifacts()] {
             std::fs::create_dir_all(&folder).map_err(failed(&folder))?;
         }
         self.command(Command::Run)?;
-        write_json(&self.spec_file(), spec)
+        write_json(&self.spec_file(), work)
     }
 
     /// Tells the worker what is wanted of it.
@@ -88,7 +88,7 @@ impl JobDir {
     /// # Errors
     ///
     /// [`JobDirError`] when it is missing or not what it should be.
-    pub fn spec(&self) -> Result<JobSpec, JobDirError> {
+    pub fn work(&self) -> Result<Work, JobDirError> {
         let path = self.spec_file();
         let text = std::fs::read(&path).map_err(failed(&path))?;
         serde_json::from_slice(&text).map_err(|error| failed(&path)(error.into()))
@@ -171,7 +171,7 @@ impl EventLog {
             self.epochs.push(row.epoch);
         }
         self.last_seq += 1;
-        let lasting = !matches!(body, Body::Step(_));
+        let lasting = !matches!(body, Body::Step(_) | Body::Measured(_));
         let event = Event { seq: self.last_seq, time: now(), body };
         let mut line = serde_json::to_vec(&event)?;
         line.push(b'\n');

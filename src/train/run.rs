@@ -1,4 +1,4 @@
-//! A job from its first step, or its last checkpoint, to its artifacts.
+//! A job to its artifacts: one that trains, from its first step or its last checkpoint.
 
 use std::ops::ControlFlow;
 use std::time::Instant;
@@ -9,8 +9,10 @@ use tracing::{info, warn};
 use super::artifacts;
 use super::checkpoint::{CheckpointError, State};
 use super::device::{self, DeviceError};
+use super::evaluation;
+use super::evaluation::job::EvaluationError;
 use super::events::{
-    Body, Command, Finished, JobSpec, MetricsRow, Outcome, Samples, Started, Step,
+    Body, Command, Finished, JobSpec, MetricsRow, Outcome, Samples, Started, Step, Work,
 };
 use super::job_dir::{EventLog, JobDir, JobDirError, now};
 use super::pictures::Pictures;
@@ -30,6 +32,9 @@ pub enum RunError {
     /// Training itself failed.
     #[error(transparent)]
     Train(#[from] TrainError),
+    /// There is nothing to measure, or nothing to measure on.
+    #[error(transparent)]
+    Evaluation(#[from] EvaluationError),
     /// No such device.
     #[error(transparent)]
     Device(#[from] DeviceError),
@@ -70,7 +75,7 @@ impl RunError {
 /// Only when not even that can be reported.
 pub fn run(dir: &JobDir) -> Result<Outcome, JobDirError> {
     let mut events = dir.events()?;
-    let finished = match Job::run(dir, &mut events) {
+    let finished = match work(dir, &mut events) {
         Ok(finished) => finished,
         Err(error) => {
             let text = chain(&error);
@@ -84,6 +89,13 @@ pub fn run(dir: &JobDir) -> Result<Outcome, JobDirError> {
         warn!("cannot report the end: {error}"); // The server sees the exit without an end.
     }
     Ok(outcome)
+}
+
+fn work(dir: &JobDir, events: &mut EventLog) -> Result<Finished, RunError> {
+    match dir.work()? {
+        Work::Train(spec) => Job::run(dir, &spec, events),
+        Work::Evaluate(spec) => evaluation::job::run(dir, &spec, events),
+    }
 }
 
 /// An error with its causes, in one line.
@@ -113,8 +125,7 @@ enum End {
 }
 
 impl Job<'_> {
-    fn run(dir: &JobDir, events: &mut EventLog) -> Result<Finished, RunError> {
-        let spec = dir.spec()?;
+    fn run(dir: &JobDir, spec: &JobSpec, events: &mut EventLog) -> Result<Finished, RunError> {
         let device = device::choose(spec.params.device)?;
         if let (Device::Cpu, Some(threads)) = (device, spec.threads) {
             tch::set_num_threads(threads as i32);
@@ -125,7 +136,7 @@ impl Job<'_> {
             return Err(TrainError::NoPictures.into());
         }
         let untouched = crate::weights::tflite::mediapipe();
-        let weights = first_weights(&spec, untouched)?;
+        let weights = first_weights(spec, untouched)?;
         let mut trainer = Trainer::new(&spec.params, &pictures, &weights, untouched, device);
         let restored = trainer.restore(&dir.checkpoints().join("last.safetensors"))?;
         let state = restored.unwrap_or_default();
@@ -146,7 +157,7 @@ impl Job<'_> {
         let network = Network::folded(untouched, device);
         let baseline = validate(&network, &pictures, &spec.params.loss, None);
         let began = Instant::now();
-        let (spec, pictures) = (&spec, &pictures);
+        let pictures = &pictures;
         let mut job =
             Job { dir, events, spec, pictures, trainer, state, baseline, began, epochs_here: 0 };
         job.catch_up()?;

@@ -20,7 +20,8 @@ use crate::model::network::{Mode, Network, Outputs};
 pub const MIN_SCORE: f32 = 0.02;
 /// The score that separates faces from background unless advised otherwise.
 const DEFAULT_THRESHOLD: f32 = 0.5;
-const BATCH: usize = 64;
+/// Pictures at once.
+pub(super) const BATCH: usize = 64;
 
 /// What a network finds in the validation pictures, and how good that is.
 #[derive(Debug)]
@@ -158,7 +159,10 @@ fn ranked(metrics: &mut ValMetrics, pictures: &Pictures, detections: &[Vec<Detec
 
 /// Mean distance of the keypoints from the reference's over the face's width, on faces that both
 /// find with a score of at least 0.5.
-fn keypoint_drift(reference: &[Vec<Detection>], detections: &[Vec<Detection>]) -> Option<f64> {
+pub(super) fn keypoint_drift(
+    reference: &[Vec<Detection>],
+    detections: &[Vec<Detection>],
+) -> Option<f64> {
     let (mut sum, mut count) = (0.0, 0.0);
     for (reference, detections) in reference.iter().zip(detections) {
         for face in reference.iter().filter(|face| face.score >= DEFAULT_THRESHOLD) {

@@ -1,18 +1,24 @@
 //! `blazetune evaluate`: how good a model is on a data set, beside another where asked.
 
 mod dataset;
-mod files;
+mod folder;
 mod table;
 
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
+use blazetune::data::Dataset;
 use blazetune::model::tensors::Weights;
-use blazetune::train::evaluation::{Evaluation, evaluate};
+use blazetune::train::device;
+use blazetune::train::evaluation::evaluate;
+use blazetune::train::evaluation::files::Content;
+use blazetune::train::evaluation::spec::{MEDIAPIPE, SplitChoice};
 use blazetune::train::pictures::Pictures;
+use blazetune::train::spec::DeviceChoice;
 use blazetune::weights::tflite;
-use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::model;
 
@@ -31,31 +37,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PATH")]
     dataset: PathBuf,
     /// Which of its pictures to measure on.
-    #[arg(long, value_enum, default_value_t = Part::Val)]
-    split: Part,
+    #[arg(long, value_parser = splits(), default_value_t = SplitChoice::Val)]
+    split: SplitChoice,
     /// Folder for report.json, the detections and ground truth in COCO's format, and the worst
     /// pictures.
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
 }
-
-/// Pictures of a data set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Part {
-    Val,
-    Train,
-    All,
-}
-
-/// A model that was measured.
-struct Measured {
-    /// As the command line has it.
-    name: String,
-    evaluation: Evaluation,
-}
-
-/// In place of a file: the weights in this binary.
-const MEDIAPIPE: &str = "mediapipe";
 
 #[expect(clippy::print_stdout, reason = "what the user asked for")]
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -70,19 +58,31 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let place = dataset::open(&args.dataset)?;
     let pictures = pictures(&place, args)?;
 
-    let mut models: Vec<Measured> = Vec::new();
-    for (name, weights) in weights {
-        let reference = models.first().map(|first| &first.evaluation);
-        let evaluation = evaluate(&weights, &pictures, reference);
-        models.push(Measured { name: name.display().to_string(), evaluation });
-    }
-    println!("{}", table::table(&args.dataset.display().to_string(), args.split, &models));
+    let name = |path: &Path| path.display().to_string();
+    let models = weights.into_iter().map(|(path, weights)| (name(path), weights)).collect();
+    let cpu = device::choose(DeviceChoice::Cpu)?;
+    let go_on = &mut |_| ControlFlow::Continue(());
+    let evaluations = evaluate(models, &pictures, cpu, go_on).unwrap_or_default();
+    let dataset_name = name(&args.dataset);
+    println!("{}", table::table(&dataset_name, args.split, &evaluations));
     if let Some(out) = &args.out {
-        files::write(out, place.dir(), &pictures, args, &models)
+        let content = Content {
+            dataset_name: &dataset_name,
+            split: args.split,
+            dataset: &Dataset::open(place.dir())?,
+            pictures: &pictures,
+            evaluations: &evaluations,
+        };
+        folder::write(out, &content)
             .with_context(|| format!("cannot write to {}", out.display()))?;
         println!("\nwritten to {}", out.display());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn splits() -> impl TypedValueParser<Value = SplitChoice> {
+    PossibleValuesParser::new(SplitChoice::ALL.map(SplitChoice::name))
+        .try_map(|name| name.parse::<SplitChoice>())
 }
 
 fn weights(name: &Path) -> anyhow::Result<Weights> {
@@ -101,22 +101,8 @@ fn weights(name: &Path) -> anyhow::Result<Weights> {
 /// With the pictures to be measured on as `val`.
 fn pictures(place: &dataset::Place, args: &Args) -> anyhow::Result<Pictures> {
     let mut pictures = Pictures::open(place.dir())?;
+    args.split.select(&mut pictures);
     let name = args.dataset.display();
-    pictures.val = match args.split {
-        Part::Val => pictures.val,
-        Part::Train => std::mem::take(&mut pictures.train),
-        Part::All => (0..pictures.entries.len()).collect(),
-    };
     ensure!(!pictures.val.is_empty(), "{name} has no {} pictures; try --split all", args.split);
     Ok(pictures)
-}
-
-impl std::fmt::Display for Part {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(match self {
-            Self::Val => "val",
-            Self::Train => "train",
-            Self::All => "all",
-        })
-    }
 }

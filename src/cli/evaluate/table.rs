@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use blazetune::eval::report::{Report, SizeRow};
-
-use super::{Measured, Part};
+use blazetune::train::evaluation::Evaluation;
+use blazetune::train::evaluation::spec::SplitChoice;
 
 /// One line: what it is, and a figure for each model.
 struct Row {
@@ -13,9 +13,9 @@ struct Row {
 }
 
 /// Two models stand side by side, with what the second gains.
-pub(super) fn table(dataset: &str, part: Part, models: &[Measured]) -> String {
-    let first = &models[0].evaluation.report;
-    let mut text = format!("data set  {dataset}, {part}: ");
+pub(super) fn table(dataset: &str, split: SplitChoice, models: &[Evaluation]) -> String {
+    let first = &models[0].report;
+    let mut text = format!("data set  {dataset}, {split}: ");
     let _ = writeln!(text, "{} pictures, {} faces", first.pictures, first.faces);
     for (title, model) in TITLES.iter().zip(models) {
         let _ = writeln!(text, "{title:<8}  {}", model.name);
@@ -65,13 +65,17 @@ fn line(row: &Row, width: usize) -> String {
     line
 }
 
-fn row(label: impl Into<String>, models: &[Measured], of: impl Fn(&Report) -> Option<f64>) -> Row {
-    let values = models.iter().map(|model| of(&model.evaluation.report)).collect();
+fn row(
+    label: impl Into<String>,
+    models: &[Evaluation],
+    of: impl Fn(&Report) -> Option<f64>,
+) -> Row {
+    let values = models.iter().map(|model| of(&model.report)).collect();
     Row { label: label.into(), values }
 }
 
-fn by_overlap(models: &[Measured]) -> Vec<Row> {
-    let ious = models[0].evaluation.report.average_precision.iter().enumerate();
+fn by_overlap(models: &[Evaluation]) -> Vec<Row> {
+    let ious = models[0].report.average_precision.iter().enumerate();
     let at_iou = ious.map(|(index, at)| {
         row(format!("{:.2}", at.iou), models, |report| report.average_precision[index].ap)
     });
@@ -80,8 +84,8 @@ fn by_overlap(models: &[Measured]) -> Vec<Row> {
         .collect()
 }
 
-fn sizes(models: &[Measured], of: impl Fn(&Report) -> &Vec<SizeRow>) -> Vec<Row> {
-    let rows = of(&models[0].evaluation.report).iter().enumerate();
+fn sizes(models: &[Evaluation], of: impl Fn(&Report) -> &Vec<SizeRow>) -> Vec<Row> {
+    let rows = of(&models[0].report).iter().enumerate();
     let size = |(index, size): (usize, &SizeRow)| {
         let range = match (size.from_px, size.to_px) {
             (0, None) => "any size".to_owned(),
@@ -93,8 +97,8 @@ fn sizes(models: &[Measured], of: impl Fn(&Report) -> &Vec<SizeRow>) -> Vec<Row>
     rows.map(size).collect()
 }
 
-fn by_folder(models: &[Measured]) -> Vec<Row> {
-    let folders = models[0].evaluation.report.by_folder.iter().enumerate();
+fn by_folder(models: &[Evaluation]) -> Vec<Row> {
+    let folders = models[0].report.by_folder.iter().enumerate();
     let folder = folders.map(|(index, folder)| {
         let name = if folder.folder.is_empty() { "(no folder)" } else { &folder.folder };
         let label = format!("{name} ({} pictures)", folder.pictures);
@@ -103,7 +107,7 @@ fn by_folder(models: &[Measured]) -> Vec<Row> {
     folder.collect()
 }
 
-fn by_threshold(models: &[Measured]) -> Vec<Row> {
+fn by_threshold(models: &[Evaluation]) -> Vec<Row> {
     vec![
         row("precision at 0.5", models, |report| report.at_default.map(|at| at.precision)),
         row("recall at 0.5", models, |report| report.at_default.map(|at| at.recall)),
@@ -115,20 +119,20 @@ fn by_threshold(models: &[Measured]) -> Vec<Row> {
     ]
 }
 
-fn rest(models: &[Measured]) -> Vec<Row> {
+fn rest(models: &[Evaluation]) -> Vec<Row> {
     let mut rows =
         vec![row("calibration error", models, |report| report.calibration.expected_error)];
     if let [_, second] = models {
-        let values = vec![None, second.evaluation.keypoint_nme];
+        let values = vec![None, second.keypoint_nme];
         rows.push(Row { label: "keypoints apart, of face width".to_owned(), values });
     }
     rows
 }
 
-fn advice(models: &[Measured]) -> String {
+fn advice(models: &[Evaluation]) -> String {
     let mut text = String::new();
     for (of, model) in of_model(models).iter().zip(models) {
-        if let Some(best) = model.evaluation.report.best {
+        if let Some(best) = model.report.best {
             let _ =
                 write!(text, "\nRecommended min_detection_confidence{of}: {:.2}", best.threshold);
         }
@@ -137,15 +141,15 @@ fn advice(models: &[Measured]) -> String {
     text
 }
 
-fn of_model(models: &[Measured]) -> Vec<String> {
+fn of_model(models: &[Evaluation]) -> Vec<String> {
     let of = |title| if models.len() == 2 { format!(" of {title}") } else { String::new() };
     TITLES.map(of).to_vec()
 }
 
-fn worst(models: &[Measured]) -> String {
+fn worst(models: &[Evaluation]) -> String {
     let mut text = String::new();
     for (of, model) in of_model(models).iter().zip(models) {
-        let report = &model.evaluation.report;
+        let report = &model.report;
         let threshold = report.threshold();
         let _ = write!(text, "\nWorst pictures{of} at threshold {threshold:.2}");
         let _ = writeln!(text, " (missed: faces of at least 12 px)");

@@ -1,0 +1,45 @@
+//! `POST /jobs` with `"kind": "evaluate"`.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::extract::typed;
+use super::jobs::wrong_basics;
+use super::problem::{Problem, Result, Wrong};
+use crate::jobs::{Submission, Task};
+use crate::store::ids::DatasetId;
+use crate::store::job_kind::JobKind;
+use crate::train::evaluation::spec::{EvaluateParams, ModelChoice, SplitChoice};
+
+/// What to measure, and on what.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EvaluateBody {
+    #[serde(rename = "kind")]
+    _kind: JobKind,
+    name: Option<String>,
+    dataset_id: DatasetId,
+    model_id: ModelChoice,
+    compare_with: Option<ModelChoice>,
+    #[serde(default)]
+    split: SplitChoice,
+    #[serde(default)]
+    priority: i64,
+}
+
+/// The job that a body asks for; the body's wrong fields where it cannot be.
+pub(super) fn submission(body: Value) -> Result<Submission> {
+    let EvaluateBody { name, dataset_id, model_id, compare_with, split, priority, .. } =
+        typed(body)?;
+    let mut wrong = wrong_basics(name.as_deref(), priority);
+    if compare_with == Some(model_id) {
+        let detail = "is the model itself; name another one, or none".to_owned();
+        wrong.push(Wrong { pointer: "/compare_with".to_owned(), detail });
+    }
+    if !wrong.is_empty() {
+        return Err(Problem::invalid(wrong));
+    }
+    let name = name.map_or_else(|| "Evaluation".to_owned(), |name| name.trim().to_owned());
+    let task = Task::Evaluate(EvaluateParams { model_id, compare_with, split });
+    Ok(Submission { name, dataset_id, task, priority })
+}

@@ -1,0 +1,14 @@
+//! Column `kind` of table `job`.
+
+use serde::{Deserialize, Serialize};
+
+/// What a job does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[serde(rename_all = "snake_case")]
+#[sqlx(rename_all = "snake_case")]
+pub enum JobKind {
+    /// Fine-tunes a model.
+    Train,
+    /// Measures one model, or two.
+    Evaluate,
+}

@@ -1,0 +1,142 @@
+//! An evaluation job, from its `spec.json` to its report.
+
+use std::error::Error;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use tch::Device;
+use tracing::info;
+
+use super::evaluate;
+use super::files::{self, Content};
+use super::spec::{EvaluationSpec, NamedModel, SplitChoice};
+use crate::data::Dataset;
+use crate::model::tensors::Weights;
+use crate::train::device;
+use crate::train::events::{Body, Command, Finished, Measured, Outcome, Started};
+use crate::train::job_dir::{EventLog, JobDir};
+use crate::train::pictures::Pictures;
+use crate::train::run::RunError;
+use crate::weights;
+use crate::weights::tflite;
+
+/// An evaluation that cannot be done.
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluationError {
+    /// A model's weights cannot be used.
+    #[error("the weights of the model {name:?} cannot be used")]
+    Weights {
+        /// The model.
+        name: String,
+        /// Why.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// There is nothing to measure on.
+    #[error("the data set has no {0} pictures; evaluate on another split, such as \"all\"")]
+    NoPictures(SplitChoice),
+}
+
+/// No more often is progress reported.
+const REPORT_EVERY: Duration = Duration::from_millis(500);
+
+/// Measures the models and writes the report; an evaluation that is told to hold begins anew later.
+///
+/// # Errors
+///
+/// [`RunError`] when the weights, the data set or the job's folder cannot be used.
+pub fn run(
+    dir: &JobDir,
+    spec: &EvaluationSpec,
+    events: &mut EventLog,
+) -> Result<Finished, RunError> {
+    let device = device::choose(spec.device)?;
+    if let (Device::Cpu, Some(threads)) = (device, spec.threads) {
+        tch::set_num_threads(threads as i32);
+    }
+    let models = spec.models.iter().map(load).collect::<Result<Vec<_>, _>>()?;
+    let dataset = Dataset::open(&spec.dataset_dir).map_err(|error| RunError::Data(error.into()))?;
+    let mut pictures =
+        Pictures::open(&spec.dataset_dir).map_err(|error| RunError::Data(error.into()))?;
+    spec.split.select(&mut pictures);
+    if pictures.val.is_empty() {
+        return Err(EvaluationError::NoPictures(spec.split).into());
+    }
+    let total = (models.len() * pictures.val.len()) as u32;
+    let device_name = device::name(device);
+    info!("measuring {} models on {} pictures on {device_name}", models.len(), pictures.val.len());
+    let started = Started { device: device_name, resumed_at_epoch: 0, epochs: 0, steps: total };
+    events.append(Body::Started(started))?;
+
+    let mut reporter = Reporter::new(dir, events, total);
+    let evaluations =
+        evaluate(models, &pictures, device, &mut |done| reporter.proceed(done as u32));
+    reporter.failed.map_or(Ok(()), Err)?;
+    let Some(evaluations) = evaluations else {
+        return Ok(Finished::without_result(reporter.outcome, None, false));
+    };
+    let content = Content {
+        dataset_name: &spec.dataset,
+        split: spec.split,
+        dataset: &dataset,
+        pictures: &pictures,
+        evaluations: &evaluations,
+    };
+    let artifacts = files::write(&dir.artifacts(), &content, &flat_name)?;
+    let outcome = Outcome::Completed;
+    Ok(Finished { outcome, error: None, retry: false, artifacts, retention: None })
+}
+
+fn load(model: &NamedModel) -> Result<(String, Weights), EvaluationError> {
+    let name = model.name.clone();
+    let Some(file) = &model.file else { return Ok((name, tflite::mediapipe().clone())) };
+    let failed = |source| EvaluationError::Weights { name: model.name.clone(), source };
+    let bytes = std::fs::read(file).map_err(|error| failed(error.into()))?;
+    let weights = weights::load(&bytes).map_err(|error| failed(error.into()))?;
+    Ok((name, weights))
+}
+
+/// Artifacts have no folders.
+fn flat_name(suffix: &str, place: usize, _picture: &str) -> String {
+    format!("worst{suffix}_{place:02}.jpg")
+}
+
+/// Tells of progress, and heeds what is wanted.
+struct Reporter<'a> {
+    dir: &'a JobDir,
+    events: &'a mut EventLog,
+    total: u32,
+    began: Instant,
+    reported: Instant,
+    /// How the job ends when it is broken off.
+    outcome: Outcome,
+    failed: Option<std::io::Error>,
+}
+
+impl<'a> Reporter<'a> {
+    fn new(dir: &'a JobDir, events: &'a mut EventLog, total: u32) -> Self {
+        let now = Instant::now();
+        let outcome = Outcome::Cancelled;
+        Self { dir, events, total, began: now, reported: now, outcome, failed: None }
+    }
+
+    fn proceed(&mut self, pictures: u32) -> ControlFlow<()> {
+        if self.reported.elapsed() >= REPORT_EVERY {
+            self.reported = Instant::now();
+            let images_per_s = f64::from(pictures) / self.began.elapsed().as_secs_f64();
+            let eta_s = f64::from(self.total - pictures) / images_per_s;
+            let measured = Measured { pictures, total: self.total, images_per_s, eta_s };
+            if let Err(error) = self.events.append(Body::Measured(measured)) {
+                self.failed = Some(error);
+                return ControlFlow::Break(());
+            }
+        }
+        self.outcome = match self.dir.wanted() {
+            // There is no part of a report to keep, so the server stops no evaluation.
+            Command::Run | Command::Stop => return ControlFlow::Continue(()),
+            Command::Pause => Outcome::Paused,
+            Command::Cancel => Outcome::Cancelled,
+        };
+        ControlFlow::Break(())
+    }
+}
