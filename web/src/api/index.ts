@@ -1,6 +1,7 @@
 // Every route the dashboard uses, by resource.
 
 import { get, PREFIX, post, postFile, remove, upload } from "./client";
+import type { EvaluationReport, NewEvaluation } from "./evaluation";
 import type {
   Artifact,
   Dataset,
@@ -17,6 +18,7 @@ import type {
 } from "./types";
 
 export { ApiError, type Wrong } from "./client";
+export type * from "./evaluation";
 export type * from "./types";
 
 export const datasets = {
@@ -58,6 +60,9 @@ export const jobs = {
   list: (signal?: AbortSignal) => get<Page<Job>>("/jobs?limit=100", signal),
   find: (id: string, signal?: AbortSignal) => get<Job>(`/jobs/${id}`, signal),
   create: (job: NewJob, key: string) => post<Job>("/jobs", job, { "idempotency-key": key }),
+  evaluate: (job: NewEvaluation) => post<Job>("/jobs", job),
+  report: (id: string, signal?: AbortSignal) =>
+    get<EvaluationReport>(`/jobs/${id}/artifacts/report.json`, signal),
   act: (id: string, verb: Verb) => post<Job | undefined>(`/jobs/${id}/${verb}`),
   remove: (id: string) => remove(`/jobs/${id}`),
   metrics: (id: string, signal?: AbortSignal) =>

@@ -78,7 +78,7 @@ export interface Progress {
 
 export interface Job {
   id: string;
-  kind: string;
+  kind: "train" | "evaluate";
   name: string;
   state: JobState;
   /** `null` when the data set was deleted since. */

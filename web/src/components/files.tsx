@@ -9,6 +9,9 @@ const USES: [RegExp, string][] = [
   [/\.pth$/, "for PyTorch: torch.load(…, weights_only=True)"],
   [/\.safetensors$/, "named tensors, for anything"],
   [/\.onnx$/, "for ONNX Runtime"],
+  [/report\.json$/, "every figure, and the curves"],
+  [/ground_truth\.json$/, "the annotations, in COCO's format"],
+  [/detections(_compare)?\.json$/, "what was found, in COCO's format"],
   [/card\.json$/, "parameters, versions and metrics"],
 ];
 

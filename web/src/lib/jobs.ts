@@ -6,8 +6,9 @@ import type { Job, MetricsRow, ValMetrics } from "../api";
 export const MAIN: keyof ValMetrics = "ap50_ge6";
 
 /** How far a job is, 0..1, its epoch under way included. */
-export function share({ state, progress }: Job): number {
+export function share({ kind, state, progress }: Job): number {
   if (state === "completed") return 1;
+  if (kind === "evaluate") return progress?.steps ? progress.step / progress.steps : 0;
   if (!progress?.epochs) return 0;
   const { epoch, epochs, step, steps } = progress;
   const within = epoch > 0 && steps > 0 ? step / steps : 0;
@@ -15,8 +16,9 @@ export function share({ state, progress }: Job): number {
 }
 
 /** In words: "Epoch 3 of 12". */
-export function stage({ state, progress }: Job): string {
+export function stage({ kind, state, progress }: Job): string {
   if (state === "queued") return "Waiting for a free device";
+  if (kind === "evaluate") return state === "running" ? "Measuring" : "Evaluation";
   if (!progress?.epochs) return state === "running" ? "Starting" : "Not started";
   if (progress.epoch === 0)
     return state === "running" ? "Measuring the baseline" : "Baseline measured";

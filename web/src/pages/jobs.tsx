@@ -36,7 +36,7 @@ export function JobsPage() {
 }
 
 function Card({ job, dataset }: { job: Job; dataset: string | undefined }) {
-  const { id, name, state, error, created_at, progress, best } = job;
+  const { id, kind, name, state, error, created_at, progress, best } = job;
   const now = useNow(1000);
   const active = !TERMINAL.has(state);
   return (
@@ -49,6 +49,7 @@ function Card({ job, dataset }: { job: Job; dataset: string | undefined }) {
       </div>
       <div class="facts">
         <span>{dataset ?? "deleted data set"}</span>
+        <span data-kind={kind}>{kind === "evaluate" ? "evaluation" : "training"}</span>
         <span>{stage(job)}</span>
         {best && (
           <span title="Average precision for faces of at least 6 pixels, before and after">

@@ -4,6 +4,7 @@ import { ApiError, models } from "../api";
 import { FileList } from "../components/files";
 import { ErrorNote, Pending } from "../components/status";
 import { useResource, useTitle } from "../lib/hooks";
+import { Evaluate } from "./evaluate";
 import { Mix } from "./mix";
 import { TryIt } from "./try";
 
@@ -36,6 +37,7 @@ export function ModelPage({ id }: { id: string }) {
         </div>
       </div>
       <TryIt model={model} advice={model.metrics?.best.best_threshold ?? 0.5} />
+      <Evaluate key={`evaluate-${id}`} model={model} />
       {(model.kind === "trained" || model.kind === "mixed") && <Mix key={id} model={model} />}
       {model.files.length > 0 && (
         <section class="card stack tight" aria-label="Files">

@@ -66,7 +66,7 @@ interface FigureProps {
   after: number | null | undefined;
 }
 
-function Figure({ name, label, help, before, after }: FigureProps) {
+export function Figure({ name, label, help, before, after }: FigureProps) {
   const gain = before != null && after != null ? after - before : undefined;
   return (
     <div title={help} data-figure={name}>

@@ -27,6 +27,7 @@ export function JobHeader({ job, dataset, refresh }: Props) {
             <Badge state={job.state} />
           </div>
           <p class="muted facts">
+            {job.kind === "evaluate" && <span>evaluation</span>}
             {job.dataset_id ? (
               <a href={`/datasets/${job.dataset_id}`}>{dataset?.name ?? "data set"}</a>
             ) : (
@@ -81,7 +82,7 @@ function Progress({ job }: { job: Job }) {
           <Fact label="images/s">{short(Math.round(progress.images_per_s))}</Fact>
         ) : null}
         {progress && progress.steps > 0 && (
-          <Fact label={`of ${progress.steps} steps`}>{String(progress.step)}</Fact>
+          <Fact label={`of ${progress.steps} ${job.kind === "evaluate" ? "pictures" : "steps"}`}>{String(progress.step)}</Fact>
         )}
         {job.started_at && <Fact label="so far">{duration(elapsed(job, now))}</Fact>}
       </div>
@@ -128,7 +129,9 @@ function Actions({ job, refresh }: { job: Job; refresh: () => void }) {
     refresh();
   });
   if (TERMINAL.has(job.state)) return <Afterwards job={job} />;
-  const verbs = VERBS[job.state] ?? [];
+  const evaluates = job.kind === "evaluate";
+  // There is no part of a report to keep
+  const verbs = (VERBS[job.state] ?? []).filter((verb) => !(evaluates && verb === "stop"));
   return (
     <div class="actions">
       <div class="row">
@@ -138,7 +141,11 @@ function Actions({ job, refresh }: { job: Job; refresh: () => void }) {
               key={verb}
               label="Cancel"
               question={`Cancel ${job.name}?`}
-              detail="Training ends now and its result is discarded. To keep the best model so far, stop the job instead."
+              detail={
+                evaluates
+                  ? "It ends now, without a report."
+                  : "Training ends now and its result is discarded. To keep the best model so far, stop the job instead."
+              }
               verb="Cancel the job"
               act={() => jobs.act(job.id, "cancel").then(refresh)}
             />
@@ -147,7 +154,7 @@ function Actions({ job, refresh }: { job: Job; refresh: () => void }) {
               key={verb}
               type="button"
               disabled={busy}
-              title={HINTS[verb]}
+              title={evaluates ? undefined : HINTS[verb]}
               onClick={() => start(verb)}
             >
               {verb.charAt(0).toUpperCase() + verb.slice(1)}
@@ -158,7 +165,7 @@ function Actions({ job, refresh }: { job: Job; refresh: () => void }) {
       {verbs.includes("stop") && (
         <p class="muted small">Stop keeps the best model so far; cancel discards it.</p>
       )}
-      {job.state === "paused" && <p class="muted small">{HINTS.resume}</p>}
+      {job.state === "paused" && !evaluates && <p class="muted small">{HINTS.resume}</p>}
       {error && <ErrorNote error={error} />}
     </div>
   );
@@ -170,16 +177,22 @@ function Afterwards({ job }: { job: Job }) {
       <ConfirmButton
         label="Delete"
         question={`Delete ${job.name}?`}
-        detail="Its metrics, checkpoints and models are removed from the server."
+        detail={
+          job.kind === "evaluate"
+            ? "Its report is removed from the server."
+            : "Its metrics, checkpoints and models are removed from the server."
+        }
         verb="Delete"
         act={async () => {
           await jobs.remove(job.id);
           navigate("/jobs");
         }}
       />
-      <a class="button" href={`/jobs/new?from=${job.id}`}>
-        Run again …
-      </a>
+      {job.kind === "train" && (
+        <a class="button" href={`/jobs/new?from=${job.id}`}>
+          Run again …
+        </a>
+      )}
     </div>
   );
 }

@@ -7,6 +7,7 @@ import { bestRow } from "../../lib/jobs";
 import { type LiveJob, TERMINAL, useLiveJob } from "../../lib/live";
 import { Charts } from "./charts";
 import { Downloads } from "./downloads";
+import { EvaluationContent } from "./evaluation";
 import { Figures } from "./figures";
 import { JobHeader } from "./header";
 import { Log } from "./log";
@@ -17,6 +18,7 @@ export function JobPage({ id }: { id: string }) {
   const live = useLiveJob(id);
   useTitle(live.job?.name);
   if (!live.job) return <Pending error={live.error} what="the job" retry={live.refresh} />;
+  if (live.job.kind === "evaluate") return <EvaluationContent live={live} job={live.job} />;
   return <Content live={live} job={live.job} />;
 }
 

@@ -1,0 +1,195 @@
+// An evaluation: how good a model is, beside the one it is compared with.
+
+import { useEffect } from "preact/hooks";
+import {
+  datasets,
+  type EvaluatedModel,
+  type EvaluationReport,
+  type Job,
+  jobs,
+  type SizeRow,
+} from "../../api";
+import { Pending } from "../../components/status";
+import { change, integer, score } from "../../lib/format";
+import { useResource } from "../../lib/hooks";
+import { type LiveJob, TERMINAL } from "../../lib/live";
+import { Downloads } from "./downloads";
+import { Figure } from "./figures";
+import { JobHeader } from "./header";
+import { Log } from "./log";
+import { Parameters } from "./parameters";
+import { WorstPictures } from "./worst";
+
+const REFRESH_MS = 1000;
+
+export function EvaluationContent({ live, job }: { live: LiveJob; job: Job }) {
+  const over = TERMINAL.has(job.state);
+  const dataset = useResource(
+    async (signal) => (job.dataset_id ? datasets.find(job.dataset_id, signal) : undefined),
+    [job.dataset_id],
+  );
+
+  // Its events tell of states alone
+  useEffect(() => {
+    if (over) return;
+    const timer = setInterval(live.refresh, REFRESH_MS);
+    return () => clearInterval(timer);
+  }, [job.id, over]);
+
+  return (
+    <>
+      <p class="crumbs">
+        <a href="/jobs">Jobs</a>
+      </p>
+      <JobHeader job={job} dataset={dataset.data} refresh={live.refresh} />
+      {job.state === "completed" && <Report job={job} />}
+      <section class="grid two">
+        <Log id={job.id} active={!over} />
+        <Parameters params={job.params} />
+      </section>
+    </>
+  );
+}
+
+function Report({ job }: { job: Job }) {
+  const { data, error, reload } = useResource((signal) => jobs.report(job.id, signal), [job.id]);
+  if (!data) return <Pending error={error} what="the report" retry={reload} />;
+  const [model, other] = data.models;
+  if (!model) return null;
+  return (
+    <>
+      <Headline report={data} model={model} other={other} />
+      <section class="grid two">
+        <Table title="Average precision by face size" first="Pixels of 128" models={data.models}>
+          {sizes(model, other)}
+        </Table>
+        <Table title="Average precision by folder" first="Folder" models={data.models}>
+          {folders(model, other)}
+        </Table>
+      </section>
+      <WorstPictures job={job} models={data.models} />
+      <Downloads job={job} />
+    </>
+  );
+}
+
+interface Pair {
+  model: EvaluatedModel;
+  /** What it is compared with. */
+  other: EvaluatedModel | undefined;
+}
+
+function Headline({ report, model, other }: Pair & { report: EvaluationReport }) {
+  const split = { val: "validation", train: "training" }[report.split] ?? "";
+  const sizes = model.by_min_size.map((row, index) => ({
+    name: row.from_px === 0 ? "ap50" : `ap50_ge${row.from_px}`,
+    label: row.from_px === 0 ? "AP, all faces" : `AP, faces ≥ ${row.from_px} px`,
+    help: "Average precision at IoU 0.5; pixels of the 128-pixel input",
+    of: ({ by_min_size }: EvaluatedModel) => by_min_size[index]?.ap50 ?? null,
+  }));
+  const f1 = {
+    name: "best_f1",
+    label: "Best F1",
+    help: "At the best threshold for the score",
+    of: ({ best }: EvaluatedModel) => best?.f1 ?? null,
+  };
+  return (
+    <section aria-label="Figures">
+      <dl class="card figures before-after">
+        {[...sizes, f1].map(({ name, label, help, of }) => (
+          <Figure
+            key={name}
+            name={name}
+            label={label}
+            help={help}
+            before={of(other ?? model)}
+            after={other && of(model)}
+          />
+        ))}
+      </dl>
+      <p class="muted small under">
+        {other ? `${other.model} → ${model.model}` : model.model}, over {integer(model.pictures)}{" "}
+        {split} pictures with {integer(model.faces)} faces. Advice for MediaPipe's{" "}
+        min_detection_confidence: <span data-threshold>{threshold(model)}</span>
+        {other && ` (${other.model}: ${threshold(other)})`}.
+      </p>
+    </section>
+  );
+}
+
+function threshold({ best }: EvaluatedModel): string {
+  return best ? best.threshold.toFixed(2) : "none, for it finds no face";
+}
+
+interface Row {
+  label: string;
+  faces: number;
+  values: (number | null | undefined)[];
+}
+
+function sizes(model: EvaluatedModel, other: EvaluatedModel | undefined): Row[] {
+  const label = ({ from_px, to_px }: SizeRow) =>
+    to_px === null ? (from_px === 0 ? "any" : `≥ ${from_px}`) : `${from_px} to ${to_px}`;
+  const rows = (of: "by_min_size" | "by_size") =>
+    model[of].map((row, index) => ({
+      label: label(row),
+      faces: row.faces,
+      values: [row.ap50, ...(other ? [other[of][index]?.ap50] : [])],
+    }));
+  return [...rows("by_min_size"), ...rows("by_size")];
+}
+
+function folders(model: EvaluatedModel, other: EvaluatedModel | undefined): Row[] {
+  return model.by_folder.map(({ folder, faces, ap50 }, index) => ({
+    label: folder || "(no folder)",
+    faces,
+    values: [ap50, ...(other ? [other.by_folder[index]?.ap50] : [])],
+  }));
+}
+
+interface TableProps {
+  title: string;
+  first: string;
+  models: EvaluatedModel[];
+  children: Row[];
+}
+
+function Table({ title, first, models, children }: TableProps) {
+  return (
+    <section class="card stack tight" aria-label={title}>
+      <h2>{title}</h2>
+      <div class="scroll">
+        <table>
+          <thead>
+            <tr>
+              <th>{first}</th>
+              <th>Faces</th>
+              {models.map(({ model }, index) => (
+                <th key={index}>{model}</th>
+              ))}
+              {models.length === 2 && <th>Difference</th>}
+            </tr>
+          </thead>
+          <tbody>
+            {children.map(({ label, faces, values }) => (
+              <tr key={label}>
+                <td>{label}</td>
+                <td>{integer(faces)}</td>
+                {values.map((value, index) => (
+                  <td key={index}>{score(value)}</td>
+                ))}
+                {models.length === 2 && <Difference values={values} />}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </section>
+  );
+}
+
+function Difference({ values: [model, other] }: { values: Row["values"] }) {
+  if (model == null || other == null) return <td>–</td>;
+  const gain = model - other;
+  return <td class={gain < 0 ? "loss" : "gain"}>{change(gain)}</td>;
+}

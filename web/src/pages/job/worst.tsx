@@ -1,0 +1,98 @@
+// The pictures with the most mistakes, as the evaluation has drawn them.
+
+import { useEffect, useRef, useState } from "preact/hooks";
+import { type EvaluatedModel, type Job, jobs, type WorstPicture } from "../../api";
+
+interface Drawing extends WorstPicture {
+  src: string;
+}
+
+export function WorstPictures({ job, models }: { job: Job; models: EvaluatedModel[] }) {
+  const [chosen, setChosen] = useState(0);
+  const [open, setOpen] = useState<Drawing>();
+  const drawings = (models[chosen]?.worst ?? []).map((picture, index) => ({
+    ...picture,
+    src: jobs.artifactUrl(job.id, fileName(chosen, index)),
+  }));
+  return (
+    <section class="stack" aria-label="Worst pictures">
+      <div class="row between">
+        <h2>Worst pictures</h2>
+        {models.length === 2 && (
+          <fieldset class="segments" aria-label="Of which model">
+            {models.map(({ model }, index) => (
+              <button
+                key={index}
+                type="button"
+                aria-pressed={chosen === index}
+                onClick={() => setChosen(index)}
+              >
+                {model}
+              </button>
+            ))}
+          </fieldset>
+        )}
+      </div>
+      <p class="muted small">
+        At the best threshold. Green: labelled faces. Yellow: missed, of at least 12 pixels of the
+        128-pixel input. Red: detections of no face.
+      </p>
+      {drawings.length === 0 && <p class="muted">No picture has a mistake.</p>}
+      <ul class="pictures samples">
+        {drawings.map((drawing) => (
+          <li key={drawing.src} style={{ "--shape": 1 }} data-worst={drawing.name}>
+            <button
+              type="button"
+              class="open"
+              onClick={() => setOpen(drawing)}
+              aria-label={`Enlarge ${drawing.name}`}
+            >
+              <img class="drawing" src={drawing.src} alt={drawing.name} loading="lazy" />
+            </button>
+            <Mistakes drawing={drawing} />
+          </li>
+        ))}
+      </ul>
+      {open && <Enlarged drawing={open} close={() => setOpen(undefined)} />}
+    </section>
+  );
+}
+
+/** As the worker names them. */
+function fileName(model: number, index: number): string {
+  return `worst${model === 0 ? "" : "_compare"}_${String(index + 1).padStart(2, "0")}.jpg`;
+}
+
+function Mistakes({ drawing: { name, missed, false_detections } }: { drawing: Drawing }) {
+  return (
+    <div class="caption">
+      <span title={name}>{name}</span>
+      <span class="muted">
+        {missed} missed, {false_detections} false
+      </span>
+    </div>
+  );
+}
+
+function Enlarged({ drawing, close }: { drawing: Drawing; close: () => void }) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  useEffect(() => dialog.current?.showModal(), []);
+  return (
+    // biome-ignore lint/a11y/useKeyWithClickEvents: Escape closes a dialog by itself
+    <dialog
+      ref={dialog}
+      class="enlarged"
+      aria-label={drawing.name}
+      onClose={close}
+      onClick={(event) => event.target === dialog.current && dialog.current?.close()}
+    >
+      <img src={drawing.src} alt={drawing.name} />
+      <div class="row between">
+        <span class="muted">{drawing.name}</span>
+        <button type="button" onClick={() => dialog.current?.close()}>
+          Close
+        </button>
+      </div>
+    </dialog>
+  );
+}
