@@ -6,7 +6,7 @@ use axum::Json;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -114,7 +114,7 @@ async fn create(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
     JsonBody { mut value, bytes }: JsonBody<Value>,
-) -> Result<impl IntoResponse> {
+) -> Result<Response> {
     if let Some(params) = value.get_mut("params") {
         presets::expand(params);
     }
@@ -124,19 +124,18 @@ async fn create(
     let name = name.map_or_else(|| "Unnamed".to_owned(), |name| name.trim().to_owned());
     let new = NewTrainJob { name, dataset_id, params, priority };
     let job = app.jobs.submit(new, idempotency(&headers, &bytes)?).await?;
+    created(&app, job).await
+}
+
+/// 201 with a job that was queued.
+pub(super) async fn created(app: &App, job: Job) -> Result<Response> {
     let location = [(header::LOCATION, format!("/api/v1/jobs/{}", job.id))];
-    Ok((StatusCode::CREATED, location, Json(JobView::new(&app, job).await?)))
+    Ok((StatusCode::CREATED, location, Json(JobView::new(app, job).await?)).into_response())
 }
 
 fn check(body: &NewJobBody) -> Result<()> {
     let mut wrong = Vec::new();
-    if let Some(name) = &body.name {
-        let name = name.trim();
-        if name.is_empty() || name.chars().count() > LONGEST_NAME {
-            let detail = format!("has to have from 1 to {LONGEST_NAME} characters");
-            wrong.push(Wrong { pointer: "/name".to_owned(), detail });
-        }
-    }
+    wrong.extend(body.name.as_deref().and_then(wrong_name));
     if !PRIORITIES.contains(&body.priority) {
         let (least, most) = PRIORITIES.into_inner();
         let detail = format!("has to be from {least} to {most}");
@@ -151,7 +150,15 @@ fn check(body: &NewJobBody) -> Result<()> {
     if wrong.is_empty() { Ok(()) } else { Err(Problem::invalid(wrong)) }
 }
 
-fn idempotency(headers: &HeaderMap, body: &[u8]) -> Result<Option<Idempotency>> {
+/// What is wrong with the name of a job.
+pub(super) fn wrong_name(name: &str) -> Option<Wrong> {
+    let is_right = (1..=LONGEST_NAME).contains(&name.trim().chars().count());
+    let detail = format!("has to have from 1 to {LONGEST_NAME} characters");
+    (!is_right).then(|| Wrong { pointer: "/name".to_owned(), detail })
+}
+
+/// Recognises a request by its `Idempotency-Key`, where it has one.
+pub(super) fn idempotency(headers: &HeaderMap, body: &[u8]) -> Result<Option<Idempotency>> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
     let key = key.to_str().ok().filter(|key| (1..=LONGEST_KEY).contains(&key.len()));
     let key = key.ok_or_else(|| {

@@ -6,6 +6,7 @@ mod dashboard;
 mod datasets;
 mod detect;
 mod events;
+mod extend;
 mod extract;
 mod files;
 mod health;
@@ -66,6 +67,7 @@ fn quick(app: &App) -> Router<Arc<App>> {
         .merge(datasets::routes())
         .merge(images::list_routes())
         .merge(jobs::routes())
+        .merge(extend::routes())
         .merge(metrics::routes())
         .merge(job_files::routes())
         .merge(models::routes())

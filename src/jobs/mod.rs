@@ -7,6 +7,7 @@
 
 mod changes;
 mod delete;
+mod extend;
 mod imports;
 mod intake;
 pub mod lifecycle;
@@ -35,6 +36,7 @@ use crate::store::ids::DatasetId;
 use crate::store::jobs::Slot;
 
 pub use self::delete::DeleteError;
+pub use self::extend::{ExtendError, Extension};
 pub use self::process::Program;
 pub use self::submit::{Idempotency, NewTrainJob, SubmitError};
 pub use self::verbs::VerbError;

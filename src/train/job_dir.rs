@@ -11,6 +11,10 @@ use crate::disk;
 #[derive(Debug, Clone)]
 pub struct JobDir(PathBuf);
 
+const LAST: &str = "last.safetensors";
+/// All that is needed to go on, and to end with the best epoch.
+const CHECKPOINTS: [&str; 3] = ["best-weights.safetensors", "last-weights.safetensors", LAST];
+
 /// The folder's files cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot use {path}")]
@@ -56,6 +60,11 @@ impl JobDir {
         self.0.join("checkpoints")
     }
 
+    /// Out: where to go on after the last epoch; absent before the first has ended.
+    pub fn last_checkpoint(&self) -> PathBuf {
+        self.checkpoints().join(LAST)
+    }
+
     /// Out: the result.
     pub fn artifacts(&self) -> PathBuf {
         self.0.join("artifacts")
@@ -72,6 +81,27 @@ impl JobDir {
         }
         self.command(Command::Run)?;
         write_json(&self.spec_file(), spec)
+    }
+
+    /// Copies the checkpoints of a job that has ended, so that this one, which has none yet, goes on from
+    /// them. When this returns, they are on disk.
+    ///
+    /// # Errors
+    ///
+    /// [`JobDirError`]; some of the files may be here then.
+    pub fn continue_from(&self, ended: &Self) -> Result<(), JobDirError> {
+        let folder = self.checkpoints();
+        std::fs::create_dir_all(&folder).map_err(failed(&folder))?;
+        for name in CHECKPOINTS {
+            let source = ended.checkpoints().join(name);
+            let bytes = std::fs::read(&source).map_err(failed(&source))?;
+            let copy = folder.join(name);
+            disk::write(&copy, &bytes).map_err(failed(&copy))?;
+        }
+        for made in [&self.0, self.0.parent().unwrap_or(&self.0)] {
+            disk::sync_folder(made).map_err(failed(made))?;
+        }
+        Ok(())
     }
 
     /// Tells the worker what is wanted of it.
@@ -128,6 +158,8 @@ pub struct EventLog {
     last_seq: u64,
     /// Epochs whose row is in the file.
     epochs: Vec<u32>,
+    /// Epochs that were done when the first worker began.
+    done_before: Option<u32>,
 }
 
 impl EventLog {
@@ -135,7 +167,7 @@ impl EventLog {
     fn open(path: &Path) -> io::Result<Self> {
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        let (mut last_seq, mut epochs, mut whole) = (0, Vec::new(), 0);
+        let (mut last_seq, mut epochs, mut done_before, mut whole) = (0, Vec::new(), None, 0);
         let mut reader = BufReader::new(&file);
         let mut line = Vec::new();
         while reader.read_until(b'\n', &mut line)? > 0 {
@@ -145,15 +177,25 @@ impl EventLog {
             }
             whole += line.len() as u64;
             last_seq = event.seq;
-            if let Body::Epoch(row) = event.body {
-                epochs.push(row.epoch);
+            match event.body {
+                Body::Started(started) => {
+                    done_before = done_before.or(Some(started.resumed_at_epoch));
+                }
+                Body::Epoch(row) => epochs.push(row.epoch),
+                _ => {}
             }
             line.clear();
         }
         drop(reader);
         file.set_len(whole)?;
         file.seek(SeekFrom::Start(whole))?;
-        Ok(Self { file, last_seq, epochs })
+        Ok(Self { file, last_seq, epochs, done_before })
+    }
+
+    /// Epochs that were done before any worker of this job began: 0, or those of the job that this one
+    /// extends.
+    pub fn done_before(&self) -> u32 {
+        self.done_before.unwrap_or(0)
     }
 
     /// Whether this epoch's row was reported before.
@@ -167,8 +209,12 @@ impl EventLog {
     ///
     /// Whatever the file system says.
     pub fn append(&mut self, body: Body) -> io::Result<()> {
-        if let Body::Epoch(row) = &body {
-            self.epochs.push(row.epoch);
+        match &body {
+            Body::Started(started) => {
+                self.done_before = self.done_before.or(Some(started.resumed_at_epoch));
+            }
+            Body::Epoch(row) => self.epochs.push(row.epoch),
+            _ => {}
         }
         self.last_seq += 1;
         let lasting = !matches!(body, Body::Step(_));
@@ -187,7 +233,7 @@ pub fn now() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::events::{Finished, Outcome};
+    use super::super::events::{Finished, Outcome, Started};
     use super::*;
 
     fn finished() -> Body {
@@ -208,6 +254,20 @@ mod tests {
         let seqs: Vec<u64> =
             text.lines().map(|line| serde_json::from_str::<Event>(line).unwrap().seq).collect();
         assert_eq!(seqs, [1, 2]);
+    }
+
+    #[test]
+    fn what_was_done_before_the_first_worker_is_known_to_every_later_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let job = JobDir::new(folder.path());
+        assert_eq!(job.events().unwrap().done_before(), 0);
+        for resumed_at_epoch in [3, 5] {
+            let started = Started { device: "cpu".into(), resumed_at_epoch, epochs: 9, steps: 4 };
+            let mut events = job.events().unwrap();
+            events.append(Body::Started(started)).unwrap();
+            assert_eq!(events.done_before(), 3);
+        }
+        assert_eq!(job.events().unwrap().done_before(), 3);
     }
 
     #[test]

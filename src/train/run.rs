@@ -127,7 +127,7 @@ impl Job<'_> {
         let untouched = crate::weights::tflite::mediapipe();
         let weights = first_weights(&spec, untouched)?;
         let mut trainer = Trainer::new(&spec.params, &pictures, &weights, untouched, device);
-        let restored = trainer.restore(&dir.checkpoints().join("last.safetensors"))?;
+        let restored = trainer.restore(&dir.last_checkpoint())?;
         let state = restored.unwrap_or_default();
         let started = Started {
             device: device::name(device),
@@ -275,7 +275,7 @@ impl Job<'_> {
             artifacts::save_weights(&folder.join("best-weights.safetensors"), &weights)?;
         }
         artifacts::save_weights(&folder.join("last-weights.safetensors"), &weights)?;
-        self.trainer.save(&folder.join("last.safetensors"), &self.state)?;
+        self.trainer.save(&self.dir.last_checkpoint(), &self.state)?;
         info!(
             "epoch {epoch}: loss {:.3}, ap50 {:.3}, ap50_ge6 {:.3}{}",
             progress.train.loss,
@@ -290,10 +290,12 @@ impl Job<'_> {
         Ok(())
     }
 
+    /// An extended job has its patience anew: what it goes on from may have used it up.
     fn no_longer_improves(&self) -> bool {
         let patience = self.spec.params.early_stopping_patience;
         let best = self.state.rows.iter().rev().find(|row| row.is_best).map_or(0, |row| row.epoch);
-        patience > 0 && self.state.epoch - best >= patience
+        let waited = self.state.epoch - best.max(self.events.done_before());
+        patience > 0 && waited >= patience
     }
 
     fn finish(self, outcome: Outcome, first: &Weights) -> Result<Finished, RunError> {

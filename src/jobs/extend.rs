@@ -1,0 +1,178 @@
+//! More epochs for a finished job: a job of its own that goes on from the last checkpoint, so that the
+//! former result stays what it is.
+
+use anyhow::Context;
+use tracing::warn;
+
+use super::Jobs;
+use super::submit::{Idempotency, NewTrainJob, SubmitError, queued_before};
+use crate::disk;
+use crate::store;
+use crate::store::ids::{DatasetId, JobId};
+use crate::store::jobs::{Job, JobState};
+use crate::train::checkpoint::State;
+use crate::train::schedule;
+use crate::train::spec::{TrainSpec, Violation};
+
+/// What a user asks for.
+#[derive(Debug, Clone)]
+pub struct Extension {
+    /// Epochs in all, those that are done included.
+    pub epochs: u32,
+    /// The new job's name; none for that of the finished one, marked.
+    pub name: Option<String>,
+}
+
+/// A job that cannot be extended.
+#[derive(Debug, thiserror::Error)]
+pub enum ExtendError {
+    /// There is no such job.
+    #[error("no such job {0}")]
+    NoJob(JobId),
+    /// It is not one to go on with; the text says why, and what to do.
+    #[error("{0}")]
+    Refused(String),
+    /// What was asked for cannot be done.
+    #[error("the extension's parameters are wrong")]
+    Invalid(Vec<Violation>),
+    /// The new job cannot be queued.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+}
+
+impl From<anyhow::Error> for ExtendError {
+    fn from(error: anyhow::Error) -> Self {
+        Self::Submit(error.into())
+    }
+}
+
+impl From<store::Error> for ExtendError {
+    fn from(error: store::Error) -> Self {
+        Self::Submit(error.into())
+    }
+}
+
+const MARK: &str = " (extended)";
+const START_ANEW: &str = "start a new job, which can begin with the model that this one made";
+
+impl Jobs {
+    /// Queues a job that goes on where a finished one ended, to more epochs in all, or answers the one
+    /// that the same request queued before. The finished job and its model do not change.
+    ///
+    /// # Errors
+    ///
+    /// [`ExtendError`].
+    pub async fn extend(
+        &self,
+        id: JobId,
+        extension: Extension,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Job, ExtendError> {
+        let db = &self.0.db;
+        if let Some(job) = queued_before(&mut *db.acquire().await?, idempotency.as_ref()).await? {
+            return Ok(job);
+        }
+        let finished = store::jobs::find(db, id).await?.ok_or(ExtendError::NoJob(id))?;
+        let new = self.extended(&finished, extension).await?;
+        let to = JobId::new();
+        let queued = self.go_on(id, to, new, idempotency).await;
+        if !queued.as_ref().is_ok_and(|job| job.id == to) {
+            self.forget(to).await;
+        }
+        queued
+    }
+
+    /// The files come first: a job without them would begin anew.
+    async fn go_on(
+        &self,
+        from: JobId,
+        to: JobId,
+        new: NewTrainJob,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Job, ExtendError> {
+        let (ended, dir) = (self.dir(from), self.dir(to));
+        let copied = tokio::task::spawn_blocking(move || dir.continue_from(&ended)).await;
+        copied.context("copying was interrupted")?.context("cannot copy the checkpoints")?;
+        Ok(self.queue(to, new, &format!("extends job {from}"), idempotency).await?)
+    }
+
+    /// The new job, once all that it needs was found.
+    async fn extended(
+        &self,
+        finished: &Job,
+        Extension { epochs, name }: Extension,
+    ) -> Result<NewTrainJob, ExtendError> {
+        let refused =
+            |why: String| ExtendError::Refused(format!("cannot extend job {}: {why}", finished.id));
+        if let Some(why) = why_not(finished) {
+            return Err(refused(why));
+        }
+        let done = self.epochs_done(finished.id).await.map_err(refused)?;
+        let dataset_id = finished.dataset_id.ok_or_else(|| {
+            refused(format!("its data set was deleted; import that again, and {START_ANEW}"))
+        })?;
+        let params: TrainSpec =
+            serde_json::from_value(finished.params.0.clone()).map_err(|_| {
+                refused(format!("its parameters are of another version of Blazetune; {START_ANEW}"))
+            })?;
+        let pictures = self.training_pictures(dataset_id).await?;
+        let params = schedule::extended(&params, epochs, pictures);
+        check(&params, done).map_err(ExtendError::Invalid)?;
+        let base = finished.name.trim_end_matches(MARK);
+        let name = name.unwrap_or_else(|| format!("{base}{MARK}"));
+        Ok(NewTrainJob { name, dataset_id, params, priority: finished.priority })
+    }
+
+    /// Those of the last checkpoint, or why there is none to go on from.
+    async fn epochs_done(&self, id: JobId) -> Result<u32, String> {
+        let path = self.dir(id).last_checkpoint();
+        let state = tokio::task::spawn_blocking(move || State::read(&path)).await;
+        match state {
+            Ok(Ok(Some(state))) => Ok(state.epoch),
+            Ok(Ok(None)) => Err(format!("there is no checkpoint of it (any more); {START_ANEW}")),
+            Ok(Err(error)) => {
+                warn!(job.id = %id, "cannot extend job {id}: {error}");
+                Err(format!("its last checkpoint cannot be read; {START_ANEW}"))
+            }
+            Err(_) => Err("the server is about to stop; try again later".to_owned()),
+        }
+    }
+
+    async fn training_pictures(&self, id: DatasetId) -> anyhow::Result<usize> {
+        let dataset = store::datasets::find(&self.0.db, id).await?;
+        let summary = dataset.and_then(|dataset| dataset.summary).context("no such data set")?;
+        let pictures = summary["splits"]["train"]["images"].as_u64();
+        Ok(pictures.context("the data set's training pictures were not counted")? as usize)
+    }
+
+    /// Removes the files of a job that was not queued.
+    async fn forget(&self, id: JobId) {
+        let dir = self.dir(id);
+        let removed = tokio::task::spawn_blocking(move || disk::remove_folder(dir.path())).await;
+        if !matches!(removed, Ok(Ok(()))) {
+            warn!(job.id = %id, "cannot remove the files of job {id}, which was not queued");
+        }
+    }
+}
+
+fn why_not(job: &Job) -> Option<String> {
+    if job.kind != "train" {
+        return Some("it does not train; name a job that does".to_owned());
+    }
+    let advice = match job.state {
+        JobState::Completed => return None,
+        JobState::Failed | JobState::Cancelled => "start a new job instead",
+        JobState::Paused => "resume it, and wait until it has completed",
+        _ => "wait until it has completed, or stop it",
+    };
+    Some(format!("it is {}; {advice}", job.state.name()))
+}
+
+/// `done`: epochs that the finished job has done.
+fn check(params: &TrainSpec, done: u32) -> Result<(), Vec<Violation>> {
+    if params.epochs <= done {
+        let detail = format!("has to be above {done}, the number of epochs that are done");
+        return Err(vec![Violation { pointer: "/epochs".to_owned(), detail }]);
+    }
+    params.check()
+}
