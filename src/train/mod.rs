@@ -2,6 +2,7 @@
 
 pub mod advice;
 pub mod artifacts;
+pub mod batch;
 pub mod checkpoint;
 pub mod device;
 pub mod evaluation;

@@ -31,7 +31,7 @@ impl Preset {
             }),
             Self::Selfie => json!({
                 "retain": 0.3,
-                "views": {"scale_min": 0.4, "scale_max": 1.1, "zoom_on_face": 0.5, "rotation_degrees": 20.0},
+                "views": {"mosaic": 0.0, "scale_min": 0.4, "scale_max": 1.1, "zoom_on_face": 0.5, "rotation_degrees": 20.0},
                 "loss": {"min_face_px": 12.0},
             }),
         }

@@ -10,9 +10,9 @@ use super::optimizer::{Matrix, Optimizer};
 use super::pictures::Pictures;
 use super::schedule::{self, Part};
 use super::spec::{OptimizerChoice, TrainSpec, Unfold};
-use super::targets::{self, AnchorGrid, Faces};
-use super::views::{self, View};
-use super::{TrainError, losses};
+use super::targets::{self, AnchorGrid};
+use super::views;
+use super::{TrainError, batch, losses};
 use crate::model::anchors::decode_boxes;
 use crate::model::layout::{COORDINATES, Role};
 use crate::model::network::{Form, Mode, Network, Outputs};
@@ -176,7 +176,7 @@ impl<'a> Trainer<'a> {
     /// Adds `share` of a batch's gradient to that of the parameters; returns its figures, the norm apart.
     fn gradient(&self, epoch: u32, indices: &[usize], share: f64) -> Tensor {
         let (inputs, faces) =
-            batch(self.spec, self.pictures, epoch, indices, self.network.device());
+            batch::cut(self.spec, self.pictures, epoch, indices, self.network.device());
         let outputs = self.network.forward(&inputs, Mode::Train);
         let boxes = decode_boxes(&outputs.coordinates, &self.grid.centres); // [N, 896, 4]
         let targets =
@@ -217,32 +217,12 @@ impl<'a> Trainer<'a> {
     }
 }
 
-/// Cuts the views of some pictures.
-fn batch(
-    spec: &TrainSpec,
-    pictures: &Pictures,
-    epoch: u32,
-    indices: &[usize],
-    device: Device,
-) -> (Tensor, Faces) {
-    let draw = |&index: &usize| {
-        let source = &pictures.entries[index].source;
-        let key = (spec.seed, epoch, index);
-        View::draw(source, &spec.views, &spec.colours, spec.loss.min_face_px, key)
-    };
-    let views: Vec<View> = indices.iter().map(draw).collect();
-    let squares = views::gather(&pictures.cache, indices, device);
-    let faces: Vec<_> = views.iter().map(|view| view.faces.as_slice()).collect();
-    let faces = Faces::new(&faces, device);
-    (views::render(&squares, &views), faces)
-}
-
 /// Views like those of training, for BatchNorm's first statistics.
 fn calibration(spec: &TrainSpec, pictures: &Pictures, device: Device) -> Vec<Tensor> {
     let order = views::order(pictures.train.len(), spec.seed, 0);
     let chosen: Vec<usize> =
         order.iter().take(CALIBRATION_VIEWS).map(|&at| pictures.train[at]).collect();
-    chosen.chunks(64).map(|chunk| batch(spec, pictures, 0, chunk, device).0).collect()
+    chosen.chunks(64).map(|chunk| batch::cut(spec, pictures, 0, chunk, device).0).collect()
 }
 
 /// 1 for every parameter that may change; 0 for parts that wait, and for the heads' keypoint rows when

@@ -17,6 +17,10 @@ pub struct Views {
     /// Share of the zooms (views of less than the picture) that are centred near a face.
     #[garde(range(min = 0.0, max = 1.0))]
     pub zoom_on_face: f64,
+    /// Share of the views that are mosaics: four pictures side by side, each at half the size. They show
+    /// more and smaller faces at once.
+    #[garde(range(min = 0.0, max = 1.0))]
+    pub mosaic: f64,
     /// Probability of a left-right flip.
     #[garde(range(min = 0.0, max = 1.0))]
     pub flip: f64,
@@ -31,6 +35,7 @@ impl Default for Views {
             scale_min: 0.6,
             scale_max: 1.2,
             zoom_on_face: 0.7,
+            mosaic: 0.5,
             flip: 0.5,
             rotation_degrees: 10.0,
         }
