@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use blazetune::data::import::{ImportOptions, import};
 use blazetune::data::sample::{self, SampleSpec};
+use blazetune::train::diagnostics::FaceSize;
 use blazetune::train::events::{
     Body, Command as Wanted, Event, Finished, JobSpec, MetricsRow, Outcome,
 };
@@ -142,6 +143,30 @@ fn a_job_reports_every_epoch_and_leaves_weights_in_every_format() {
     assert_eq!(card["baseline"]["epoch"], 0);
     assert!(card["advice"]["expected_change"].as_str().unwrap().starts_with("At a threshold of"));
     assert_eq!(card["dataset"]["content_hash"].as_str().unwrap().len(), 64);
+}
+
+#[test]
+fn every_epoch_but_the_untouched_one_has_diagnostics_that_agree_with_its_figures() {
+    let (_folder, dir) = job(&json!({"epochs": 2, "batch_size": 8, "accumulate_batches": 2}));
+    run(&dir);
+    let rows = rows(&dir);
+    assert_eq!(rows[0].diagnostics, None);
+    for row in &rows[1..] {
+        let (found, train) = (row.diagnostics.as_ref().unwrap(), row.train.unwrap());
+        for (whole, parts) in [
+            (train.box_loss, found.grids.iter().map(|grid| grid.box_loss).sum::<f64>()),
+            (train.positive, found.grids.iter().map(|grid| grid.positive).sum()),
+            (train.background, found.grids.iter().map(|grid| grid.background).sum()),
+        ] {
+            assert!((whole - parts).abs() < 1e-4 * whole.max(1.0), "{whole} is not {parts}");
+        }
+        let positives =
+            |size: &FaceSize| size.positives_per_face.unwrap_or(0.0) * size.count as f64;
+        let by_size: f64 = found.faces.iter().map(positives).sum();
+        let by_iou: u64 = found.score_by_iou.iter().map(|bin| bin.count).sum();
+        assert!(by_iou > 0 && (by_size - by_iou as f64).abs() < 1e-6, "{by_size} is not {by_iou}");
+        assert!((0.0..1.0).contains(&found.views_without_face));
+    }
 }
 
 #[test]

@@ -186,6 +186,7 @@ mod tests {
             seconds: 0.0,
             is_best: epoch == 1,
             train: None,
+            diagnostics: None,
             val: ValMetrics::default(),
         }))
     }

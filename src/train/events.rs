@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::diagnostics::Diagnostics;
 use super::retention::Retention;
 use super::spec::Monitor;
 use crate::geometry::Rect;
@@ -88,6 +89,9 @@ pub struct MetricsRow {
     pub is_best: bool,
     /// Means over the epoch's steps; absent in row 0.
     pub train: Option<TrainMetrics>,
+    /// What the epoch looked like from inside; absent in row 0 and in rows of older versions.
+    #[serde(default)]
+    pub diagnostics: Option<Diagnostics>,
     /// Over the whole validation set, with the averaged weights.
     pub val: ValMetrics,
 }
@@ -329,6 +333,7 @@ mod tests {
             seconds: 1.0,
             is_best: true,
             train: Some(train),
+            diagnostics: None,
             val: ValMetrics { ap50: Some(0.5), ..ValMetrics::default() },
         };
         let started = Started { device: "cpu".into(), resumed_at_epoch: 0, epochs: 2, steps: 3 };
@@ -365,5 +370,15 @@ mod tests {
             let line = serde_json::to_string(&event).unwrap();
             assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), event, "{line}");
         }
+    }
+
+    #[test]
+    fn a_row_of_a_version_without_diagnostics_is_read() {
+        let val = serde_json::to_value(ValMetrics::default()).unwrap();
+        let row = serde_json::json!({
+            "epoch": 0, "step": 0, "time": "", "lr": 0.0, "images_per_s": 0.0, "seconds": 0.0,
+            "is_best": false, "train": null, "val": val,
+        });
+        assert_eq!(serde_json::from_value::<MetricsRow>(row).unwrap().diagnostics, None);
     }
 }

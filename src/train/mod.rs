@@ -4,6 +4,7 @@ pub mod advice;
 pub mod artifacts;
 pub mod checkpoint;
 pub mod device;
+pub mod diagnostics;
 pub mod evaluation;
 pub mod events;
 pub mod init;

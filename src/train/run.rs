@@ -166,6 +166,7 @@ impl Job<'_> {
                 seconds: 0.0,
                 is_best: false,
                 train: None,
+                diagnostics: None,
                 val: self.baseline.metrics,
             };
             self.state.rows.push(row);
@@ -264,6 +265,7 @@ impl Job<'_> {
             seconds: began.elapsed().as_secs_f64(),
             is_best,
             train: Some(progress.train),
+            diagnostics: Some(self.trainer.watch.diagnostics(progress.step)),
             val: validation.metrics,
         };
         self.state.rows.push(row.clone());
