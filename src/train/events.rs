@@ -32,6 +32,8 @@ pub enum Body {
     Epoch(Box<MetricsRow>),
     /// Sample detections were written.
     Sample(Samples),
+    /// Files can be downloaded from now on.
+    Artifacts(Artifacts),
     /// The end; nothing follows.
     Finished(Finished),
 }
@@ -218,6 +220,13 @@ pub struct ScoredBox {
     pub score: f32,
 }
 
+/// Files of `artifacts/` that are there before the end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Artifacts {
+    /// New ones, and those that have changed.
+    pub artifacts: Vec<Artifact>,
+}
+
 /// How a worker ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finished {
@@ -352,7 +361,7 @@ mod tests {
             outcome: Outcome::Completed,
             error: None,
             retry: false,
-            artifacts: vec![artifact],
+            artifacts: vec![artifact.clone()],
             retention: Some(Retention {
                 retain: 0.1,
                 reason: Reason::KeepsEverySize,
@@ -364,6 +373,7 @@ mod tests {
             Body::Step(step),
             Body::Epoch(Box::new(row)),
             Body::Sample(Samples { epoch: 0, pictures: vec![] }),
+            Body::Artifacts(Artifacts { artifacts: vec![artifact] }),
             Body::Finished(finished),
         ] {
             let event = Event { seq: 1, time: "2026-01-01T00:00:01.000Z".into(), body };

@@ -1,6 +1,11 @@
 //! What an epoch of training looks like from inside: which faces got targets, how scores follow
 //! overlap, where the loss comes from.
 
+pub mod files;
+pub mod sheet;
+pub mod tensorboard;
+
+use image::RgbImage;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
@@ -19,6 +24,8 @@ pub struct Diagnostics {
     pub score_by_iou: Vec<IouBin>,
     /// Share of the views in which there was no face to be learnt.
     pub views_without_face: f64,
+    /// The file among the job's artifacts that shows some of them, where there is one.
+    pub sample_views: Option<String>,
 }
 
 /// Faces of one range of sizes: √(width × height) in pixels of the 128-pixel view.
@@ -102,6 +109,7 @@ pub struct Watch {
     overlaps: Ranges,
     views: usize,
     views_without_face: usize,
+    first: Option<sheet::Seen>,
 }
 
 impl Watch {
@@ -116,6 +124,7 @@ impl Watch {
             overlaps: Ranges::new(&bins, device),
             views: 0,
             views_without_face: 0,
+            first: None,
         }
     }
 
@@ -126,6 +135,12 @@ impl Watch {
         self.sums += Tensor::cat(&sums.map(|t| t.reshape([-1])), 0);
         self.views += batch.inputs.size()[0] as usize;
         self.views_without_face += batch.faces.views_without();
+        self.first.get_or_insert_with(|| sheet::Seen::of(batch));
+    }
+
+    /// The first views of the epoch with their targets.
+    pub fn sheet(&self) -> Option<RgbImage> {
+        self.first.as_ref().map(sheet::Seen::draw)
     }
 
     /// `[3, 4]`
@@ -155,6 +170,7 @@ impl Watch {
             grids: grid_losses(grids, f64::from(steps)),
             score_by_iou: iou_bins(bins),
             views_without_face: self.views_without_face as f64 / self.views.max(1) as f64,
+            sample_views: None,
         }
     }
 }
@@ -263,7 +279,7 @@ mod tests {
     /// Three views: two faces of 4 and 32 pixels, an ignored one of 8, and nothing. The large face has
     /// three anchors: two of the 16 × 16 grid, which find it exactly, and one of the 8 × 8 grid, whose
     /// box is half of it. The small one has none. Every score is 0.5.
-    fn observed(share: f64) -> (Watch, Parts) {
+    pub(super) fn observed(share: f64) -> (Watch, Parts) {
         let device = Device::Cpu;
         let face = |px: f32, ignored| ViewFace {
             rect: Rect::around(0.5, 0.5, px / 128.0, px / 128.0),
