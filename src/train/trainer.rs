@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tch::{Device, Kind, Tensor};
 
-use super::diagnostics::{Batch, Watch};
+use super::diagnostics::watch::{Batch, Watch};
 use super::events::TrainMetrics;
 use super::optimizer::{Matrix, Optimizer};
 use super::pictures::Pictures;

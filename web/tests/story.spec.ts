@@ -124,10 +124,12 @@ test("pictures become a model that can be downloaded and tried", async ({ page }
     }
     await diagnostics.locator(".sheet").scrollIntoViewIfNeeded();
     await loaded(page, ".sheet img");
-    await expect(diagnostics.getByLabel("Epoch")).toHaveValue("8");
-    await diagnostics.getByLabel("Epoch").selectOption("1");
+    await expect(diagnostics.getByLabel("Of epoch")).toHaveValue("8");
+    await diagnostics.getByLabel("Of epoch").selectOption("1");
     await expect(diagnostics.locator(".sheet img")).toHaveAttribute("src", /views-epoch-1\.jpg$/);
     await loaded(page, ".sheet img");
+    await diagnostics.evaluate((section) => section.scrollIntoView());
+    await shoot(page, "diagnostics");
   });
 
   await test.step("the job page holds in light, dark and at phone width", async () => {

@@ -3,7 +3,8 @@
 use std::io;
 use std::path::Path;
 
-use super::{Watch, sheet, tensorboard};
+use super::watch::Watch;
+use super::{sheet, tensorboard};
 use crate::disk;
 use crate::train::artifacts;
 use crate::train::events::{Artifact, Artifacts, MetricsRow};

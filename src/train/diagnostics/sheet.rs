@@ -5,7 +5,7 @@ use image::imageops::{self, FilterType};
 use image::{ImageResult, Rgb, RgbImage};
 use tch::{Device, Kind, Tensor};
 
-use super::Batch;
+use super::watch::Batch;
 use crate::eval::overlay::{self, GREEN};
 use crate::geometry::Rect;
 use crate::model::anchors;
@@ -135,7 +135,7 @@ fn dot(tile: &mut RgbImage, [x, y]: [f32; 2]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::observed;
+    use super::super::watch::tests::observed;
     use super::*;
 
     #[test]

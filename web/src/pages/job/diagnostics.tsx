@@ -185,7 +185,7 @@ function SampleViews({ job, rows }: { job: Job; rows: MetricsRow[] }) {
       <div class="row between">
         <h3>Views as the network saw them</h3>
         <label class="row small">
-          Epoch
+          Of epoch
           <select
             value={row.epoch}
             onChange={(event) => setWanted(Number(event.currentTarget.value))}
