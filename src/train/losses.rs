@@ -18,6 +18,19 @@ pub struct Parts {
     pub background: Tensor,
     /// `[P]`: overlap of the predicted with the true box at positive anchors.
     pub iou: Tensor,
+    /// The same parts, anchor by anchor.
+    pub each: Each,
+}
+
+/// What each anchor adds to the parts of the loss, weighted and detached.
+#[derive(Debug)]
+pub struct Each {
+    /// `[P]`
+    pub boxes: Tensor,
+    /// `[P]`
+    pub positive: Tensor,
+    /// `[N × 896]`, 0 where an anchor is no background.
+    pub background: Tensor,
 }
 
 impl Parts {
@@ -38,7 +51,7 @@ pub fn parts(logits: &Tensor, boxes: &Tensor, targets: &Targets, loss: &Loss) ->
     let found = boxes.reshape([-1, 4]).index_select(0, &targets.positive); // [P, 4]
     let count = targets.positive.numel().max(1) as f64;
     let overlap = iou(&found, &targets.boxes);
-    let boxes = 1.0 - &overlap + centre_distance(&found, &targets.boxes);
+    let boxes: Tensor = 1.0 - &overlap + centre_distance(&found, &targets.boxes);
 
     let mut quality = logits.zeros_like();
     let taught = overlap.detach().clamp_min(loss.min_quality);
@@ -46,12 +59,19 @@ pub fn parts(logits: &Tensor, boxes: &Tensor, targets: &Targets, loss: &Loss) ->
     let mut is_background = targets.ignored.reshape([-1]).logical_not();
     let _ = is_background.index_fill_(0, &targets.positive, 0);
     let score = focal(&logits, &quality, loss.focal_gamma);
-    let sum = |t: Tensor| t.sum(Kind::Float);
+    let positive = score.index_select(0, &targets.positive);
+    let background = score * is_background;
+    let (box_weight, score_weight) = (loss.box_weight / count, loss.score_weight / count);
     Parts {
-        boxes: sum(boxes) * (loss.box_weight / count),
-        positive: sum(score.index_select(0, &targets.positive)) * (loss.score_weight / count),
-        background: sum(&score * is_background) * (loss.score_weight / count),
+        boxes: boxes.sum(Kind::Float) * box_weight,
+        positive: positive.sum(Kind::Float) * score_weight,
+        background: background.sum(Kind::Float) * score_weight,
         iou: overlap.detach(),
+        each: Each {
+            boxes: boxes.detach() * box_weight,
+            positive: positive.detach() * score_weight,
+            background: background.detach() * score_weight,
+        },
     }
 }
 
@@ -123,6 +143,7 @@ mod tests {
     fn targets(positive: &[i64], boxes: &[[f32; 4]]) -> Targets {
         Targets {
             positive: Tensor::from_slice(positive),
+            faces: Tensor::arange(positive.len() as i64, (Kind::Int64, Device::Cpu)),
             boxes: Tensor::from_slice(boxes.as_flattened()).reshape([-1, 4]),
             ignored: Tensor::zeros([1, 3], (Kind::Bool, Device::Cpu)),
         }

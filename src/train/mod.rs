@@ -5,6 +5,7 @@ pub mod artifacts;
 pub mod batch;
 pub mod checkpoint;
 pub mod device;
+pub mod diagnostics;
 pub mod evaluation;
 pub mod events;
 pub mod init;

@@ -10,13 +10,14 @@ use crate::model::layout::ANCHORS;
 #[derive(Debug)]
 pub struct Faces {
     /// `[F, 4]`: centre x, y, width, height, as fractions of the view.
-    boxes: Tensor,
+    pub boxes: Tensor,
     /// `[F]`: which view of the batch.
-    views: Tensor,
+    pub views: Tensor,
     /// How many are to be learnt; they come first.
     learnt: i64,
     /// All, the ignored ones included.
     count: i64,
+    views_without: usize,
 }
 
 impl Faces {
@@ -36,12 +37,20 @@ impl Faces {
         let learnt = push_all(false);
         let count = push_all(true);
         let boxes = Tensor::from_slice(&boxes).reshape([-1, 4]).to_device(device);
-        Self { boxes, views: Tensor::from_slice(&indices).to_device(device), learnt, count }
+        let has_none = |faces: &&&[ViewFace]| faces.iter().all(|face| face.ignored);
+        let views_without = views.iter().filter(has_none).count();
+        let views = Tensor::from_slice(&indices).to_device(device);
+        Self { boxes, views, learnt, count, views_without }
     }
 
     /// Faces to be learnt.
     pub fn learnt(&self) -> i64 {
         self.learnt
+    }
+
+    /// Views in which there is none to be learnt.
+    pub fn views_without(&self) -> usize {
+        self.views_without
     }
 }
 
@@ -50,6 +59,8 @@ impl Faces {
 pub struct Targets {
     /// `[P]`: the anchors that are to find a face, as `view × 896 + anchor`, each once.
     pub positive: Tensor,
+    /// `[P]`: the face that each is to find.
+    pub faces: Tensor,
     /// `[P, 4]`: the box each is to give.
     pub boxes: Tensor,
     /// `[N, 896]` bool: background that must not be punished, near ignored faces.
@@ -80,7 +91,7 @@ pub fn assign(logits: &Tensor, boxes: &Tensor, faces: &Faces, grid: &AnchorGrid)
     if f == 0 {
         let none = Tensor::zeros([0], (Kind::Int64, logits.device()));
         let boxes = Tensor::zeros([0, 4], (Kind::Float, logits.device()));
-        return Targets { positive: none, boxes, ignored };
+        return Targets { faces: none.shallow_clone(), positive: none, boxes, ignored };
     }
     let (truth, views) = (faces.boxes.narrow(0, 0, f), faces.views.narrow(0, 0, f));
     let found = boxes.index_select(0, &views); // [F, 896, 4]
@@ -104,7 +115,7 @@ pub fn assign(logits: &Tensor, boxes: &Tensor, faces: &Faces, grid: &AnchorGrid)
     let cost = costs.masked_select(&taken);
     let keep = cheapest_of_each(&cell, &cost);
     let (positive, face) = (cell.index_select(0, &keep), face.index_select(0, &keep));
-    Targets { positive, boxes: truth.index_select(0, &face), ignored }
+    Targets { positive, boxes: truth.index_select(0, &face), faces: face, ignored }
 }
 
 /// Where the cheapest pair of each cell stands: `[Q]`, `[Q]` → `[P]`.

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tch::{Device, Kind, Tensor};
 
+use super::diagnostics::watch::{Batch, Watch};
 use super::events::TrainMetrics;
 use super::optimizer::{Matrix, Optimizer};
 use super::pictures::Pictures;
@@ -43,6 +44,8 @@ pub struct Trainer<'a> {
     pub average: Network,
     /// Its state.
     pub optimizer: Optimizer,
+    /// What the epoch under way, or the last one, shows from inside.
+    pub watch: Watch,
     /// The untouched network, to which the trained one is held.
     reference: Network,
     /// `[P]`: decoupled weight decay of each parameter.
@@ -91,7 +94,19 @@ impl<'a> Trainer<'a> {
         let grid = AnchorGrid::new(device);
         let reference = Network::folded(untouched, device);
         let batch_size = schedule::batch_size(spec, pictures.train.len());
-        Self { spec, pictures, batch_size, grid, network, average, optimizer, reference, decay }
+        let watch = Watch::new(device);
+        Self {
+            spec,
+            pictures,
+            batch_size,
+            grid,
+            network,
+            average,
+            optimizer,
+            watch,
+            reference,
+            decay,
+        }
     }
 
     /// Steps an epoch; the last batch may be smaller.
@@ -121,6 +136,7 @@ impl<'a> Trainer<'a> {
         let (part, rate) = schedule::part(self.spec, epoch);
         let trainable = trainable(&self.network, part, self.spec.freeze_keypoint_heads);
         let mut figures = Tensor::zeros([FIGURES], (Kind::Float, self.network.device()));
+        self.watch = Watch::new(self.network.device());
         let (began, mut reported, mut seen) = (Instant::now(), Instant::now(), 0);
         for (step, batch) in order.chunks(self.views_a_step()).enumerate() {
             let lr = schedule::learning_rate(self.spec, self.optimizer.steps, u64::from(steps));
@@ -174,7 +190,7 @@ impl<'a> Trainer<'a> {
     }
 
     /// Adds `share` of a batch's gradient to that of the parameters; returns its figures, the norm apart.
-    fn gradient(&self, epoch: u32, indices: &[usize], share: f64) -> Tensor {
+    fn gradient(&mut self, epoch: u32, indices: &[usize], share: f64) -> Tensor {
         let (inputs, faces) =
             batch::cut(self.spec, self.pictures, epoch, indices, self.network.device());
         let outputs = self.network.forward(&inputs, Mode::Train);
@@ -184,6 +200,14 @@ impl<'a> Trainer<'a> {
         let parts = losses::parts(&outputs.logits, &boxes, &targets, &self.spec.loss);
         let total = parts.total() + self.held(&inputs, &outputs);
         (&total * share).backward();
+        self.watch.observe(&Batch {
+            inputs: &inputs,
+            faces: &faces,
+            targets: &targets,
+            logits: &outputs.logits,
+            parts: &parts,
+            share,
+        });
 
         let positives = targets.positive.numel() as f64 / faces.learnt().max(1) as f64;
         let part = |t: &Tensor| t.detach().reshape([1]);
