@@ -93,7 +93,7 @@ fn tile_faces(tiles: &[Cut]) -> Vec<ViewFace> {
         let (x, y) = face.rect.centre();
         let (left, top) = ((tile % 2) as f32, (tile / 2) as f32);
         let (width, height) = (face.rect.width() / 2.0, face.rect.height() / 2.0);
-        let rect = Rect::around((left + x) / 2.0, (top + y) / 2.0, width, height);
+        let rect = Rect::around(f32::midpoint(left, x), f32::midpoint(top, y), width, height);
         ViewFace { rect, ..*face }
     };
     let all = tiles.iter().enumerate();

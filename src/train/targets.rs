@@ -2,6 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
+use super::spec::Assignment;
 use super::views::ViewFace;
 use crate::model::anchors;
 use crate::model::layout::ANCHORS;
@@ -76,15 +77,54 @@ const IOU_COST: f64 = 3.0;
 /// Cost of what must not be taken.
 const FORBIDDEN: f64 = 1e6;
 
+/// What each anchor is to say, by the rule that was chosen.
+///
+/// * `logits`: `[N, 896]`, `boxes`: `[N, 896, 4]`, both detached.
+pub fn assign(
+    rule: Assignment,
+    logits: &Tensor,
+    boxes: &Tensor,
+    faces: &Faces,
+    grid: &AnchorGrid,
+) -> Targets {
+    match rule {
+        Assignment::Dynamic => dynamic(logits, boxes, faces, grid),
+        Assignment::BestCell => best_cell(logits, faces, grid),
+    }
+}
+
+/// Gives each face all anchors of the one cell, of either grid, that overlaps it most; the nearest one
+/// where several lie within it.
+fn best_cell(logits: &Tensor, faces: &Faces, grid: &AnchorGrid) -> Targets {
+    let _guard = tch::no_grad_guard();
+    let truth = faces.boxes.narrow(0, 0, faces.learnt);
+    let cells = Tensor::cat(&[&grid.centres, &grid.cells.unsqueeze(1).expand([-1, 2], false)], 1);
+    let offset = grid.centres.unsqueeze(0) - truth.narrow(1, 0, 2).unsqueeze(1); // [F, 896, 2]
+    let distance = offset.square().sum_dim_intlist([2i64].as_slice(), false, Kind::Float);
+    let cost = distance * 1e-3 - iou(&cells.unsqueeze(0), &truth.unsqueeze(1)); // [F, 896]
+    let pairs = match faces.learnt {
+        0 => Tensor::zeros([0, 2], (Kind::Int64, logits.device())),
+        _ => {
+            let best = cells.index_select(0, &cost.argmin(1, false)).unsqueeze(1); // [F, 1, 4]
+            cells.unsqueeze(0).eq_tensor(&best).all_dim(2, false).nonzero() // [Q, 2]: face, anchor
+        }
+    };
+    let (face, anchor) = (pairs.select(1, 0), pairs.select(1, 1));
+    let cell = faces.views.index_select(0, &face) * ANCHORS as i64 + &anchor;
+    let cost = cost.reshape([-1]).index_select(0, &(&face * ANCHORS as i64 + anchor));
+    let keep = cheapest_of_each(&cell, &cost);
+    let (positive, face) = (cell.index_select(0, &keep), face.index_select(0, &keep));
+    let ignored = near_ignored(logits, faces, grid);
+    Targets { positive, boxes: truth.index_select(0, &face), faces: face, ignored }
+}
+
 /// Gives each face the anchors that already find it best: as many as the overlaps of its ten best
 /// candidates add up to, at least one; the cheapest first, where the cost joins score and overlap.
 /// An anchor wanted by several faces goes to the one it is cheapest for.
 ///
-/// * `logits`: `[N, 896]`, `boxes`: `[N, 896, 4]`, both detached.
-///
 /// Source: `SimOTA`, <https://arxiv.org/abs/2107.08430>, with the soft score cost of `RTMDet`,
 /// <https://arxiv.org/abs/2212.07784>.
-pub fn assign(logits: &Tensor, boxes: &Tensor, faces: &Faces, grid: &AnchorGrid) -> Targets {
+fn dynamic(logits: &Tensor, boxes: &Tensor, faces: &Faces, grid: &AnchorGrid) -> Targets {
     let _guard = tch::no_grad_guard();
     let ignored = near_ignored(logits, faces, grid);
     let f = faces.learnt;
@@ -219,7 +259,7 @@ mod tests {
         let (logits, boxes) = outputs(views.len() as i64, side);
         let views: Vec<&[ViewFace]> = views.iter().map(Vec::as_slice).collect();
         let faces = Faces::new(&views, Device::Cpu);
-        let targets = assign(&logits, &boxes, &faces, &AnchorGrid::new(Device::Cpu));
+        let targets = dynamic(&logits, &boxes, &faces, &AnchorGrid::new(Device::Cpu));
         (Vec::try_from(&targets.positive).unwrap(), targets)
     }
 
@@ -242,6 +282,25 @@ mod tests {
     }
 
     #[test]
+    fn the_best_cell_is_of_the_fine_grid_for_small_faces_and_of_the_coarse_one_for_large_ones() {
+        let grid = AnchorGrid::new(Device::Cpu);
+        let (logits, boxes) = outputs(1, 0.1);
+        let taken = |faces: &[ViewFace]| -> Vec<i64> {
+            let faces = Faces::new(&[faces], Device::Cpu);
+            let targets = assign(Assignment::BestCell, &logits, &boxes, &faces, &grid);
+            Vec::try_from(&targets.positive).unwrap()
+        };
+        let cell = 1.0 / 16.0;
+        // The second cell of the fine grid's first row, and the coarse grid's first cell.
+        assert_eq!(taken(&[face(1.5 * cell, 0.5 * cell, cell, false)]), [2, 3]);
+        let coarse: Vec<i64> = (512..518).collect();
+        assert_eq!(taken(&[face(0.0625, 0.0625, 0.12, false)]), coarse);
+        assert_eq!(taken(&[]), Vec::<i64>::new());
+        let large = taken(&[face(0.5, 0.5, 0.9, false)]);
+        assert!(large.len() == 6 && large[0] >= 512, "{large:?}");
+    }
+
+    #[test]
     fn an_anchor_finds_one_face_only() {
         let twins = vec![face(0.5, 0.5, 0.3, false), face(0.51, 0.5, 0.3, false)];
         let (mut positive, _) = assigned(&[twins], 0.3);
@@ -257,7 +316,7 @@ mod tests {
         let views = [face(0.5, 0.5, 0.2, false)];
         let faces = Faces::new(&[&views], Device::Cpu);
         let grid = AnchorGrid::new(Device::Cpu);
-        let targets = assign(&(logits * f64::NAN), &(boxes * f64::NAN), &faces, &grid);
+        let targets = dynamic(&(logits * f64::NAN), &(boxes * f64::NAN), &faces, &grid);
         assert_eq!(targets.positive.numel(), 0);
     }
 

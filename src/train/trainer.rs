@@ -195,8 +195,9 @@ impl<'a> Trainer<'a> {
             batch::cut(self.spec, self.pictures, epoch, indices, self.network.device());
         let outputs = self.network.forward(&inputs, Mode::Train);
         let boxes = decode_boxes(&outputs.coordinates, &self.grid.centres); // [N, 896, 4]
+        let rule = self.spec.loss.assignment;
         let targets =
-            targets::assign(&outputs.logits.detach(), &boxes.detach(), &faces, &self.grid);
+            targets::assign(rule, &outputs.logits.detach(), &boxes.detach(), &faces, &self.grid);
         let parts = losses::parts(&outputs.logits, &boxes, &targets, &self.spec.loss);
         let total = parts.total() + self.held(&inputs, &outputs);
         (&total * share).backward();
