@@ -20,6 +20,9 @@ use blazetune::train::spec::TrainSpec;
 use blazetune::weights;
 use serde_json::json;
 
+#[path = "worker/diagnostics.rs"]
+mod diagnostics;
+
 /// The drawn sample set, imported once for all tests.
 fn dataset() -> PathBuf {
     static DATASET: OnceLock<PathBuf> = OnceLock::new();

@@ -2,8 +2,10 @@
 
 pub mod advice;
 pub mod artifacts;
+pub mod batch;
 pub mod checkpoint;
 pub mod device;
+pub mod diagnostics;
 pub mod evaluation;
 pub mod events;
 pub mod init;

@@ -9,6 +9,7 @@ use tracing::{info, warn};
 use super::artifacts;
 use super::checkpoint::{CheckpointError, State};
 use super::device::{self, DeviceError};
+use super::diagnostics::{files, tensorboard};
 use super::events::{
     Body, Command, Finished, JobSpec, MetricsRow, Outcome, Samples, Started, Step,
 };
@@ -166,10 +167,16 @@ impl Job<'_> {
                 seconds: 0.0,
                 is_best: false,
                 train: None,
+                diagnostics: None,
                 val: self.baseline.metrics,
             };
             self.state.rows.push(row);
         }
+        let folder = self.dir.artifacts();
+        std::fs::create_dir_all(&folder)?;
+        tensorboard::rewrite(&folder, &self.state.rows)?;
+        let written = files::written(&folder, &self.state.rows)?;
+        self.events.append(Body::Artifacts(written))?;
         for row in self.state.rows.clone() {
             if !self.events.has_epoch(row.epoch) {
                 self.events.append(Body::Epoch(Box::new(row)))?;
@@ -255,6 +262,9 @@ impl Job<'_> {
         let is_best = trained
             .map(|row| row.val.monitored(monitor))
             .all(|before| before < validation.metrics.monitored(monitor));
+        let artifacts = self.dir.artifacts();
+        let mut diagnostics = self.trainer.watch.diagnostics(progress.step);
+        diagnostics.sample_views = files::save_views(&artifacts, epoch, &self.trainer.watch)?;
         let row = MetricsRow {
             epoch,
             step: self.trainer.optimizer.steps,
@@ -264,6 +274,7 @@ impl Job<'_> {
             seconds: began.elapsed().as_secs_f64(),
             is_best,
             train: Some(progress.train),
+            diagnostics: Some(diagnostics),
             val: validation.metrics,
         };
         self.state.rows.push(row.clone());
@@ -283,6 +294,10 @@ impl Job<'_> {
             row.val.ap50_ge6.unwrap_or_default(),
             if is_best { ", the best so far" } else { "" }
         );
+        // Before the row, so that a client that sees it finds what it names.
+        tensorboard::append(&artifacts, &row)?;
+        let written = files::written(&artifacts, std::slice::from_ref(&row))?;
+        self.events.append(Body::Artifacts(written))?;
         self.events.append(Body::Epoch(Box::new(row)))?;
         let pictures =
             samples::pictures(self.pictures, &self.baseline.detections, &validation.detections);

@@ -75,7 +75,7 @@ impl Sums {
             entries.iter().map(|entry| view_faces(entry, loss.min_face_px as f32)).collect();
         let faces: Vec<_> = faces.iter().map(Vec::as_slice).collect();
         let faces = Faces::new(&faces, boxes.device());
-        let targets = targets::assign(&outputs.logits, &boxes, &faces, grid);
+        let targets = targets::assign(loss.assignment, &outputs.logits, &boxes, &faces, grid);
         let parts = losses::parts(&outputs.logits, &boxes, &targets, loss);
         let number = |t: &Tensor| t.to_device(Device::Cpu).double_value(&[]);
         let count = targets.positive.numel() as f64;

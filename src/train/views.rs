@@ -37,6 +37,8 @@ pub struct View {
     /// Radians.
     angle: f32,
     flipped: bool,
+    /// Pixels of its side once it is rendered.
+    side: usize,
     /// How far the sampling grid is off, in pixels of the view; see [`sampling_shift`].
     shift: f32,
     /// The faces in it.
@@ -82,11 +84,18 @@ impl View {
         let angle = limit * rng.random_range(-1.0..=1.0);
         let flipped = chance(&mut rng, views.flip);
         let colour = ColourChange::draw(&mut rng, colours);
-        let shift = sampling_shift(scale);
-        let mut view = Self { centre, scale, angle, flipped, shift, faces: Vec::new(), colour };
+        let (side, shift) = (INPUT_SIZE, sampling_shift(scale, INPUT_SIZE));
+        let faces = Vec::new();
+        let mut view = Self { centre, scale, angle, flipped, side, shift, faces, colour };
         view.faces =
             source.faces.iter().filter_map(|face| view.place(face, min_face_px as f32)).collect();
         view
+    }
+
+    /// The same cut, to be rendered with this many pixels a side.
+    #[must_use]
+    pub fn sized(self, side: usize) -> Self {
+        Self { side, shift: sampling_shift(self.scale, side), ..self }
     }
 
     /// The whole square, untouched: what a deployed model is fed.
@@ -100,7 +109,8 @@ impl View {
             scale: 1.0,
             angle: 0.0,
             flipped: false,
-            shift: sampling_shift(1.0),
+            side: INPUT_SIZE,
+            shift: sampling_shift(1.0, INPUT_SIZE),
             faces: source.faces.iter().map(place).collect(),
             colour: ColourChange { brightness: 1.0, contrast: 1.0, saturation: 1.0 },
         }
@@ -128,8 +138,8 @@ impl View {
         let (sin, cos) = self.angle.sin_cos();
         let flip = if self.flipped { -1.0 } else { 1.0 };
         let s = self.scale;
-        // In −1..1 a pixel of the view is 2/128 wide.
-        let shift = -self.shift * 2.0 / INPUT_SIZE as f32;
+        // In −1..1 a pixel of the view is 2/side wide.
+        let shift = -self.shift * 2.0 / self.side as f32;
         let (x, y) = (2.0 * self.centre.0 - 1.0, 2.0 * self.centre.1 - 1.0);
         let (xx, xy, yx, yy) = (s * cos * flip, -s * sin, s * sin * flip, s * cos);
         [xx, xy, x + (xx + xy) * shift, yx, yy, y + (yx + yy) * shift]
@@ -139,8 +149,8 @@ impl View {
 /// `MediaPipe` samples output pixel `i` at source pixel `i × scale`, without the half pixel that
 /// would centre it, so a picture appears shifted. The squares were sampled like that and have a part
 /// of the shift already; this is the rest of what the cut would have, in pixels of the view.
-fn sampling_shift(scale: f32) -> f32 {
-    0.5 - 0.5 * INPUT_SIZE as f32 / (CACHE_SIZE as f32 * scale)
+fn sampling_shift(scale: f32, side: usize) -> f32 {
+    0.5 - 0.5 * side as f32 / (CACHE_SIZE as f32 * scale)
 }
 
 impl ColourChange {
@@ -163,25 +173,26 @@ pub fn size_px(rect: &Rect) -> f32 {
 ///
 /// * `squares`: `[N, S, S, 3]` bytes, one for each view.
 ///
-/// Returns `[N, 3, 128, 128]` floats, RGB / 127.5 − 1, channels last in memory.
-pub fn render(squares: &Tensor, views: &[View]) -> Tensor {
+/// * `views`: all of the same side.
+///
+/// Returns `[N, 3, side, side]` floats, RGB / 127.5 − 1.
+pub fn render(squares: &Tensor, views: &[&View]) -> Tensor {
     let _guard = tch::no_grad_guard();
     let (device, n) = (squares.device(), views.len() as i64);
-    let side = INPUT_SIZE as i64;
-    let matrices: Vec<f32> = views.iter().flat_map(View::matrix).collect();
+    let side = views.first().map_or(INPUT_SIZE, |view| view.side) as i64;
+    let matrices: Vec<f32> = views.iter().flat_map(|view| view.matrix()).collect();
     let matrices = Tensor::from_slice(&matrices).reshape([n, 2, 3]).to_device(device);
     let grid = Tensor::affine_grid_generator(&matrices, [n, 3, side, side], false);
     let squares = squares.permute([0, 3, 1, 2]).to_kind(Kind::Float);
     let pictures = squares.grid_sampler_2d(&grid, BILINEAR, ZEROS_OUTSIDE, false); // 0..255
     let mut pictures = recolour(&pictures, views);
-    let pictures = pictures.clamp_(0.0, 255.0) / 127.5 - 1.0;
-    channels_last(&pictures)
+    pictures.clamp_(0.0, 255.0) / 127.5 - 1.0
 }
 
 const BILINEAR: i64 = 0;
 const ZEROS_OUTSIDE: i64 = 0;
 
-fn recolour(pictures: &Tensor, views: &[View]) -> Tensor {
+fn recolour(pictures: &Tensor, views: &[&View]) -> Tensor {
     let column = |value: fn(&ColourChange) -> f32| {
         let values: Vec<f32> = views.iter().map(|view| value(&view.colour)).collect();
         Tensor::from_slice(&values).reshape([-1, 1, 1, 1]).to_device(pictures.device())
@@ -206,7 +217,7 @@ pub fn channels_last(pictures: &Tensor) -> Tensor {
 }
 
 /// A generator of its own for each view, so that neither threads nor a restart change it.
-fn rng((seed, epoch, index): (u64, u32, usize)) -> Pcg64Mcg {
+pub(super) fn rng((seed, epoch, index): (u64, u32, usize)) -> Pcg64Mcg {
     let mut seeds = Pcg64Mcg::seed_from_u64(seed ^ (u64::from(epoch) << 40) ^ (index as u64));
     Pcg64Mcg::seed_from_u64(seeds.random())
 }
@@ -303,7 +314,7 @@ mod tests {
             let Some(found) = view.faces.first().filter(|found| found.rect.area() > 0.0) else {
                 continue;
             };
-            let rendered = render(&square, std::slice::from_ref(&view));
+            let rendered = render(&square, &[&view]);
             let white = rendered.get(0).get(0).gt(0.0); // [128, 128]
             let range = |dim: i64| {
                 let hits = white.any_dim(1 - dim, false).nonzero();
@@ -333,7 +344,7 @@ mod tests {
         let square = Tensor::from_slice(&bytes).reshape([1, 128, 128, 3]);
         let mut view = View::whole(&source(vec![]), 3.0);
         view.shift = 0.0;
-        let rendered = render(&square, &[view]);
+        let rendered = render(&square, &[&view]);
         let expected = crate::model::network::to_input(&square);
         assert!((rendered - expected).abs().max().double_value(&[]) < 1e-3);
     }

@@ -111,6 +111,27 @@ test("pictures become a model that can be downloaded and tried", async ({ page }
     await expect(page.locator(`[data-samples-epoch="${EPOCHS}"]`)).toBeVisible();
   });
 
+  await test.step("diagnostics open with targets by size and the views the network saw", async () => {
+    const diagnostics = page.locator(`[data-diagnostics-epoch="${EPOCHS}"]`);
+    await diagnostics.locator("summary").click();
+    await expect(diagnostics.locator(".targets tbody tr")).toHaveCount(4);
+    await expect(diagnostics.locator(".bars tr")).toHaveCount(10);
+    for (const chart of ["Positive anchors a face", "Loss by anchor grid", "Gradient norm"]) {
+      await expect(page.locator(`[data-chart="${chart}"]`)).toHaveAttribute(
+        "data-points",
+        String(EPOCHS),
+      );
+    }
+    await diagnostics.locator(".sheet").scrollIntoViewIfNeeded();
+    await loaded(page, ".sheet img");
+    await expect(diagnostics.getByLabel("Of epoch")).toHaveValue("8");
+    await diagnostics.getByLabel("Of epoch").selectOption("1");
+    await expect(diagnostics.locator(".sheet img")).toHaveAttribute("src", /views-epoch-1\.jpg$/);
+    await loaded(page, ".sheet img");
+    await diagnostics.evaluate((section) => section.scrollIntoView());
+    await shoot(page, "diagnostics");
+  });
+
   await test.step("the job page holds in light, dark and at phone width", async () => {
     await loaded(page, ".samples img");
     await page.evaluate(() => window.scrollTo(0, 0));

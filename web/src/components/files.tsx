@@ -9,6 +9,8 @@ const USES: [RegExp, string][] = [
   [/\.pth$/, "for PyTorch: torch.load(…, weights_only=True)"],
   [/\.safetensors$/, "named tensors, for anything"],
   [/\.onnx$/, "for ONNX Runtime"],
+  [/tfevents/, "figures of every epoch, for TensorBoard"],
+  [/^views-epoch-/, "training views with their targets"],
   [/card\.json$/, "parameters, versions and metrics"],
 ];
 

@@ -6,6 +6,7 @@ import { useResource, useTitle } from "../../lib/hooks";
 import { bestRow } from "../../lib/jobs";
 import { type LiveJob, TERMINAL, useLiveJob } from "../../lib/live";
 import { Charts } from "./charts";
+import { Diagnostics } from "./diagnostics";
 import { Downloads } from "./downloads";
 import { Figures } from "./figures";
 import { JobHeader } from "./header";
@@ -52,6 +53,7 @@ function Content({ live, job }: { live: LiveJob; job: Job }) {
         latest={samples}
         threshold={bestRow(rows)?.val.best_threshold ?? 0.5}
       />
+      <Diagnostics job={job} rows={rows} step={step} planned={planned} over={over} />
       {over && job.state !== "cancelled" && <Downloads job={job} />}
       <section class="grid two">
         <Log id={job.id} active={!over} />
