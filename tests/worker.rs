@@ -2,9 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-#[path = "worker/extend.rs"]
-mod extend;
-
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -22,6 +19,8 @@ use serde_json::json;
 
 #[path = "worker/diagnostics.rs"]
 mod diagnostics;
+#[path = "worker/extend.rs"]
+mod extend;
 
 /// The drawn sample set, imported once for all tests.
 fn dataset() -> PathBuf {

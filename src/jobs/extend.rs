@@ -11,6 +11,8 @@ use crate::store;
 use crate::store::ids::{DatasetId, JobId};
 use crate::store::jobs::{Job, JobState};
 use crate::train::checkpoint::State;
+use crate::train::events::MetricsRow;
+use crate::train::extension;
 use crate::train::schedule;
 use crate::train::spec::{TrainSpec, Violation};
 
@@ -29,8 +31,8 @@ pub enum ExtendError {
     /// There is no such job.
     #[error("no such job {0}")]
     NoJob(JobId),
-    /// It is not one to go on with; the text says why, and what to do.
-    #[error("{0}")]
+    /// It is not one to go on with; says why, and what to do.
+    #[error("this job cannot be extended: {0}")]
     Refused(String),
     /// What was asked for cannot be done.
     #[error("the extension's parameters are wrong")]
@@ -73,48 +75,50 @@ impl Jobs {
             return Ok(job);
         }
         let finished = store::jobs::find(db, id).await?.ok_or(ExtendError::NoJob(id))?;
-        let new = self.extended(&finished, extension).await?;
+        if let Some(why) = why_not(&finished) {
+            return Err(ExtendError::Refused(why));
+        }
+        let state = self.last_state(id).await?;
+        let new = self.extended(finished, extension, state.epoch).await?;
+
+        // The files come first: a job without them would begin anew.
         let to = JobId::new();
-        let queued = self.go_on(id, to, new, idempotency).await;
+        let queued = match self.copy(id, state.rows, to).await {
+            Ok(()) => self.queue(to, new, &format!("extends job {id}"), idempotency).await,
+            Err(error) => Err(error.into()),
+        };
         if !queued.as_ref().is_ok_and(|job| job.id == to) {
             self.forget(to).await;
         }
-        queued
+        Ok(queued?)
     }
 
-    /// The files come first: a job without them would begin anew.
-    async fn go_on(
-        &self,
-        from: JobId,
-        to: JobId,
-        new: NewTrainJob,
-        idempotency: Option<Idempotency>,
-    ) -> Result<Job, ExtendError> {
-        let (ended, dir) = (self.dir(from), self.dir(to));
-        let copied = tokio::task::spawn_blocking(move || dir.continue_from(&ended)).await;
-        copied.context("copying was interrupted")?.context("cannot copy the checkpoints")?;
-        Ok(self.queue(to, new, &format!("extends job {from}"), idempotency).await?)
+    /// What the last checkpoint says.
+    async fn last_state(&self, id: JobId) -> Result<State, ExtendError> {
+        let path = self.dir(id).last_checkpoint();
+        let state = tokio::task::spawn_blocking(move || State::read(&path)).await;
+        let why = match state.context("reading was interrupted")? {
+            Ok(Some(state)) => return Ok(state),
+            Ok(None) => "there is no checkpoint to go on from (any more)",
+            Err(error) => {
+                warn!(job.id = %id, "cannot extend job {id}: {error}");
+                "its last checkpoint cannot be read"
+            }
+        };
+        Err(ExtendError::Refused(format!("{why}; {START_ANEW}")))
     }
 
-    /// The new job, once all that it needs was found.
+    /// The new job.
     async fn extended(
         &self,
-        finished: &Job,
+        finished: Job,
         Extension { epochs, name }: Extension,
+        done: u32,
     ) -> Result<NewTrainJob, ExtendError> {
-        let refused =
-            |why: String| ExtendError::Refused(format!("cannot extend job {}: {why}", finished.id));
-        if let Some(why) = why_not(finished) {
-            return Err(refused(why));
-        }
-        let done = self.epochs_done(finished.id).await.map_err(refused)?;
-        let dataset_id = finished.dataset_id.ok_or_else(|| {
-            refused(format!("its data set was deleted; import that again, and {START_ANEW}"))
-        })?;
-        let params: TrainSpec =
-            serde_json::from_value(finished.params.0.clone()).map_err(|_| {
-                refused(format!("its parameters are of another version of Blazetune; {START_ANEW}"))
-            })?;
+        let refused = |why| ExtendError::Refused(format!("{why}; {START_ANEW}"));
+        let dataset_id = finished.dataset_id.ok_or_else(|| refused("its data set was deleted"))?;
+        let params: TrainSpec = serde_json::from_value(finished.params.0)
+            .map_err(|_| refused("its parameters are of another version of Blazetune"))?;
         let pictures = self.training_pictures(dataset_id).await?;
         let params = schedule::extended(&params, epochs, pictures);
         check(&params, done).map_err(ExtendError::Invalid)?;
@@ -123,26 +127,17 @@ impl Jobs {
         Ok(NewTrainJob { name, dataset_id, params, priority: finished.priority })
     }
 
-    /// Those of the last checkpoint, or why there is none to go on from.
-    async fn epochs_done(&self, id: JobId) -> Result<u32, String> {
-        let path = self.dir(id).last_checkpoint();
-        let state = tokio::task::spawn_blocking(move || State::read(&path)).await;
-        match state {
-            Ok(Ok(Some(state))) => Ok(state.epoch),
-            Ok(Ok(None)) => Err(format!("there is no checkpoint of it (any more); {START_ANEW}")),
-            Ok(Err(error)) => {
-                warn!(job.id = %id, "cannot extend job {id}: {error}");
-                Err(format!("its last checkpoint cannot be read; {START_ANEW}"))
-            }
-            Err(_) => Err("the server is about to stop; try again later".to_owned()),
-        }
-    }
-
     async fn training_pictures(&self, id: DatasetId) -> anyhow::Result<usize> {
         let dataset = store::datasets::find(&self.0.db, id).await?;
         let summary = dataset.and_then(|dataset| dataset.summary).context("no such data set")?;
         let pictures = summary["splits"]["train"]["images"].as_u64();
         Ok(pictures.context("the data set's training pictures were not counted")? as usize)
+    }
+
+    async fn copy(&self, from: JobId, rows: Vec<MetricsRow>, to: JobId) -> anyhow::Result<()> {
+        let (ended, dir) = (self.dir(from), self.dir(to));
+        let copy = move || extension::copy(&ended, &rows, &dir);
+        tokio::task::spawn_blocking(copy).await?.context("cannot copy the checkpoints")
     }
 
     /// Removes the files of a job that was not queued.

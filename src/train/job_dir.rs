@@ -11,10 +11,6 @@ use crate::disk;
 #[derive(Debug, Clone)]
 pub struct JobDir(PathBuf);
 
-const LAST: &str = "last.safetensors";
-/// All that is needed to go on, and to end with the best epoch.
-const CHECKPOINTS: [&str; 3] = ["best-weights.safetensors", "last-weights.safetensors", LAST];
-
 /// The folder's files cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot use {path}")]
@@ -62,7 +58,7 @@ impl JobDir {
 
     /// Out: where to go on after the last epoch; absent before the first has ended.
     pub fn last_checkpoint(&self) -> PathBuf {
-        self.checkpoints().join(LAST)
+        self.checkpoints().join("last.safetensors")
     }
 
     /// Out: the result.
@@ -81,27 +77,6 @@ impl JobDir {
         }
         self.command(Command::Run)?;
         write_json(&self.spec_file(), spec)
-    }
-
-    /// Copies the checkpoints of a job that has ended, so that this one, which has none yet, goes on from
-    /// them. When this returns, they are on disk.
-    ///
-    /// # Errors
-    ///
-    /// [`JobDirError`]; some of the files may be here then.
-    pub fn continue_from(&self, ended: &Self) -> Result<(), JobDirError> {
-        let folder = self.checkpoints();
-        std::fs::create_dir_all(&folder).map_err(failed(&folder))?;
-        for name in CHECKPOINTS {
-            let source = ended.checkpoints().join(name);
-            let bytes = std::fs::read(&source).map_err(failed(&source))?;
-            let copy = folder.join(name);
-            disk::write(&copy, &bytes).map_err(failed(&copy))?;
-        }
-        for made in [&self.0, self.0.parent().unwrap_or(&self.0)] {
-            disk::sync_folder(made).map_err(failed(made))?;
-        }
-        Ok(())
     }
 
     /// Tells the worker what is wanted of it.

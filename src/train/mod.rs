@@ -8,6 +8,7 @@ pub mod device;
 pub mod diagnostics;
 pub mod evaluation;
 pub mod events;
+pub mod extension;
 pub mod init;
 pub mod job_dir;
 pub mod losses;
