@@ -76,6 +76,8 @@ test("pictures become a model that can be downloaded and tried", async ({ page }
     await expect(page).toHaveURL(/\/jobs\/[0-9a-f-]{36}$/);
   });
 
+  const job = page.url();
+
   await test.step("charts grow and samples come while it trains", async () => {
     await page.evaluate(rememberPoints);
     await expect(page.locator("[data-stage]")).toBeVisible();
@@ -173,6 +175,24 @@ test("pictures become a model that can be downloaded and tried", async ({ page }
     await expect(page.locator("[data-faces]")).toHaveAttribute("data-faces", /[1-9]/);
     await expect(page.locator(".tried .keypoint").first()).toBeVisible();
     await shoot(page, "try");
+  });
+
+  await test.step("a finished job is trained on, and both parts are one curve", async () => {
+    await page.goto(job);
+    await page.getByLabel("To epoch").fill(String(EPOCHS));
+    await page.getByRole("button", { name: "Train on" }).click();
+    await expect(page).toHaveURL(job); // No more than are done: the form says so itself.
+    await page.getByLabel("To epoch").fill(String(EPOCHS + 1));
+    await page.getByRole("button", { name: "Train on" }).click();
+    await expect(page).not.toHaveURL(job);
+    await expect(page.getByRole("heading", { name: "first faces (extended)" })).toBeVisible();
+    await expect(page.locator("[data-state=completed]")).toBeVisible({ timeout: 600_000 });
+    for (const chart of ["Loss", "Average precision"]) {
+      await expect(page.locator(`[data-chart="${chart}"]`)).toHaveAttribute(
+        "data-points",
+        String(EPOCHS + 2),
+      );
+    }
   });
 
   await test.step("every other page holds at phone width", async () => {

@@ -59,6 +59,9 @@ export const jobs = {
   find: (id: string, signal?: AbortSignal) => get<Job>(`/jobs/${id}`, signal),
   create: (job: NewJob, key: string) => post<Job>("/jobs", job, { "idempotency-key": key }),
   act: (id: string, verb: Verb) => post<Job | undefined>(`/jobs/${id}/${verb}`),
+  /** A new job that goes on where this one ended, to so many epochs in all. */
+  extend: (id: string, epochs: number, key: string) =>
+    post<Job>(`/jobs/${id}/extend`, { epochs }, { "idempotency-key": key }),
   remove: (id: string) => remove(`/jobs/${id}`),
   metrics: (id: string, signal?: AbortSignal) =>
     get<Page<MetricsRow>>(`/jobs/${id}/metrics`, signal),
