@@ -94,7 +94,9 @@ fn tile_faces(tiles: &[Cut]) -> Vec<ViewFace> {
         let (left, top) = ((tile % 2) as f32, (tile / 2) as f32);
         let (width, height) = (face.rect.width() / 2.0, face.rect.height() / 2.0);
         let rect = Rect::around(f32::midpoint(left, x), f32::midpoint(top, y), width, height);
-        ViewFace { rect, ..*face }
+        let half = |[x, y]: [f32; 2]| [f32::midpoint(left, x), f32::midpoint(top, y)];
+        let keypoints = face.keypoints.map(|point| point.map(half));
+        ViewFace { rect, keypoints, ..*face }
     };
     let all = tiles.iter().enumerate();
     all.flat_map(|(tile, cut)| cut.view.faces.iter().map(move |face| (tile, face)))
@@ -122,7 +124,11 @@ mod tests {
         let shades = Tensor::arange(count, (Kind::Uint8, Device::Cpu)) * 10;
         let face = Rect::around(0.5, 0.5, 0.5, 0.5);
         let entry = |_| Entry {
-            source: Source { content: [0.0, 0.0, 1.0, 1.0].into(), faces: vec![face] },
+            source: Source {
+                content: [0.0, 0.0, 1.0, 1.0].into(),
+                faces: vec![face],
+                keypoints: Vec::new(),
+            },
             faces: vec![face],
             letterbox: Letterbox::exact(256, 256, INPUT_SIZE as u32),
             name: String::new(),

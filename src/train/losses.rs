@@ -4,7 +4,7 @@ use tch::{Kind, Reduction, Tensor};
 
 use super::spec::{BoxLoss, Loss};
 use super::targets::{Targets, iou};
-use crate::model::layout::{ANCHORS, COORDINATES};
+use crate::model::layout::{ANCHORS, COORDINATES, INPUT_SIZE};
 use crate::model::network::Outputs;
 
 /// The parts of the loss, each a weighted scalar on the device.
@@ -112,13 +112,38 @@ pub fn distance(found: &Outputs, reference: &Outputs, loss: &Loss) -> Distance {
     let faces: Tensor = score + boxes; // [K]
 
     let width = reference.narrow(1, 2, 1).clamp_min(1.0); // pixels
-    let offset = (found.narrow(1, 4, 12) - reference.narrow(1, 4, 12)) / width;
-    // The root's smooth foot keeps the gradient of a keypoint that is in place small.
-    let apart = (offset.square() + KEYPOINT_FOOT * KEYPOINT_FOOT).sqrt() - KEYPOINT_FOOT;
+    let apart = rounded(&((found.narrow(1, 4, 12) - reference.narrow(1, 4, 12)) / width));
     Distance {
         keypoints: apart.sum(Kind::Float) / (count * 12.0),
         faces: faces.sum(Kind::Float) / count,
     }
+}
+
+/// How far the keypoints are from those that are labelled, over the face's width: a mean over these, at the
+/// anchors that are to find their face.
+///
+/// * `coordinates`: `[N, 896, 16]`, `centres`: `[896, 2]`, `labelled`: `[F, 12]`, not a number where unknown.
+pub fn keypoints(
+    coordinates: &Tensor,
+    centres: &Tensor,
+    targets: &Targets,
+    labelled: &Tensor,
+) -> Tensor {
+    let side = INPUT_SIZE as f64;
+    let rows = coordinates.reshape([-1, COORDINATES as i64]).index_select(0, &targets.positive);
+    let anchors = targets.positive.remainder(ANCHORS as i64);
+    let centres = centres.index_select(0, &anchors).repeat([1, 6]); // [P, 12]
+    let found = rows.narrow(1, 4, 12) / side + centres;
+    let truth = labelled.index_select(0, &targets.faces);
+    let known = truth.isnan().logical_not();
+    let width = targets.boxes.narrow(1, 2, 1).clamp_min(1.0 / side);
+    let apart = rounded(&((found - truth.nan_to_num(0.0, None, None)) / width));
+    (apart * &known).sum(Kind::Float) / known.sum(Kind::Float).clamp_min(1.0)
+}
+
+/// The absolute value with a smooth foot, so that the gradient of a keypoint in place is small.
+fn rounded(offset: &Tensor) -> Tensor {
+    (offset.square() + KEYPOINT_FOOT * KEYPOINT_FOOT).sqrt() - KEYPOINT_FOOT
 }
 
 /// In face widths.
@@ -266,6 +291,22 @@ mod tests {
         };
         assert!(cost(3.0) < 1e-6);
         assert!((cost(23.0) - 1.0).abs() < 0.03);
+    }
+
+    #[test]
+    fn keypoints_follow_their_labels_and_unknown_ones_cost_nothing() {
+        let mut targets = targets(&[0], &[[0.5, 0.5, 0.25, 0.25]]);
+        targets.faces = Tensor::from_slice(&[0i64]);
+        let centres = Tensor::from_slice(&[0.5f32, 0.25]).reshape([1, 2]);
+        let cost = |nose_x: f32| {
+            let mut labels = [f32::NAN; 12];
+            (labels[4], labels[5]) = (nose_x, 0.25);
+            let labels = Tensor::from_slice(&labels).reshape([1, 12]);
+            number(&keypoints(&outputs(0.0, RECT, 0.0).coordinates, &centres, &targets, &labels))
+        };
+        assert!(cost(0.5) < 1e-6);
+        // A quarter of the view is a face's width; the mean is over x and y.
+        assert!((cost(0.75) - 0.5).abs() < 0.02, "{}", cost(0.75));
     }
 
     #[test]

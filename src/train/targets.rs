@@ -19,17 +19,22 @@ pub struct Faces {
     /// All, the ignored ones included.
     count: i64,
     views_without: usize,
+    /// `[F, 12]`: x, y of each keypoint, as fractions of the view, not a number where it is not labelled;
+    /// `None` where none is.
+    pub keypoints: Option<Tensor>,
 }
 
 impl Faces {
     /// From the faces of each view.
     pub fn new(views: &[&[ViewFace]], device: Device) -> Self {
         let (mut boxes, mut indices) = (Vec::<f32>::new(), Vec::<i64>::new());
+        let mut points = Vec::<f32>::new();
         let mut push_all = |ignored: bool| {
             for (view, faces) in views.iter().enumerate() {
                 for face in faces.iter().filter(|face| face.ignored == ignored) {
                     let (x, y) = face.rect.centre();
                     boxes.extend([x, y, face.rect.width(), face.rect.height()]);
+                    points.extend(face.keypoints.iter().flat_map(|p| p.unwrap_or([f32::NAN; 2])));
                     indices.push(view as i64);
                 }
             }
@@ -38,10 +43,13 @@ impl Faces {
         let learnt = push_all(false);
         let count = push_all(true);
         let boxes = Tensor::from_slice(&boxes).reshape([-1, 4]).to_device(device);
+        let is_labelled = points.iter().any(|value| !value.is_nan());
+        let keypoints =
+            is_labelled.then(|| Tensor::from_slice(&points).reshape([-1, 12]).to_device(device));
         let has_none = |faces: &&&[ViewFace]| faces.iter().all(|face| face.ignored);
         let views_without = views.iter().filter(has_none).count();
         let views = Tensor::from_slice(&indices).to_device(device);
-        Self { boxes, views, learnt, count, views_without }
+        Self { boxes, views, learnt, count, views_without, keypoints }
     }
 
     /// Faces to be learnt.
@@ -102,12 +110,11 @@ fn best_cell(logits: &Tensor, faces: &Faces, grid: &AnchorGrid) -> Targets {
     let offset = grid.centres.unsqueeze(0) - truth.narrow(1, 0, 2).unsqueeze(1); // [F, 896, 2]
     let distance = offset.square().sum_dim_intlist([2i64].as_slice(), false, Kind::Float);
     let cost = distance * 1e-3 - iou(&cells.unsqueeze(0), &truth.unsqueeze(1)); // [F, 896]
-    let pairs = match faces.learnt {
-        0 => Tensor::zeros([0, 2], (Kind::Int64, logits.device())),
-        _ => {
-            let best = cells.index_select(0, &cost.argmin(1, false)).unsqueeze(1); // [F, 1, 4]
-            cells.unsqueeze(0).eq_tensor(&best).all_dim(2, false).nonzero() // [Q, 2]: face, anchor
-        }
+    let pairs = if faces.learnt == 0 {
+        Tensor::zeros([0, 2], (Kind::Int64, logits.device()))
+    } else {
+        let best = cells.index_select(0, &cost.argmin(1, false)).unsqueeze(1); // [F, 1, 4]
+        cells.unsqueeze(0).eq_tensor(&best).all_dim(2, false).nonzero() // [Q, 2]: face, anchor
     };
     let (face, anchor) = (pairs.select(1, 0), pairs.select(1, 1));
     let cell = faces.views.index_select(0, &face) * ANCHORS as i64 + &anchor;
@@ -243,7 +250,7 @@ mod tests {
     use crate::geometry::Rect;
 
     fn face(x: f32, y: f32, side: f32, ignored: bool) -> ViewFace {
-        ViewFace { rect: Rect::around(x, y, side, side), ignored }
+        ViewFace::new(Rect::around(x, y, side, side), ignored)
     }
 
     /// Every anchor finds a face of this side at its own centre, with a logit of 0.

@@ -199,7 +199,12 @@ impl<'a> Trainer<'a> {
         let targets =
             targets::assign(rule, &outputs.logits.detach(), &boxes.detach(), &faces, &self.grid);
         let parts = losses::parts(&outputs.logits, &boxes, &targets, &self.spec.loss);
-        let total = parts.total() + self.held(&inputs, &outputs);
+        let mut total = parts.total() + self.held(&inputs, &outputs);
+        if let Some(labelled) = &faces.keypoints {
+            let (found, centres) = (&outputs.coordinates, &self.grid.centres);
+            let apart = losses::keypoints(found, centres, &targets, labelled);
+            total += apart * self.spec.loss.keypoint_weight;
+        }
         (&total * share).backward();
         self.watch.observe(&Batch {
             inputs: &inputs,

@@ -113,10 +113,7 @@ impl Sums {
 }
 
 fn view_faces(entry: &Entry, min_face_px: f32) -> Vec<ViewFace> {
-    let face = |rect: &crate::geometry::Rect| ViewFace {
-        rect: *rect,
-        ignored: size_px(rect) < min_face_px,
-    };
+    let face = |rect: &crate::geometry::Rect| ViewFace::new(*rect, size_px(rect) < min_face_px);
     entry.faces.iter().map(face).collect()
 }
 

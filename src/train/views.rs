@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::spec::{Colours, Views};
 use crate::data::CACHE_SIZE;
-use crate::geometry::Rect;
+use crate::geometry::{Keypoints, Rect};
 use crate::model::layout::INPUT_SIZE;
 
 /// A picture of the cache, as views are cut from it.
@@ -16,6 +16,8 @@ pub struct Source {
     pub content: Rect,
     /// Its faces, as fractions of the square.
     pub faces: Vec<Rect>,
+    /// Of each face, as fractions of the square; empty where none is labelled.
+    pub keypoints: Vec<Keypoints>,
 }
 
 /// A face in a view.
@@ -25,6 +27,15 @@ pub struct ViewFace {
     pub rect: Rect,
     /// Too small or too much cut off to be learnt: neither face nor background.
     pub ignored: bool,
+    /// Fractions of the view.
+    pub keypoints: Keypoints,
+}
+
+impl ViewFace {
+    /// A face of which no keypoint is known.
+    pub fn new(rect: Rect, ignored: bool) -> Self {
+        Self { rect, ignored, keypoints: Keypoints::default() }
+    }
 }
 
 /// One cut of a picture: where it lies, and what is in it.
@@ -87,8 +98,11 @@ impl View {
         let (side, shift) = (INPUT_SIZE, sampling_shift(scale, INPUT_SIZE));
         let faces = Vec::new();
         let mut view = Self { centre, scale, angle, flipped, side, shift, faces, colour };
-        view.faces =
-            source.faces.iter().filter_map(|face| view.place(face, min_face_px as f32)).collect();
+        let keypoints = source.keypoints.iter().copied().chain(std::iter::repeat([None; 6]));
+        let faces = source.faces.iter().zip(keypoints);
+        view.faces = faces
+            .filter_map(|(face, keypoints)| view.place(face, keypoints, min_face_px as f32))
+            .collect();
         view
     }
 
@@ -102,7 +116,7 @@ impl View {
     pub fn whole(source: &Source, min_face_px: f64) -> Self {
         let place = |rect: &Rect| {
             let ignored = size_px(rect) < min_face_px as f32;
-            ViewFace { rect: *rect, ignored }
+            ViewFace::new(*rect, ignored)
         };
         Self {
             centre: (0.5, 0.5),
@@ -116,21 +130,33 @@ impl View {
         }
     }
 
-    /// A face of the square in the view; `None` when it is out of sight.
-    fn place(&self, face: &Rect, min_face_px: f32) -> Option<ViewFace> {
-        let (x, y) = face.centre();
+    /// A point of the square in the view.
+    fn point(&self, (x, y): (f32, f32)) -> (f32, f32) {
         let (dx, dy) = ((x - self.centre.0) / self.scale, (y - self.centre.1) / self.scale);
         let (sin, cos) = self.angle.sin_cos();
         let (dx, dy) = (cos * dx + sin * dy, cos * dy - sin * dx);
-        let dx = if self.flipped { -dx } else { dx };
+        (0.5 + if self.flipped { -dx } else { dx }, 0.5 + dy)
+    }
+
+    /// A face of the square in the view; `None` when it is out of sight.
+    fn place(&self, face: &Rect, keypoints: Keypoints, min_face_px: f32) -> Option<ViewFace> {
+        let (x, y) = self.point(face.centre());
+        let (sin, cos) = self.angle.sin_cos();
         // A head is an ellipse; this is the box around the turned one.
         let (a, b) = (face.width() / self.scale, face.height() / self.scale);
         let width = (a * cos).hypot(b * sin);
         let height = (a * sin).hypot(b * cos);
-        let whole = Rect::around(0.5 + dx, 0.5 + dy, width, height);
+        let whole = Rect::around(x, y, width, height);
         let rect = whole.clipped()?;
         let ignored = size_px(&rect) < min_face_px || rect.area() < MIN_VISIBLE * whole.area();
-        Some(ViewFace { rect, ignored })
+        let mut keypoints =
+            keypoints.map(|point| point.map(|[x, y]| <[f32; 2]>::from(self.point((x, y)))));
+        if self.flipped {
+            // What was the right eye or ear is the left one in a mirror.
+            keypoints.swap(0, 1);
+            keypoints.swap(4, 5);
+        }
+        Some(ViewFace { rect, ignored, keypoints })
     }
 
     /// The top two rows of the matrix that takes a view's coordinates (−1..1) to the square's.
@@ -259,7 +285,7 @@ mod tests {
     const KEY: (u64, u32, usize) = (1, 2, 3);
 
     fn source(faces: Vec<Rect>) -> Source {
-        Source { content: [0.0, 0.0, 1.0, 1.0].into(), faces }
+        Source { content: [0.0, 0.0, 1.0, 1.0].into(), faces, keypoints: Vec::new() }
     }
 
     fn draw(source: &Source, views: &Views, key: (u64, u32, usize)) -> View {
@@ -286,11 +312,27 @@ mod tests {
     fn tiny_faces_and_faces_mostly_out_of_view_are_ignored_and_hidden_ones_are_gone() {
         let mut view = View::whole(&source(vec![]), 3.0);
         view.scale = 0.5; // shows 0.25..0.75
-        let place = |rect: Rect| view.place(&rect, 3.0);
+        let place = |rect: Rect| view.place(&rect, [None; 6], 3.0);
         assert!(!place(Rect::around(0.5, 0.5, 0.1, 0.1)).unwrap().ignored);
         assert!(place(Rect::around(0.5, 0.5, 0.01, 0.01)).unwrap().ignored);
         assert!(place(Rect::around(0.24, 0.5, 0.1, 0.1)).unwrap().ignored);
         assert_eq!(place(Rect::around(0.1, 0.5, 0.1, 0.1)), None);
+    }
+
+    #[test]
+    fn keypoints_go_where_the_face_goes_and_change_sides_in_a_mirror() {
+        let mut view = View::whole(&source(vec![]), 3.0);
+        view.scale = 0.5; // shows 0.25..0.75
+        view.flipped = true;
+        let [right, left, nose] = [[0.4, 0.5], [0.6, 0.5], [0.5, 0.55]].map(Some);
+        let face = Rect::around(0.5, 0.5, 0.4, 0.4);
+        let placed = view.place(&face, [right, left, nose, None, None, right], 3.0).unwrap();
+        let expected = [[0.3, 0.5], [0.7, 0.5], [0.5, 0.6]];
+        for (found, expected) in placed.keypoints.iter().zip(expected) {
+            let found = found.unwrap();
+            assert!((found[0] - expected[0]).abs() + (found[1] - expected[1]).abs() < 1e-5);
+        }
+        assert!(placed.keypoints[4].is_some() && placed.keypoints[5].is_none(), "the ears");
     }
 
     /// A white square on black, seen through many views, lies where its box says.

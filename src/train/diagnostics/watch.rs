@@ -218,9 +218,8 @@ pub(super) mod tests {
     /// box is half of it. The small one has none. Every score is 0.5.
     pub(in super::super) fn observed(share: f64) -> (Watch, Parts) {
         let device = Device::Cpu;
-        let face = |px: f32, ignored| ViewFace {
-            rect: Rect::around(0.5, 0.5, px / 128.0, px / 128.0),
-            ignored,
+        let face = |px: f32, ignored| {
+            ViewFace::new(Rect::around(0.5, 0.5, px / 128.0, px / 128.0), ignored)
         };
         let views = [vec![face(4.0, false), face(32.0, false)], vec![face(8.0, true)], vec![]];
         let views: Vec<&[ViewFace]> = views.iter().map(Vec::as_slice).collect();
