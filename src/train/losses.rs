@@ -4,8 +4,7 @@ use tch::{Kind, Reduction, Tensor};
 
 use super::spec::{BoxLoss, Loss};
 use super::targets::{Targets, iou};
-use crate::model::layout::{ANCHORS, COORDINATES, INPUT_SIZE};
-use crate::model::network::Outputs;
+use crate::model::layout::ANCHORS;
 
 /// The parts of the loss, each a weighted scalar on the device.
 #[derive(Debug)]
@@ -83,74 +82,8 @@ pub fn parts(logits: &Tensor, boxes: &Tensor, targets: &Targets, loss: &Loss) ->
     }
 }
 
-/// What holds a network in training to the untouched one, wherever that one is sure of a face; each a
-/// scalar on the device, a mean over those anchors.
-#[derive(Debug)]
-pub struct Distance {
-    /// How far the keypoints are apart, over the face's width. Nothing else holds them in place: most data
-    /// sets label no keypoints, and the backbone moves under the heads.
-    pub keypoints: Tensor,
-    /// How far scores and boxes are apart: focal loss towards the other's scores, plus 1 − `DIoU`.
-    pub faces: Tensor,
-}
-
-/// * `found`: what the network in training says, `reference`: what the untouched one says, of the
-///   same pictures.
-pub fn distance(found: &Outputs, reference: &Outputs, loss: &Loss) -> Distance {
-    let sure = reference.logits.reshape([-1]).ge(0.0).nonzero().squeeze_dim(1); // [K]
-    let count = sure.numel().max(1) as f64;
-    let logits = |outputs: &Outputs| outputs.logits.reshape([-1]).index_select(0, &sure);
-    let rows = |outputs: &Outputs| {
-        let width = COORDINATES as i64;
-        outputs.coordinates.reshape([-1, width]).index_select(0, &sure)
-    };
-    let score = focal(&logits(found), &logits(reference).sigmoid(), loss.focal_gamma);
-    let (found, reference) = (rows(found), rows(reference)); // [K, 16]
-    // Relative to the same anchor's centre, so nothing need be decoded.
-    let (ours, theirs) = (found.narrow(1, 0, 4), reference.narrow(1, 0, 4));
-    let boxes = 1.0 - iou(&ours, &theirs) + centre_distance(&ours, &theirs);
-    let faces: Tensor = score + boxes; // [K]
-
-    let width = reference.narrow(1, 2, 1).clamp_min(1.0); // pixels
-    let apart = rounded(&((found.narrow(1, 4, 12) - reference.narrow(1, 4, 12)) / width));
-    Distance {
-        keypoints: apart.sum(Kind::Float) / (count * 12.0),
-        faces: faces.sum(Kind::Float) / count,
-    }
-}
-
-/// How far the keypoints are from those that are labelled, over the face's width: a mean over these, at the
-/// anchors that are to find their face.
-///
-/// * `coordinates`: `[N, 896, 16]`, `centres`: `[896, 2]`, `labelled`: `[F, 12]`, not a number where unknown.
-pub fn keypoints(
-    coordinates: &Tensor,
-    centres: &Tensor,
-    targets: &Targets,
-    labelled: &Tensor,
-) -> Tensor {
-    let side = INPUT_SIZE as f64;
-    let rows = coordinates.reshape([-1, COORDINATES as i64]).index_select(0, &targets.positive);
-    let anchors = targets.positive.remainder(ANCHORS as i64);
-    let centres = centres.index_select(0, &anchors).repeat([1, 6]); // [P, 12]
-    let found = rows.narrow(1, 4, 12) / side + centres;
-    let truth = labelled.index_select(0, &targets.faces);
-    let known = truth.isnan().logical_not();
-    let width = targets.boxes.narrow(1, 2, 1).clamp_min(1.0 / side);
-    let apart = rounded(&((found - truth.nan_to_num(0.0, None, None)) / width));
-    (apart * &known).sum(Kind::Float) / known.sum(Kind::Float).clamp_min(1.0)
-}
-
-/// The absolute value with a smooth foot, so that the gradient of a keypoint in place is small.
-fn rounded(offset: &Tensor) -> Tensor {
-    (offset.square() + KEYPOINT_FOOT * KEYPOINT_FOOT).sqrt() - KEYPOINT_FOOT
-}
-
-/// In face widths.
-const KEYPOINT_FOOT: f64 = 0.02;
-
 /// |target − σ(logit)|^γ × cross-entropy, element by element.
-fn focal(logits: &Tensor, target: &Tensor, gamma: f64) -> Tensor {
+pub(super) fn focal(logits: &Tensor, target: &Tensor, gamma: f64) -> Tensor {
     let entropy =
         logits.binary_cross_entropy_with_logits::<Tensor>(target, None, None, Reduction::None);
     let gap = (logits.sigmoid() - target).abs();
@@ -182,7 +115,7 @@ fn huber(found: &Tensor, truth: &Tensor) -> Tensor {
 }
 
 /// Squared distance of the centres over the squared diagonal of the box around both.
-fn centre_distance(a: &Tensor, b: &Tensor) -> Tensor {
+pub(super) fn centre_distance(a: &Tensor, b: &Tensor) -> Tensor {
     let centre = |boxes: &Tensor| boxes.narrow(-1, 0, 2);
     let half = |boxes: &Tensor| boxes.narrow(-1, 2, 2).clamp_min(0.0) / 2.0;
     let high = (centre(a) + half(a)).maximum(&(centre(b) + half(b)));
@@ -270,55 +203,5 @@ mod tests {
         targets.ignored = targets.ignored.logical_not();
         let parts = parts(&logits, &boxes, &targets, &Loss::default());
         assert_eq!(number(&parts.total()), 0.0);
-    }
-
-    /// One anchor: its logit, its box, and a number for all its keypoints.
-    fn outputs(logit: f32, rect: [f32; 4], keypoints: f32) -> Outputs {
-        let row = [rect.as_slice(), [keypoints; 12].as_slice()].concat();
-        Outputs {
-            logits: Tensor::from_slice(&[logit]).reshape([1, 1]),
-            coordinates: Tensor::from_slice(&row).reshape([1, 1, 16]),
-        }
-    }
-
-    const RECT: [f32; 4] = [0.0, 0.0, 20.0, 20.0];
-
-    #[test]
-    fn keypoints_in_place_cost_nothing_and_off_by_a_width_about_one() {
-        let cost = |x: f32| {
-            let (found, reference) = (outputs(1.0, RECT, x), outputs(1.0, RECT, 3.0));
-            number(&distance(&found, &reference, &Loss::default()).keypoints)
-        };
-        assert!(cost(3.0) < 1e-6);
-        assert!((cost(23.0) - 1.0).abs() < 0.03);
-    }
-
-    #[test]
-    fn keypoints_follow_their_labels_and_unknown_ones_cost_nothing() {
-        let mut targets = targets(&[0], &[[0.5, 0.5, 0.25, 0.25]]);
-        targets.faces = Tensor::from_slice(&[0i64]);
-        let centres = Tensor::from_slice(&[0.5f32, 0.25]).reshape([1, 2]);
-        let cost = |nose_x: f32| {
-            let mut labels = [f32::NAN; 12];
-            (labels[4], labels[5]) = (nose_x, 0.25);
-            let labels = Tensor::from_slice(&labels).reshape([1, 12]);
-            number(&keypoints(&outputs(0.0, RECT, 0.0).coordinates, &centres, &targets, &labels))
-        };
-        assert!(cost(0.5) < 1e-6);
-        // A quarter of the view is a face's width; the mean is over x and y.
-        assert!((cost(0.75) - 0.5).abs() < 0.02, "{}", cost(0.75));
-    }
-
-    #[test]
-    fn a_face_that_the_untouched_model_is_sure_of_costs_when_it_is_forgotten() {
-        let cost = |found: &Outputs, sure: f32| {
-            number(&distance(found, &outputs(sure, RECT, 0.0), &Loss::default()).faces)
-        };
-        let forgotten = outputs(-3.0, RECT, 0.0);
-        let moved = outputs(3.0, [10.0, 0.0, 20.0, 20.0], 0.0);
-        assert!(cost(&outputs(3.0, RECT, 0.0), 3.0) < 1e-6);
-        assert!(cost(&forgotten, 3.0) > 1.0);
-        assert!(cost(&moved, 3.0) > 2.0 / 3.0);
-        assert_eq!(cost(&forgotten, -0.1), 0.0, "it was not sure");
     }
 }

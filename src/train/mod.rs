@@ -9,6 +9,7 @@ pub mod diagnostics;
 pub mod evaluation;
 pub mod events;
 pub mod extension;
+pub mod held;
 pub mod init;
 pub mod job_dir;
 pub mod losses;

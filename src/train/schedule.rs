@@ -3,7 +3,7 @@
 use super::spec::{Schedule, TrainSpec};
 
 /// Steps that a job is to have at least, for they are what fine-tuning takes; see `docs/recipe.md`.
-const ENOUGH_STEPS: u64 = 2000;
+const ENOUGH_STEPS: u64 = 4000;
 const BATCH_SIZES: std::ops::RangeInclusive<u64> = 8..=64;
 
 /// Views a step: what was asked for, or else the largest power of two that leaves enough steps to a job
@@ -133,7 +133,7 @@ mod tests {
     fn a_small_job_takes_small_batches_and_a_large_one_large_ones() {
         let size =
             |epochs, pictures| batch_size(&TrainSpec { epochs, ..TrainSpec::default() }, pictures);
-        assert_eq!([size(5, 200), size(12, 1239), size(60, 1239)], [8, 8, 32]);
+        assert_eq!([size(5, 200), size(12, 1239), size(60, 1239)], [8, 8, 16]);
         assert_eq!(size(100, 20_000), 64);
         assert_eq!(batch_size(&TrainSpec { batch_size: 5, ..TrainSpec::default() }, 1239), 5);
     }

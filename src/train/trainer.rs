@@ -11,9 +11,9 @@ use super::optimizer::{Matrix, Optimizer};
 use super::pictures::Pictures;
 use super::schedule::{self, Part};
 use super::spec::{OptimizerChoice, TrainSpec, Unfold};
-use super::targets::{self, AnchorGrid};
+use super::targets::{self, AnchorGrid, Faces, Targets};
 use super::views;
-use super::{TrainError, batch, losses};
+use super::{TrainError, batch, held, losses};
 use crate::model::anchors::decode_boxes;
 use crate::model::layout::{COORDINATES, Role};
 use crate::model::network::{Form, Mode, Network, Outputs};
@@ -24,8 +24,6 @@ use crate::model::unfold;
 const CALIBRATION_VIEWS: usize = 256;
 /// How often an epoch reports, and looks whether the loss is still finite.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
-/// One of this many views of a batch is shown to the untouched network too.
-const REFERENCE_SHARE: i64 = 4;
 /// Figures summed up on the device: loss parts, positives, faces, gradient norm.
 const FIGURES: i64 = 6;
 /// Where the gradient's norm stands among them.
@@ -199,12 +197,7 @@ impl<'a> Trainer<'a> {
         let targets =
             targets::assign(rule, &outputs.logits.detach(), &boxes.detach(), &faces, &self.grid);
         let parts = losses::parts(&outputs.logits, &boxes, &targets, &self.spec.loss);
-        let mut total = parts.total() + self.held(&inputs, &outputs);
-        if let Some(labelled) = &faces.keypoints {
-            let (found, centres) = (&outputs.coordinates, &self.grid.centres);
-            let apart = losses::keypoints(found, centres, &targets, labelled);
-            total += apart * self.spec.loss.keypoint_weight;
-        }
+        let total = parts.total() + self.held(&inputs, &outputs, &faces, &targets);
         (&total * share).backward();
         self.watch.observe(&Batch {
             inputs: &inputs,
@@ -231,19 +224,25 @@ impl<'a> Trainer<'a> {
         )
     }
 
-    /// What being away from the untouched network costs, over a part of the batch, for it takes a
-    /// second forward pass.
-    fn held(&self, inputs: &Tensor, outputs: &Outputs) -> Tensor {
+    /// What being away from the untouched network costs, and from labelled keypoints.
+    fn held(&self, inputs: &Tensor, outputs: &Outputs, faces: &Faces, targets: &Targets) -> Tensor {
         let loss = &self.spec.loss;
-        let part = (inputs.size()[0] / REFERENCE_SHARE).max(1);
-        let reference =
-            tch::no_grad(|| self.reference.forward(&inputs.narrow(0, 0, part), Mode::Evaluate));
-        let found = Outputs {
-            logits: outputs.logits.narrow(0, 0, part),
-            coordinates: outputs.coordinates.narrow(0, 0, part),
+        let reference = tch::no_grad(|| self.reference.forward(inputs, Mode::Evaluate));
+        let centres = &self.grid.centres;
+        let seen = held::seen_keypoints(&reference, centres, faces);
+        let known = match &faces.keypoints {
+            Some(labelled) => {
+                let labelled = labelled.narrow(0, 0, faces.learnt());
+                seen.where_self(&labelled.isnan(), &labelled)
+            }
+            None => seen,
         };
-        let distance = losses::distance(&found, &reference, loss);
-        distance.keypoints * loss.keypoint_weight + distance.faces * loss.teacher_weight
+        let keypoints = held::keypoints(&outputs.coordinates, centres, targets, &known);
+        let mut total = keypoints * loss.keypoint_weight;
+        if loss.teacher_weight > 0.0 {
+            total += held::distance(outputs, &reference, loss) * loss.teacher_weight;
+        }
+        total
     }
 }
 
