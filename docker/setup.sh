@@ -2,8 +2,8 @@
 # Fetches what the build needs into .deps/, pinned by checksum, and builds the dashboard:
 #
 #   docker/setup.sh        libtorch, MediaPipe's weights, web/dist
-#   docker/setup.sh test   the above, and what the tests compare with: MediaPipe, PyTorch and COCO's
-#                          tools in Python (.deps/venv), and Chromium
+#   docker/setup.sh test   the above, and what the tests compare with: MediaPipe, PyTorch, COCO's tools
+#                          and TensorBoard's reader in Python (.deps/venv), and Chromium
 #
 # Each folder is filled beside its place and then renamed, with a key of what it was made from in
 # it. So an interrupted set-up never looks done, and a second one takes a second.
@@ -104,8 +104,9 @@ fill_venv() {
 ../../../../libtorch
 import ctypes, pathlib, sys; list(map(ctypes.CDLL, map(str, pathlib.Path(sys.prefix, "lib/cuda").iterdir())))
 PYTHON
-    "$1/bin/python" -c 'import mediapipe, pycocotools.cocoeval, torch' >.deps/tmp/import.log 2>&1 ||
-        fail "the fetched mediapipe, pycocotools and torch cannot be imported: $(tail -n 1 .deps/tmp/import.log)"
+    local modules="mediapipe, pycocotools.cocoeval, tensorboard.backend.event_processing.event_accumulator, torch"
+    "$1/bin/python" -c "import $modules" >.deps/tmp/import.log 2>&1 ||
+        fail "the fetched mediapipe, pycocotools, tensorboard and torch cannot be imported: $(tail -n 1 .deps/tmp/import.log)"
 }
 
 find_chromium() {

@@ -17,6 +17,10 @@ pub struct Rect {
     pub xmax: f32,
 }
 
+/// Right eye, left eye, nose, mouth, right ear, left ear of a face, each `[x, y]` as fractions of whatever it
+/// lies in; `None` where it is not labelled. Right and left are the person's own.
+pub type Keypoints = [Option<[f32; 2]>; 6];
+
 impl From<[f32; 4]> for Rect {
     fn from([ymin, xmin, ymax, xmax]: [f32; 4]) -> Self {
         Self { ymin, xmin, ymax, xmax }

@@ -17,6 +17,11 @@ use blazetune::train::spec::TrainSpec;
 use blazetune::weights;
 use serde_json::json;
 
+#[path = "worker/diagnostics.rs"]
+mod diagnostics;
+#[path = "worker/extend.rs"]
+mod extend;
+
 /// The drawn sample set, imported once for all tests.
 fn dataset() -> PathBuf {
     static DATASET: OnceLock<PathBuf> = OnceLock::new();

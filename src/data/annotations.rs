@@ -1,6 +1,7 @@
-//! The annotation format: `image_path,x1,y1,w,h`, a row a face.
+//! The annotation format: `image_path,x1,y1,w,h`, a row a face, and its keypoints where they are known.
 
 use super::report::Report;
+use crate::geometry::Keypoints;
 
 /// One usable row.
 #[derive(Debug, Clone, PartialEq)]
@@ -10,6 +11,8 @@ pub(super) struct Row {
     /// As written.
     pub(super) image_path: String,
     pub(super) face: Face,
+    /// In pixels.
+    pub(super) keypoints: Keypoints,
 }
 
 /// What a row says about its picture.
@@ -22,6 +25,9 @@ pub(super) enum Face {
     /// There may be one, but the row is bad, as reported.
     Unknown,
 }
+
+/// Columns that a table may have beside those: `right_eye_x`, `right_eye_y` and so on, in pixels.
+const KEYPOINTS: [&str; 6] = ["right_eye", "left_eye", "nose", "mouth", "right_ear", "left_ear"];
 
 /// The columns that make a CSV file annotations.
 pub(super) const COLUMNS: [&str; 5] = ["image_path", "x1", "y1", "w", "h"];
@@ -42,6 +48,9 @@ pub(super) fn parse(file: &str, bytes: &[u8], report: &mut Report) -> Option<Vec
     for (column, wanted) in columns.iter_mut().zip(COLUMNS) {
         *column = names.iter().position(|name| name == wanted)?;
     }
+    let position = |wanted: String| names.iter().position(|name| *name == wanted);
+    let points = KEYPOINTS
+        .map(|name| Some([position(format!("{name}_x"))?, position(format!("{name}_y"))?]));
     let mut rows = Vec::new();
     for record in reader.byte_records() {
         let record = match record {
@@ -61,7 +70,11 @@ pub(super) fn parse(file: &str, bytes: &[u8], report: &mut Report) -> Option<Vec
                     bad(problem);
                     Face::Unknown
                 });
-                rows.push(Row { number, image_path, face });
+                let keypoints = keypoints(&record, &points, delimiter).unwrap_or_else(|problem| {
+                    bad(problem);
+                    Keypoints::default()
+                });
+                rows.push(Row { number, image_path, face, keypoints });
             }
         }
     }
@@ -102,12 +115,7 @@ fn face(record: &csv::ByteRecord, columns: &[usize; 5], delimiter: u8) -> Result
     }
     let mut face = [0.0; 4];
     for (index, (value, text)) in face.iter_mut().zip(&texts).enumerate() {
-        // Where semicolons are between the numbers, commas may be in them.
-        let number: Result<f32, _> =
-            if delimiter == b',' { text.parse() } else { text.replace(',', ".").parse() };
-        *value = number.ok().filter(|number| number.is_finite()).ok_or_else(|| {
-            ("not a number", format!("{} is {text:?}, not a number", COLUMNS[index + 1]))
-        })?;
+        *value = number(text, COLUMNS[index + 1], delimiter)?;
     }
     let [_, _, width, height] = face;
     if width <= 0.0 || height <= 0.0 {
@@ -115,6 +123,34 @@ fn face(record: &csv::ByteRecord, columns: &[usize; 5], delimiter: u8) -> Result
         return Err(("box without size", reason));
     }
     Ok(Face::At(face))
+}
+
+fn number(text: &str, column: &str, delimiter: u8) -> Result<f32, Bad> {
+    // Where semicolons are between the numbers, commas may be in them.
+    let number: Result<f32, _> =
+        if delimiter == b',' { text.parse() } else { text.replace(',', ".").parse() };
+    let bad = || ("not a number", format!("{column} is {text:?}, not a number"));
+    number.ok().filter(|number| number.is_finite()).ok_or_else(bad)
+}
+
+/// Those of which both numbers are there; `columns` says where they stand.
+fn keypoints(
+    record: &csv::ByteRecord,
+    columns: &[Option<[usize; 2]>; 6],
+    delimiter: u8,
+) -> Result<Keypoints, Bad> {
+    let mut keypoints = Keypoints::default();
+    for ((keypoint, name), columns) in keypoints.iter_mut().zip(KEYPOINTS).zip(columns) {
+        let Some(columns) = columns else { continue };
+        let texts =
+            columns.map(|column| String::from_utf8_lossy(record.get(column).unwrap_or_default()));
+        if texts.iter().all(|text| text.is_empty()) {
+            continue;
+        }
+        let x = number(&texts[0], &format!("{name}_x"), delimiter)?;
+        *keypoint = Some([x, number(&texts[1], &format!("{name}_y"), delimiter)?]);
+    }
+    Ok(keypoints)
 }
 
 #[cfg(test)]
@@ -127,8 +163,25 @@ mod tests {
         let mut report = Report::default();
         let rows = parse("a.csv", text, &mut report).unwrap();
         let face = Face::At([1.5, 2.5, 3.0, 4.0]);
-        assert_eq!(rows, [Row { number: 2, image_path: "a.jpg".into(), face }]);
+        let keypoints = Keypoints::default();
+        assert_eq!(rows, [Row { number: 2, image_path: "a.jpg".into(), face, keypoints }]);
         assert_eq!(report, Report::default());
+    }
+
+    #[test]
+    fn keypoints_are_read_where_they_are_and_a_bad_one_leaves_the_face() {
+        let text = b"image_path,x1,y1,w,h,nose_x,nose_y,left_eye_y,left_eye_x\n\
+            a.jpg,1,2,3,4,5,6,8,7\na.jpg,1,2,3,4,,,,\na.jpg,1,2,3,4,5,six,,\n";
+        let mut report = Report::default();
+        let rows = parse("a.csv", text, &mut report).unwrap();
+        let none = Keypoints::default();
+        let first = [None, Some([7.0, 8.0]), Some([5.0, 6.0]), None, None, None];
+        let found: Vec<_> = rows.iter().map(|row| row.keypoints).collect();
+        assert_eq!(found, [first, none, none]);
+        assert!(rows.iter().all(|row| row.face == Face::At([1.0, 2.0, 3.0, 4.0])));
+        let problems: Vec<_> =
+            report.problems.iter().map(|found| (found.row, found.reason.as_str())).collect();
+        assert_eq!(problems, [(Some(4), "nose_y is \"six\", not a number")]);
     }
 
     #[test]

@@ -286,7 +286,7 @@ fn picture(
     report: &mut Report,
 ) -> Result<Picture, String> {
     let (width, height) = (stored.width as f32, stored.height as f32);
-    let mut faces = Vec::new();
+    let (mut faces, mut keypoints) = (Vec::new(), Vec::new());
     for face in &plan.faces {
         let [x, y, w, h] = face.pixels;
         let mut problem = |kind: &str, reason: String| {
@@ -311,6 +311,10 @@ fn picture(
             problem("box over the edge", reason);
         }
         faces.push(inside);
+        keypoints.push(face.keypoints.map(|at| at.map(|[x, y]| [x / width, y / height])));
+    }
+    if keypoints.iter().flatten().all(Option::is_none) {
+        keypoints.clear();
     }
     if faces.is_empty() && !plan.faces.is_empty() {
         return Err("has boxes outside of it alone".to_owned());
@@ -322,6 +326,7 @@ fn picture(
         height: stored.height,
         letterbox: stored.letterbox,
         faces,
+        keypoints,
     })
 }
 

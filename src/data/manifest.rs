@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::report::Report;
-use crate::geometry::{Letterbox, Rect};
+use crate::geometry::{Keypoints, Letterbox, Rect};
 
 /// What a picture is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -47,6 +47,9 @@ pub struct Picture {
     pub letterbox: Letterbox,
     /// As fractions of the picture.
     pub faces: Vec<Rect>,
+    /// Of each face, as fractions of the picture; empty where none is labelled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keypoints: Vec<Keypoints>,
 }
 
 /// The data set in numbers.
@@ -151,6 +154,11 @@ pub(super) fn content_hash(pictures: &[Picture], bytes: &[[u8; 32]]) -> String {
         hash.update((picture.faces.len() as u64).to_le_bytes());
         for face in &picture.faces {
             for value in <[f32; 4]>::from(*face) {
+                hash.update(value.to_le_bytes());
+            }
+        }
+        for point in picture.keypoints.iter().flatten() {
+            for value in point.unwrap_or([f32::NAN; 2]) {
                 hash.update(value.to_le_bytes());
             }
         }

@@ -6,6 +6,7 @@ use super::annotations::Face;
 use super::manifest::Split;
 use super::report::Report;
 use super::tables::{self, PlanError, Table};
+use crate::geometry::Keypoints;
 
 /// A picture to import.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,6 +25,8 @@ pub(super) struct PlannedFace {
     pub(super) row: u64,
     /// x and y of the top-left corner, width, height.
     pub(super) pixels: [f32; 4],
+    /// In pixels.
+    pub(super) keypoints: Keypoints,
 }
 
 /// * `tables`: path and content of every CSV file, sorted; `pictures`: paths of all pictures.
@@ -58,8 +61,8 @@ pub(super) fn plan(
                 Face::None => {}
                 Face::Unknown => entry.has_bad_rows = true,
                 Face::At(pixels) => {
-                    let (file, row) = (table.path.clone(), row.number);
-                    entry.faces.push(PlannedFace { file, row, pixels });
+                    let (file, keypoints, row) = (table.path.clone(), row.keypoints, row.number);
+                    entry.faces.push(PlannedFace { file, row, pixels, keypoints });
                 }
             }
         }

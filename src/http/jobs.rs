@@ -6,7 +6,7 @@ use axum::Json;
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -117,14 +117,19 @@ async fn create(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
     JsonBody { value, bytes }: JsonBody<Value>,
-) -> Result<impl IntoResponse> {
+) -> Result<Response> {
     let new = match typed::<Kind, _>(&value)?.kind {
         JobKind::Train => training(value)?,
         JobKind::Evaluate => evaluations::submission(value)?,
     };
     let job = app.jobs.submit(new, idempotency(&headers, &bytes)?).await?;
+    created(&app, job).await
+}
+
+/// 201 with a job that was queued.
+pub(super) async fn created(app: &App, job: Job) -> Result<Response> {
     let location = [(header::LOCATION, format!("/api/v1/jobs/{}", job.id))];
-    Ok((StatusCode::CREATED, location, Json(JobView::new(&app, job).await?)))
+    Ok((StatusCode::CREATED, location, Json(JobView::new(app, job).await?)).into_response())
 }
 
 fn training(mut value: Value) -> Result<Submission> {
@@ -149,11 +154,7 @@ fn training(mut value: Value) -> Result<Submission> {
 /// What is wrong with the fields that every kind of job has.
 pub(super) fn wrong_basics(name: Option<&str>, priority: i64) -> Vec<Wrong> {
     let mut wrong = Vec::new();
-    let is_name = |name: &str| (1..=LONGEST_NAME).contains(&name.trim().chars().count());
-    if name.is_some_and(|name| !is_name(name)) {
-        let detail = format!("has to have from 1 to {LONGEST_NAME} characters");
-        wrong.push(Wrong { pointer: "/name".to_owned(), detail });
-    }
+    wrong.extend(name.and_then(wrong_name));
     if !PRIORITIES.contains(&priority) {
         let (least, most) = PRIORITIES.into_inner();
         let detail = format!("has to be from {least} to {most}");
@@ -162,7 +163,15 @@ pub(super) fn wrong_basics(name: Option<&str>, priority: i64) -> Vec<Wrong> {
     wrong
 }
 
-fn idempotency(headers: &HeaderMap, body: &[u8]) -> Result<Option<Idempotency>> {
+/// What is wrong with the name of a job.
+pub(super) fn wrong_name(name: &str) -> Option<Wrong> {
+    let is_right = (1..=LONGEST_NAME).contains(&name.trim().chars().count());
+    let detail = format!("has to have from 1 to {LONGEST_NAME} characters");
+    (!is_right).then(|| Wrong { pointer: "/name".to_owned(), detail })
+}
+
+/// Recognises a request by its `Idempotency-Key`, where it has one.
+pub(super) fn idempotency(headers: &HeaderMap, body: &[u8]) -> Result<Option<Idempotency>> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
     let key = key.to_str().ok().filter(|key| (1..=LONGEST_KEY).contains(&key.len()));
     let key = key.ok_or_else(|| {

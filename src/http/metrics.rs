@@ -58,7 +58,9 @@ fn csv(rows: &[Value]) -> std::result::Result<Vec<u8>, csv::Error> {
 
 fn flatten(row: &Value) -> Map<String, Value> {
     let mut flat = Map::new();
-    for (name, value) in row.as_object().into_iter().flatten() {
+    // Diagnostics are tables of their own; only JSON has them.
+    let columns = row.as_object().into_iter().flatten().filter(|(name, _)| *name != "diagnostics");
+    for (name, value) in columns {
         match value {
             Value::Object(values) => flat.extend(
                 values.iter().map(|(inner, value)| (format!("{name}_{inner}"), value.clone())),
@@ -89,7 +91,8 @@ mod tests {
     fn rows_become_lines_with_a_column_for_each_number() {
         let rows = [
             json!({"epoch": 0, "step": 0, "train": null, "val": {"ap50": 0.2, "loss": null}}),
-            json!({"epoch": 1, "step": 9, "train": {"loss": 1.5}, "val": {"ap50": 0.5, "loss": 2}}),
+            json!({"epoch": 1, "step": 9, "train": {"loss": 1.5}, "val": {"ap50": 0.5, "loss": 2},
+                "diagnostics": {"grids": [{"side": 16}]}}),
         ];
         let csv = String::from_utf8(csv(&rows).unwrap()).unwrap();
         assert_eq!(csv, "epoch,step,train_loss,val_ap50,val_loss\n0,0,,0.2,\n1,9,1.5,0.5,2\n");

@@ -7,6 +7,7 @@ mod datasets;
 mod detect;
 mod evaluations;
 mod events;
+mod extend;
 mod extract;
 mod files;
 mod health;
@@ -67,6 +68,7 @@ fn quick(app: &App) -> Router<Arc<App>> {
         .merge(datasets::routes())
         .merge(images::list_routes())
         .merge(jobs::routes())
+        .merge(extend::routes())
         .merge(metrics::routes())
         .merge(job_files::routes())
         .merge(models::routes())

@@ -158,6 +158,12 @@ async fn store_event(db: &mut store::Connection, id: JobId, event: &Event) -> an
             ("epoch", Some(row.epoch))
         }
         Body::Sample(samples) => ("sample", Some(samples.epoch)),
+        Body::Artifacts(written) => {
+            for artifact in &written.artifacts {
+                store::artifacts::put(&mut *db, id, artifact).await?;
+            }
+            return Ok(()); // Clients see them in the list.
+        }
         Body::Finished(_) => return Ok(()), // Never in a batch.
     };
     store::events::insert(db, id, NewEvent { kind, epoch, body: &body }).await?;
@@ -195,6 +201,7 @@ mod tests {
             seconds: 0.0,
             is_best: epoch == 1,
             train: None,
+            diagnostics: None,
             val: ValMetrics::default(),
         }))
     }

@@ -8,6 +8,7 @@
 mod changes;
 mod delete;
 mod evaluation;
+mod extend;
 mod imports;
 mod intake;
 pub mod lifecycle;
@@ -36,6 +37,7 @@ use crate::store::ids::DatasetId;
 use crate::store::jobs::Slot;
 
 pub use self::delete::DeleteError;
+pub use self::extend::{ExtendError, Extension};
 pub use self::process::Program;
 pub use self::submit::{Idempotency, Submission, SubmitError, Task};
 pub use self::verbs::VerbError;

@@ -106,6 +106,9 @@ impl Jobs {
 
     /// Deletes what a cancelled job has made so far; the log stays.
     pub(super) async fn discard(&self, id: JobId) {
+        if let Err(error) = store::artifacts::forget(&self.0.db, id).await {
+            warn!(job.id = %id, "cannot forget the files of job {id}: {error}");
+        }
         let dir = self.dir(id);
         let folders = [dir.checkpoints(), dir.artifacts()];
         let discard = move || folders.iter().try_for_each(|folder| disk::remove_folder(folder));

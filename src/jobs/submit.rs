@@ -110,17 +110,23 @@ impl Jobs {
         new: Submission,
         idempotency: Option<Idempotency>,
     ) -> Result<Job, SubmitError> {
+        self.queue(JobId::new(), new, "submitted", idempotency).await
+    }
+
+    /// Queues a job under this id, or answers the one, of another id, that the same request queued before.
+    pub(super) async fn queue(
+        &self,
+        id: JobId,
+        new: Submission,
+        reason: &str,
+        idempotency: Option<Idempotency>,
+    ) -> Result<Job, SubmitError> {
         let mut tx = store::begin(&self.0.db).await?;
-        if let Some(Idempotency { key, body_sha256 }) = &idempotency
-            && let Some(used) = store::idempotency::find(&mut *tx, key).await?
-        {
-            if used.body_sha256 != *body_sha256 {
-                return Err(SubmitError::KeyReused);
-            }
-            return Ok(found(&mut tx, used.job_id).await?);
+        if let Some(job) = queued_before(&mut tx, idempotency.as_ref()).await? {
+            return Ok(job);
         }
         self.check(&mut tx, &new).await?;
-        let id = insert(&mut tx, &new).await?;
+        insert(&mut tx, id, &new, reason).await?;
         if let Some(Idempotency { key, body_sha256 }) = &idempotency {
             store::idempotency::insert(&mut *tx, key, body_sha256, id).await?;
         }
@@ -167,8 +173,25 @@ impl Jobs {
     }
 }
 
-async fn insert(db: &mut store::Connection, new: &Submission) -> anyhow::Result<JobId> {
-    let id = JobId::new();
+/// What the same request queued before.
+pub(super) async fn queued_before(
+    db: &mut store::Connection,
+    idempotency: Option<&Idempotency>,
+) -> Result<Option<Job>, SubmitError> {
+    let Some(Idempotency { key, body_sha256 }) = idempotency else { return Ok(None) };
+    match store::idempotency::find(&mut *db, key).await? {
+        None => Ok(None),
+        Some(used) if used.body_sha256 != *body_sha256 => Err(SubmitError::KeyReused),
+        Some(used) => Ok(Some(found(db, used.job_id).await?)),
+    }
+}
+
+async fn insert(
+    db: &mut store::Connection,
+    id: JobId,
+    new: &Submission,
+    reason: &str,
+) -> anyhow::Result<()> {
     let (kind, params, device) = match &new.task {
         Task::Train(params) => (JobKind::Train, serde_json::to_value(params)?, params.device),
         Task::Evaluate(params) => {
@@ -186,9 +209,9 @@ async fn insert(db: &mut store::Connection, new: &Submission) -> anyhow::Result<
     };
     store::jobs::insert(&mut *db, row).await?;
     let queued = JobState::Queued;
-    let change = Change { from: queued, to: queued, reason: "submitted", error: None };
+    let change = Change { from: queued, to: queued, reason, error: None };
     record(db, id, None, change).await?;
-    Ok(id)
+    Ok(())
 }
 
 async fn found(db: &mut store::Connection, id: JobId) -> anyhow::Result<Job> {

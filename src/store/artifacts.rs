@@ -45,3 +45,13 @@ pub async fn of_job(db: impl SqliteExecutor<'_>, job_id: JobId) -> sqlx::Result<
     });
     Ok(artifacts.collect())
 }
+
+/// Forgets all of a job.
+///
+/// # Errors
+///
+/// As [`put`].
+pub async fn forget(db: impl SqliteExecutor<'_>, job_id: JobId) -> sqlx::Result<()> {
+    sqlx::query!("delete from artifact where job_id = ?", job_id).execute(db).await?;
+    Ok(())
+}

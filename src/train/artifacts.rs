@@ -181,7 +181,20 @@ fn dataset(dir: &Path) -> Result<serde_json::Value, RunError> {
 /// Writes a file of the job.
 pub(super) fn artifact(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<Artifact> {
     disk::write(&folder.join(name), bytes)?;
-    Ok(Artifact { name: name.to_owned(), size_bytes: bytes.len() as u64, sha256: hash(bytes) })
+    Ok(described(name, bytes))
+}
+
+/// A file of the folder that is there.
+///
+/// # Errors
+///
+/// Whatever the file system says.
+pub fn existing(folder: &Path, name: &str) -> std::io::Result<Artifact> {
+    Ok(described(name, &std::fs::read(folder.join(name))?))
+}
+
+fn described(name: &str, bytes: &[u8]) -> Artifact {
+    Artifact { name: name.to_owned(), size_bytes: bytes.len() as u64, sha256: hash(bytes) }
 }
 
 fn hash(bytes: &[u8]) -> String {

@@ -41,6 +41,25 @@ pub enum CheckpointError {
 
 const STATE: &str = "state";
 
+impl State {
+    /// What the checkpoint at `path` says; `None` when there is no such file.
+    ///
+    /// # Errors
+    ///
+    /// [`CheckpointError`].
+    pub fn read(path: &Path) -> Result<Option<Self>, CheckpointError> {
+        let bytes = read(path)?;
+        bytes.map(|bytes| Self::parse(&bytes).map_err(|reason| unusable(path, reason))).transpose()
+    }
+
+    fn parse(file: &[u8]) -> Result<Self, String> {
+        let (_, metadata) = SafeTensors::read_metadata(file).map_err(|error| error.to_string())?;
+        let text = metadata.metadata().as_ref().and_then(|texts| texts.get(STATE));
+        let text = text.ok_or("it holds no training state")?;
+        serde_json::from_str(text).map_err(|error| error.to_string())
+    }
+}
+
 impl Trainer<'_> {
     /// The tensors that change, by name.
     fn tensors(&mut self) -> [(&'static str, &mut Tensor); 6] {
@@ -79,20 +98,10 @@ impl Trainer<'_> {
     ///
     /// [`CheckpointError`]; nothing has changed then.
     pub fn restore(&mut self, path: &Path) -> Result<Option<State>, CheckpointError> {
-        let unusable =
-            |reason: String| CheckpointError::Unusable { path: path.display().to_string(), reason };
-        let bytes = match std::fs::read(path) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(CheckpointError::Io(path.display().to_string(), error)),
-            Ok(bytes) => bytes,
-        };
-        let (_, metadata) =
-            SafeTensors::read_metadata(&bytes).map_err(|error| unusable(error.to_string()))?;
+        let unusable = |reason| unusable(path, reason);
+        let Some(bytes) = read(path)? else { return Ok(None) };
+        let state = State::parse(&bytes).map_err(unusable)?;
         let file = SafeTensors::deserialize(&bytes).map_err(|error| unusable(error.to_string()))?;
-        let text = metadata.metadata().as_ref().and_then(|texts| texts.get(STATE));
-        let text = text.ok_or_else(|| unusable("it holds no training state".to_owned()))?;
-        let state: State =
-            serde_json::from_str(text).map_err(|error| unusable(error.to_string()))?;
 
         // All are looked at before the first is changed.
         let mut found = Vec::new();
@@ -112,6 +121,18 @@ impl Trainer<'_> {
         self.optimizer.steps = state.steps;
         Ok(Some(state))
     }
+}
+
+fn read(path: &Path) -> Result<Option<Vec<u8>>, CheckpointError> {
+    match std::fs::read(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(CheckpointError::Io(path.display().to_string(), error)),
+        Ok(bytes) => Ok(Some(bytes)),
+    }
+}
+
+fn unusable(path: &Path, reason: String) -> CheckpointError {
+    CheckpointError::Unusable { path: path.display().to_string(), reason }
 }
 
 fn bytes(tensor: &Tensor) -> Vec<u8> {

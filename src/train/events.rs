@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::diagnostics::Diagnostics;
 use super::evaluation::spec::EvaluationSpec;
 use super::retention::Retention;
 use super::spec::Monitor;
@@ -34,6 +35,8 @@ pub enum Body {
     Epoch(Box<MetricsRow>),
     /// Sample detections were written.
     Sample(Samples),
+    /// Files can be downloaded from now on.
+    Artifacts(Artifacts),
     /// The end; nothing follows.
     Finished(Finished),
 }
@@ -104,6 +107,9 @@ pub struct MetricsRow {
     pub is_best: bool,
     /// Means over the epoch's steps; absent in row 0.
     pub train: Option<TrainMetrics>,
+    /// What the epoch looked like from inside; absent in row 0 and in rows of older versions.
+    #[serde(default)]
+    pub diagnostics: Option<Diagnostics>,
     /// Over the whole validation set, with the averaged weights.
     pub val: ValMetrics,
 }
@@ -228,6 +234,13 @@ pub struct ScoredBox {
     pub rect: Rect,
     /// 0..1.
     pub score: f32,
+}
+
+/// Files of `artifacts/` that are there before the end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Artifacts {
+    /// New ones, and those that have changed.
+    pub artifacts: Vec<Artifact>,
 }
 
 /// How a worker ended.
@@ -355,6 +368,7 @@ mod tests {
             seconds: 1.0,
             is_best: true,
             train: Some(train),
+            diagnostics: None,
             val: ValMetrics { ap50: Some(0.5), ..ValMetrics::default() },
         };
         let started = Started { device: "cpu".into(), resumed_at_epoch: 0, epochs: 2, steps: 3 };
@@ -373,7 +387,7 @@ mod tests {
             outcome: Outcome::Completed,
             error: None,
             retry: false,
-            artifacts: vec![artifact],
+            artifacts: vec![artifact.clone()],
             retention: Some(Retention {
                 retain: 0.1,
                 reason: Reason::KeepsEverySize,
@@ -386,11 +400,22 @@ mod tests {
             Body::Measured(Measured { pictures: 1, total: 2, images_per_s: 9.0, eta_s: 0.5 }),
             Body::Epoch(Box::new(row)),
             Body::Sample(Samples { epoch: 0, pictures: vec![] }),
+            Body::Artifacts(Artifacts { artifacts: vec![artifact] }),
             Body::Finished(finished),
         ] {
             let event = Event { seq: 1, time: "2026-01-01T00:00:01.000Z".into(), body };
             let line = serde_json::to_string(&event).unwrap();
             assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), event, "{line}");
         }
+    }
+
+    #[test]
+    fn a_row_of_a_version_without_diagnostics_is_read() {
+        let val = serde_json::to_value(ValMetrics::default()).unwrap();
+        let row = serde_json::json!({
+            "epoch": 0, "step": 0, "time": "", "lr": 0.0, "images_per_s": 0.0, "seconds": 0.0,
+            "is_best": false, "train": null, "val": val,
+        });
+        assert_eq!(serde_json::from_value::<MetricsRow>(row).unwrap().diagnostics, None);
     }
 }

@@ -56,6 +56,11 @@ impl JobDir {
         self.0.join("checkpoints")
     }
 
+    /// Out: where to go on after the last epoch; absent before the first has ended.
+    pub fn last_checkpoint(&self) -> PathBuf {
+        self.checkpoints().join("last.safetensors")
+    }
+
     /// Out: the result.
     pub fn artifacts(&self) -> PathBuf {
         self.0.join("artifacts")
@@ -128,6 +133,8 @@ pub struct EventLog {
     last_seq: u64,
     /// Epochs whose row is in the file.
     epochs: Vec<u32>,
+    /// Epochs that were done when the first worker began.
+    done_before: Option<u32>,
 }
 
 impl EventLog {
@@ -135,7 +142,7 @@ impl EventLog {
     fn open(path: &Path) -> io::Result<Self> {
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
-        let (mut last_seq, mut epochs, mut whole) = (0, Vec::new(), 0);
+        let (mut last_seq, mut epochs, mut done_before, mut whole) = (0, Vec::new(), None, 0);
         let mut reader = BufReader::new(&file);
         let mut line = Vec::new();
         while reader.read_until(b'\n', &mut line)? > 0 {
@@ -145,15 +152,25 @@ impl EventLog {
             }
             whole += line.len() as u64;
             last_seq = event.seq;
-            if let Body::Epoch(row) = event.body {
-                epochs.push(row.epoch);
+            match event.body {
+                Body::Started(started) => {
+                    done_before = done_before.or(Some(started.resumed_at_epoch));
+                }
+                Body::Epoch(row) => epochs.push(row.epoch),
+                _ => {}
             }
             line.clear();
         }
         drop(reader);
         file.set_len(whole)?;
         file.seek(SeekFrom::Start(whole))?;
-        Ok(Self { file, last_seq, epochs })
+        Ok(Self { file, last_seq, epochs, done_before })
+    }
+
+    /// Epochs that were done before any worker of this job began: 0, or those of the job that this one
+    /// extends.
+    pub fn done_before(&self) -> u32 {
+        self.done_before.unwrap_or(0)
     }
 
     /// Whether this epoch's row was reported before.
@@ -167,8 +184,12 @@ impl EventLog {
     ///
     /// Whatever the file system says.
     pub fn append(&mut self, body: Body) -> io::Result<()> {
-        if let Body::Epoch(row) = &body {
-            self.epochs.push(row.epoch);
+        match &body {
+            Body::Started(started) => {
+                self.done_before = self.done_before.or(Some(started.resumed_at_epoch));
+            }
+            Body::Epoch(row) => self.epochs.push(row.epoch),
+            _ => {}
         }
         self.last_seq += 1;
         let lasting = !matches!(body, Body::Step(_) | Body::Measured(_));
@@ -187,7 +208,7 @@ pub fn now() -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::events::{Finished, Outcome};
+    use super::super::events::{Finished, Outcome, Started};
     use super::*;
 
     fn finished() -> Body {
@@ -208,6 +229,20 @@ mod tests {
         let seqs: Vec<u64> =
             text.lines().map(|line| serde_json::from_str::<Event>(line).unwrap().seq).collect();
         assert_eq!(seqs, [1, 2]);
+    }
+
+    #[test]
+    fn what_was_done_before_the_first_worker_is_known_to_every_later_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let job = JobDir::new(folder.path());
+        assert_eq!(job.events().unwrap().done_before(), 0);
+        for resumed_at_epoch in [3, 5] {
+            let started = Started { device: "cpu".into(), resumed_at_epoch, epochs: 9, steps: 4 };
+            let mut events = job.events().unwrap();
+            events.append(Body::Started(started)).unwrap();
+            assert_eq!(events.done_before(), 3);
+        }
+        assert_eq!(job.events().unwrap().done_before(), 3);
     }
 
     #[test]

@@ -2,10 +2,14 @@
 
 pub mod advice;
 pub mod artifacts;
+pub mod batch;
 pub mod checkpoint;
 pub mod device;
+pub mod diagnostics;
 pub mod evaluation;
 pub mod events;
+pub mod extension;
+pub mod held;
 pub mod init;
 pub mod job_dir;
 pub mod losses;

@@ -55,12 +55,17 @@ pub enum PicturesError {
 
 impl Entry {
     fn new(picture: &Picture) -> Self {
-        let Picture { name, width, height, letterbox: square, faces, .. } = picture;
+        let Picture { name, width, height, letterbox: square, faces, keypoints, .. } = picture;
         let letterbox = Letterbox::exact(*width, *height, INPUT_SIZE as u32);
         let whole = Rect::from([0.0, 0.0, 1.0, 1.0]);
+        let place = |[x, y]: [f32; 2]| {
+            let (x, y) = square.to_square(&Rect::around(x, y, 0.0, 0.0)).centre();
+            [x, y]
+        };
         let source = Source {
             content: square.to_square(&whole),
             faces: faces.iter().map(|face| square.to_square(face)).collect(),
+            keypoints: keypoints.iter().map(|face| face.map(|at| at.map(place))).collect(),
         };
         Self {
             source,

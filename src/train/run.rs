@@ -9,6 +9,7 @@ use tracing::{info, warn};
 use super::artifacts;
 use super::checkpoint::{CheckpointError, State};
 use super::device::{self, DeviceError};
+use super::diagnostics::{files, tensorboard};
 use super::evaluation;
 use super::evaluation::job::EvaluationError;
 use super::events::{
@@ -138,7 +139,7 @@ impl Job<'_> {
         let untouched = crate::weights::tflite::mediapipe();
         let weights = first_weights(spec, untouched)?;
         let mut trainer = Trainer::new(&spec.params, &pictures, &weights, untouched, device);
-        let restored = trainer.restore(&dir.checkpoints().join("last.safetensors"))?;
+        let restored = trainer.restore(&dir.last_checkpoint())?;
         let state = restored.unwrap_or_default();
         let started = Started {
             device: device::name(device),
@@ -177,10 +178,16 @@ impl Job<'_> {
                 seconds: 0.0,
                 is_best: false,
                 train: None,
+                diagnostics: None,
                 val: self.baseline.metrics,
             };
             self.state.rows.push(row);
         }
+        let folder = self.dir.artifacts();
+        std::fs::create_dir_all(&folder)?;
+        tensorboard::rewrite(&folder, &self.state.rows)?;
+        let written = files::written(&folder, &self.state.rows)?;
+        self.events.append(Body::Artifacts(written))?;
         for row in self.state.rows.clone() {
             if !self.events.has_epoch(row.epoch) {
                 self.events.append(Body::Epoch(Box::new(row)))?;
@@ -266,6 +273,9 @@ impl Job<'_> {
         let is_best = trained
             .map(|row| row.val.monitored(monitor))
             .all(|before| before < validation.metrics.monitored(monitor));
+        let artifacts = self.dir.artifacts();
+        let mut diagnostics = self.trainer.watch.diagnostics(progress.step);
+        diagnostics.sample_views = files::save_views(&artifacts, epoch, &self.trainer.watch)?;
         let row = MetricsRow {
             epoch,
             step: self.trainer.optimizer.steps,
@@ -275,6 +285,7 @@ impl Job<'_> {
             seconds: began.elapsed().as_secs_f64(),
             is_best,
             train: Some(progress.train),
+            diagnostics: Some(diagnostics),
             val: validation.metrics,
         };
         self.state.rows.push(row.clone());
@@ -286,7 +297,7 @@ impl Job<'_> {
             artifacts::save_weights(&folder.join("best-weights.safetensors"), &weights)?;
         }
         artifacts::save_weights(&folder.join("last-weights.safetensors"), &weights)?;
-        self.trainer.save(&folder.join("last.safetensors"), &self.state)?;
+        self.trainer.save(&self.dir.last_checkpoint(), &self.state)?;
         info!(
             "epoch {epoch}: loss {:.3}, ap50 {:.3}, ap50_ge6 {:.3}{}",
             progress.train.loss,
@@ -294,6 +305,10 @@ impl Job<'_> {
             row.val.ap50_ge6.unwrap_or_default(),
             if is_best { ", the best so far" } else { "" }
         );
+        // Before the row, so that a client that sees it finds what it names.
+        tensorboard::append(&artifacts, &row)?;
+        let written = files::written(&artifacts, std::slice::from_ref(&row))?;
+        self.events.append(Body::Artifacts(written))?;
         self.events.append(Body::Epoch(Box::new(row)))?;
         let pictures =
             samples::pictures(self.pictures, &self.baseline.detections, &validation.detections);
@@ -301,10 +316,12 @@ impl Job<'_> {
         Ok(())
     }
 
+    /// An extended job has its patience anew: what it goes on from may have used it up.
     fn no_longer_improves(&self) -> bool {
         let patience = self.spec.params.early_stopping_patience;
         let best = self.state.rows.iter().rev().find(|row| row.is_best).map_or(0, |row| row.epoch);
-        patience > 0 && self.state.epoch - best >= patience
+        let waited = self.state.epoch - best.max(self.events.done_before());
+        patience > 0 && waited >= patience
     }
 
     fn finish(self, outcome: Outcome, first: &Weights) -> Result<Finished, RunError> {

@@ -3,7 +3,7 @@
 use super::spec::{Schedule, TrainSpec};
 
 /// Steps that a job is to have at least, for they are what fine-tuning takes; see `docs/recipe.md`.
-const ENOUGH_STEPS: u64 = 2000;
+const ENOUGH_STEPS: u64 = 4000;
 const BATCH_SIZES: std::ops::RangeInclusive<u64> = 8..=64;
 
 /// Views a step: what was asked for, or else the largest power of two that leaves enough steps to a job
@@ -15,6 +15,14 @@ pub fn batch_size(spec: &TrainSpec, pictures: usize) -> usize {
     let views = pictures as u64 * u64::from(spec.epochs);
     let fitting = (views / ENOUGH_STEPS).max(1).ilog2();
     (1u64 << fitting).clamp(*BATCH_SIZES.start(), *BATCH_SIZES.end()) as usize
+}
+
+/// The parameters of a job on this many pictures, for a job that goes on from its end to `epochs` in all.
+///
+/// An automatic batch size stays what it was. Chosen anew, for more epochs, it could be a larger one, and the
+/// steps done would stand for another part of the schedule.
+pub fn extended(spec: &TrainSpec, epochs: u32, pictures: usize) -> TrainSpec {
+    TrainSpec { epochs, batch_size: batch_size(spec, pictures) as u32, ..spec.clone() }
 }
 
 /// Rises linearly over the warm-up, then goes on as the schedule says.
@@ -125,9 +133,25 @@ mod tests {
     fn a_small_job_takes_small_batches_and_a_large_one_large_ones() {
         let size =
             |epochs, pictures| batch_size(&TrainSpec { epochs, ..TrainSpec::default() }, pictures);
-        assert_eq!([size(5, 200), size(12, 1239), size(60, 1239)], [8, 8, 32]);
+        assert_eq!([size(5, 200), size(12, 1239), size(60, 1239)], [8, 8, 16]);
         assert_eq!(size(100, 20_000), 64);
         assert_eq!(batch_size(&TrainSpec { batch_size: 5, ..TrainSpec::default() }, 1239), 5);
+    }
+
+    #[test]
+    fn an_extended_job_goes_on_as_one_that_was_planned_so_long() {
+        let first = TrainSpec { epochs: 12, ..TrainSpec::default() };
+        let longer = extended(&first, 60, 1239);
+        assert_eq!((longer.epochs, longer.batch_size), (60, 8), "60 epochs alone would take 32");
+        assert_eq!(extended(&longer, 100, 1239).batch_size, 8, "nor does a second time change it");
+
+        let planned = TrainSpec { epochs: 60, batch_size: 8, ..TrainSpec::default() };
+        let (end, steps) = (12 * 155, 155);
+        let rate = |spec, step| learning_rate(spec, step, steps);
+        assert!((end..60 * 155).all(|step| rate(&longer, step) == rate(&planned, step)));
+        assert!(rate(&longer, end) > 50.0 * rate(&first, end - 1), "up from the floor");
+        let rest: Vec<f64> = (end..60 * 155).map(|step| rate(&longer, step)).collect();
+        assert!(rest.is_sorted_by(|a, b| a >= b), "without a new warm-up");
     }
 
     #[test]

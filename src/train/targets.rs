@@ -2,6 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
+use super::spec::Assignment;
 use super::views::ViewFace;
 use crate::model::anchors;
 use crate::model::layout::ANCHORS;
@@ -10,24 +11,30 @@ use crate::model::layout::ANCHORS;
 #[derive(Debug)]
 pub struct Faces {
     /// `[F, 4]`: centre x, y, width, height, as fractions of the view.
-    boxes: Tensor,
+    pub boxes: Tensor,
     /// `[F]`: which view of the batch.
-    views: Tensor,
+    pub views: Tensor,
     /// How many are to be learnt; they come first.
     learnt: i64,
     /// All, the ignored ones included.
     count: i64,
+    views_without: usize,
+    /// `[F, 12]`: x, y of each keypoint, as fractions of the view, not a number where it is not labelled;
+    /// `None` where none is.
+    pub keypoints: Option<Tensor>,
 }
 
 impl Faces {
     /// From the faces of each view.
     pub fn new(views: &[&[ViewFace]], device: Device) -> Self {
         let (mut boxes, mut indices) = (Vec::<f32>::new(), Vec::<i64>::new());
+        let mut points = Vec::<f32>::new();
         let mut push_all = |ignored: bool| {
             for (view, faces) in views.iter().enumerate() {
                 for face in faces.iter().filter(|face| face.ignored == ignored) {
                     let (x, y) = face.rect.centre();
                     boxes.extend([x, y, face.rect.width(), face.rect.height()]);
+                    points.extend(face.keypoints.iter().flat_map(|p| p.unwrap_or([f32::NAN; 2])));
                     indices.push(view as i64);
                 }
             }
@@ -36,12 +43,23 @@ impl Faces {
         let learnt = push_all(false);
         let count = push_all(true);
         let boxes = Tensor::from_slice(&boxes).reshape([-1, 4]).to_device(device);
-        Self { boxes, views: Tensor::from_slice(&indices).to_device(device), learnt, count }
+        let is_labelled = points.iter().any(|value| !value.is_nan());
+        let keypoints =
+            is_labelled.then(|| Tensor::from_slice(&points).reshape([-1, 12]).to_device(device));
+        let has_none = |faces: &&&[ViewFace]| faces.iter().all(|face| face.ignored);
+        let views_without = views.iter().filter(has_none).count();
+        let views = Tensor::from_slice(&indices).to_device(device);
+        Self { boxes, views, learnt, count, views_without, keypoints }
     }
 
     /// Faces to be learnt.
     pub fn learnt(&self) -> i64 {
         self.learnt
+    }
+
+    /// Views in which there is none to be learnt.
+    pub fn views_without(&self) -> usize {
+        self.views_without
     }
 }
 
@@ -50,6 +68,8 @@ impl Faces {
 pub struct Targets {
     /// `[P]`: the anchors that are to find a face, as `view × 896 + anchor`, each once.
     pub positive: Tensor,
+    /// `[P]`: the face that each is to find.
+    pub faces: Tensor,
     /// `[P, 4]`: the box each is to give.
     pub boxes: Tensor,
     /// `[N, 896]` bool: background that must not be punished, near ignored faces.
@@ -65,22 +85,60 @@ const IOU_COST: f64 = 3.0;
 /// Cost of what must not be taken.
 const FORBIDDEN: f64 = 1e6;
 
+/// What each anchor is to say, by the rule that was chosen.
+///
+/// * `logits`: `[N, 896]`, `boxes`: `[N, 896, 4]`, both detached.
+pub fn assign(
+    rule: Assignment,
+    logits: &Tensor,
+    boxes: &Tensor,
+    faces: &Faces,
+    grid: &AnchorGrid,
+) -> Targets {
+    match rule {
+        Assignment::Dynamic => dynamic(logits, boxes, faces, grid),
+        Assignment::BestCell => best_cell(logits, faces, grid),
+    }
+}
+
+/// Gives each face all anchors of the one cell, of either grid, that overlaps it most; the nearest one
+/// where several lie within it.
+fn best_cell(logits: &Tensor, faces: &Faces, grid: &AnchorGrid) -> Targets {
+    let _guard = tch::no_grad_guard();
+    let truth = faces.boxes.narrow(0, 0, faces.learnt);
+    let cells = Tensor::cat(&[&grid.centres, &grid.cells.unsqueeze(1).expand([-1, 2], false)], 1);
+    let offset = grid.centres.unsqueeze(0) - truth.narrow(1, 0, 2).unsqueeze(1); // [F, 896, 2]
+    let distance = offset.square().sum_dim_intlist([2i64].as_slice(), false, Kind::Float);
+    let cost = distance * 1e-3 - iou(&cells.unsqueeze(0), &truth.unsqueeze(1)); // [F, 896]
+    let pairs = if faces.learnt == 0 {
+        Tensor::zeros([0, 2], (Kind::Int64, logits.device()))
+    } else {
+        let best = cells.index_select(0, &cost.argmin(1, false)).unsqueeze(1); // [F, 1, 4]
+        cells.unsqueeze(0).eq_tensor(&best).all_dim(2, false).nonzero() // [Q, 2]: face, anchor
+    };
+    let (face, anchor) = (pairs.select(1, 0), pairs.select(1, 1));
+    let cell = faces.views.index_select(0, &face) * ANCHORS as i64 + &anchor;
+    let cost = cost.reshape([-1]).index_select(0, &(&face * ANCHORS as i64 + anchor));
+    let keep = cheapest_of_each(&cell, &cost);
+    let (positive, face) = (cell.index_select(0, &keep), face.index_select(0, &keep));
+    let ignored = near_ignored(logits, faces, grid);
+    Targets { positive, boxes: truth.index_select(0, &face), faces: face, ignored }
+}
+
 /// Gives each face the anchors that already find it best: as many as the overlaps of its ten best
 /// candidates add up to, at least one; the cheapest first, where the cost joins score and overlap.
 /// An anchor wanted by several faces goes to the one it is cheapest for.
 ///
-/// * `logits`: `[N, 896]`, `boxes`: `[N, 896, 4]`, both detached.
-///
 /// Source: `SimOTA`, <https://arxiv.org/abs/2107.08430>, with the soft score cost of `RTMDet`,
 /// <https://arxiv.org/abs/2212.07784>.
-pub fn assign(logits: &Tensor, boxes: &Tensor, faces: &Faces, grid: &AnchorGrid) -> Targets {
+fn dynamic(logits: &Tensor, boxes: &Tensor, faces: &Faces, grid: &AnchorGrid) -> Targets {
     let _guard = tch::no_grad_guard();
     let ignored = near_ignored(logits, faces, grid);
     let f = faces.learnt;
     if f == 0 {
         let none = Tensor::zeros([0], (Kind::Int64, logits.device()));
         let boxes = Tensor::zeros([0, 4], (Kind::Float, logits.device()));
-        return Targets { positive: none, boxes, ignored };
+        return Targets { faces: none.shallow_clone(), positive: none, boxes, ignored };
     }
     let (truth, views) = (faces.boxes.narrow(0, 0, f), faces.views.narrow(0, 0, f));
     let found = boxes.index_select(0, &views); // [F, 896, 4]
@@ -104,7 +162,7 @@ pub fn assign(logits: &Tensor, boxes: &Tensor, faces: &Faces, grid: &AnchorGrid)
     let cost = costs.masked_select(&taken);
     let keep = cheapest_of_each(&cell, &cost);
     let (positive, face) = (cell.index_select(0, &keep), face.index_select(0, &keep));
-    Targets { positive, boxes: truth.index_select(0, &face), ignored }
+    Targets { positive, boxes: truth.index_select(0, &face), faces: face, ignored }
 }
 
 /// Where the cheapest pair of each cell stands: `[Q]`, `[Q]` → `[P]`.
@@ -192,7 +250,7 @@ mod tests {
     use crate::geometry::Rect;
 
     fn face(x: f32, y: f32, side: f32, ignored: bool) -> ViewFace {
-        ViewFace { rect: Rect::around(x, y, side, side), ignored }
+        ViewFace::new(Rect::around(x, y, side, side), ignored)
     }
 
     /// Every anchor finds a face of this side at its own centre, with a logit of 0.
@@ -208,7 +266,7 @@ mod tests {
         let (logits, boxes) = outputs(views.len() as i64, side);
         let views: Vec<&[ViewFace]> = views.iter().map(Vec::as_slice).collect();
         let faces = Faces::new(&views, Device::Cpu);
-        let targets = assign(&logits, &boxes, &faces, &AnchorGrid::new(Device::Cpu));
+        let targets = dynamic(&logits, &boxes, &faces, &AnchorGrid::new(Device::Cpu));
         (Vec::try_from(&targets.positive).unwrap(), targets)
     }
 
@@ -231,6 +289,25 @@ mod tests {
     }
 
     #[test]
+    fn the_best_cell_is_of_the_fine_grid_for_small_faces_and_of_the_coarse_one_for_large_ones() {
+        let grid = AnchorGrid::new(Device::Cpu);
+        let (logits, boxes) = outputs(1, 0.1);
+        let taken = |faces: &[ViewFace]| -> Vec<i64> {
+            let faces = Faces::new(&[faces], Device::Cpu);
+            let targets = assign(Assignment::BestCell, &logits, &boxes, &faces, &grid);
+            Vec::try_from(&targets.positive).unwrap()
+        };
+        let cell = 1.0 / 16.0;
+        // The second cell of the fine grid's first row, and the coarse grid's first cell.
+        assert_eq!(taken(&[face(1.5 * cell, 0.5 * cell, cell, false)]), [2, 3]);
+        let coarse: Vec<i64> = (512..518).collect();
+        assert_eq!(taken(&[face(0.0625, 0.0625, 0.12, false)]), coarse);
+        assert_eq!(taken(&[]), Vec::<i64>::new());
+        let large = taken(&[face(0.5, 0.5, 0.9, false)]);
+        assert!(large.len() == 6 && large[0] >= 512, "{large:?}");
+    }
+
+    #[test]
     fn an_anchor_finds_one_face_only() {
         let twins = vec![face(0.5, 0.5, 0.3, false), face(0.51, 0.5, 0.3, false)];
         let (mut positive, _) = assigned(&[twins], 0.3);
@@ -246,7 +323,7 @@ mod tests {
         let views = [face(0.5, 0.5, 0.2, false)];
         let faces = Faces::new(&[&views], Device::Cpu);
         let grid = AnchorGrid::new(Device::Cpu);
-        let targets = assign(&(logits * f64::NAN), &(boxes * f64::NAN), &faces, &grid);
+        let targets = dynamic(&(logits * f64::NAN), &(boxes * f64::NAN), &faces, &grid);
         assert_eq!(targets.positive.numel(), 0);
     }
 

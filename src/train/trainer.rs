@@ -5,14 +5,15 @@ use std::time::{Duration, Instant};
 
 use tch::{Device, Kind, Tensor};
 
+use super::diagnostics::watch::{Batch, Watch};
 use super::events::TrainMetrics;
 use super::optimizer::{Matrix, Optimizer};
 use super::pictures::Pictures;
 use super::schedule::{self, Part};
 use super::spec::{OptimizerChoice, TrainSpec, Unfold};
-use super::targets::{self, AnchorGrid, Faces};
-use super::views::{self, View};
-use super::{TrainError, losses};
+use super::targets::{self, AnchorGrid, Faces, Targets};
+use super::views;
+use super::{TrainError, batch, held, losses};
 use crate::model::anchors::decode_boxes;
 use crate::model::layout::{COORDINATES, Role};
 use crate::model::network::{Form, Mode, Network, Outputs};
@@ -23,8 +24,6 @@ use crate::model::unfold;
 const CALIBRATION_VIEWS: usize = 256;
 /// How often an epoch reports, and looks whether the loss is still finite.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
-/// One of this many views of a batch is shown to the untouched network too.
-const REFERENCE_SHARE: i64 = 4;
 /// Figures summed up on the device: loss parts, positives, faces, gradient norm.
 const FIGURES: i64 = 6;
 /// Where the gradient's norm stands among them.
@@ -43,6 +42,8 @@ pub struct Trainer<'a> {
     pub average: Network,
     /// Its state.
     pub optimizer: Optimizer,
+    /// What the epoch under way, or the last one, shows from inside.
+    pub watch: Watch,
     /// The untouched network, to which the trained one is held.
     reference: Network,
     /// `[P]`: decoupled weight decay of each parameter.
@@ -91,7 +92,19 @@ impl<'a> Trainer<'a> {
         let grid = AnchorGrid::new(device);
         let reference = Network::folded(untouched, device);
         let batch_size = schedule::batch_size(spec, pictures.train.len());
-        Self { spec, pictures, batch_size, grid, network, average, optimizer, reference, decay }
+        let watch = Watch::new(device);
+        Self {
+            spec,
+            pictures,
+            batch_size,
+            grid,
+            network,
+            average,
+            optimizer,
+            watch,
+            reference,
+            decay,
+        }
     }
 
     /// Steps an epoch; the last batch may be smaller.
@@ -121,6 +134,7 @@ impl<'a> Trainer<'a> {
         let (part, rate) = schedule::part(self.spec, epoch);
         let trainable = trainable(&self.network, part, self.spec.freeze_keypoint_heads);
         let mut figures = Tensor::zeros([FIGURES], (Kind::Float, self.network.device()));
+        self.watch = Watch::new(self.network.device());
         let (began, mut reported, mut seen) = (Instant::now(), Instant::now(), 0);
         for (step, batch) in order.chunks(self.views_a_step()).enumerate() {
             let lr = schedule::learning_rate(self.spec, self.optimizer.steps, u64::from(steps));
@@ -174,16 +188,25 @@ impl<'a> Trainer<'a> {
     }
 
     /// Adds `share` of a batch's gradient to that of the parameters; returns its figures, the norm apart.
-    fn gradient(&self, epoch: u32, indices: &[usize], share: f64) -> Tensor {
+    fn gradient(&mut self, epoch: u32, indices: &[usize], share: f64) -> Tensor {
         let (inputs, faces) =
-            batch(self.spec, self.pictures, epoch, indices, self.network.device());
+            batch::cut(self.spec, self.pictures, epoch, indices, self.network.device());
         let outputs = self.network.forward(&inputs, Mode::Train);
         let boxes = decode_boxes(&outputs.coordinates, &self.grid.centres); // [N, 896, 4]
+        let rule = self.spec.loss.assignment;
         let targets =
-            targets::assign(&outputs.logits.detach(), &boxes.detach(), &faces, &self.grid);
+            targets::assign(rule, &outputs.logits.detach(), &boxes.detach(), &faces, &self.grid);
         let parts = losses::parts(&outputs.logits, &boxes, &targets, &self.spec.loss);
-        let total = parts.total() + self.held(&inputs, &outputs);
+        let total = parts.total() + self.held(&inputs, &outputs, &faces, &targets);
         (&total * share).backward();
+        self.watch.observe(&Batch {
+            inputs: &inputs,
+            faces: &faces,
+            targets: &targets,
+            logits: &outputs.logits,
+            parts: &parts,
+            share,
+        });
 
         let positives = targets.positive.numel() as f64 / faces.learnt().max(1) as f64;
         let part = |t: &Tensor| t.detach().reshape([1]);
@@ -201,40 +224,26 @@ impl<'a> Trainer<'a> {
         )
     }
 
-    /// What being away from the untouched network costs, over a part of the batch, for it takes a
-    /// second forward pass.
-    fn held(&self, inputs: &Tensor, outputs: &Outputs) -> Tensor {
+    /// What being away from the untouched network costs, and from labelled keypoints.
+    fn held(&self, inputs: &Tensor, outputs: &Outputs, faces: &Faces, targets: &Targets) -> Tensor {
         let loss = &self.spec.loss;
-        let part = (inputs.size()[0] / REFERENCE_SHARE).max(1);
-        let reference =
-            tch::no_grad(|| self.reference.forward(&inputs.narrow(0, 0, part), Mode::Evaluate));
-        let found = Outputs {
-            logits: outputs.logits.narrow(0, 0, part),
-            coordinates: outputs.coordinates.narrow(0, 0, part),
+        let reference = tch::no_grad(|| self.reference.forward(inputs, Mode::Evaluate));
+        let centres = &self.grid.centres;
+        let seen = held::seen_keypoints(&reference, centres, faces);
+        let known = match &faces.keypoints {
+            Some(labelled) => {
+                let labelled = labelled.narrow(0, 0, faces.learnt());
+                seen.where_self(&labelled.isnan(), &labelled)
+            }
+            None => seen,
         };
-        let distance = losses::distance(&found, &reference, loss);
-        distance.keypoints * loss.keypoint_weight + distance.faces * loss.teacher_weight
+        let keypoints = held::keypoints(&outputs.coordinates, centres, targets, &known);
+        let mut total = keypoints * loss.keypoint_weight;
+        if loss.teacher_weight > 0.0 {
+            total += held::distance(outputs, &reference, loss) * loss.teacher_weight;
+        }
+        total
     }
-}
-
-/// Cuts the views of some pictures.
-fn batch(
-    spec: &TrainSpec,
-    pictures: &Pictures,
-    epoch: u32,
-    indices: &[usize],
-    device: Device,
-) -> (Tensor, Faces) {
-    let draw = |&index: &usize| {
-        let source = &pictures.entries[index].source;
-        let key = (spec.seed, epoch, index);
-        View::draw(source, &spec.views, &spec.colours, spec.loss.min_face_px, key)
-    };
-    let views: Vec<View> = indices.iter().map(draw).collect();
-    let squares = views::gather(&pictures.cache, indices, device);
-    let faces: Vec<_> = views.iter().map(|view| view.faces.as_slice()).collect();
-    let faces = Faces::new(&faces, device);
-    (views::render(&squares, &views), faces)
 }
 
 /// Views like those of training, for BatchNorm's first statistics.
@@ -242,7 +251,7 @@ fn calibration(spec: &TrainSpec, pictures: &Pictures, device: Device) -> Vec<Ten
     let order = views::order(pictures.train.len(), spec.seed, 0);
     let chosen: Vec<usize> =
         order.iter().take(CALIBRATION_VIEWS).map(|&at| pictures.train[at]).collect();
-    chosen.chunks(64).map(|chunk| batch(spec, pictures, 0, chunk, device).0).collect()
+    chosen.chunks(64).map(|chunk| batch::cut(spec, pictures, 0, chunk, device).0).collect()
 }
 
 /// 1 for every parameter that may change; 0 for parts that wait, and for the heads' keypoint rows when

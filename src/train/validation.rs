@@ -76,7 +76,7 @@ impl Sums {
             entries.iter().map(|entry| view_faces(entry, loss.min_face_px as f32)).collect();
         let faces: Vec<_> = faces.iter().map(Vec::as_slice).collect();
         let faces = Faces::new(&faces, boxes.device());
-        let targets = targets::assign(&outputs.logits, &boxes, &faces, grid);
+        let targets = targets::assign(loss.assignment, &outputs.logits, &boxes, &faces, grid);
         let parts = losses::parts(&outputs.logits, &boxes, &targets, loss);
         let number = |t: &Tensor| t.to_device(Device::Cpu).double_value(&[]);
         let count = targets.positive.numel() as f64;
@@ -114,10 +114,7 @@ impl Sums {
 }
 
 fn view_faces(entry: &Entry, min_face_px: f32) -> Vec<ViewFace> {
-    let face = |rect: &crate::geometry::Rect| ViewFace {
-        rect: *rect,
-        ignored: size_px(rect) < min_face_px,
-    };
+    let face = |rect: &crate::geometry::Rect| ViewFace::new(*rect, size_px(rect) < min_face_px);
     entry.faces.iter().map(face).collect()
 }
 

@@ -6,7 +6,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::spec::{Colours, Views};
 use crate::data::CACHE_SIZE;
-use crate::geometry::Rect;
+use crate::geometry::{Keypoints, Rect};
 use crate::model::layout::INPUT_SIZE;
 
 /// A picture of the cache, as views are cut from it.
@@ -16,6 +16,8 @@ pub struct Source {
     pub content: Rect,
     /// Its faces, as fractions of the square.
     pub faces: Vec<Rect>,
+    /// Of each face, as fractions of the square; empty where none is labelled.
+    pub keypoints: Vec<Keypoints>,
 }
 
 /// A face in a view.
@@ -25,6 +27,15 @@ pub struct ViewFace {
     pub rect: Rect,
     /// Too small or too much cut off to be learnt: neither face nor background.
     pub ignored: bool,
+    /// Fractions of the view.
+    pub keypoints: Keypoints,
+}
+
+impl ViewFace {
+    /// A face of which no keypoint is known.
+    pub fn new(rect: Rect, ignored: bool) -> Self {
+        Self { rect, ignored, keypoints: Keypoints::default() }
+    }
 }
 
 /// One cut of a picture: where it lies, and what is in it.
@@ -37,6 +48,8 @@ pub struct View {
     /// Radians.
     angle: f32,
     flipped: bool,
+    /// Pixels of its side once it is rendered.
+    side: usize,
     /// How far the sampling grid is off, in pixels of the view; see [`sampling_shift`].
     shift: f32,
     /// The faces in it.
@@ -82,45 +95,68 @@ impl View {
         let angle = limit * rng.random_range(-1.0..=1.0);
         let flipped = chance(&mut rng, views.flip);
         let colour = ColourChange::draw(&mut rng, colours);
-        let shift = sampling_shift(scale);
-        let mut view = Self { centre, scale, angle, flipped, shift, faces: Vec::new(), colour };
-        view.faces =
-            source.faces.iter().filter_map(|face| view.place(face, min_face_px as f32)).collect();
+        let (side, shift) = (INPUT_SIZE, sampling_shift(scale, INPUT_SIZE));
+        let faces = Vec::new();
+        let mut view = Self { centre, scale, angle, flipped, side, shift, faces, colour };
+        let keypoints = source.keypoints.iter().copied().chain(std::iter::repeat([None; 6]));
+        let faces = source.faces.iter().zip(keypoints);
+        view.faces = faces
+            .filter_map(|(face, keypoints)| view.place(face, keypoints, min_face_px as f32))
+            .collect();
         view
+    }
+
+    /// The same cut, to be rendered with this many pixels a side.
+    #[must_use]
+    pub fn sized(self, side: usize) -> Self {
+        Self { side, shift: sampling_shift(self.scale, side), ..self }
     }
 
     /// The whole square, untouched: what a deployed model is fed.
     pub fn whole(source: &Source, min_face_px: f64) -> Self {
         let place = |rect: &Rect| {
             let ignored = size_px(rect) < min_face_px as f32;
-            ViewFace { rect: *rect, ignored }
+            ViewFace::new(*rect, ignored)
         };
         Self {
             centre: (0.5, 0.5),
             scale: 1.0,
             angle: 0.0,
             flipped: false,
-            shift: sampling_shift(1.0),
+            side: INPUT_SIZE,
+            shift: sampling_shift(1.0, INPUT_SIZE),
             faces: source.faces.iter().map(place).collect(),
             colour: ColourChange { brightness: 1.0, contrast: 1.0, saturation: 1.0 },
         }
     }
 
-    /// A face of the square in the view; `None` when it is out of sight.
-    fn place(&self, face: &Rect, min_face_px: f32) -> Option<ViewFace> {
-        let (x, y) = face.centre();
+    /// A point of the square in the view.
+    fn point(&self, (x, y): (f32, f32)) -> (f32, f32) {
         let (dx, dy) = ((x - self.centre.0) / self.scale, (y - self.centre.1) / self.scale);
         let (sin, cos) = self.angle.sin_cos();
         let (dx, dy) = (cos * dx + sin * dy, cos * dy - sin * dx);
-        let dx = if self.flipped { -dx } else { dx };
+        (0.5 + if self.flipped { -dx } else { dx }, 0.5 + dy)
+    }
+
+    /// A face of the square in the view; `None` when it is out of sight.
+    fn place(&self, face: &Rect, keypoints: Keypoints, min_face_px: f32) -> Option<ViewFace> {
+        let (x, y) = self.point(face.centre());
+        let (sin, cos) = self.angle.sin_cos();
         // A head is an ellipse; this is the box around the turned one.
         let (a, b) = (face.width() / self.scale, face.height() / self.scale);
         let width = (a * cos).hypot(b * sin);
         let height = (a * sin).hypot(b * cos);
-        let whole = Rect::around(0.5 + dx, 0.5 + dy, width, height);
+        let whole = Rect::around(x, y, width, height);
         let rect = whole.clipped()?;
         let ignored = size_px(&rect) < min_face_px || rect.area() < MIN_VISIBLE * whole.area();
-        Some(ViewFace { rect, ignored })
+        let mut keypoints =
+            keypoints.map(|point| point.map(|[x, y]| <[f32; 2]>::from(self.point((x, y)))));
+        if self.flipped {
+            // What was the right eye or ear is the left one in a mirror.
+            keypoints.swap(0, 1);
+            keypoints.swap(4, 5);
+        }
+        Some(ViewFace { rect, ignored, keypoints })
     }
 
     /// The top two rows of the matrix that takes a view's coordinates (−1..1) to the square's.
@@ -128,8 +164,8 @@ impl View {
         let (sin, cos) = self.angle.sin_cos();
         let flip = if self.flipped { -1.0 } else { 1.0 };
         let s = self.scale;
-        // In −1..1 a pixel of the view is 2/128 wide.
-        let shift = -self.shift * 2.0 / INPUT_SIZE as f32;
+        // In −1..1 a pixel of the view is 2/side wide.
+        let shift = -self.shift * 2.0 / self.side as f32;
         let (x, y) = (2.0 * self.centre.0 - 1.0, 2.0 * self.centre.1 - 1.0);
         let (xx, xy, yx, yy) = (s * cos * flip, -s * sin, s * sin * flip, s * cos);
         [xx, xy, x + (xx + xy) * shift, yx, yy, y + (yx + yy) * shift]
@@ -139,8 +175,8 @@ impl View {
 /// `MediaPipe` samples output pixel `i` at source pixel `i × scale`, without the half pixel that
 /// would centre it, so a picture appears shifted. The squares were sampled like that and have a part
 /// of the shift already; this is the rest of what the cut would have, in pixels of the view.
-fn sampling_shift(scale: f32) -> f32 {
-    0.5 - 0.5 * INPUT_SIZE as f32 / (CACHE_SIZE as f32 * scale)
+fn sampling_shift(scale: f32, side: usize) -> f32 {
+    0.5 - 0.5 * side as f32 / (CACHE_SIZE as f32 * scale)
 }
 
 impl ColourChange {
@@ -163,25 +199,26 @@ pub fn size_px(rect: &Rect) -> f32 {
 ///
 /// * `squares`: `[N, S, S, 3]` bytes, one for each view.
 ///
-/// Returns `[N, 3, 128, 128]` floats, RGB / 127.5 − 1, channels last in memory.
-pub fn render(squares: &Tensor, views: &[View]) -> Tensor {
+/// * `views`: all of the same side.
+///
+/// Returns `[N, 3, side, side]` floats, RGB / 127.5 − 1.
+pub fn render(squares: &Tensor, views: &[&View]) -> Tensor {
     let _guard = tch::no_grad_guard();
     let (device, n) = (squares.device(), views.len() as i64);
-    let side = INPUT_SIZE as i64;
-    let matrices: Vec<f32> = views.iter().flat_map(View::matrix).collect();
+    let side = views.first().map_or(INPUT_SIZE, |view| view.side) as i64;
+    let matrices: Vec<f32> = views.iter().flat_map(|view| view.matrix()).collect();
     let matrices = Tensor::from_slice(&matrices).reshape([n, 2, 3]).to_device(device);
     let grid = Tensor::affine_grid_generator(&matrices, [n, 3, side, side], false);
     let squares = squares.permute([0, 3, 1, 2]).to_kind(Kind::Float);
     let pictures = squares.grid_sampler_2d(&grid, BILINEAR, ZEROS_OUTSIDE, false); // 0..255
     let mut pictures = recolour(&pictures, views);
-    let pictures = pictures.clamp_(0.0, 255.0) / 127.5 - 1.0;
-    channels_last(&pictures)
+    pictures.clamp_(0.0, 255.0) / 127.5 - 1.0
 }
 
 const BILINEAR: i64 = 0;
 const ZEROS_OUTSIDE: i64 = 0;
 
-fn recolour(pictures: &Tensor, views: &[View]) -> Tensor {
+fn recolour(pictures: &Tensor, views: &[&View]) -> Tensor {
     let column = |value: fn(&ColourChange) -> f32| {
         let values: Vec<f32> = views.iter().map(|view| value(&view.colour)).collect();
         Tensor::from_slice(&values).reshape([-1, 1, 1, 1]).to_device(pictures.device())
@@ -206,7 +243,7 @@ pub fn channels_last(pictures: &Tensor) -> Tensor {
 }
 
 /// A generator of its own for each view, so that neither threads nor a restart change it.
-fn rng((seed, epoch, index): (u64, u32, usize)) -> Pcg64Mcg {
+pub(super) fn rng((seed, epoch, index): (u64, u32, usize)) -> Pcg64Mcg {
     let mut seeds = Pcg64Mcg::seed_from_u64(seed ^ (u64::from(epoch) << 40) ^ (index as u64));
     Pcg64Mcg::seed_from_u64(seeds.random())
 }
@@ -248,7 +285,7 @@ mod tests {
     const KEY: (u64, u32, usize) = (1, 2, 3);
 
     fn source(faces: Vec<Rect>) -> Source {
-        Source { content: [0.0, 0.0, 1.0, 1.0].into(), faces }
+        Source { content: [0.0, 0.0, 1.0, 1.0].into(), faces, keypoints: Vec::new() }
     }
 
     fn draw(source: &Source, views: &Views, key: (u64, u32, usize)) -> View {
@@ -275,11 +312,27 @@ mod tests {
     fn tiny_faces_and_faces_mostly_out_of_view_are_ignored_and_hidden_ones_are_gone() {
         let mut view = View::whole(&source(vec![]), 3.0);
         view.scale = 0.5; // shows 0.25..0.75
-        let place = |rect: Rect| view.place(&rect, 3.0);
+        let place = |rect: Rect| view.place(&rect, [None; 6], 3.0);
         assert!(!place(Rect::around(0.5, 0.5, 0.1, 0.1)).unwrap().ignored);
         assert!(place(Rect::around(0.5, 0.5, 0.01, 0.01)).unwrap().ignored);
         assert!(place(Rect::around(0.24, 0.5, 0.1, 0.1)).unwrap().ignored);
         assert_eq!(place(Rect::around(0.1, 0.5, 0.1, 0.1)), None);
+    }
+
+    #[test]
+    fn keypoints_go_where_the_face_goes_and_change_sides_in_a_mirror() {
+        let mut view = View::whole(&source(vec![]), 3.0);
+        view.scale = 0.5; // shows 0.25..0.75
+        view.flipped = true;
+        let [right, left, nose] = [[0.4, 0.5], [0.6, 0.5], [0.5, 0.55]].map(Some);
+        let face = Rect::around(0.5, 0.5, 0.4, 0.4);
+        let placed = view.place(&face, [right, left, nose, None, None, right], 3.0).unwrap();
+        let expected = [[0.3, 0.5], [0.7, 0.5], [0.5, 0.6]];
+        for (found, expected) in placed.keypoints.iter().zip(expected) {
+            let found = found.unwrap();
+            assert!((found[0] - expected[0]).abs() + (found[1] - expected[1]).abs() < 1e-5);
+        }
+        assert!(placed.keypoints[4].is_some() && placed.keypoints[5].is_none(), "the ears");
     }
 
     /// A white square on black, seen through many views, lies where its box says.
@@ -303,7 +356,7 @@ mod tests {
             let Some(found) = view.faces.first().filter(|found| found.rect.area() > 0.0) else {
                 continue;
             };
-            let rendered = render(&square, std::slice::from_ref(&view));
+            let rendered = render(&square, &[&view]);
             let white = rendered.get(0).get(0).gt(0.0); // [128, 128]
             let range = |dim: i64| {
                 let hits = white.any_dim(1 - dim, false).nonzero();
@@ -333,7 +386,7 @@ mod tests {
         let square = Tensor::from_slice(&bytes).reshape([1, 128, 128, 3]);
         let mut view = View::whole(&source(vec![]), 3.0);
         view.shift = 0.0;
-        let rendered = render(&square, &[view]);
+        let rendered = render(&square, &[&view]);
         let expected = crate::model::network::to_input(&square);
         assert!((rendered - expected).abs().max().double_value(&[]) < 1e-3);
     }

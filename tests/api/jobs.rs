@@ -49,6 +49,38 @@ async fn a_job_ends_with_metrics_samples_a_log_and_a_model() {
     deletion(&server, &dataset, &done).await;
 }
 
+#[tokio::test]
+async fn sample_views_and_figures_can_be_had_while_a_job_runs_and_are_gone_when_it_is_cancelled() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), real_worker()).await;
+    let dataset = server.dataset().await;
+    let job = server.job(&dataset, json!({"epochs": 500, "batch_size": 8, "device": "cpu"})).await;
+    let path = format!("/jobs/{job}");
+    let has_epoch = |rows: &Value| rows["items"].as_array().is_some_and(|rows| rows.len() > 1);
+    let rows = server.when(&format!("{path}/metrics"), has_epoch).await;
+    assert_eq!(rows["items"][0]["diagnostics"], Value::Null);
+    let found = &rows["items"][1]["diagnostics"];
+    assert_eq!(found["faces"].as_array().unwrap().len(), 4, "{found}");
+    let name = found["sample_views"].as_str().unwrap();
+    assert_eq!(name, "views-epoch-1.jpg");
+    let views = server.request(Method::GET, &format!("{path}/artifacts/{name}"));
+    let views = views.send().await.unwrap();
+    assert_eq!(
+        (views.status().as_u16(), &views.headers()["content-type"]),
+        (200, &"image/jpeg".parse().unwrap())
+    );
+    image::load_from_memory(&views.bytes().await.unwrap()).unwrap();
+    let (_, list) = server.get(&format!("{path}/artifacts")).await;
+    let names: Vec<_> =
+        list["items"].as_array().unwrap().iter().map(|file| &file["name"]).collect();
+    assert!(names.contains(&&json!("events.out.tfevents.blazetune")), "{names:?}");
+
+    server.post(&format!("{path}/cancel"), &json!({})).await;
+    server.when_state(&job, &["cancelled"]).await;
+    let is_empty = |list: &Value| list["items"].as_array().is_some_and(Vec::is_empty);
+    server.when(&format!("{path}/artifacts"), is_empty).await;
+}
+
 async fn metrics(server: &Server, path: &str) {
     let (_, metrics) = server.get(&format!("{path}/metrics")).await;
     let rows = metrics["items"].as_array().unwrap();
@@ -78,7 +110,7 @@ async fn artifacts(server: &Server, path: &str) {
     let (_, list) = server.get(&format!("{path}/artifacts")).await;
     let list = list["items"].as_array().unwrap().clone();
     let find = |name: &str| list.iter().find(|file| file["name"] == name).unwrap();
-    for name in ["best.pth", "best.tflite", "last.safetensors", "card.json"] {
+    for name in ["best.pth", "last.safetensors", "card.json", "events.out.tfevents.blazetune"] {
         assert!(find(name)["size_bytes"].as_u64().unwrap() > 0);
     }
     let file = find("best.tflite");

@@ -5,6 +5,7 @@
 
 mod datasets;
 mod evaluations;
+mod extend;
 mod jobs;
 mod life;
 mod problems;

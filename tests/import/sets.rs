@@ -29,6 +29,19 @@ fn every_kind_of_archive_gives_the_same_data_set_whatever_the_threads() {
 }
 
 #[test]
+fn labelled_keypoints_are_kept_as_fractions_of_the_picture() {
+    let table = "image_path,x1,y1,w,h,nose_x,nose_y\n\
+        a.png,4,4,8,8,8,9\na.png,20,20,8,8,,\nb.png,4,4,8,8,,\n";
+    let all = files(&[("a.png", &png(10)), ("b.png", &png(90)), ("faces.csv", table.as_bytes())]);
+    let manifest = imported(&zip(&all)).unwrap().1.manifest;
+    let picture = |name: &str| manifest.pictures.iter().find(|p| p.name == name).unwrap();
+    let (a, b) = (picture("a.png"), picture("b.png"));
+    let nose = Some([8.0 / a.width as f32, 9.0 / a.height as f32]);
+    assert_eq!(a.keypoints, [[None, None, nose, None, None, None], [None; 6]]);
+    assert!(b.keypoints.is_empty());
+}
+
+#[test]
 fn the_content_hash_changes_with_every_part_of_the_content() {
     let hash =
         |files: &crate::support::Files| imported(&zip(files)).unwrap().1.manifest.content_hash;

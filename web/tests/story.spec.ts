@@ -76,6 +76,8 @@ test("pictures become a model that can be downloaded and tried", async ({ page }
     await expect(page).toHaveURL(/\/jobs\/[0-9a-f-]{36}$/);
   });
 
+  const job = page.url();
+
   await test.step("charts grow and samples come while it trains", async () => {
     await page.evaluate(rememberPoints);
     await expect(page.locator("[data-stage]")).toBeVisible();
@@ -109,6 +111,27 @@ test("pictures become a model that can be downloaded and tried", async ({ page }
     await expect(page.locator("[data-samples-epoch='0']")).toBeVisible();
     await page.getByRole("button", { name: "latest" }).click();
     await expect(page.locator(`[data-samples-epoch="${EPOCHS}"]`)).toBeVisible();
+  });
+
+  await test.step("diagnostics open with targets by size and the views the network saw", async () => {
+    const diagnostics = page.locator(`[data-diagnostics-epoch="${EPOCHS}"]`);
+    await diagnostics.locator("summary").click();
+    await expect(diagnostics.locator(".targets tbody tr")).toHaveCount(4);
+    await expect(diagnostics.locator(".bars tr")).toHaveCount(10);
+    for (const chart of ["Positive anchors a face", "Loss by anchor grid", "Gradient norm"]) {
+      await expect(page.locator(`[data-chart="${chart}"]`)).toHaveAttribute(
+        "data-points",
+        String(EPOCHS),
+      );
+    }
+    await diagnostics.locator(".sheet").scrollIntoViewIfNeeded();
+    await loaded(page, ".sheet img");
+    await expect(diagnostics.getByLabel("Of epoch")).toHaveValue("8");
+    await diagnostics.getByLabel("Of epoch").selectOption("1");
+    await expect(diagnostics.locator(".sheet img")).toHaveAttribute("src", /views-epoch-1\.jpg$/);
+    await loaded(page, ".sheet img");
+    await diagnostics.evaluate((section) => section.scrollIntoView());
+    await shoot(page, "diagnostics");
   });
 
   await test.step("the job page holds in light, dark and at phone width", async () => {
@@ -152,6 +175,24 @@ test("pictures become a model that can be downloaded and tried", async ({ page }
     await expect(page.locator("[data-faces]")).toHaveAttribute("data-faces", /[1-9]/);
     await expect(page.locator(".tried .keypoint").first()).toBeVisible();
     await shoot(page, "try");
+  });
+
+  await test.step("a finished job is trained on, and both parts are one curve", async () => {
+    await page.goto(job);
+    await page.getByLabel("To epoch").fill(String(EPOCHS));
+    await page.getByRole("button", { name: "Train on" }).click();
+    await expect(page).toHaveURL(job); // No more than are done: the form says so itself.
+    await page.getByLabel("To epoch").fill(String(EPOCHS + 1));
+    await page.getByRole("button", { name: "Train on" }).click();
+    await expect(page).not.toHaveURL(job);
+    await expect(page.getByRole("heading", { name: "first faces (extended)" })).toBeVisible();
+    await expect(page.locator("[data-state=completed]")).toBeVisible({ timeout: 600_000 });
+    for (const chart of ["Loss", "Average precision"]) {
+      await expect(page.locator(`[data-chart="${chart}"]`)).toHaveAttribute(
+        "data-points",
+        String(EPOCHS + 2),
+      );
+    }
   });
 
   await test.step("every other page holds at phone width", async () => {

@@ -83,7 +83,7 @@ impl Stage {
     fn free_place(&self, places: &[(f32, f32)], size: f32) -> (f32, f32) {
         let room = |&(x, y): &(f32, f32)| {
             let distance = |b: Bounds| {
-                let (dx, dy) = (x - (b.x0 + b.x1) / 2.0, y - (b.y0 + b.y1) / 2.0);
+                let (dx, dy) = (x - f32::midpoint(b.x0, b.x1), y - f32::midpoint(b.y0, b.y1));
                 dx.hypot(dy) / (size + b.height() / 2.0)
             };
             self.layers.faces().map(distance).fold(f32::INFINITY, f32::min)

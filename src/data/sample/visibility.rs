@@ -97,7 +97,9 @@ impl Layers {
             seen.into_iter().filter(|seen| (0.05..0.7).contains(seen)).count()
         };
         let before = half(self);
-        shapes.into_iter().for_each(|shape| self.hide(shape, frame));
+        for shape in shapes {
+            self.hide(shape, frame);
+        }
         let after = half(self);
         self.0.truncate(count);
         after > before

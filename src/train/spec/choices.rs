@@ -186,6 +186,28 @@ pub enum Monitor {
     Loss,
 }
 
+/// Which anchors are to find a face.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Assignment {
+    /// Those that already find it best, up to ten.
+    #[default]
+    Dynamic,
+    /// All of the one cell, of either grid, that overlaps it most.
+    BestCell,
+}
+
+/// What a box that is off costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BoxLoss {
+    /// 1 minus the distance-IoU.
+    #[default]
+    Diou,
+    /// The Huber loss of its edges, as fractions of the view: small faces cost little.
+    Huber,
+}
+
 /// How weights follow their gradients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -4,6 +4,8 @@ use garde::Validate;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::choices::{Assignment, BoxLoss};
+
 /// A training view is one affine cut of a picture, resized to the network's 128 pixels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
@@ -17,6 +19,10 @@ pub struct Views {
     /// Share of the zooms (views of less than the picture) that are centred near a face.
     #[garde(range(min = 0.0, max = 1.0))]
     pub zoom_on_face: f64,
+    /// Share of the views that are mosaics: four pictures side by side, each at half the size. They show
+    /// more and smaller faces at once.
+    #[garde(range(min = 0.0, max = 1.0))]
+    pub mosaic: f64,
     /// Probability of a left-right flip.
     #[garde(range(min = 0.0, max = 1.0))]
     pub flip: f64,
@@ -31,6 +37,7 @@ impl Default for Views {
             scale_min: 0.6,
             scale_max: 1.2,
             zoom_on_face: 0.7,
+            mosaic: 0.5,
             flip: 0.5,
             rotation_degrees: 10.0,
         }
@@ -75,14 +82,28 @@ impl Default for Colours {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct Loss {
-    /// Weight of the scores' quality focal loss.
+    /// Which anchors are to find a face.
+    #[garde(skip)]
+    pub assignment: Assignment,
+    /// Weight of the scores' quality focal loss at anchors that are to find a face.
     #[garde(range(min = 0.0, max = 1000.0))]
-    pub score_weight: f64,
-    /// Weight of the boxes' distance-IoU loss.
+    pub positive_weight: f64,
+    /// Its weight at all others.
+    #[garde(range(min = 0.0, max = 1000.0))]
+    pub background_weight: f64,
+    /// Background anchors that count, those of the highest scores, for each that is to find a face; at least ten a
+    /// view. 0 takes all.
+    #[garde(range(min = 0.0, max = 1000.0))]
+    pub hard_negatives: f64,
+    /// What a box that is off costs.
+    #[garde(skip)]
+    pub box_loss: BoxLoss,
+    /// Its weight.
     #[garde(range(min = 0.0, max = 1000.0))]
     pub box_weight: f64,
-    /// Weight of the keypoints' distance from the untouched model's, on faces that one is sure of.
-    /// Without it they drift as the backbone moves, and crops made from them turn.
+    /// Weight of the keypoints' distance from their labels, where the data set has any, and from the untouched
+    /// model's on faces that one is sure of. Without it they drift as the backbone moves, and crops made from
+    /// them turn.
     #[garde(range(min = 0.0, max = 1000.0))]
     pub keypoint_weight: f64,
     /// Weight of the scores' and boxes' distance from the untouched model's, on faces that one is sure of: a
@@ -103,7 +124,11 @@ pub struct Loss {
 impl Default for Loss {
     fn default() -> Self {
         Self {
-            score_weight: 1.0,
+            assignment: Assignment::Dynamic,
+            positive_weight: 1.0,
+            background_weight: 1.0,
+            hard_negatives: 0.0,
+            box_loss: BoxLoss::Diou,
             box_weight: 2.0,
             keypoint_weight: 4.0,
             teacher_weight: 0.0,

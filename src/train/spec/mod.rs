@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 mod choices;
 mod groups;
 
-pub use choices::{DeviceChoice, Init, Monitor, OptimizerChoice, Retain, Schedule, Unfold};
+pub use choices::{
+    Assignment, BoxLoss, DeviceChoice, Init, Monitor, OptimizerChoice, Retain, Schedule, Unfold,
+};
 pub use groups::{Colours, Loss, Unfreeze, Views};
 
 use super::presets::{self, Preset};

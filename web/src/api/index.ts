@@ -64,6 +64,9 @@ export const jobs = {
   report: (id: string, signal?: AbortSignal) =>
     get<EvaluationReport>(`/jobs/${id}/artifacts/report.json`, signal),
   act: (id: string, verb: Verb) => post<Job | undefined>(`/jobs/${id}/${verb}`),
+  /** A new job that goes on where this one ended, to so many epochs in all. */
+  extend: (id: string, epochs: number, key: string) =>
+    post<Job>(`/jobs/${id}/extend`, { epochs }, { "idempotency-key": key }),
   remove: (id: string) => remove(`/jobs/${id}`),
   metrics: (id: string, signal?: AbortSignal) =>
     get<Page<MetricsRow>>(`/jobs/${id}/metrics`, signal),

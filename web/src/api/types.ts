@@ -132,6 +132,39 @@ export interface ValMetrics {
   keypoint_nme: number | null;
 }
 
+/** Faces of `from` to below `to` pixels of the training view, and the anchors they got. */
+export interface FaceSizeTargets extends FaceSizes {
+  positives_per_face: number | null;
+  without_positive: number | null;
+}
+
+/** What one grid's anchors add to the loss. */
+export interface GridLoss {
+  side: number;
+  share_of_positives: number | null;
+  box: number;
+  positive: number;
+  background: number;
+}
+
+/** Positive anchors whose box has an IoU of `from` to a tenth more. */
+export interface IouBin {
+  from: number;
+  count: number;
+  mean_score: number | null;
+}
+
+/** What an epoch of training looked like from inside. */
+export interface Diagnostics {
+  faces: FaceSizeTargets[];
+  /** 16 × 16 first. */
+  grids: GridLoss[];
+  score_by_iou: IouBin[];
+  views_without_face: number;
+  /** A file of the job's artifacts. */
+  sample_views: string | null;
+}
+
 /** Epoch 0 is the untouched baseline. */
 export interface MetricsRow {
   epoch: number;
@@ -142,6 +175,7 @@ export interface MetricsRow {
   seconds?: number;
   is_best?: boolean;
   train: TrainMetrics | null;
+  diagnostics?: Diagnostics | null;
   val: ValMetrics;
 }
 

@@ -12,6 +12,8 @@ const USES: [RegExp, string][] = [
   [/report\.json$/, "every figure, and the curves"],
   [/ground_truth\.json$/, "the annotations, in COCO's format"],
   [/detections(_compare)?\.json$/, "what was found, in COCO's format"],
+  [/tfevents/, "figures of every epoch, for TensorBoard"],
+  [/^views-epoch-/, "training views with their targets"],
   [/card\.json$/, "parameters, versions and metrics"],
 ];
 

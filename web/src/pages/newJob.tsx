@@ -6,6 +6,7 @@ import { FieldView, type Form } from "../components/fields";
 import { Empty, ErrorNote, Pending } from "../components/status";
 import { plural } from "../lib/format";
 import { useAction, useResource, useTitle } from "../lib/hooks";
+import { randomKey } from "../lib/key";
 import { changed, type Field, fieldsOf, flatten, leaves, wrong } from "../lib/schema";
 import { navigate } from "../router";
 
@@ -230,11 +231,4 @@ function byPointer({ errors }: ApiError): Map<string, string> {
       .filter(({ pointer }) => pointer.startsWith("/params/"))
       .map(({ pointer, detail }) => [pointer.slice("/params".length), detail]),
   );
-}
-
-/** `crypto.randomUUID` is missing where the page comes over plain HTTP from another machine. */
-function randomKey(): string {
-  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
-    byte.toString(16).padStart(2, "0"),
-  ).join("");
 }

@@ -6,8 +6,10 @@ import { useResource, useTitle } from "../../lib/hooks";
 import { bestRow } from "../../lib/jobs";
 import { type LiveJob, TERMINAL, useLiveJob } from "../../lib/live";
 import { Charts } from "./charts";
+import { Diagnostics } from "./diagnostics";
 import { Downloads } from "./downloads";
 import { EvaluationContent } from "./evaluation";
+import { Extend } from "./extend";
 import { Figures } from "./figures";
 import { JobHeader } from "./header";
 import { Log } from "./log";
@@ -29,6 +31,7 @@ function Content({ live, job }: { live: LiveJob; job: Job }) {
     async (signal) => (job.dataset_id ? datasets.find(job.dataset_id, signal) : undefined),
     [job.dataset_id],
   );
+  const done = rows.at(-1)?.epoch ?? 0;
   const planned = job.progress?.epochs || Number(job.params.epochs ?? 12);
   return (
     <>
@@ -54,7 +57,9 @@ function Content({ live, job }: { live: LiveJob; job: Job }) {
         latest={samples}
         threshold={bestRow(rows)?.val.best_threshold ?? 0.5}
       />
+      <Diagnostics job={job} rows={rows} step={step} planned={planned} over={over} />
       {over && job.state !== "cancelled" && <Downloads job={job} />}
+      {job.state === "completed" && job.dataset_id && done > 0 && <Extend job={job} done={done} />}
       <section class="grid two">
         <Log id={job.id} active={!over} />
         <Parameters params={job.params} />

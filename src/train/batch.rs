@@ -1,0 +1,191 @@
+//! A training batch: views of some pictures, and the faces in them.
+
+use rand::RngExt;
+use tch::{Device, Tensor};
+
+use super::pictures::Pictures;
+use super::spec::TrainSpec;
+use super::targets::Faces;
+use super::views::{self, View, ViewFace};
+use crate::geometry::Rect;
+use crate::model::layout::INPUT_SIZE;
+
+/// Tiles of a mosaic, row by row.
+const TILES: usize = 4;
+/// Views of a picture within one epoch come from keys this far apart; no job has as many epochs.
+const TILE_EPOCHS: u32 = 1 << 14;
+
+/// One view of one picture.
+struct Cut {
+    picture: usize,
+    view: View,
+}
+
+/// Cuts one view for each of some pictures: of it alone, or a mosaic of it and three others.
+///
+/// Returns `[N, 3, 128, 128]` and the faces. Mosaics come last.
+pub fn cut(
+    spec: &TrainSpec,
+    pictures: &Pictures,
+    epoch: u32,
+    indices: &[usize],
+    device: Device,
+) -> (Tensor, Faces) {
+    let (mut singles, mut tiles) = (Vec::new(), Vec::new());
+    for &index in indices {
+        match others(spec, pictures, epoch, index) {
+            None => singles.push(single(spec, pictures, epoch, index)),
+            Some(others) => tiles.extend(mosaic(spec, pictures, epoch, index, others)),
+        }
+    }
+    let mut faces: Vec<Vec<ViewFace>> = singles.iter().map(|cut| cut.view.faces.clone()).collect();
+    faces.extend(tiles.chunks(TILES).map(tile_faces));
+    let faces: Vec<_> = faces.iter().map(Vec::as_slice).collect();
+    let faces = Faces::new(&faces, device);
+
+    let render = |cuts: &[Cut]| {
+        let indices: Vec<usize> = cuts.iter().map(|cut| cut.picture).collect();
+        let views: Vec<&View> = cuts.iter().map(|cut| &cut.view).collect();
+        views::render(&views::gather(&pictures.cache, &indices, device), &views)
+    };
+    let inputs = match (singles.as_slice(), tiles.as_slice()) {
+        (singles, []) => render(singles),
+        ([], tiles) => join(&render(tiles)),
+        (singles, tiles) => Tensor::cat(&[render(singles), join(&render(tiles))], 0),
+    };
+    (views::channels_last(&inputs), faces)
+}
+
+/// The three pictures that share a mosaic with this one; `None` when it is not to be in one.
+fn others(spec: &TrainSpec, pictures: &Pictures, epoch: u32, index: usize) -> Option<[usize; 3]> {
+    let mut rng = views::rng((spec.seed, epoch + TILES as u32 * TILE_EPOCHS + 1, index));
+    let is_mosaic = rng.random::<f64>() < spec.views.mosaic;
+    let mut any = || pictures.train[rng.random_range(0..pictures.train.len())];
+    is_mosaic.then(|| [any(), any(), any()])
+}
+
+fn single(spec: &TrainSpec, pictures: &Pictures, epoch: u32, picture: usize) -> Cut {
+    let source = &pictures.entries[picture].source;
+    let key = (spec.seed, epoch, picture);
+    let view = View::draw(source, &spec.views, &spec.colours, spec.loss.min_face_px, key);
+    Cut { picture, view }
+}
+
+fn mosaic(
+    spec: &TrainSpec,
+    pictures: &Pictures,
+    epoch: u32,
+    index: usize,
+    [b, c, d]: [usize; 3],
+) -> impl Iterator<Item = Cut> {
+    [index, b, c, d].into_iter().zip(0u32..).map(move |(picture, tile)| {
+        let source = &pictures.entries[picture].source;
+        let key = (spec.seed, epoch + tile * TILE_EPOCHS, picture);
+        let min_face_px = 2.0 * spec.loss.min_face_px; // A tile has half as many.
+        let view = View::draw(source, &spec.views, &spec.colours, min_face_px, key);
+        Cut { picture, view: view.sized(INPUT_SIZE / 2) }
+    })
+}
+
+/// The faces of the tiles as fractions of the mosaic.
+fn tile_faces(tiles: &[Cut]) -> Vec<ViewFace> {
+    let place = |(tile, face): (usize, &ViewFace)| {
+        let (x, y) = face.rect.centre();
+        let (left, top) = ((tile % 2) as f32, (tile / 2) as f32);
+        let (width, height) = (face.rect.width() / 2.0, face.rect.height() / 2.0);
+        let rect = Rect::around(f32::midpoint(left, x), f32::midpoint(top, y), width, height);
+        let half = |[x, y]: [f32; 2]| [f32::midpoint(left, x), f32::midpoint(top, y)];
+        let keypoints = face.keypoints.map(|point| point.map(half));
+        ViewFace { rect, keypoints, ..*face }
+    };
+    let all = tiles.iter().enumerate();
+    all.flat_map(|(tile, cut)| cut.view.faces.iter().map(move |face| (tile, face)))
+        .map(place)
+        .collect()
+}
+
+/// `[4 N, 3, 64, 64]` → `[N, 3, 128, 128]`.
+fn join(tiles: &Tensor) -> Tensor {
+    let (n, side) = (tiles.size()[0] / TILES as i64, tiles.size()[3]);
+    let tiles = tiles.contiguous().view([n, 2, 2, 3, side, side]);
+    tiles.permute([0, 3, 1, 4, 2, 5]).reshape([n, 3, 2 * side, 2 * side])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::Letterbox;
+    use crate::train::pictures::Entry;
+    use crate::train::views::Source;
+    use tch::Kind;
+
+    /// Pictures of one brightness each, `index × 10`, with a face in the middle.
+    fn pictures(count: i64) -> Pictures {
+        let shades = Tensor::arange(count, (Kind::Uint8, Device::Cpu)) * 10;
+        let face = Rect::around(0.5, 0.5, 0.5, 0.5);
+        let entry = |_| Entry {
+            source: Source {
+                content: [0.0, 0.0, 1.0, 1.0].into(),
+                faces: vec![face],
+                keypoints: Vec::new(),
+            },
+            faces: vec![face],
+            letterbox: Letterbox::exact(256, 256, INPUT_SIZE as u32),
+            name: String::new(),
+            width: 256,
+            height: 256,
+        };
+        Pictures {
+            cache: shades.reshape([-1, 1, 1, 1]).expand([count, 256, 256, 3], false).contiguous(),
+            inputs: Tensor::zeros([count, 128, 128, 3], (Kind::Uint8, Device::Cpu)),
+            entries: (0..count).map(entry).collect(),
+            train: (0..count as usize).collect(),
+            val: Vec::new(),
+        }
+    }
+
+    fn spec(mosaic: f64) -> TrainSpec {
+        let mut spec = TrainSpec::default();
+        spec.views.mosaic = mosaic;
+        (spec.views.scale_min, spec.views.scale_max, spec.views.zoom_on_face) = (1.0, 1.0, 0.0);
+        spec.views.rotation_degrees = 0.0;
+        spec.colours.brightness = 0.0;
+        (spec.colours.contrast, spec.colours.saturation, spec.colours.grey) = (0.0, 0.0, 0.0);
+        spec
+    }
+
+    #[test]
+    fn a_mosaic_shows_four_pictures_at_half_their_size_each_with_its_face() {
+        let pictures = pictures(20);
+        let (inputs, faces) = cut(&spec(1.0), &pictures, 1, &[7], Device::Cpu);
+        assert_eq!(inputs.size(), [1, 3, 128, 128]);
+        assert_eq!(faces.learnt(), 4);
+        let shade = |y: i64, x: i64| {
+            let value = inputs.double_value(&[0, 0, y, x]);
+            ((value + 1.0) * 12.75).round() as i64
+        };
+        assert_eq!(shade(20, 20), 7, "its own picture comes first");
+        let others = others(&spec(1.0), &pictures, 1, 7).unwrap();
+        let shown = [shade(20, 100), shade(100, 20), shade(100, 100)];
+        assert_eq!(shown, others.map(|other| other as i64));
+    }
+
+    #[test]
+    fn as_many_views_are_mosaics_as_was_asked_for_and_always_the_same() {
+        let pictures = pictures(20);
+        let all: Vec<usize> = (0..20).collect();
+        let count = |share: f64| {
+            let spec = spec(share);
+            (1..=50)
+                .flat_map(|epoch| all.iter().map(move |&index| (epoch, index)))
+                .filter(|&(epoch, index)| others(&spec, &pictures, epoch, index).is_some())
+                .count()
+        };
+        assert_eq!((count(0.0), count(1.0)), (0, 1000));
+        assert!((250..350).contains(&count(0.3)), "{}", count(0.3));
+        let again = || cut(&spec(0.5), &pictures, 3, &all, Device::Cpu);
+        let ((first, faces), (second, _)) = (again(), again());
+        assert_eq!(first, second);
+        assert!(faces.learnt() > 20 && first.size()[0] == 20);
+    }
+}

@@ -1,0 +1,38 @@
+//! What diagnostics leave among the job's artifacts, from the first epoch on.
+
+use std::io;
+use std::path::Path;
+
+use super::watch::Watch;
+use super::{sheet, tensorboard};
+use crate::disk;
+use crate::train::artifacts;
+use crate::train::events::{Artifact, Artifacts, MetricsRow};
+use crate::train::run::RunError;
+
+/// Draws the epoch's sample views, where it is to have some, and answers the file's name.
+///
+/// # Errors
+///
+/// [`RunError`] when the file cannot be written.
+pub fn save_views(folder: &Path, epoch: u32, watch: &Watch) -> Result<Option<String>, RunError> {
+    let (Some(name), Some(sheet)) = (sheet::file_name(epoch), watch.sheet()) else {
+        return Ok(None);
+    };
+    let jpeg = sheet::jpeg(&sheet).map_err(|error| RunError::Export(error.into()))?;
+    disk::write(&folder.join(&name), &jpeg)?;
+    Ok(Some(name))
+}
+
+/// The event file as it is now, and the sample views of `rows`, as far as they are there.
+///
+/// # Errors
+///
+/// Whatever the file system says.
+pub fn written(folder: &Path, rows: &[MetricsRow]) -> io::Result<Artifacts> {
+    let views = rows.iter().filter_map(|row| row.diagnostics.as_ref()?.sample_views.as_deref());
+    let names = views.chain([tensorboard::FILE]).filter(|name| folder.join(name).exists());
+    let artifacts: io::Result<Vec<Artifact>> =
+        names.map(|name| artifacts::existing(folder, name)).collect();
+    Ok(Artifacts { artifacts: artifacts? })
+}

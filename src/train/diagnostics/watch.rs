@@ -1,0 +1,300 @@
+//! Watching an epoch: what is counted of each batch.
+
+use image::RgbImage;
+use tch::{Device, Kind, Tensor};
+
+use super::{Diagnostics, FaceSize, GridLoss, IouBin, sheet};
+use crate::model::layout::{ANCHORS, GRIDS, Grid, INPUT_SIZE};
+use crate::train::losses::Parts;
+use crate::train::targets::{Faces, Targets};
+
+/// Lower limits of the ranges of sizes, in pixels.
+const SIZES_PX: [f64; 4] = [0.0, 6.0, 12.0, 24.0];
+/// Bins of IoU.
+const BINS: usize = 10;
+/// Sums kept of each range of sizes: faces, positives, faces without.
+const OF_SIZE: usize = 3;
+/// Sums kept of each grid: positives, then box, positive and background loss.
+const OF_GRID: usize = 4;
+/// Sums kept of each bin: positives, their scores.
+const OF_BIN: usize = 2;
+
+/// A batch as the loss saw it.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'a> {
+    /// `[N, 3, 128, 128]`
+    pub inputs: &'a Tensor,
+    /// What is in the views.
+    pub faces: &'a Faces,
+    /// What the anchors were to say.
+    pub targets: &'a Targets,
+    /// `[N, 896]`: what they said.
+    pub logits: &'a Tensor,
+    /// What that cost.
+    pub parts: &'a Parts,
+    /// The batch's share of its step.
+    pub share: f64,
+}
+
+/// Sums over the batches of an epoch, on the device: nothing is read before the epoch's end, for the
+/// host would have to wait for the device.
+#[derive(Debug)]
+pub struct Watch {
+    /// All sums in a row: of sizes, of grids, of bins.
+    sums: Tensor,
+    sizes: Ranges,
+    overlaps: Ranges,
+    views: usize,
+    views_without_face: usize,
+    first: Option<sheet::Seen>,
+}
+
+impl Watch {
+    /// Nothing seen yet.
+    pub fn new(device: Device) -> Self {
+        let count = OF_SIZE * SIZES_PX.len() + OF_GRID * GRIDS.len() + OF_BIN * BINS;
+        let bins: Vec<f64> = (0..BINS).map(bin_from).collect();
+        Self {
+            // Counts over a long epoch are past what single precision can hold.
+            sums: Tensor::zeros([count as i64], (Kind::Double, device)),
+            sizes: Ranges::new(&SIZES_PX, device),
+            overlaps: Ranges::new(&bins, device),
+            views: 0,
+            views_without_face: 0,
+            first: None,
+        }
+    }
+
+    /// Adds a batch.
+    pub fn observe(&mut self, batch: &Batch<'_>) {
+        let _guard = tch::no_grad_guard();
+        let sums = [self.by_size(batch), by_grid(batch), self.by_overlap(batch)];
+        self.sums += Tensor::cat(&sums.map(|t| t.reshape([-1])), 0);
+        self.views += batch.inputs.size()[0] as usize;
+        self.views_without_face += batch.faces.views_without();
+        self.first.get_or_insert_with(|| sheet::Seen::of(batch));
+    }
+
+    /// The first views of the epoch with their targets.
+    pub fn sheet(&self) -> Option<RgbImage> {
+        self.first.as_ref().map(sheet::Seen::draw)
+    }
+
+    /// `[3, 4]`
+    fn by_size(&self, Batch { faces, targets, .. }: &Batch<'_>) -> Tensor {
+        let sides = faces.boxes.narrow(0, 0, faces.learnt()).narrow(1, 2, 2); // [F, 2]
+        let sizes = sides.prod_dim_int(1, false, Kind::Float).sqrt() * INPUT_SIZE as f64; // [F]
+        let one = targets.faces.ones_like().to_kind(Kind::Float);
+        let positives = sizes.zeros_like().index_add(0, &targets.faces, &one); // [F]
+        let rows = [sizes.ones_like(), positives.shallow_clone(), positives.eq(0.0)];
+        Tensor::stack(&rows.map(|row| row.to_kind(Kind::Float)), 0)
+            .matmul(&self.sizes.members(&sizes))
+    }
+
+    /// `[2, 10]`
+    fn by_overlap(&self, Batch { targets, logits, parts, .. }: &Batch<'_>) -> Tensor {
+        let scores = logits.detach().reshape([-1]).index_select(0, &targets.positive).sigmoid();
+        Tensor::stack(&[scores.ones_like(), scores], 0).matmul(&self.overlaps.members(&parts.iou))
+    }
+
+    /// Reads the sums; `steps` is how many the epoch had.
+    pub fn diagnostics(&self, steps: u32) -> Diagnostics {
+        let sums: Vec<f64> = Vec::try_from(&self.sums.to_device(Device::Cpu)).unwrap_or_default();
+        let (sizes, rest) = sums.split_at(OF_SIZE * SIZES_PX.len());
+        let (grids, bins) = rest.split_at(OF_GRID * GRIDS.len());
+        Diagnostics {
+            faces: face_sizes(sizes),
+            grids: grid_losses(grids, f64::from(steps)),
+            score_by_iou: iou_bins(bins),
+            views_without_face: self.views_without_face as f64 / self.views.max(1) as f64,
+            sample_views: None,
+        }
+    }
+}
+
+/// `[4, 2]`
+fn by_grid(Batch { targets, parts, share, .. }: &Batch<'_>) -> Tensor {
+    let each = &parts.each;
+    let first = (GRIDS[0].side * GRIDS[0].side * GRIDS[0].anchors_per_cell) as i64;
+    let in_first = targets.positive.remainder(ANCHORS as i64).lt(first).to_kind(Kind::Float);
+    let grid = Tensor::stack(&[&in_first, &(1.0 - &in_first)], 1); // [P, 2]
+    let positives = Tensor::stack(
+        &[&in_first.ones_like(), &(&each.boxes * *share), &(&each.positive * *share)],
+        0,
+    );
+    let background = each.background.reshape([-1, ANCHORS as i64]);
+    let background = background.sum_dim_intlist([0i64].as_slice(), false, Kind::Float) * *share;
+    let halves = background.split_with_sizes([first, ANCHORS as i64 - first], 0);
+    let halves: Vec<Tensor> = halves.iter().map(|half| half.sum(Kind::Float)).collect();
+    Tensor::cat(&[positives.matmul(&grid), Tensor::stack(&halves, 0).reshape([1, 2])], 0)
+}
+
+/// Which range a number is in.
+#[derive(Debug)]
+struct Ranges {
+    /// `[R]`
+    from: Tensor,
+    /// `[R]`
+    to: Tensor,
+}
+
+impl Ranges {
+    /// Each ends where the next begins, the last never.
+    fn new(from: &[f64], device: Device) -> Self {
+        let to: Vec<f64> = from.iter().skip(1).copied().chain([f64::INFINITY]).collect();
+        let tensor =
+            |limits: &[f64]| Tensor::from_slice(limits).to_kind(Kind::Float).to_device(device);
+        Self { from: tensor(from), to: tensor(&to) }
+    }
+
+    /// `[M]` → `[M, R]`: 1 where a number is in a range.
+    fn members(&self, numbers: &Tensor) -> Tensor {
+        let numbers = numbers.unsqueeze(1);
+        numbers.ge_tensor(&self.from).logical_and(&numbers.lt_tensor(&self.to)).to_kind(Kind::Float)
+    }
+}
+
+fn face_sizes(sums: &[f64]) -> Vec<FaceSize> {
+    let size = |(at, &from): (usize, &f64)| {
+        let [count, positives, without] = column(sums, at);
+        FaceSize {
+            from,
+            to: SIZES_PX.get(at + 1).copied(),
+            count: count as u64,
+            positives_per_face: mean(positives, count),
+            without_positive: mean(without, count),
+        }
+    };
+    SIZES_PX.iter().enumerate().map(size).collect()
+}
+
+fn grid_losses(sums: &[f64], steps: f64) -> Vec<GridLoss> {
+    let all: f64 = sums[..GRIDS.len()].iter().sum();
+    let grid = |(at, grid): (usize, &Grid)| {
+        let [positives, box_loss, positive, background] = column(sums, at);
+        GridLoss {
+            side: grid.side as u32,
+            share_of_positives: mean(positives, all),
+            box_loss: box_loss / steps,
+            positive: positive / steps,
+            background: background / steps,
+        }
+    };
+    GRIDS.iter().enumerate().map(grid).collect()
+}
+
+fn iou_bins(sums: &[f64]) -> Vec<IouBin> {
+    let bin = |at: usize| {
+        let [count, scores] = column(sums, at);
+        IouBin { from: bin_from(at), count: count as u64, mean_score: mean(scores, count) }
+    };
+    (0..BINS).map(bin).collect()
+}
+
+fn bin_from(at: usize) -> f64 {
+    at as f64 / BINS as f64
+}
+
+/// One column of a matrix of `R` rows that is stored row by row.
+fn column<const R: usize>(matrix: &[f64], at: usize) -> [f64; R] {
+    let width = matrix.len() / R;
+    std::array::from_fn(|row| matrix[row * width + at])
+}
+
+fn mean(sum: f64, count: f64) -> Option<f64> {
+    (count > 0.0).then(|| sum / count)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::geometry::Rect;
+    use crate::train::losses;
+    use crate::train::spec::Loss;
+    use crate::train::views::ViewFace;
+
+    /// Three views: two faces of 4 and 32 pixels, an ignored one of 8, and nothing. The large face has
+    /// three anchors: two of the 16 × 16 grid, which find it exactly, and one of the 8 × 8 grid, whose
+    /// box is half of it. The small one has none. Every score is 0.5.
+    pub(in super::super) fn observed(share: f64) -> (Watch, Parts) {
+        let device = Device::Cpu;
+        let face = |px: f32, ignored| {
+            ViewFace::new(Rect::around(0.5, 0.5, px / 128.0, px / 128.0), ignored)
+        };
+        let views = [vec![face(4.0, false), face(32.0, false)], vec![face(8.0, true)], vec![]];
+        let views: Vec<&[ViewFace]> = views.iter().map(Vec::as_slice).collect();
+        let faces = Faces::new(&views, device);
+        let whole = [0.5f32, 0.5, 0.25, 0.25];
+        let targets = Targets {
+            positive: Tensor::from_slice(&[3i64, 511, 512]),
+            faces: Tensor::from_slice(&[1i64, 1, 1]),
+            boxes: Tensor::from_slice([whole; 3].as_flattened()).reshape([3, 4]),
+            ignored: Tensor::zeros([3, ANCHORS as i64], (Kind::Bool, device)),
+        };
+        let logits = Tensor::zeros([3, ANCHORS as i64], (Kind::Float, device));
+        let boxes = Tensor::from_slice(&whole).repeat([3 * ANCHORS as i64]);
+        let boxes = boxes.reshape([3, ANCHORS as i64, 4]);
+        let half = Tensor::from_slice(&[0.5f32, 0.5, 0.25, 0.125]);
+        boxes.get(0).get(512).copy_(&half);
+        let parts = losses::parts(&logits, &boxes, &targets, &Loss::default());
+        let inputs = Tensor::zeros([3, 3, 128, 128], (Kind::Float, device));
+        let mut watch = Watch::new(device);
+        let (inputs, faces, targets, logits) = (&inputs, &faces, &targets, &logits);
+        watch.observe(&Batch { inputs, faces, targets, logits, parts: &parts, share });
+        (watch, parts)
+    }
+
+    #[test]
+    fn faces_are_counted_by_size_with_their_positives() {
+        let found = observed(1.0).0.diagnostics(1);
+        let counts: Vec<u64> = found.faces.iter().map(|size| size.count).collect();
+        assert_eq!(counts, [1, 0, 0, 1], "ignored faces do not count");
+        let positives: Vec<_> = found.faces.iter().map(|size| size.positives_per_face).collect();
+        assert_eq!(positives, [Some(0.0), None, None, Some(3.0)]);
+        let without: Vec<_> = found.faces.iter().map(|size| size.without_positive).collect();
+        assert_eq!(without, [Some(1.0), None, None, Some(0.0)]);
+        assert!((found.views_without_face - 2.0 / 3.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_grids_share_the_whole_loss() {
+        let (watch, parts) = observed(0.5);
+        let found = watch.diagnostics(1);
+        let shares: Vec<_> = found.grids.iter().map(|grid| grid.share_of_positives).collect();
+        assert_eq!(shares, [Some(2.0 / 3.0), Some(1.0 / 3.0)]);
+        assert!(found.grids[0].box_loss < 1e-6 && found.grids[1].box_loss > 0.1);
+        for (whole, part) in [
+            (&parts.boxes, (|grid| grid.box_loss) as fn(&GridLoss) -> f64),
+            (&parts.positive, |grid| grid.positive),
+            (&parts.background, |grid| grid.background),
+        ] {
+            let sum: f64 = found.grids.iter().map(part).sum();
+            let whole = whole.double_value(&[]);
+            assert!((sum - 0.5 * whole).abs() < 1e-5 * whole.max(1.0), "{sum} of {whole}");
+        }
+    }
+
+    #[test]
+    fn scores_stand_by_the_overlap_of_their_boxes() {
+        let found = observed(1.0).0.diagnostics(1);
+        let bins = &found.score_by_iou;
+        assert_eq!(bins.iter().map(|bin| bin.count).sum::<u64>(), 3);
+        assert_eq!((bins[5].count, bins[5].mean_score), (1, Some(0.5)));
+        assert_eq!(
+            (bins[9].count, bins[9].mean_score),
+            (2, Some(0.5)),
+            "an IoU of 1 is in the last"
+        );
+        assert_eq!(bins[0].mean_score, None);
+    }
+
+    #[test]
+    fn batches_add_up_and_without_any_there_is_nothing() {
+        let (mut watch, _) = observed(1.0);
+        watch.sums += watch.sums.copy();
+        assert_eq!(watch.diagnostics(2).grids, observed(1.0).0.diagnostics(1).grids);
+        let nothing = Watch::new(Device::Cpu).diagnostics(1);
+        assert_eq!(nothing.views_without_face, 0.0);
+        assert!(nothing.faces.iter().all(|size| size.positives_per_face.is_none()));
+    }
+}

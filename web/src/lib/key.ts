@@ -1,0 +1,8 @@
+// Keys of requests that must not be done twice.
+
+/** `crypto.randomUUID` is missing where the page comes over plain HTTP from another machine. */
+export function randomKey(): string {
+  return Array.from(crypto.getRandomValues(new Uint8Array(16)), (byte) =>
+    byte.toString(16).padStart(2, "0"),
+  ).join("");
+}

@@ -1,0 +1,54 @@
+// More epochs for a finished job, as a new one that goes on where it ended.
+
+import { useState } from "preact/hooks";
+import { type Job, jobs } from "../../api";
+import { ErrorNote } from "../../components/status";
+import { useAction } from "../../lib/hooks";
+import { randomKey } from "../../lib/key";
+import { navigate } from "../../router";
+
+/** What the server takes. */
+const MOST_EPOCHS = 10_000;
+
+export function Extend({ job, done }: { job: Job; done: number }) {
+  const [text, setText] = useState<string>();
+  const [key] = useState(randomKey);
+  const epochs = text === undefined ? Math.min(2 * done, MOST_EPOCHS) : Number(text);
+  const { start, busy, error } = useAction(async () => {
+    const longer = await jobs.extend(job.id, epochs, `${key}-${epochs}`);
+    navigate(`/jobs/${longer.id}`);
+  });
+  return (
+    <section class="card stack tight" aria-label="Train on">
+      <h2>Train on</h2>
+      <p class="muted small">
+        A new job goes on from the last checkpoint, with the learning rate of a job planned for that
+        many epochs. This job and its model stay as they are.
+      </p>
+      <form
+        class="row"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void start();
+        }}
+      >
+        <label for="extend-to">To epoch</label>
+        <input
+          id="extend-to"
+          type="number"
+          required
+          min={done + 1}
+          max={MOST_EPOCHS}
+          step={1}
+          value={text ?? epochs}
+          onInput={(event) => setText(event.currentTarget.value)}
+        />
+        <span class="muted">{done} are done</span>
+        <button type="submit" disabled={busy}>
+          {busy ? "Starting …" : "Train on"}
+        </button>
+      </form>
+      {error && <ErrorNote error={error} />}
+    </section>
+  );
+}
