@@ -42,6 +42,12 @@ const CONNECTIONS: u32 = 8;
 ///
 /// A file that cannot be opened, or was made by a newer version.
 pub async fn open(path: &Path) -> anyhow::Result<SqlitePool> {
+    let pool = connect(path).await?;
+    sqlx::migrate!().run(&pool).await?;
+    Ok(pool)
+}
+
+async fn connect(path: &Path) -> sqlx::Result<SqlitePool> {
     let options = SqliteConnectOptions::new()
         .filename(path)
         .create_if_missing(true)
@@ -49,10 +55,7 @@ pub async fn open(path: &Path) -> anyhow::Result<SqlitePool> {
         .synchronous(SqliteSynchronous::Normal)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT);
-    let pool = SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options);
-    let pool = pool.await?;
-    sqlx::migrate!().run(&pool).await?;
-    Ok(pool)
+    SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await
 }
 
 /// Begins a transaction that takes the write lock at once, so that what it reads stays true.
@@ -93,5 +96,24 @@ pub(crate) mod tests {
         let db = open(&folder.path().join("test.sqlite")).await.unwrap();
         assert_eq!(datasets::find(&db, id).await.unwrap().unwrap().name, "faces");
         ping(&db).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn jobs_from_before_there_were_evaluations_are_kept_with_what_belongs_to_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.sqlite");
+        let db = connect(&path).await.unwrap();
+        sqlx::migrate!().run_to(2, &db).await.unwrap();
+        let id = ids::JobId::new();
+        let job =
+            "insert into job (id, name, params, wanted_device) values (?, 'old', '{}', 'cpu')";
+        sqlx::query(job).bind(id).execute(&db).await.unwrap();
+        let queued = jobs::JobState::Queued;
+        transitions::insert(&db, id, None, queued, "submitted").await.unwrap();
+        db.close().await;
+        let db = open(&path).await.unwrap();
+        let job = jobs::find(&db, id).await.unwrap().unwrap();
+        assert_eq!((job.kind, job.name.as_str()), (job_kind::JobKind::Train, "old"));
+        assert_eq!(transitions::of_job(&db, id).await.unwrap(), [queued]);
     }
 }

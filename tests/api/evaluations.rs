@@ -147,3 +147,36 @@ async fn an_evaluation_outlives_its_server_and_is_cancelled_but_not_stopped() {
     assert_eq!(std::fs::read_to_string(dir.join("runs")).unwrap(), "run\n", "one worker did it");
     server.when(&path, |_| !dir.join("artifacts").exists()).await;
 }
+
+/// Trains in no time; evaluates until it is told to leave.
+const TRAINS_AT_ONCE: &str = r#"
+dir=$1
+say() { printf '{"seq":1,"at":"2026-01-01T00:00:00.000Z","type":"finished","error":null,"retry":false,%s}\n' "$1" >> "$dir/events.jsonl"; }
+if grep -q '"kind": "train"' "$dir/spec.json"; then
+    sha256=$(printf '%064d' 0)
+    say '"outcome":"completed","artifacts":[{"name":"best.pth","size_bytes":1,"sha256":"'$sha256'"}]'
+else
+    while ! grep -q '"cancel"' "$dir/control.json"; do sleep 0.01; done
+    say '"outcome":"cancelled","artifacts":[]'
+fi
+"#;
+
+#[tokio::test]
+async fn a_model_is_kept_until_its_evaluation_has_ended() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), script(TRAINS_AT_ONCE)).await;
+    let dataset = server.dataset().await;
+    let trained = server.job(&dataset, json!({})).await;
+    let trained = server.when_state(&trained, &["completed"]).await;
+    let training = format!("/jobs/{}", id(&trained));
+    let body = json!({
+        "kind": "evaluate", "dataset_id": dataset, "model_id": "mediapipe",
+        "compare_with": trained["model_id"],
+    });
+    let job = evaluate(&server, &body).await;
+    let (status, problem) = server.delete(&training).await;
+    assert_eq!(status, 409, "{problem}");
+    server.post(&format!("/jobs/{job}/cancel"), &json!({})).await;
+    server.when_state(&job, &["cancelled"]).await;
+    assert_eq!(server.delete(&training).await.0, 204);
+}

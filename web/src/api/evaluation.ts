@@ -1,7 +1,5 @@
 // What an evaluation reports: `report.json`, as far as the dashboard shows it.
 
-import type { Params } from "./types";
-
 /** `"mediapipe"`, or the id of a model. */
 export type ModelChoice = string;
 
@@ -12,13 +10,6 @@ export interface NewEvaluation {
   model_id: ModelChoice;
   compare_with?: ModelChoice;
   split?: "val" | "train" | "all";
-}
-
-/** `params` of such a job. */
-export interface EvaluateParams extends Params {
-  model_id: ModelChoice;
-  compare_with: ModelChoice | null;
-  split: "val" | "train" | "all";
 }
 
 export interface EvaluationReport {
@@ -33,6 +24,7 @@ export interface EvaluatedModel {
   model: string;
   pictures: number;
   faces: number;
+  /** Mean of IoU 0.50, 0.55 … 0.95. */
   ap50_95: number | null;
   /** Faces of at least 0, 6, 12 and 24 pixels of the network's input. */
   by_min_size: SizeRow[];
@@ -41,8 +33,6 @@ export interface EvaluatedModel {
   by_folder: FolderRow[];
   /** Where F1 is best: advice for MediaPipe's `min_detection_confidence`. */
   best: Operating | null;
-  calibration: { expected_error: number | null };
-  keypoint_nme: number | null;
   worst: WorstPicture[];
 }
 

@@ -73,6 +73,25 @@ function Report({ job }: { job: Job }) {
   );
 }
 
+const AT_BEST = "At the best threshold for the score, faces of at least 6 pixels";
+
+const FIGURES: {
+  name: string;
+  label: string;
+  help: string;
+  of: (model: EvaluatedModel) => number | null;
+}[] = [
+  {
+    name: "ap50_95",
+    label: "AP, IoU 0.50 to 0.95",
+    help: "Average precision, mean of ever stricter overlaps",
+    of: ({ ap50_95 }) => ap50_95,
+  },
+  { name: "best_f1", label: "Best F1", help: AT_BEST, of: ({ best }) => best?.f1 ?? null },
+  { name: "precision", label: "Precision", help: AT_BEST, of: ({ best }) => best?.precision ?? null },
+  { name: "recall", label: "Recall", help: AT_BEST, of: ({ best }) => best?.recall ?? null },
+];
+
 interface Pair {
   model: EvaluatedModel;
   /** What it is compared with. */
@@ -87,16 +106,11 @@ function Headline({ report, model, other }: Pair & { report: EvaluationReport })
     help: "Average precision at IoU 0.5; pixels of the 128-pixel input",
     of: ({ by_min_size }: EvaluatedModel) => by_min_size[index]?.ap50 ?? null,
   }));
-  const f1 = {
-    name: "best_f1",
-    label: "Best F1",
-    help: "At the best threshold for the score",
-    of: ({ best }: EvaluatedModel) => best?.f1 ?? null,
-  };
+  const figures = [...sizes, ...FIGURES];
   return (
     <section aria-label="Figures">
       <dl class="card figures before-after">
-        {[...sizes, f1].map(({ name, label, help, of }) => (
+        {figures.map(({ name, label, help, of }) => (
           <Figure
             key={name}
             name={name}

@@ -1,0 +1,78 @@
+// A model is measured beside MediaPipe's own, from its page to the report.
+
+import { expect, test } from "@playwright/test";
+import { Server } from "./server";
+
+const IMAGES = 20;
+
+let server: Server;
+
+test.beforeAll(async () => {
+  server = await Server.create();
+});
+
+test.afterAll(async () => {
+  await server?.remove();
+});
+
+test("a model is evaluated beside MediaPipe's own", async ({ page }) => {
+  const complaints: string[] = [];
+  page.on("pageerror", (error) => complaints.push(error.message));
+  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+
+  await test.step("a data set and a model are there", async () => {
+    await page.goto(`${server.url}/datasets`);
+    await page.locator("input[type=file]").setInputFiles(await server.sample(IMAGES));
+    await expect(page.locator("[data-state=ready]")).toBeVisible({ timeout: 300_000 });
+    const { files } = await (await page.request.get(`${server.url}/api/v1/models/base`)).json();
+    const weights = await page.request.get(`${server.url}/api/v1/models/base/${files[0].name}`);
+    await page.goto(`${server.url}/models`);
+    await page.locator("input[type=file]").setInputFiles({
+      name: "again.tflite",
+      mimeType: "application/octet-stream",
+      buffer: await weights.body(),
+    });
+    await expect(page.getByRole("heading", { name: "again", exact: true })).toBeVisible();
+  });
+
+  await test.step("its page starts an evaluation", async () => {
+    const form = page.getByRole("region", { name: "Evaluate" });
+    await expect(form.getByLabel("Compare with MediaPipe's own")).toBeChecked();
+    await form.getByRole("button", { name: "Evaluate" }).click();
+    await expect(page).toHaveURL(/\/jobs\/[0-9a-f-]{36}$/);
+    await expect(page.getByRole("heading", { name: "again on sample" })).toBeVisible();
+    await expect(page.locator("[data-state=completed]")).toBeVisible({ timeout: 300_000 });
+  });
+
+  await test.step("the report has figures of both, by size, and the worst pictures", async () => {
+    // The same weights: no gain and no loss.
+    for (const figure of ["ap50", "ap50_ge6", "ap50_ge12", "ap50_ge24", "best_f1"]) {
+      await expect(page.locator(`[data-figure=${figure}] dd`)).toContainText("+0.000");
+    }
+    await expect(page.locator("[data-threshold]")).toHaveText(/^0\.\d\d$/);
+    const sizes = page.getByRole("region", { name: "Average precision by face size" });
+    await expect(sizes.locator("tbody tr")).toHaveCount(8);
+    await expect(sizes.getByRole("columnheader", { name: "mediapipe" })).toBeVisible();
+    const worst = page.getByRole("region", { name: "Worst pictures" });
+    const drawing = worst.locator("img").first();
+    await drawing.scrollIntoViewIfNeeded();
+    await expect
+      .poll(() => drawing.evaluate((image: HTMLImageElement) => image.naturalWidth))
+      .toBeGreaterThan(0);
+    await worst.getByRole("button", { name: "mediapipe" }).click();
+    await expect(drawing).toHaveAttribute("src", /worst_compare_01\.jpg$/);
+    await expect(page.locator("[data-chart]")).toHaveCount(0);
+    await expect(page.locator("[data-file='report.json']")).toBeVisible();
+  });
+
+  await test.step("it holds at phone width, and the list tells its kind", async () => {
+    await page.screenshot({ path: "test-results/evaluation.png", fullPage: true });
+    await page.setViewportSize({ width: 360, height: 740 });
+    const width = await page.evaluate(() => document.documentElement.scrollWidth);
+    expect(width).toBeLessThanOrEqual(360);
+    await page.goto(`${server.url}/jobs`);
+    await expect(page.locator("[data-kind=evaluate]")).toHaveText("evaluation");
+  });
+
+  expect(complaints).toEqual([]);
+});
