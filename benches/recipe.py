@@ -9,7 +9,7 @@ repeated: results are kept in --results, a JSON line each, under the hash of the
 run's parameters. Needs target/release/blazetune (`make build`) and Python's standard library.
 """
 
-import argparse, collections, concurrent.futures, hashlib, json, os, pathlib, shutil, statistics
+import argparse, collections, concurrent.futures, contextlib, hashlib, json, os, pathlib, shutil, statistics
 import subprocess, sys, tempfile, threading, time, urllib.request, zipfile
 
 from recipe_variants import VARIANTS
@@ -32,6 +32,33 @@ def arguments():
     return parser.parse_args()
 
 
+@contextlib.contextmanager
+def serving(binary, data):
+    """A server of its own; answers the URL of its API."""
+    data.mkdir(parents=True, exist_ok=True)
+    command = [binary, "serve", "--data", data, "--listen", "127.0.0.1:0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        address = next(word for line in server.stdout for word in line.split() if word.startswith("http://"))
+        threading.Thread(target=server.stdout.read, daemon=True).start()
+        yield address.rstrip("/.,") + "/api/v1"
+        server.terminate()
+
+
+def presets(binary, data):
+    """What each preset changes, for a worker takes parameters as they are."""
+    with serving(binary, data) as api:
+        return json.load(urllib.request.urlopen(f"{api}/schema/train"))["x-presets"]
+
+
+def merged(under, over):
+    """Two trees of parameters; `over` wins."""
+    both = under | over
+    for name in under.keys() & over.keys():
+        if isinstance(under[name], dict):
+            both[name] = merged(under[name], over[name])
+    return both
+
+
 def import_dataset(binary, folder, data):
     """The folder of the imported data set; imported once."""
     done = data / "recipe-dataset"
@@ -43,17 +70,14 @@ def import_dataset(binary, folder, data):
         for part in ("wider_train", "wider_val"):
             for path in [folder / part / "annotations.csv", *sorted((folder / part / "images").iterdir())]:
                 out.write(path, path.relative_to(folder))
-    command = [binary, "serve", "--data", data, "--listen", "127.0.0.1:0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
-        address = next(word for line in server.stdout for word in line.split() if word.startswith("http://"))
-        threading.Thread(target=server.stdout.read, daemon=True).start()
-        url = address.rstrip("/.,") + "/api/v1/datasets"
-        request = urllib.request.Request(f"{url}?name=wider", archive.read_bytes(), {"Content-Type": "application/zip"})
+    with serving(binary, data) as api:
+        request = urllib.request.Request(
+            f"{api}/datasets?name=wider", archive.read_bytes(), {"Content-Type": "application/zip"}
+        )
         found = json.load(urllib.request.urlopen(request))
         while found["status"] == "importing":
             time.sleep(0.2)
-            found = json.load(urllib.request.urlopen(f"{url}/{found['id']}"))
-        server.terminate()
+            found = json.load(urllib.request.urlopen(f"{api}/datasets/{found['id']}"))
     archive.unlink()
     if found["status"] != "ready":
         sys.exit(f"the import failed: {found['error']}")
@@ -83,6 +107,7 @@ def run(binary, dataset, params):
 
 def study(args):
     dataset = import_dataset(args.binary, args.folder.resolve(), args.data.resolve())
+    known_presets = presets(args.binary, args.data.resolve())
     program = hashlib.sha256(args.binary.read_bytes()).hexdigest()[:16]
     args.results.parent.mkdir(parents=True, exist_ok=True)
     known = {}
@@ -94,6 +119,7 @@ def study(args):
 
     def one(name, seed):
         params = VARIANTS[name]["params"] | {"seed": seed, "device": "cpu"}
+        params = merged(known_presets.get(params.get("preset"), {}), params)
         params.setdefault("epochs", args.epochs)
         key = hashlib.sha256(json.dumps([program, str(dataset), params], sort_keys=True).encode()).hexdigest()
         result = known.get(key)

@@ -2,6 +2,9 @@
 
 VARIANTS = {
     "default": {"why": "", "params": {}},
+    "published": {"why": "the published trainer's recipe", "params": {"preset": "published"}},
+    "crowd": {"why": "the preset for small faces", "params": {"preset": "crowd"}},
+    "selfie": {"why": "the preset for large faces", "params": {"preset": "selfie"}},
     "no_mosaic": {"why": "every view is of one picture", "params": {"views": {"mosaic": 0.0}}},
     "mosaic_0.75": {"why": "more mosaics", "params": {"views": {"mosaic": 0.75}}},
     "adamw": {"why": "AdamW for every parameter", "params": {"optimizer": "adamw"}},

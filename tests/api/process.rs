@@ -44,7 +44,7 @@ impl Program {
 
     async fn when(&self, path: &str, is_there: impl Fn(&Value) -> bool) -> Value {
         let mut last = Value::Null;
-        for _ in 0..6000 {
+        for _ in 0..30_000 {
             last = self.get(path).await;
             if is_there(&last) {
                 return last;
@@ -108,7 +108,7 @@ async fn a_killed_worker_and_a_killed_server_cost_at_most_the_epoch_under_way() 
     let data = tempfile::tempdir().unwrap();
     let data_dir = data.path().canonicalize().unwrap();
     let server = Program::start(&data_dir);
-    let job = server.start_job(30).await;
+    let job = server.start_job(12).await;
     server.when(&job, |job| job["best"].is_object()).await;
     signal(worker_of(&data_dir).unwrap(), "-KILL");
     server.when(&job, |job| job["restarts"] == 1 && job["progress"]["step"] == 0).await;
@@ -119,7 +119,7 @@ async fn a_killed_worker_and_a_killed_server_cost_at_most_the_epoch_under_way() 
     drop(server); // kill -9
     assert!(worker.is_some() && worker_of(&data_dir) == worker, "the worker goes on");
     let server = Program::start(&data_dir);
-    assert_whole(&server, &job, 30).await;
+    assert_whole(&server, &job, 12).await;
     assert_eq!(server.get(&job).await["restarts"], 1);
 }
 

@@ -136,7 +136,7 @@ impl Server {
     /// What `path` answers, once that is as it should be.
     pub(crate) async fn when(&self, path: &str, is_there: impl Fn(&Value) -> bool) -> Value {
         let mut last = Value::Null;
-        for _ in 0..6000 {
+        for _ in 0..30_000 {
             last = self.get(path).await.1;
             if is_there(&last) {
                 return last;
