@@ -19,6 +19,8 @@ use serde_json::json;
 
 #[path = "worker/diagnostics.rs"]
 mod diagnostics;
+#[path = "worker/evaluation.rs"]
+mod evaluation;
 #[path = "worker/extend.rs"]
 mod extend;
 

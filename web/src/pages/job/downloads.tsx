@@ -5,11 +5,18 @@ import { FileList } from "../../components/files";
 import { Pending } from "../../components/status";
 import { useResource } from "../../lib/hooks";
 
-export function Downloads({ job }: { job: Job }) {
+interface Props {
+  job: Job;
+  /** Files that the page shows elsewhere. */
+  except?: RegExp;
+}
+
+export function Downloads({ job, except }: Props) {
   const { data, error, reload } = useResource(
     (signal) => jobs.artifacts(job.id, signal),
     [job.id, job.state],
   );
+  const files = data?.items.filter(({ name }) => !except?.test(name));
   return (
     <section class="card stack tight" aria-label="Downloads">
       <div class="row between">
@@ -21,8 +28,8 @@ export function Downloads({ job }: { job: Job }) {
         )}
       </div>
       {!data && <Pending error={error} what="the files" retry={reload} />}
-      {data?.items.length === 0 && <p class="muted">This job left no files.</p>}
-      {data && <FileList files={data.items} url={(name) => jobs.artifactUrl(job.id, name)} />}
+      {files?.length === 0 && <p class="muted">This job left no files.</p>}
+      {files && <FileList files={files} url={(name) => jobs.artifactUrl(job.id, name)} />}
     </section>
   );
 }

@@ -68,7 +68,7 @@ function Report({ job }: { job: Job }) {
         </Table>
       </section>
       <WorstPictures job={job} models={data.models} />
-      <Downloads job={job} />
+      <Downloads job={job} except={/^worst_/} />
     </>
   );
 }

@@ -89,9 +89,14 @@ function Enlarged({ drawing, close }: { drawing: Drawing; close: () => void }) {
       <img src={drawing.src} alt={drawing.name} />
       <div class="row between">
         <span class="muted">{drawing.name}</span>
-        <button type="button" onClick={() => dialog.current?.close()}>
-          Close
-        </button>
+        <div class="row">
+          <a class="button" href={drawing.src} download>
+            Download
+          </a>
+          <button type="button" onClick={() => dialog.current?.close()}>
+            Close
+          </button>
+        </div>
       </div>
     </dialog>
   );
