@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use blazetune::data::sample::{self, SampleSpec};
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Draws a data set of cartoon crowds, ready to be uploaded.
+/// Draws a data set of cartoon people, ready to be uploaded.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The zip to write, over whatever is there.

@@ -19,7 +19,7 @@ pub(super) struct Report {
 
 impl Report {
     pub(super) fn new(address: SocketAddr) -> Self {
-        println!("Blazetune fine-tunes MediaPipe's face detector on cartoon crowds, as a demo.\n");
+        println!("Blazetune fine-tunes MediaPipe's face detector on cartoon people, as a demo.\n");
         println!("  server      http://{address}");
         Self { address, training: ProgressBar::hidden() }
     }
