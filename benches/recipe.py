@@ -59,20 +59,26 @@ def merged(under, over):
     return both
 
 
-def import_dataset(binary, folder, data):
+def import_photographs(binary, folder, data):
     """The folder of the imported data set; imported once."""
-    done = data / "recipe-dataset"
+    archive = data / "wider.zip"
+    if not (data / "wider-dataset").exists():
+        data.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(archive, "w") as out:
+            for part in ("wider_train", "wider_val"):
+                for path in [folder / part / "annotations.csv", *sorted((folder / part / "images").iterdir())]:
+                    out.write(path, path.relative_to(folder))
+    return import_archive(binary, archive, data)
+
+
+def import_archive(binary, archive, data):
+    """The folder of the imported data set; imported once."""
+    done = data / f"{archive.stem}-dataset"
     if done.exists():
         return pathlib.Path(done.read_text())
-    data.mkdir(parents=True, exist_ok=True)
-    archive = data / "wider.zip"
-    with zipfile.ZipFile(archive, "w") as out:
-        for part in ("wider_train", "wider_val"):
-            for path in [folder / part / "annotations.csv", *sorted((folder / part / "images").iterdir())]:
-                out.write(path, path.relative_to(folder))
     with serving(binary, data) as api:
         request = urllib.request.Request(
-            f"{api}/datasets?name=wider", archive.read_bytes(), {"Content-Type": "application/zip"}
+            f"{api}/datasets?name={archive.stem}", archive.read_bytes(), {"Content-Type": "application/zip"}
         )
         found = json.load(urllib.request.urlopen(request))
         while found["status"] == "importing":
@@ -86,8 +92,8 @@ def import_dataset(binary, folder, data):
     return dataset
 
 
-def run(binary, dataset, params):
-    """One job; answers its metrics rows and its retention curve, where it has one."""
+def run(binary, dataset, params, model=None):
+    """One job; answers its metrics rows and its retention curve, where it has one. Its best weights go to `model`."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="recipe-"))
     spec = {"job_id": "recipe", "name": "recipe", "dataset_dir": str(dataset), "init_file": None, "threads": 1, "params": params}
     for part in ("checkpoints", "artifacts"):
@@ -101,12 +107,14 @@ def run(binary, dataset, params):
         sys.exit(f"{folder}: {events[-1]}")
     rows = [{"epoch": e["epoch"], **e["val"]} for e in events if e["type"] == "epoch"]
     card = json.loads((folder / "artifacts/card.json").read_text())
+    if model:
+        shutil.copy(folder / "artifacts/best.safetensors", model)
     shutil.rmtree(folder)
     return {"rows": rows, "seconds": time.time() - began, "retention": card.get("retention")}
 
 
 def study(args):
-    dataset = import_dataset(args.binary, args.folder.resolve(), args.data.resolve())
+    dataset = import_photographs(args.binary, args.folder.resolve(), args.data.resolve())
     known_presets = presets(args.binary, args.data.resolve())
     program = hashlib.sha256(args.binary.read_bytes()).hexdigest()[:16]
     args.results.parent.mkdir(parents=True, exist_ok=True)
