@@ -95,7 +95,7 @@ def import_archive(binary, archive, data):
 def run(binary, dataset, params, model=None):
     """One job; answers its metrics rows and its retention curve, where it has one. Its best weights go to `model`."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="recipe-"))
-    spec = {"job_id": "recipe", "name": "recipe", "dataset_dir": str(dataset), "init_file": None, "threads": 1, "params": params}
+    spec = {"kind": "train", "job_id": "recipe", "name": "recipe", "dataset_dir": str(dataset), "init_file": None, "threads": 1, "params": params}
     for part in ("checkpoints", "artifacts"):
         (folder / part).mkdir()
     (folder / "spec.json").write_text(json.dumps(spec))
