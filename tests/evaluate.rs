@@ -110,6 +110,40 @@ fn a_folder_is_measured_too_and_everything_is_written() {
     assert_eq!(fs::read_dir(out.join("worst")).unwrap().count(), worst.len());
 }
 
+/// Of every four faces one is easy, one medium, one hard and one of unknown difficulty.
+#[test]
+fn where_the_data_set_says_how_hard_faces_are_each_difficulty_has_its_figure() {
+    let place = Place::new(12);
+    let folder = place.path("folder");
+    let mut archive = zip::ZipArchive::new(fs::File::open(place.path("sample.zip")).unwrap());
+    archive.as_mut().unwrap().extract(&folder).unwrap();
+    let (mut counts, words) = ([0; 4], ["easy", "medium", "hard", ""]);
+    for table in ["train.csv", "val.csv"].map(|name| folder.join(name)) {
+        let Ok(text) = fs::read_to_string(&table) else { continue };
+        let mut lines = text.lines();
+        let mut marked = format!("{},difficulty\n", lines.next().unwrap());
+        for (number, line) in lines.enumerate() {
+            // A row without a box is a picture without faces.
+            counts[number % 4] += usize::from(!line.ends_with(",,"));
+            marked += &format!("{line},{}\n", words[number % 4]);
+        }
+        fs::write(&table, marked).unwrap();
+    }
+    let out = place.path("out");
+    let split = ["--model", "mediapipe", "--split", "all"];
+    let output = place.evaluate_at(&folder, &split, &[("--out", &out)]);
+    let text = succeed(&output);
+    assert!(text.contains("WIDER FACE's difficulty"), "{text}");
+    let report = json(&out.join("report.json"));
+    let rows = report["models"][0]["by_difficulty"].as_array().unwrap();
+    let found: Vec<_> = rows.iter().map(|row| (&row["difficulty"], &row["faces"])).collect();
+    let [easy, medium, hard, _] = counts;
+    let up_to = [easy, easy + medium, easy + medium + hard].map(Value::from);
+    let names = ["easy", "medium", "hard"].map(Value::from);
+    assert_eq!(found, names.iter().zip(&up_to).collect::<Vec<_>>());
+    assert!(rows.iter().all(|row| row["ap50"].is_number()));
+}
+
 #[test]
 fn what_cannot_be_read_is_named_with_what_to_do() {
     let place = Place::new(5);

@@ -1,5 +1,7 @@
-//! The annotation format: `image_path,x1,y1,w,h`, a row a face, and its keypoints where they are known.
+//! The annotation format: `image_path,x1,y1,w,h`, a row a face, and its keypoints and difficulty where they are
+//! known.
 
+use super::manifest::Difficulty;
 use super::report::Report;
 use crate::geometry::Keypoints;
 
@@ -13,6 +15,7 @@ pub(super) struct Row {
     pub(super) face: Face,
     /// In pixels.
     pub(super) keypoints: Keypoints,
+    pub(super) difficulty: Option<Difficulty>,
 }
 
 /// What a row says about its picture.
@@ -28,6 +31,9 @@ pub(super) enum Face {
 
 /// Columns that a table may have beside those: `right_eye_x`, `right_eye_y` and so on, in pixels.
 const KEYPOINTS: [&str; 6] = ["right_eye", "left_eye", "nose", "mouth", "right_ear", "left_ear"];
+
+/// A column that a table may have: which of WIDER FACE's lists a face is in.
+const DIFFICULTY: &str = "difficulty";
 
 /// The columns that make a CSV file annotations.
 pub(super) const COLUMNS: [&str; 5] = ["image_path", "x1", "y1", "w", "h"];
@@ -51,6 +57,7 @@ pub(super) fn parse(file: &str, bytes: &[u8], report: &mut Report) -> Option<Vec
     let position = |wanted: String| names.iter().position(|name| *name == wanted);
     let points = KEYPOINTS
         .map(|name| Some([position(format!("{name}_x"))?, position(format!("{name}_y"))?]));
+    let difficulties = position(DIFFICULTY.to_owned());
     let mut rows = Vec::new();
     for record in reader.byte_records() {
         let record = match record {
@@ -74,7 +81,11 @@ pub(super) fn parse(file: &str, bytes: &[u8], report: &mut Report) -> Option<Vec
                     bad(problem);
                     Keypoints::default()
                 });
-                rows.push(Row { number, image_path, face, keypoints });
+                let difficulty = difficulty(&record, difficulties).unwrap_or_else(|problem| {
+                    bad(problem);
+                    None
+                });
+                rows.push(Row { number, image_path, face, keypoints, difficulty });
             }
         }
     }
@@ -153,6 +164,21 @@ fn keypoints(
     Ok(keypoints)
 }
 
+fn difficulty(record: &csv::ByteRecord, column: Option<usize>) -> Result<Option<Difficulty>, Bad> {
+    let bytes = column.and_then(|column| record.get(column)).unwrap_or_default();
+    let text = String::from_utf8_lossy(bytes).to_lowercase();
+    Ok(match text.as_str() {
+        "" => None,
+        "easy" => Some(Difficulty::Easy),
+        "medium" => Some(Difficulty::Medium),
+        "hard" => Some(Difficulty::Hard),
+        _ => {
+            let reason = format!("{DIFFICULTY} is {text:?}; it may be easy, medium, hard or empty");
+            return Err(("unknown difficulty", reason));
+        }
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -164,7 +190,8 @@ mod tests {
         let rows = parse("a.csv", text, &mut report).unwrap();
         let face = Face::At([1.5, 2.5, 3.0, 4.0]);
         let keypoints = Keypoints::default();
-        assert_eq!(rows, [Row { number: 2, image_path: "a.jpg".into(), face, keypoints }]);
+        let row = Row { number: 2, image_path: "a.jpg".into(), face, keypoints, difficulty: None };
+        assert_eq!(rows, [row]);
         assert_eq!(report, Report::default());
     }
 
@@ -182,6 +209,21 @@ mod tests {
         let problems: Vec<_> =
             report.problems.iter().map(|found| (found.row, found.reason.as_str())).collect();
         assert_eq!(problems, [(Some(4), "nose_y is \"six\", not a number")]);
+    }
+
+    #[test]
+    fn a_difficulty_is_read_where_it_is_known_and_a_strange_one_leaves_the_face() {
+        let text = b"image_path,x1,y1,w,h,difficulty\na.jpg,1,2,3,4,Easy\na.jpg,1,2,3,4,hard\n\
+            a.jpg,1,2,3,4,\na.jpg,1,2,3,4,so-so\n";
+        let mut report = Report::default();
+        let rows = parse("a.csv", text, &mut report).unwrap();
+        let found: Vec<_> = rows.iter().map(|row| row.difficulty).collect();
+        assert_eq!(found, [Some(Difficulty::Easy), Some(Difficulty::Hard), None, None]);
+        assert_eq!(
+            report.problems[0].reason,
+            "difficulty is \"so-so\"; it may be easy, medium, hard or empty"
+        );
+        assert!(rows.iter().all(|row| matches!(row.face, Face::At(_))));
     }
 
     #[test]

@@ -286,7 +286,7 @@ fn picture(
     report: &mut Report,
 ) -> Result<Picture, String> {
     let (width, height) = (stored.width as f32, stored.height as f32);
-    let (mut faces, mut keypoints) = (Vec::new(), Vec::new());
+    let (mut faces, mut keypoints, mut difficulties) = (Vec::new(), Vec::new(), Vec::new());
     for face in &plan.faces {
         let [x, y, w, h] = face.pixels;
         let mut problem = |kind: &str, reason: String| {
@@ -312,9 +312,13 @@ fn picture(
         }
         faces.push(inside);
         keypoints.push(face.keypoints.map(|at| at.map(|[x, y]| [x / width, y / height])));
+        difficulties.push(face.difficulty);
     }
     if keypoints.iter().flatten().all(Option::is_none) {
         keypoints.clear();
+    }
+    if difficulties.iter().all(Option::is_none) {
+        difficulties.clear();
     }
     if faces.is_empty() && !plan.faces.is_empty() {
         return Err("has boxes outside of it alone".to_owned());
@@ -327,6 +331,7 @@ fn picture(
         letterbox: stored.letterbox,
         faces,
         keypoints,
+        difficulties,
     })
 }
 

@@ -16,6 +16,19 @@ pub enum Split {
     Val,
 }
 
+/// Which of WIDER FACE's three lists a face is in, the smallest: every easy face is also a medium one, and
+/// both are hard ones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Difficulty {
+    /// In all three.
+    Easy,
+    /// In two.
+    Medium,
+    /// In the longest one alone.
+    Hard,
+}
+
 /// Of `manifest.json` and the cache.
 pub(super) const FORMAT_VERSION: u32 = 1;
 
@@ -50,6 +63,9 @@ pub struct Picture {
     /// Of each face, as fractions of the picture; empty where none is labelled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keypoints: Vec<Keypoints>,
+    /// Of each face, where it is known; empty where none is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub difficulties: Vec<Option<Difficulty>>,
 }
 
 /// The data set in numbers.
@@ -161,6 +177,9 @@ pub(super) fn content_hash(pictures: &[Picture], bytes: &[[u8; 32]]) -> String {
             for value in point.unwrap_or([f32::NAN; 2]) {
                 hash.update(value.to_le_bytes());
             }
+        }
+        for difficulty in &picture.difficulties {
+            hash.update([difficulty.map_or(0, |known| 1 + known as u8)]);
         }
     }
     hex::encode(hash.finalize())

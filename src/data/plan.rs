@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::annotations::Face;
-use super::manifest::Split;
+use super::manifest::{Difficulty, Split};
 use super::report::Report;
 use super::tables::{self, PlanError, Table};
 use crate::geometry::Keypoints;
@@ -27,6 +27,7 @@ pub(super) struct PlannedFace {
     pub(super) pixels: [f32; 4],
     /// In pixels.
     pub(super) keypoints: Keypoints,
+    pub(super) difficulty: Option<Difficulty>,
 }
 
 /// * `tables`: path and content of every CSV file, sorted; `pictures`: paths of all pictures.
@@ -61,8 +62,13 @@ pub(super) fn plan(
                 Face::None => {}
                 Face::Unknown => entry.has_bad_rows = true,
                 Face::At(pixels) => {
-                    let (file, keypoints, row) = (table.path.clone(), row.keypoints, row.number);
-                    entry.faces.push(PlannedFace { file, row, pixels, keypoints });
+                    entry.faces.push(PlannedFace {
+                        file: table.path.clone(),
+                        row: row.number,
+                        pixels,
+                        keypoints: row.keypoints,
+                        difficulty: row.difficulty,
+                    });
                 }
             }
         }

@@ -82,7 +82,7 @@ impl Ranking {
     /// each face is taken once. Faces under `min_size` pixels are ignored: taking one is neither
     /// hit nor miss.
     pub fn curve(&self, min_iou: f32, min_size: f32) -> Curve {
-        self.walk(min_iou, |size| size >= min_size, |_| true)
+        self.walk(min_iou, |face| self.sizes[face] >= min_size, |_| true)
     }
 
     /// As [`Ranking::curve`], of faces whose size is in `sizes` alone. A detection of no face is
@@ -90,18 +90,22 @@ impl Ranking {
     ///
     /// Source: COCO's `areaRng`, with a length in place of the area.
     pub fn curve_within(&self, min_iou: f32, sizes: &Range<f32>) -> Curve {
-        self.walk(min_iou, |size| sizes.contains(&size), |size| sizes.contains(&size))
+        self.walk(min_iou, |face| sizes.contains(&self.sizes[face]), |size| sizes.contains(&size))
     }
 
-    /// * `is_face`: whether a face of this size counts; `is_false`: whether a detection of this size
+    /// As [`Ranking::curve`], of the faces for which `counts` is true; they are numbered picture by picture.
+    pub fn curve_of(&self, min_iou: f32, counts: impl Fn(usize) -> bool) -> Curve {
+        self.walk(min_iou, counts, |_| true)
+    }
+
+    /// * `counts`: whether this face does; `is_false`: whether a detection of this size
     ///   counts where it is of no face.
     fn walk(
         &self,
         min_iou: f32,
-        is_face: impl Fn(f32) -> bool,
+        counts: impl Fn(usize) -> bool,
         is_false: impl Fn(f32) -> bool,
     ) -> Curve {
-        let counts = |face: usize| is_face(self.sizes[face]);
         let mut taken = vec![false; self.sizes.len()];
         let (mut hits, mut misses) = (0, 0);
         let mut points = Vec::with_capacity(self.detections.len());

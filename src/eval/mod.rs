@@ -4,6 +4,7 @@ pub mod average_precision;
 pub mod calibration;
 pub mod coco;
 pub mod detect;
+pub mod difficulty;
 pub mod matching;
 pub mod overlay;
 pub mod report;

@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::average_precision::{Curve, Operating, PictureResult, Ranking};
 use super::calibration::{Calibration, calibration};
+use super::difficulty::{DifficultyRow, by_difficulty};
 use super::matching::matching;
+use crate::data::Difficulty;
 
 /// One model on one data set. Sizes are lengths of a box's longer side in pixels of the network's
 /// input; figures are 0..1, and `null` where there is no face to measure on.
@@ -29,6 +31,9 @@ pub struct Report {
     /// At IoU 0.5, of faces of 6–12, 12–24, 24–48 and at least 48 pixels. Only false detections of
     /// those sizes count.
     pub by_size: Vec<SizeRow>,
+    /// WIDER FACE's easy, medium and hard; empty where the data set does not say which faces those are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub by_difficulty: Vec<DifficultyRow>,
     /// By the folder that the picture lies in, sorted.
     pub by_folder: Vec<FolderRow>,
     /// At IoU 0.5, at most 200 points, best score first.
@@ -140,6 +145,7 @@ impl Report {
             average_precision,
             by_min_size: by_min_size.to_vec(),
             by_size: by_size.collect(),
+            by_difficulty: Vec::new(),
             by_folder: by_folder(names, results, input_size, threshold),
             precision_recall: all.sampled(CURVE_POINTS),
             by_threshold: by_threshold.collect(),
@@ -148,6 +154,18 @@ impl Report {
             calibration: calibration(all.outcomes()),
             worst: worst(names, results, threshold, MIN_MISSED_PX / input_size),
         }
+    }
+
+    /// The same, with average precision by difficulty.
+    ///
+    /// * `results` as for [`Report::new`]; `difficulties`: of each face of each picture, or empty.
+    #[must_use]
+    pub fn with_difficulties(
+        self,
+        results: &[PictureResult],
+        difficulties: &[&[Option<Difficulty>]],
+    ) -> Self {
+        Self { by_difficulty: by_difficulty(results, difficulties), ..self }
     }
 
     /// The best threshold; where there is none, the default one.

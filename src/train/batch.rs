@@ -130,6 +130,7 @@ mod tests {
                 keypoints: Vec::new(),
             },
             faces: vec![face],
+            difficulties: Vec::new(),
             letterbox: Letterbox::exact(256, 256, INPUT_SIZE as u32),
             name: String::new(),
             width: 256,

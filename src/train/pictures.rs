@@ -5,7 +5,7 @@ use std::path::Path;
 use tch::{Device, Tensor};
 
 use super::views::{self, Source};
-use crate::data::{Dataset, DatasetError, Picture, Split};
+use crate::data::{Dataset, DatasetError, Difficulty, Picture, Split};
 use crate::geometry::{Letterbox, Rect};
 use crate::model::layout::INPUT_SIZE;
 use crate::model::network;
@@ -34,6 +34,8 @@ pub struct Entry {
     pub letterbox: Letterbox,
     /// Its faces, as fractions of the network's input.
     pub faces: Vec<Rect>,
+    /// Of each face, where it is known; empty where none is.
+    pub difficulties: Vec<Option<Difficulty>>,
     /// Path in the data set.
     pub name: String,
     /// Of the original, in pixels.
@@ -71,6 +73,7 @@ impl Entry {
             source,
             faces: faces.iter().map(|face| letterbox.to_square(face)).collect(),
             letterbox,
+            difficulties: picture.difficulties.clone(),
             name: name.clone(),
             width: *width,
             height: *height,

@@ -27,13 +27,14 @@ pub(super) fn table(dataset: &str, split: SplitChoice, models: &[Evaluation]) ->
             sizes(models, |r| &r.by_min_size),
         ),
         ("AP at IoU 0.5, faces of (px of the 128-px input)", sizes(models, |r| &r.by_size)),
+        ("AP at IoU 0.5 by WIDER FACE's difficulty", by_difficulty(models)),
         ("AP at IoU 0.5 by folder", by_folder(models)),
         ("At IoU 0.5 and a threshold on the score", by_threshold(models)),
         ("Scores and keypoints", rest(models)),
     ];
     let width = sections.iter().flat_map(|(_, rows)| rows).map(|row| row.label.chars().count());
     let width = width.max().unwrap_or(0);
-    for (title, rows) in sections {
+    for (title, rows) in sections.into_iter().filter(|(_, rows)| !rows.is_empty()) {
         let _ = write!(text, "\n{title}\n  {:width$}", "");
         for title in TITLES.iter().take(models.len()) {
             let _ = write!(text, "  {title:>8}");
@@ -95,6 +96,16 @@ fn sizes(models: &[Evaluation], of: impl Fn(&Report) -> &Vec<SizeRow>) -> Vec<Ro
         row(format!("{range} ({} faces)", size.faces), models, |report| of(report)[index].ap50)
     };
     rows.map(size).collect()
+}
+
+fn by_difficulty(models: &[Evaluation]) -> Vec<Row> {
+    let rows = models[0].report.by_difficulty.iter().enumerate();
+    let difficulty = rows.map(|(index, of)| {
+        let name = format!("{:?}", of.difficulty).to_lowercase();
+        let label = format!("{name} ({} faces)", of.faces);
+        row(label, models, |report| report.by_difficulty[index].ap50)
+    });
+    difficulty.collect()
 }
 
 fn by_folder(models: &[Evaluation]) -> Vec<Row> {

@@ -47,13 +47,16 @@ pub fn evaluate(
 ) -> Option<Vec<Evaluation>> {
     let names: Vec<&str> =
         pictures.val.iter().map(|&index| pictures.entries[index].name.as_str()).collect();
+    let entries = pictures.val.iter().map(|&index| &pictures.entries[index]);
+    let difficulties: Vec<_> = entries.map(|entry| entry.difficulties.as_slice()).collect();
     let mut evaluations: Vec<Evaluation> = Vec::new();
     for (name, weights) in models {
         let before = evaluations.len() * pictures.val.len();
         let detections =
             detect_all(&weights, pictures, device, &mut |done| proceed(before + done))?;
         let results = results(pictures, &detections);
-        let report = Report::new(&names, &results, INPUT_SIZE as f32);
+        let report = Report::new(&names, &results, INPUT_SIZE as f32)
+            .with_difficulties(&results, &difficulties);
         let first = evaluations.first();
         let keypoint_nme = first.and_then(|first| keypoint_drift(&first.detections, &detections));
         evaluations.push(Evaluation { name, report, keypoint_nme, results, detections });

@@ -30,6 +30,8 @@ export interface EvaluatedModel {
   by_min_size: SizeRow[];
   /** Faces of 6–12, 12–24, 24–48 and at least 48 pixels. */
   by_size: SizeRow[];
+  /** WIDER FACE's easy, medium and hard, where the data set says which faces those are. */
+  by_difficulty?: DifficultyRow[];
   by_folder: FolderRow[];
   /** Where F1 is best: advice for MediaPipe's `min_detection_confidence`. */
   best: Operating | null;
@@ -39,6 +41,12 @@ export interface EvaluatedModel {
 export interface SizeRow {
   from_px: number;
   to_px: number | null;
+  faces: number;
+  ap50: number | null;
+}
+
+export interface DifficultyRow {
+  difficulty: "easy" | "medium" | "hard";
   faces: number;
   ap50: number | null;
 }

@@ -63,6 +63,11 @@ function Report({ job }: { job: Job }) {
         <Table title="Average precision by face size" first="Pixels of 128" models={data.models}>
           {sizes(model, other)}
         </Table>
+        {model.by_difficulty && (
+          <Table title="Average precision by WIDER FACE's difficulty" first="Difficulty" models={data.models}>
+            {difficulties(model, other)}
+          </Table>
+        )}
         <Table title="Average precision by folder" first="Folder" models={data.models}>
           {folders(model, other)}
         </Table>
@@ -151,6 +156,14 @@ function sizes(model: EvaluatedModel, other: EvaluatedModel | undefined): Row[] 
       values: [row.ap50, ...(other ? [other[of][index]?.ap50] : [])],
     }));
   return [...rows("by_min_size"), ...rows("by_size")];
+}
+
+function difficulties(model: EvaluatedModel, other: EvaluatedModel | undefined): Row[] {
+  return (model.by_difficulty ?? []).map(({ difficulty, faces, ap50 }, index) => ({
+    label: difficulty,
+    faces,
+    values: [ap50, ...(other ? [other.by_difficulty?.[index]?.ap50] : [])],
+  }));
 }
 
 function folders(model: EvaluatedModel, other: EvaluatedModel | undefined): Row[] {

@@ -1,0 +1,70 @@
+//! Average precision by difficulty, as WIDER FACE counts it.
+
+use serde::{Deserialize, Serialize};
+
+use super::average_precision::{PictureResult, Ranking};
+use crate::data::Difficulty;
+
+/// Faces up to a difficulty.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct DifficultyRow {
+    /// Faces of this difficulty and of lower ones count; all others, those of unknown difficulty too, are
+    /// ignored: finding one is no mistake, missing one neither.
+    pub difficulty: Difficulty,
+    /// How many there are.
+    pub faces: usize,
+    /// Average precision at IoU 0.5.
+    pub ap50: Option<f64>,
+}
+
+/// The benchmark's protocol: one ranking of all detections against its easy, medium and hard faces, each list within
+/// the next. Empty where no face's difficulty is known.
+///
+/// * `difficulties`: of each picture, one for each face, or empty where none is known.
+///
+/// Source: Yang et al., <https://arxiv.org/abs/1511.06523>, section 4, and the benchmark's evaluation code, but for
+/// its thousand thresholds: here every detection is one.
+pub fn by_difficulty(
+    results: &[PictureResult],
+    difficulties: &[&[Option<Difficulty>]],
+) -> Vec<DifficultyRow> {
+    let of_picture = |(result, known): (&PictureResult, &&[Option<Difficulty>])| {
+        let mut known = known.to_vec();
+        known.resize(result.faces.len(), None);
+        known
+    };
+    let all: Vec<_> = results.iter().zip(difficulties).flat_map(of_picture).collect();
+    if all.iter().all(Option::is_none) {
+        return Vec::new();
+    }
+    let ranking = Ranking::new(results, 1.0); // Sizes do not matter here.
+    let row = |difficulty: Difficulty| {
+        let curve =
+            ranking.curve_of(0.5, |face| all[face].is_some_and(|known| known <= difficulty));
+        let (faces, ap50) = (curve.faces() as usize, curve.average_precision());
+        DifficultyRow { difficulty, faces, ap50 }
+    };
+    [Difficulty::Easy, Difficulty::Medium, Difficulty::Hard].map(row).to_vec()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geometry::Rect;
+
+    #[test]
+    fn harder_faces_are_ignored_where_easier_ones_are_measured() {
+        let at = |x: f32| Rect::around(x, 0.5, 0.1, 0.1);
+        // The hard face is found first, the easy one not at all, and one that nobody has judged.
+        let detections = vec![(at(0.2), 0.9), (at(0.4), 0.8), (at(0.8), 0.7)];
+        let faces = vec![at(0.2), at(0.4), at(0.6), at(0.8)];
+        let result = PictureResult { detections, faces };
+        let (easy, medium, hard) = (Difficulty::Easy, Difficulty::Medium, Difficulty::Hard);
+        let known = [Some(hard), Some(medium), Some(easy), None];
+        let rows = by_difficulty(std::slice::from_ref(&result), &[&known]);
+        let found: Vec<_> = rows.iter().map(|row| (row.difficulty, row.faces, row.ap50)).collect();
+        let two_thirds = Some(2.0 / 3.0);
+        assert_eq!(found, [(easy, 1, Some(0.0)), (medium, 2, Some(0.5)), (hard, 3, two_thirds)]);
+        assert_eq!(by_difficulty(&[result], &[&[]]), [], "nobody has judged any");
+    }
+}
