@@ -17,7 +17,7 @@ use crate::model::tensors::Weights;
 use crate::weights::tflite;
 
 /// Shares of the untouched weights that are tried.
-const SHARES: [f64; 7] = [0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7];
+const SHARES: [f64; 9] = [0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7];
 
 /// The mixes that were tried, and the one that became the result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

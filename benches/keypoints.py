@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""How far MediaPipe's own keypoints move when the picture hardly changes: the floor for `keypoint_nme`.
+
+    .deps/venv/bin/python benches/keypoints.py FOLDER [MODEL.tflite]
+
+FOLDER holds pictures in images/. Each is given to MediaPipe twice, as it is and changed; the table says how far apart
+the keypoints of the same faces are, as a share of the face's width, for faces of each size in pixels of the
+network's 128-pixel input. Needs `make setup-test`.
+"""
+
+import pathlib, sys
+
+import mediapipe, numpy
+from PIL import Image
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+MIRRORED_ORDER = [1, 0, 2, 3, 5, 4]  # right and left eye, and ear, change places
+EDGES = [0, 12, 24, 48, float("inf")]
+
+
+def mirrored(picture):
+    def back(points):
+        return numpy.array([picture.shape[1], 0]) + points * [-1, 1]
+
+    return picture[:, ::-1], back, MIRRORED_ORDER
+
+
+def shifted(inputs_pixels):
+    """To the right and down, by this many pixels of the network's input."""
+
+    def change(picture):
+        height, width = picture.shape[:2]
+        by = round(max(height, width) * inputs_pixels / 128)
+        moved = numpy.pad(picture, ((by, 0), (by, 0), (0, 0)))[:height, :width]
+        return moved, lambda points: points - by, range(6)
+
+    return change
+
+
+def shrunk(share):
+    def change(picture):
+        margin = [int(side * share / 2) for side in picture.shape[:2]]
+        framed = numpy.pad(picture, [(margin[0],) * 2, (margin[1],) * 2, (0, 0)])
+        return framed, lambda points: points - margin[::-1], range(6)
+
+    return change
+
+
+CHANGES = {
+    "shifted by half a pixel": shifted(0.5),
+    "shifted by two pixels": shifted(2),
+    "shrunk by 4 %": shrunk(0.04),
+    "mirrored": mirrored,
+}
+
+
+def faces(detector, picture):
+    """Corners `[2, 2]` and keypoints `[6, 2]` of each face, x and y in pixels."""
+    picture = numpy.ascontiguousarray(picture)
+    found = detector.detect(mediapipe.Image(image_format=mediapipe.ImageFormat.SRGB, data=picture)).detections
+    for face in found:
+        box = face.bounding_box
+        low = numpy.array([box.origin_x, box.origin_y], float)
+        points = numpy.array([[point.x, point.y] for point in face.keypoints]) * picture.shape[1::-1]
+        yield numpy.stack([low, low + [box.width, box.height]]), points
+
+
+def overlap(a, b):
+    sides = numpy.minimum(a[1], b[1]) - numpy.maximum(a[0], b[0])
+    shared = sides.clip(0).prod()
+    return shared / ((a[1] - a[0]).prod() + (b[1] - b[0]).prod() - shared)
+
+
+def apart(before, picture, change, detector):
+    """Size in pixels of the input and distance in face widths, of each face found in both pictures."""
+    changed, back, order = change(picture)
+    after = []
+    for corners, points in faces(detector, changed):
+        corners = numpy.sort(back(corners), axis=0)
+        after.append((corners, back(points)[list(order)]))
+    for corners, points in before:
+        same = [found for box, found in after if overlap(corners, box) >= 0.5]
+        if same:
+            width = corners[1][0] - corners[0][0]
+            distance = numpy.hypot(*(points - same[0]).T).mean() / width
+            yield width * 128 / max(picture.shape[:2]), distance
+
+
+def main():
+    folder = pathlib.Path(sys.argv[1])
+    model = sys.argv[2] if len(sys.argv) > 2 else ROOT / ".deps/weights/face_detection_short_range.tflite"
+    options = mediapipe.tasks.vision.FaceDetectorOptions(
+        base_options=mediapipe.tasks.BaseOptions(model_asset_path=str(model)), min_detection_confidence=0.5
+    )
+    measured = {name: [] for name in CHANGES}
+    with mediapipe.tasks.vision.FaceDetector.create_from_options(options) as detector:
+        for path in sorted((folder / "images").iterdir()):
+            picture = numpy.array(Image.open(path).convert("RGB"))
+            before = list(faces(detector, picture))
+            for name, change in CHANGES.items():
+                measured[name].extend(apart(before, picture, change, detector))
+    print("| picture | all | < 12 px | 12–24 px | 24–48 px | ≥ 48 px |\n|---|---|---|---|---|---|")
+    for name, pairs in measured.items():
+        pairs = numpy.array(pairs)
+        columns = [pairs] + [pairs[(pairs[:, 0] >= a) & (pairs[:, 0] < b)] for a, b in zip(EDGES, EDGES[1:])]
+        figures = [f"{column[:, 1].mean():.3f} ({len(column)})" if len(column) else "–" for column in columns]
+        print(f"| {name} | " + " | ".join(figures) + " |")
+
+
+if __name__ == "__main__":
+    main()
