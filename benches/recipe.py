@@ -150,16 +150,29 @@ def final(result, measure):
     return result["rows"][-1][measure]
 
 
+def delivered(result, measure):
+    """Of the model that the job hands out: its best epoch, mixed with the untouched weights as `retain` says."""
+    chosen = result["retention"]["retain"]
+    return next(mix["val"][measure] for mix in result["retention"]["curve"] if mix["retain"] == chosen)
+
+
 def table(names, results):
-    heads = ["variant", "why", "runs", "≥ 6 px", "≥ 12 px", "≥ 24 px", "keypoint_nme"]
+    sizes = ["≥ 6 px", "≥ 12 px", "≥ 24 px"]
+    heads = ["variant", "why", "runs", *sizes, "keypoint_nme", *(f"delivered, {size}" for size in sizes), "share kept"]
     lines = ["| " + " | ".join(heads) + " |", "|---" * len(heads) + "|"]
     for name in names:
         runs = results[name]
         columns = [[final(run, measure) for run in runs] for measure in MEASURES]
-        spread = lambda values: f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
-        figures = [f"{statistics.mean(values):.3f}{spread(values)}" for values in columns]
-        lines.append("| " + " | ".join([f"`{name}`", VARIANTS[name]["why"], str(len(runs)), *figures]) + " |")
+        columns += [[delivered(run, measure) for run in runs] for measure in MEASURES[:3]]
+        figures = [mean_and_spread(values) for values in columns]
+        kept = ", ".join(sorted({f"{run['retention']['retain']:g}" for run in runs}))
+        lines.append("| " + " | ".join([f"`{name}`", VARIANTS[name]["why"], str(len(runs)), *figures, kept]) + " |")
     return "\n".join(lines) + "\n"
+
+
+def mean_and_spread(values):
+    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.3f}{spread}"
 
 
 if __name__ == "__main__":
