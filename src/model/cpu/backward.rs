@@ -11,13 +11,12 @@ use super::layers::{first_anchor, kernel_rows, stem_rows};
 use super::packed::{Packed, stem_at};
 use super::rows;
 use super::shape::{
-    Block, PIXELS, STEM_KERNEL, STEM_SIDE, STEM_TERMS, Slots, TAPS, head_columns, inner, outer, padded,
+    Block, PIXELS, STEM_KERNEL, STEM_SIDE, STEM_TERMS, Slots, TAPS, head_columns, inner, outer,
+    padded,
 };
 use super::tape::{self, Gradients, Maps, STEM_ROWS};
 use super::training::{Layers, Training};
-use crate::model::layout::{
-    ANCHORS, COORDINATES, FIRST_BACKBONE_BLOCKS, GRIDS, STEM_CHANNELS,
-};
+use crate::model::layout::{ANCHORS, COORDINATES, FIRST_BACKBONE_BLOCKS, GRIDS, STEM_CHANNELS};
 
 /// Room for what lives only within one layer of one picture, a thread's own.
 #[derive(Default)]
@@ -140,12 +139,28 @@ fn heads(
             let map = &inputs[at][inner(y, side, channels)];
             let size = Size { rows: columns, terms: side, columns: channels };
             let into = &mut gradients.heads[grid];
-            gemm::multiply(size, Left::columns(pixels, columns), map, channels, into, channels, true);
+            gemm::multiply(
+                size,
+                Left::columns(pixels, columns),
+                map,
+                channels,
+                into,
+                channels,
+                true,
+            );
             let out = if grid == 0 { &mut *branch } else { &mut *last };
             let out = &mut out[y * side * channels..(y + 1) * side * channels];
             let size = Size { rows: side, terms, columns: channels };
             let weight = &packed.heads[grid].transposed;
-            gemm::multiply(size, Left::rows(pixels, columns), weight, channels, out, channels, false);
+            gemm::multiply(
+                size,
+                Left::rows(pixels, columns),
+                weight,
+                channels,
+                out,
+                channels,
+                false,
+            );
             if grid == 1 {
                 let zeros = room(&mut scratch.zeros, side * channels);
                 rows::add_gated(out, zeros, channels, map, channels);

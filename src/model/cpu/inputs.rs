@@ -21,7 +21,8 @@ impl Inputs {
     /// From `[N, 128, 128, 3]` bytes.
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let mut inputs = Self::zeros(bytes.len() / (INPUT_SIZE * ROW));
-        for (mut picture, bytes) in inputs.pictures_mut().zip(bytes.chunks_exact(INPUT_SIZE * ROW)) {
+        for (mut picture, bytes) in inputs.pictures_mut().zip(bytes.chunks_exact(INPUT_SIZE * ROW))
+        {
             for (y, bytes) in bytes.chunks_exact(ROW).enumerate() {
                 for (value, byte) in picture.row(y).iter_mut().zip(bytes) {
                     *value = f32::from(*byte) / 127.5 - 1.0;

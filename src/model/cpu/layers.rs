@@ -2,7 +2,7 @@
 
 use super::depthwise;
 use super::gemm::{self, Left, Size};
-use super::packed::{Head, Packed};
+use super::packed::Head;
 use super::rows;
 use super::shape::{
     Block, INPUT_ROW, STEM_KERNEL, STEM_SIDE, STEM_TERMS, head_columns, inner, outer, padded,
@@ -29,7 +29,8 @@ pub(super) fn stem(picture: &[f32], y: usize, weight: &[f32], out: &mut [f32]) {
 /// The three rows of a bordered map that row `y` of a depthwise convolution reads, and the pixel it begins with.
 pub(super) fn kernel_rows<'a>(block: &Block, map: &'a [f32], y: usize) -> ([&'a [f32]; 3], usize) {
     let first = block.stride - 1;
-    let row = |at: usize| &map[outer(y * block.stride + first + at, block.side_in, block.wide_in())];
+    let row =
+        |at: usize| &map[outer(y * block.stride + first + at, block.side_in, block.wide_in())];
     ([row(0), row(1), row(2)], first)
 }
 
@@ -109,7 +110,8 @@ pub(super) fn first_anchor(grid: usize) -> usize {
 
 /// Folds what a depthwise convolution's output is scaled by into the weights of the pointwise one, `[I, O]`.
 pub(super) fn scale_rows(weight: &[f32], scale: &[f32], wide: usize, out: &mut [f32]) {
-    for ((row, scale), out) in weight.chunks_exact(wide).zip(scale).zip(out.chunks_exact_mut(wide)) {
+    for ((row, scale), out) in weight.chunks_exact(wide).zip(scale).zip(out.chunks_exact_mut(wide))
+    {
         row.iter().zip(out).for_each(|(value, out)| *out = value * scale);
     }
 }

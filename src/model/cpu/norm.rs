@@ -41,9 +41,8 @@ impl Norm {
         let (sums, squares) = sums.split_at(sums.len() / 2);
         let mean: Vec<f64> = sums.iter().map(|sum| sum / count).collect();
         let variance = squares.iter().zip(&mean);
-        let variance: Vec<f64> = variance
-            .map(|(squares, mean)| (squares / count - mean * mean).max(0.0))
-            .collect();
+        let variance: Vec<f64> =
+            variance.map(|(squares, mean)| (squares / count - mean * mean).max(0.0)).collect();
         let unbiased = count / (count - 1.0).max(1.0);
         let through = through.iter().map(|&more| f64::from(more)).chain(std::iter::repeat(0.0));
         follow(buffers, means, mean.iter().zip(through).map(|(mean, more)| mean + more));
@@ -65,7 +64,10 @@ impl Norm {
     pub(super) fn backward(&self, slot: &Slot, sums: &[f64], into: &mut [f32]) -> [Vec<f32>; 3] {
         let (sums, products) = sums.split_at(sums.len() / 2);
         let write = |into: &mut [f32], range: &Range<usize>, values: &[f64]| {
-            into[range.clone()].iter_mut().zip(values).for_each(|(into, &value)| *into = value as f32);
+            into[range.clone()]
+                .iter_mut()
+                .zip(values)
+                .for_each(|(into, &value)| *into = value as f32);
         };
         write(into, &slot.shift, sums);
         let Some(gamma) = &slot.gamma else {

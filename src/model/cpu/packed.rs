@@ -51,7 +51,9 @@ impl Packed {
             let (weight, wide) = (&parameters[slot.weight.clone()], block.wide_in());
             let mut packed = vec![0.0; TAPS * wide];
             for (channel, taps) in weight.chunks_exact(TAPS).enumerate() {
-                taps.iter().enumerate().for_each(|(tap, &value)| packed[tap * wide + channel] = value);
+                taps.iter()
+                    .enumerate()
+                    .for_each(|(tap, &value)| packed[tap * wide + channel] = value);
             }
             packed
         });
@@ -103,7 +105,8 @@ impl Shifts {
 
 /// Where the published `[24, 3, 5, 5]` has its element `at` in `[5, 5, 3, 24]`.
 pub(super) fn stem_at(at: usize) -> usize {
-    let (channel, at) = (at / (3 * STEM_KERNEL * STEM_KERNEL), at % (3 * STEM_KERNEL * STEM_KERNEL));
+    let (channel, at) =
+        (at / (3 * STEM_KERNEL * STEM_KERNEL), at % (3 * STEM_KERNEL * STEM_KERNEL));
     let (colour, tap) = (at / (STEM_KERNEL * STEM_KERNEL), at % (STEM_KERNEL * STEM_KERNEL));
     (tap * 3 + colour) * STEM_CHANNELS + channel
 }

@@ -146,8 +146,12 @@ pub(super) fn unpool(
     let all = gradient.chunks_exact(wide).zip(above.zip(below)).zip(into_above.zip(into_below));
     for ((gradient, (above, below)), (into_above, into_below)) in all {
         for channel in 0..channels {
-            let values =
-                [above[channel], above[channels + channel], below[channel], below[channels + channel]];
+            let values = [
+                above[channel],
+                above[channels + channel],
+                below[channel],
+                below[channels + channel],
+            ];
             let largest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let first = values.iter().position(|&value| value == largest).unwrap_or(0);
             let into = if first < 2 { &mut *into_above } else { &mut *into_below };

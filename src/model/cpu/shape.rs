@@ -112,8 +112,6 @@ pub(super) struct Slots {
     pub(super) blocks: Vec<[Slot; 2]>,
     /// A grid's classifier and regressor.
     pub(super) heads: Vec<[Slot; 2]>,
-    /// Numbers of all parameters.
-    pub(super) count: usize,
 }
 
 impl Slots {
@@ -143,7 +141,6 @@ impl Slots {
             stem: stem.clone(),
             blocks: blocks.as_chunks().0.to_vec(),
             heads: heads.map(|pair| pair.map(Slot::clone)).collect(),
-            count: at,
         }
     }
 }

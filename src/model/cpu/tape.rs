@@ -91,12 +91,6 @@ impl Gradients {
     pub(super) fn clear(&mut self) {
         self.all_mut().for_each(|values| values.fill(0.0));
     }
-
-    pub(super) fn add(&mut self, other: &mut Self) {
-        for (into, values) in self.all_mut().zip(other.all_mut()) {
-            into.iter_mut().zip(values).for_each(|(into, value)| *into += *value);
-        }
-    }
 }
 
 /// Some pictures, which one thread goes through at a time.
