@@ -251,8 +251,9 @@ fn depthwise_pass(
         let around = &behind[y * side * block.wide()..(y + 1) * side * block.wide()];
         if block.stride == 2 {
             let (above, below) = into.split_at_mut(length_in);
-            let rows = [2 * y, 2 * y + 1].map(|y| &inputs[at][inner(y, side_in, wide)]);
-            rows::unpool(around, block.wide(), rows, wide, [above, below]);
+            let [row_above, row_below] =
+                [2 * y, 2 * y + 1].map(|y| &inputs[at][inner(y, side_in, wide)]);
+            rows::unpool(around, block.wide(), row_above, row_below, wide, above, below);
         }
         for (i, into) in into.chunks_exact_mut(length_in).enumerate() {
             let y = y * block.stride + i;

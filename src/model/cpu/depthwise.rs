@@ -24,17 +24,24 @@ fn convolve_body<L: Lanes>(
     let rows = rows.map(|row| row.as_chunks::<LANES>().0);
     for v in 0..vectors {
         let weights: [L; TAPS] = std::array::from_fn(|tap| L::load(&weights[tap * vectors + v]));
-        let mut at = first * vectors + v;
-        for out in out.iter_mut().skip(v).step_by(vectors) {
-            let mut sum = L::splat(0.0);
-            for (row, weights) in rows.iter().zip(weights.as_chunks::<3>().0) {
-                let window = &row[at..];
-                sum = L::load(&window[0]).mul_add(weights[0], sum);
-                sum = L::load(&window[vectors]).mul_add(weights[1], sum);
-                sum = L::load(&window[2 * vectors]).mul_add(weights[2], sum);
-            }
-            sum.store(out);
+        let (mut at, mut to) = (first * vectors + v, v);
+        while to < out.len() {
+            // A sum a row: three short chains are through sooner than a long one.
+            let (above, here, below) = (&rows[0][at..], &rows[1][at..], &rows[2][at..]);
+            let (next, last) = (vectors, 2 * vectors);
+            let a = L::load(&above[0]).mul(weights[0]);
+            let b = L::load(&here[0]).mul(weights[3]);
+            let c = L::load(&below[0]).mul(weights[6]);
+            let a = L::load(&above[next]).mul_add(weights[1], a);
+            let b = L::load(&here[next]).mul_add(weights[4], b);
+            let c = L::load(&below[next]).mul_add(weights[7], c);
+            let a = L::load(&above[last]).mul_add(weights[2], a);
+            let b = L::load(&here[last]).mul_add(weights[5], b);
+            let c = L::load(&below[last]).mul_add(weights[8], c);
+            let sum = a.add(b).add(c);
+            sum.store(&mut out[to]);
             at += stride * vectors;
+            to += vectors;
         }
     }
 }
@@ -60,9 +67,10 @@ fn gradient_body<L: Lanes>(
     let rows = rows.map(|row| row.as_chunks::<LANES>().0);
     for v in 0..vectors {
         let mut taps: [L; TAPS] = std::array::from_fn(|tap| L::load(&sums[tap * vectors + v]));
-        let mut at = first * vectors + v;
-        for gradient in gradient.iter().skip(v).step_by(vectors) {
-            let gradient = L::load(gradient);
+        let (mut at, mut from) = (first * vectors + v, v);
+        while from < gradient.len() {
+            let gradient = L::load(&gradient[from]);
+            from += vectors;
             for (row, taps) in rows.iter().zip(taps.as_chunks_mut::<3>().0) {
                 let window = &row[at..];
                 taps[0] = L::load(&window[0]).mul_add(gradient, taps[0]);

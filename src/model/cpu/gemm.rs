@@ -50,7 +50,7 @@ fn body<L: Lanes>(
     out_row: usize,
     add: bool,
 ) {
-    debug_assert!(size.rows.is_multiple_of(4) && size.columns.is_multiple_of(LANES));
+    debug_assert!(size.rows.is_multiple_of(TILE_ROWS) && size.columns.is_multiple_of(LANES));
     let vectors = size.columns / LANES;
     let mut done = 0;
     while done < vectors {
@@ -66,26 +66,25 @@ fn body<L: Lanes>(
         let out = &mut out[column..];
         let mut row = 0;
         while row < size.rows {
-            let wide = L::TILE_ROWS == 8 && size.rows - row >= 8;
             let left = Left { values: &left.values[row * left.row..], ..left };
             let out = &mut out[row * out_row..];
-            match (width, wide) {
-                (1, true) => tile::<L, 8, 1>(size.terms, left, right, stride, out, out_row, add),
-                (2, true) => tile::<L, 8, 2>(size.terms, left, right, stride, out, out_row, add),
-                (3, true) => tile::<L, 8, 3>(size.terms, left, right, stride, out, out_row, add),
-                (1, _) => tile::<L, 4, 1>(size.terms, left, right, stride, out, out_row, add),
-                (2, _) => tile::<L, 4, 2>(size.terms, left, right, stride, out, out_row, add),
-                _ => tile::<L, 4, 3>(size.terms, left, right, stride, out, out_row, add),
+            match width {
+                1 => tile::<L, 1>(size.terms, left, right, stride, out, out_row, add),
+                2 => tile::<L, 2>(size.terms, left, right, stride, out, out_row, add),
+                _ => tile::<L, 3>(size.terms, left, right, stride, out, out_row, add),
             }
-            row += if wide { 8 } else { 4 };
+            row += TILE_ROWS;
         }
         done += width;
     }
 }
 
-/// `M` rows and `V` vectors of the product, all in registers.
+/// Rows of a tile: with three vectors each, its sums and what they are made of fill 16 registers.
+const TILE_ROWS: usize = 4;
+
+/// Some rows and `V` vectors of the product, all in registers.
 #[inline(always)]
-fn tile<L: Lanes, const M: usize, const V: usize>(
+fn tile<L: Lanes, const V: usize>(
     terms: usize,
     left: Left<'_>,
     right: &[f32],
@@ -94,15 +93,16 @@ fn tile<L: Lanes, const M: usize, const V: usize>(
     out_row: usize,
     add: bool,
 ) {
-    let mut sums = [[L::splat(0.0); V]; M];
+    let mut sums = [[L::splat(0.0); V]; TILE_ROWS];
     for segment in 0..left.segments {
         let values = &left.values[segment * left.segment..];
         let right = &right[segment * terms * stride..];
         if left.term == 1 {
-            let rows: [&[f32]; M] = std::array::from_fn(|m| &values[m * left.row..][..terms]);
+            let rows: [&[f32]; TILE_ROWS] =
+                std::array::from_fn(|m| &values[m * left.row..][..terms]);
             for k in 0..terms {
                 let vectors: [L; V] = vectors(&right[k * stride..]);
-                for m in 0..M {
+                for m in 0..TILE_ROWS {
                     let factor = L::splat(rows[m][k]);
                     for v in 0..V {
                         sums[m][v] = factor.mul_add(vectors[v], sums[m][v]);
@@ -112,8 +112,9 @@ fn tile<L: Lanes, const M: usize, const V: usize>(
         } else {
             for k in 0..terms {
                 let vectors: [L; V] = vectors(&right[k * stride..]);
-                let factors: &[f32; M] = values[k * left.term..].first_chunk().expect("a row");
-                for m in 0..M {
+                let factors: &[f32; TILE_ROWS] =
+                    values[k * left.term..].first_chunk().expect("a row");
+                for m in 0..TILE_ROWS {
                     let factor = L::splat(factors[m]);
                     for v in 0..V {
                         sums[m][v] = factor.mul_add(vectors[v], sums[m][v]);
@@ -122,7 +123,7 @@ fn tile<L: Lanes, const M: usize, const V: usize>(
             }
         }
     }
-    for m in 0..M {
+    for m in 0..TILE_ROWS {
         let (out, _) = out[m * out_row..].as_chunks_mut::<LANES>();
         let out: &mut [[f32; LANES]; V] = out.first_chunk_mut().expect("a row");
         for v in 0..V {

@@ -17,24 +17,20 @@ fn join_body<L: Lanes>(
     shortcut: &[f32],
     narrow: usize,
 ) {
-    let (vectors, narrow) = (scale.len() / LANES, narrow / LANES);
-    let (out, map) = (out.as_chunks_mut::<LANES>().0, map.as_chunks::<LANES>().0);
-    let (scale, shift) = (scale.as_chunks::<LANES>().0, shift.as_chunks::<LANES>().0);
-    let shortcut = shortcut.as_chunks::<LANES>().0;
+    let (wide, narrow) = (scale.len() / LANES, narrow / LANES);
+    let (scale, shift) = (vectors(scale), &vectors(shift)[..wide]);
+    let shortcut = vectors(shortcut);
     let zero = L::splat(0.0);
-    for v in 0..vectors {
-        let (scale, shift) = (L::load(&scale[v]), L::load(&shift[v]));
-        let here = map.iter().skip(v).step_by(vectors);
-        let out = out.iter_mut().skip(v).step_by(vectors);
-        if v < narrow {
-            let shortcut = shortcut.iter().skip(v).step_by(narrow);
-            for ((out, here), shortcut) in out.zip(here).zip(shortcut) {
-                L::load(here).mul_add(scale, shift).add(L::load(shortcut)).max(zero).store(out);
-            }
-        } else {
-            for (out, here) in out.zip(here) {
-                L::load(here).mul_add(scale, shift).max(zero).store(out);
-            }
+    let pixels = vectors_mut(out).chunks_exact_mut(wide).zip(vectors(map).chunks_exact(wide));
+    for (at, (out, map)) in pixels.enumerate() {
+        let shortcut = &shortcut[at * narrow..][..narrow];
+        for v in 0..narrow {
+            let sum = L::load(&map[v]).mul_add(L::load(&scale[v]), L::load(&shift[v]));
+            sum.add(L::load(&shortcut[v])).max(zero).store(&mut out[v]);
+        }
+        for v in narrow..wide {
+            let sum = L::load(&map[v]).mul_add(L::load(&scale[v]), L::load(&shift[v]));
+            sum.max(zero).store(&mut out[v]);
         }
     }
 }
@@ -46,13 +42,13 @@ kernel! {
 
 #[inline(always)]
 fn pool_body<L: Lanes>(out: &mut [f32], above: &[f32], below: &[f32], channels: usize) {
-    let pairs = above.chunks_exact(2 * channels).zip(below.chunks_exact(2 * channels));
-    for (out, (above, below)) in out.chunks_exact_mut(channels).zip(pairs) {
-        let ((a, b), (c, d)) = (above.split_at(channels), below.split_at(channels));
-        let vectors = |row| <[f32]>::as_chunks::<LANES>(row).0.iter().map(L::load);
-        let all = vectors(a).zip(vectors(b)).zip(vectors(c).zip(vectors(d)));
-        for (out, ((a, b), (c, d))) in out.as_chunks_mut::<LANES>().0.iter_mut().zip(all) {
-            a.max(b).max(c.max(d)).store(out);
+    let wide = channels / LANES;
+    let pairs = vectors(above).chunks_exact(2 * wide).zip(vectors(below).chunks_exact(2 * wide));
+    for (out, (above, below)) in vectors_mut(out).chunks_exact_mut(wide).zip(pairs) {
+        for v in 0..wide {
+            let above = L::load(&above[v]).max(L::load(&above[wide + v]));
+            let below = L::load(&below[v]).max(L::load(&below[wide + v]));
+            above.max(below).store(&mut out[v]);
         }
     }
 }
@@ -64,16 +60,13 @@ kernel! {
 
 #[inline(always)]
 fn combine_body<L: Lanes>(out: &mut [f32], gradient: &[f32], map: &[f32], factors: [&[f32]; 3]) {
-    let factors = factors.map(|factors| factors.as_chunks::<LANES>().0);
-    let vectors = factors[0].len();
-    for v in 0..vectors {
-        let [first, second, third] = factors.map(|factors| L::load(&factors[v]));
-        let out = out.as_chunks_mut::<LANES>().0.iter_mut().skip(v).step_by(vectors);
-        let gradient = gradient.as_chunks::<LANES>().0.iter().skip(v).step_by(vectors);
-        let map = map.as_chunks::<LANES>().0.iter().skip(v).step_by(vectors);
-        for ((out, gradient), map) in out.zip(gradient).zip(map) {
-            let rest = L::load(map).mul_add(second, third);
-            L::load(gradient).mul_add(first, rest).store(out);
+    let wide = factors[0].len() / LANES;
+    let [first, second, third] = factors.map(|factors| &vectors(factors)[..wide]);
+    let pixels = vectors(gradient).chunks_exact(wide).zip(vectors(map).chunks_exact(wide));
+    for (out, (gradient, map)) in vectors_mut(out).chunks_exact_mut(wide).zip(pixels) {
+        for v in 0..wide {
+            let rest = L::load(&map[v]).mul_add(L::load(&second[v]), L::load(&third[v]));
+            L::load(&gradient[v]).mul_add(L::load(&first[v]), rest).store(&mut out[v]);
         }
     }
 }
@@ -91,11 +84,14 @@ fn add_gated_body<L: Lanes>(
     gate: &[f32],
     channels: usize,
 ) {
-    let pixels = out.chunks_exact_mut(channels).zip(gate.chunks_exact(channels));
-    for ((out, gate), other) in pixels.zip(other.chunks_exact(wide)) {
-        let rest = gate.as_chunks::<LANES>().0.iter().zip(other.as_chunks::<LANES>().0);
-        for (out, (gate, other)) in out.as_chunks_mut::<LANES>().0.iter_mut().zip(rest) {
-            L::load(out).add(L::load(other)).where_positive(L::load(gate)).store(out);
+    let (channels, wide) = (channels / LANES, wide / LANES);
+    let pixels = vectors_mut(out).chunks_exact_mut(channels);
+    let pixels = pixels.zip(vectors(gate).chunks_exact(channels));
+    for ((out, gate), other) in pixels.zip(vectors(other).chunks_exact(wide)) {
+        let other = &other[..channels];
+        for v in 0..channels {
+            let sum = L::load(&out[v]).add(L::load(&other[v]));
+            sum.where_positive(L::load(&gate[v])).store(&mut out[v]);
         }
     }
 }
@@ -108,54 +104,81 @@ kernel! {
 #[inline(always)]
 fn moments_body<L: Lanes>(a: &[f32], b: &[f32], sums: &mut [f64]) {
     let channels = sums.len() / 2;
-    let vectors = channels / LANES;
+    let wide = channels / LANES;
     let (sums, products) = sums.split_at_mut(channels);
-    let sums = sums.as_chunks_mut::<LANES>().0.iter_mut();
-    let all = sums.zip(products.as_chunks_mut::<LANES>().0);
-    for (v, (sums, products)) in all.enumerate() {
+    let (a, b) = (vectors(a), vectors(b));
+    let b = &b[..a.len()];
+    for v in 0..wide {
         let (mut sum, mut product) = (L::splat(0.0), L::splat(0.0));
-        let b = b.as_chunks::<LANES>().0.iter().skip(v).step_by(vectors);
-        for (a, b) in a.as_chunks::<LANES>().0.iter().skip(v).step_by(vectors).zip(b) {
-            let a = L::load(a);
-            sum = sum.add(a);
-            product = a.mul_add(L::load(b), product);
+        let mut at = v;
+        while at < a.len() {
+            let value = L::load(&a[at]);
+            sum = sum.add(value);
+            product = value.mul_add(L::load(&b[at]), product);
+            at += wide;
         }
-        for (total, more) in [(sums, sum), (products, product)] {
+        for (totals, more) in [(&mut *sums, sum), (&mut *products, product)] {
             let mut lanes = [0.0; LANES];
             more.store(&mut lanes);
-            for (total, lane) in total.iter_mut().zip(lanes) {
+            for (total, lane) in totals[v * LANES..][..LANES].iter_mut().zip(lanes) {
                 *total += f64::from(lane);
             }
         }
     }
 }
 
-/// Adds each pixel's gradient to the first of the largest of its 2 × 2 pixels.
-///
-/// * `gradient`: `[side / 2, wide]`; `above`, `below`: those pixels' values, `[side, channels]`; `into`: their
-///   gradients.
-pub(super) fn unpool(
+kernel! {
+    /// Adds each pixel's gradient to the first of the largest of its 2 × 2 pixels.
+    ///
+    /// * `gradient`: `[side / 2, wide]`; `above`, `below`: those pixels' values, `[side, channels]`; `into_above`,
+    ///   `into_below`: their gradients.
+    pub(super) fn unpool(gradient: &[f32], wide: usize, above: &[f32], below: &[f32], channels: usize, into_above: &mut [f32], into_below: &mut [f32]) = unpool_body;
+}
+
+#[inline(always)]
+fn unpool_body<L: Lanes>(
     gradient: &[f32],
     wide: usize,
-    rows: [&[f32]; 2],
+    above: &[f32],
+    below: &[f32],
     channels: usize,
-    into: [&mut [f32]; 2],
+    into_above: &mut [f32],
+    into_below: &mut [f32],
 ) {
-    let [above, below] = rows.map(|row| row.chunks_exact(2 * channels));
-    let [into_above, into_below] = into.map(|row| row.chunks_exact_mut(2 * channels));
-    let all = gradient.chunks_exact(wide).zip(above.zip(below)).zip(into_above.zip(into_below));
+    let (channels, wide) = (channels / LANES, wide / LANES);
+    let pair = 2 * channels;
+    let values = vectors(above).chunks_exact(pair).zip(vectors(below).chunks_exact(pair));
+    let into = vectors_mut(into_above).chunks_exact_mut(pair);
+    let into = into.zip(vectors_mut(into_below).chunks_exact_mut(pair));
+    let all = vectors(gradient).chunks_exact(wide).zip(values).zip(into);
     for ((gradient, (above, below)), (into_above, into_below)) in all {
-        for channel in 0..channels {
-            let values = [
-                above[channel],
-                above[channels + channel],
-                below[channel],
-                below[channels + channel],
-            ];
-            let largest = values.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-            let first = values.iter().position(|&value| value == largest).unwrap_or(0);
-            let into = if first < 2 { &mut *into_above } else { &mut *into_below };
-            into[(first % 2) * channels + channel] += gradient[channel];
+        for v in 0..channels {
+            let [a, b] = [L::load(&above[v]), L::load(&above[channels + v])];
+            let [c, d] = [L::load(&below[v]), L::load(&below[channels + v])];
+            let largest = a.max(b).max(c.max(d));
+            // What has found its place is taken away, so that no other gets it.
+            let rest = L::load(&gradient[v]);
+            let to_a = rest.where_equal(a, largest);
+            let rest = rest.sub(to_a);
+            let to_b = rest.where_equal(b, largest);
+            let rest = rest.sub(to_b);
+            let to_c = rest.where_equal(c, largest);
+            let to_d = rest.sub(to_c);
+            let [left, right] = [v, channels + v];
+            L::load(&into_above[left]).add(to_a).store(&mut into_above[left]);
+            L::load(&into_above[right]).add(to_b).store(&mut into_above[right]);
+            L::load(&into_below[left]).add(to_c).store(&mut into_below[left]);
+            L::load(&into_below[right]).add(to_d).store(&mut into_below[right]);
         }
     }
+}
+
+#[inline(always)]
+fn vectors(values: &[f32]) -> &[[f32; LANES]] {
+    values.as_chunks().0
+}
+
+#[inline(always)]
+fn vectors_mut(values: &mut [f32]) -> &mut [[f32; LANES]] {
+    values.as_chunks_mut().0
 }

@@ -1,26 +1,26 @@
 //! Eight numbers at once, with what the processor has: the only unsafe code of the engine.
 //!
-//! A kernel is written once, over [`Lanes`]; [`kernel!`](kernel) compiles it for AVX-512's registers, for AVX2, and
-//! for any processor, and picks one of them when it is called.
+//! A kernel is written once, over [`Lanes`]; [`kernel!`](kernel) compiles it for AVX2 and for any processor, and
+//! picks one of them when it is called. (AVX-512 was tried: this machine multiplies no faster with it.)
 
 /// Numbers a vector.
 pub(super) const LANES: usize = 8;
 
 /// Eight `f32`.
 pub(super) trait Lanes: Copy {
-    /// Rows of a matrix tile whose accumulators fit the registers, three vectors wide.
-    const TILE_ROWS: usize;
-
     fn splat(value: f32) -> Self;
     fn load(values: &[f32; LANES]) -> Self;
     fn store(self, values: &mut [f32; LANES]);
     /// `self × factor + summand`
     fn mul_add(self, factor: Self, summand: Self) -> Self;
     fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
     fn mul(self, other: Self) -> Self;
     fn max(self, other: Self) -> Self;
     /// `self` where `gate` is above 0, else 0.
     fn where_positive(self, gate: Self) -> Self;
+    /// `self` where `a` equals `b`, else 0.
+    fn where_equal(self, a: Self, b: Self) -> Self;
 }
 
 /// For any processor.
@@ -35,8 +35,6 @@ impl Plain {
 }
 
 impl Lanes for Plain {
-    const TILE_ROWS: usize = 4;
-
     #[inline(always)]
     fn splat(value: f32) -> Self {
         Self([value; LANES])
@@ -59,6 +57,10 @@ impl Lanes for Plain {
         self.each(other, |a, b| a + b)
     }
     #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        self.each(other, |a, b| a - b)
+    }
+    #[inline(always)]
     fn mul(self, other: Self) -> Self {
         self.each(other, |a, b| a * b)
     }
@@ -70,6 +72,10 @@ impl Lanes for Plain {
     fn where_positive(self, gate: Self) -> Self {
         self.each(gate, |value, gate| if gate > 0.0 { value } else { 0.0 })
     }
+    #[inline(always)]
+    fn where_equal(self, a: Self, b: Self) -> Self {
+        Self(std::array::from_fn(|lane| if a.0[lane] == b.0[lane] { self.0[lane] } else { 0.0 }))
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -80,15 +86,13 @@ mod x86 {
 
     use super::{LANES, Lanes};
 
-    /// AVX2 and FMA, and 16 or 32 registers of eight.
+    /// AVX2 and FMA.
     #[derive(Clone, Copy)]
-    pub(crate) struct Avx<const TILE_ROWS: usize>(__m256);
+    pub(crate) struct Avx(__m256);
 
     // SAFETY, of all below: `kernel!` names this type only in functions that it calls after it has found
     // AVX2 and FMA. Loads and stores are of whole arrays.
-    impl<const ROWS: usize> Lanes for Avx<ROWS> {
-        const TILE_ROWS: usize = ROWS;
-
+    impl Lanes for Avx {
         #[inline(always)]
         fn splat(value: f32) -> Self {
             Self(unsafe { _mm256_set1_ps(value) })
@@ -110,6 +114,10 @@ mod x86 {
             Self(unsafe { _mm256_add_ps(self.0, other.0) })
         }
         #[inline(always)]
+        fn sub(self, other: Self) -> Self {
+            Self(unsafe { _mm256_sub_ps(self.0, other.0) })
+        }
+        #[inline(always)]
         fn mul(self, other: Self) -> Self {
             Self(unsafe { _mm256_mul_ps(self.0, other.0) })
         }
@@ -123,6 +131,10 @@ mod x86 {
                 let positive = _mm256_cmp_ps::<_CMP_GT_OQ>(gate.0, _mm256_setzero_ps());
                 _mm256_and_ps(self.0, positive)
             })
+        }
+        #[inline(always)]
+        fn where_equal(self, a: Self, b: Self) -> Self {
+            Self(unsafe { _mm256_and_ps(self.0, _mm256_cmp_ps::<_CMP_EQ_OQ>(a.0, b.0)) })
         }
     }
 }
@@ -138,19 +150,14 @@ macro_rules! kernel {
         $visibility fn $name($($arg: $type),*) {
             #[cfg(target_arch = "x86_64")]
             {
-                #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx2,fma")]
-                fn avx512($($arg: $type),*) {
-                    $body::<$crate::model::cpu::simd::Avx<8>>($($arg),*);
-                }
                 #[target_feature(enable = "avx2,fma")]
                 fn avx2($($arg: $type),*) {
-                    $body::<$crate::model::cpu::simd::Avx<4>>($($arg),*);
+                    $body::<$crate::model::cpu::simd::Avx>($($arg),*);
                 }
                 if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                    let more = is_x86_feature_detected!("avx512vl") && is_x86_feature_detected!("avx512dq");
                     #[expect(unsafe_code, reason = "the processor was asked")]
-                    // SAFETY: it has the instructions that each enables.
-                    return if more { unsafe { avx512($($arg),*) } } else { unsafe { avx2($($arg),*) } };
+                    // SAFETY: it has the instructions that are enabled.
+                    return unsafe { avx2($($arg),*) };
                 }
             }
             $body::<$crate::model::cpu::simd::Plain>($($arg),*);
