@@ -103,7 +103,7 @@ impl Default for TrainSpec {
             batch_size: 0,
             accumulate_batches: 1,
             optimizer: OptimizerChoice::Muon,
-            learning_rate: 2e-3,
+            learning_rate: 3e-3,
             schedule: Schedule::Cosine,
             final_learning_rate_ratio: 0.01,
             warmup_epochs: 0.5,
