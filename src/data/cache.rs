@@ -6,7 +6,6 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use image::RgbImage;
-use tch::{Device, Kind, Tensor};
 
 use super::Dataset;
 use crate::geometry::Letterbox;
@@ -62,35 +61,72 @@ impl CacheFile {
         file.read_exact_at(&mut bytes, (index * self.stride()) as u64)?;
         Ok(bytes)
     }
+}
 
-    /// `[count, side, side, 3]` bytes, mapped into memory: nothing is read until it is used.
-    pub(super) fn tensor(self, folder: &Path, count: usize) -> Result<Tensor, tch::TchError> {
-        let path = folder.join(self.name);
-        let size = (count * self.stride()) as i64;
-        let options = (Kind::Uint8, Device::Cpu);
-        let flat = Tensor::f_from_file(&path.to_string_lossy(), false, size, options)?;
-        let side = i64::from(self.side);
-        flat.f_view([count as i64, side, side, 3])
+/// One of the files, to read pictures from. They are read, not mapped: mapped pages count as the memory of whoever
+/// looks at them, and training looks at all.
+#[derive(Debug)]
+pub struct PictureFile {
+    file: File,
+    side: usize,
+}
+
+impl PictureFile {
+    /// A file of `[N, side, side, 3]` bytes.
+    pub fn new(file: File, side: usize) -> Self {
+        Self { file, side }
+    }
+
+    /// Pixels a side.
+    pub fn side(&self) -> usize {
+        self.side
+    }
+
+    /// Bytes a picture.
+    pub fn stride(&self) -> usize {
+        self.side * self.side * 3
+    }
+
+    /// Reads picture `index`: `[side, side, 3]` bytes.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be read.
+    pub fn read(&self, index: usize, into: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(into, (index * self.stride()) as u64)
+    }
+
+    /// Reads some pictures, one behind the other.
+    ///
+    /// # Errors
+    ///
+    /// When one cannot be read.
+    pub fn read_all(&self, indices: &[usize]) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; indices.len() * self.stride()];
+        for (&index, into) in indices.iter().zip(bytes.chunks_exact_mut(self.stride())) {
+            self.read(index, into)?;
+        }
+        Ok(bytes)
     }
 }
 
 impl Dataset {
-    /// `[N, 256, 256, 3]` bytes, mapped into memory: what training views are cut from.
+    /// `[N, 256, 256, 3]` bytes: what training views are cut from.
     ///
     /// # Errors
     ///
-    /// libtorch's, when the file cannot be mapped.
-    pub fn squares(&self) -> Result<Tensor, tch::TchError> {
-        SQUARES.tensor(&self.dir, self.manifest.pictures.len())
+    /// When the file cannot be opened.
+    pub fn squares(&self) -> io::Result<PictureFile> {
+        Ok(PictureFile::new(SQUARES.open(&self.dir)?, SQUARES.side as usize))
     }
 
-    /// `[N, 128, 128, 3]` bytes, mapped into memory: each picture as a deployed model is fed it.
+    /// `[N, 128, 128, 3]` bytes: each picture as a deployed model is fed it.
     ///
     /// # Errors
     ///
-    /// libtorch's, when the file cannot be mapped.
-    pub fn inputs(&self) -> Result<Tensor, tch::TchError> {
-        INPUTS.tensor(&self.dir, self.manifest.pictures.len())
+    /// When the file cannot be opened.
+    pub fn inputs(&self) -> io::Result<PictureFile> {
+        Ok(PictureFile::new(INPUTS.open(&self.dir)?, INPUTS.side as usize))
     }
 }
 

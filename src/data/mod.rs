@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use image::RgbImage;
 
 pub use self::archive::{ArchiveError, ArchiveLimits};
-pub use self::cache::{CACHE_SIZE, INPUT_SIZE};
+pub use self::cache::{CACHE_SIZE, INPUT_SIZE, PictureFile};
 pub use self::decode::{PictureError, read_upright};
 pub use self::manifest::{Counts, FaceSizes, Manifest, Picture, Split, Splits, Summary};
 pub use self::report::{Problem, Report};

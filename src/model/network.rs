@@ -11,7 +11,7 @@ use super::tensors::{Array, Arrays, LayoutError, Weights};
 /// Added to a variance before its root is taken.
 pub const EPSILON: f64 = 1e-3;
 /// Share of a batch's statistics in the running ones.
-const MOMENTUM: f64 = 0.1;
+pub(super) const MOMENTUM: f64 = 0.1;
 
 /// Whether BatchNorm stands between the convolutions of the backbones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,13 +1,16 @@
 //! A training batch: views of some pictures, and the faces in them.
 
 use rand::RngExt;
+use rayon::prelude::*;
 use tch::{Device, Tensor};
 
-use super::pictures::Pictures;
+use super::pictures::{Pictures, unreadable};
+use super::render;
 use super::spec::TrainSpec;
 use super::targets::Faces;
 use super::views::{self, View, ViewFace};
 use crate::geometry::Rect;
+use crate::model::cpu::Inputs;
 use crate::model::layout::INPUT_SIZE;
 
 /// Tiles of a mosaic, row by row.
@@ -21,16 +24,49 @@ struct Cut {
     view: View,
 }
 
-/// Cuts one view for each of some pictures: of it alone, or a mosaic of it and three others.
-///
-/// Returns `[N, 3, 128, 128]` and the faces. Mosaics come last.
+/// A batch's pixels, where the network is.
+#[derive(Debug)]
+pub enum Pixels {
+    /// For a CPU.
+    Memory(Inputs),
+    /// `[N, 3, 128, 128]` on a GPU.
+    Device(Tensor),
+}
+
+impl Pixels {
+    /// How many views.
+    pub fn count(&self) -> usize {
+        match self {
+            Self::Memory(inputs) => inputs.count(),
+            Self::Device(pictures) => pictures.size()[0] as usize,
+        }
+    }
+
+    /// The first views, at most `count`, as `[K, 3, 128, 128]`.
+    pub fn first(&self, count: usize) -> Tensor {
+        let count = count.min(self.count());
+        match self {
+            Self::Memory(inputs) => {
+                let rows =
+                    (0..count).flat_map(|at| (0..INPUT_SIZE).map(move |y| inputs.row(at, y)));
+                let values: Vec<f32> = rows.flatten().copied().collect();
+                let side = INPUT_SIZE as i64;
+                Tensor::from_slice(&values).reshape([-1, side, side, 3]).permute([0, 3, 1, 2])
+            }
+            // A view of all would keep all.
+            Self::Device(pictures) => pictures.narrow(0, 0, count as i64).copy(),
+        }
+    }
+}
+
+/// Cuts one view for each of some pictures: of it alone, or a mosaic of it and three others. Mosaics come last.
 pub fn cut(
     spec: &TrainSpec,
     pictures: &Pictures,
     epoch: u32,
     indices: &[usize],
     device: Device,
-) -> (Tensor, Faces) {
+) -> (Pixels, Faces) {
     let (mut singles, mut tiles) = (Vec::new(), Vec::new());
     for &index in indices {
         match others(spec, pictures, epoch, index) {
@@ -42,18 +78,45 @@ pub fn cut(
     faces.extend(tiles.chunks(TILES).map(tile_faces));
     let faces: Vec<_> = faces.iter().map(Vec::as_slice).collect();
     let faces = Faces::new(&faces, device);
+    let pixels = match device {
+        Device::Cpu => Pixels::Memory(render_in_memory(pictures, &singles, &tiles)),
+        _ => Pixels::Device(render_on_device(pictures, &singles, &tiles, device)),
+    };
+    (pixels, faces)
+}
 
+/// Several views at once.
+fn render_in_memory(pictures: &Pictures, singles: &[Cut], tiles: &[Cut]) -> Inputs {
+    let views: Vec<&[Cut]> = singles.chunks(1).chain(tiles.chunks(TILES)).collect();
+    let mut inputs = Inputs::zeros(views.len());
+    let all: Vec<_> = inputs.pictures_mut().zip(views).collect();
+    all.into_par_iter().for_each(|(mut input, cuts)| {
+        let (mut square, mut room) = (vec![0; pictures.cache.stride()], Vec::new());
+        for (tile, cut) in cuts.iter().enumerate() {
+            pictures.cache.read(cut.picture, &mut square).unwrap_or_else(unreadable);
+            let side = cut.view.side();
+            let corner = (tile % 2 * side, tile / 2 * side);
+            render::render(&square, &cut.view, &mut input, corner, &mut room);
+        }
+    });
+    inputs
+}
+
+fn render_on_device(pictures: &Pictures, singles: &[Cut], tiles: &[Cut], device: Device) -> Tensor {
     let render = |cuts: &[Cut]| {
         let indices: Vec<usize> = cuts.iter().map(|cut| cut.picture).collect();
+        let squares = pictures.cache.read_all(&indices).unwrap_or_else(unreadable);
+        let side = pictures.cache.side() as i64;
+        let squares = Tensor::from_slice(&squares).reshape([-1, side, side, 3]).to_device(device);
         let views: Vec<&View> = cuts.iter().map(|cut| &cut.view).collect();
-        views::render(&views::gather(&pictures.cache, &indices, device), &views)
+        views::render(&squares, &views)
     };
-    let inputs = match (singles.as_slice(), tiles.as_slice()) {
+    let inputs = match (singles, tiles) {
         (singles, []) => render(singles),
         ([], tiles) => join(&render(tiles)),
         (singles, tiles) => Tensor::cat(&[render(singles), join(&render(tiles))], 0),
     };
-    (views::channels_last(&inputs), faces)
+    views::channels_last(&inputs)
 }
 
 /// The three pictures that share a mosaic with this one; `None` when it is not to be in one.
@@ -114,14 +177,21 @@ fn join(tiles: &Tensor) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::data::PictureFile;
     use crate::geometry::Letterbox;
     use crate::train::pictures::Entry;
     use crate::train::views::Source;
-    use tch::Kind;
+    use std::io::Write;
 
     /// Pictures of one brightness each, `index × 10`, with a face in the middle.
     fn pictures(count: i64) -> Pictures {
-        let shades = Tensor::arange(count, (Kind::Uint8, Device::Cpu)) * 10;
+        let file = |side: usize| {
+            let mut file = tempfile::tempfile().unwrap();
+            for index in 0..count {
+                file.write_all(&vec![index as u8 * 10; side * side * 3]).unwrap();
+            }
+            PictureFile::new(file, side)
+        };
         let face = Rect::around(0.5, 0.5, 0.5, 0.5);
         let entry = |_| Entry {
             source: Source {
@@ -136,8 +206,8 @@ mod tests {
             height: 256,
         };
         Pictures {
-            cache: shades.reshape([-1, 1, 1, 1]).expand([count, 256, 256, 3], false).contiguous(),
-            inputs: Tensor::zeros([count, 128, 128, 3], (Kind::Uint8, Device::Cpu)),
+            cache: file(256),
+            inputs: file(128),
             entries: (0..count).map(entry).collect(),
             train: (0..count as usize).collect(),
             val: Vec::new(),
@@ -158,6 +228,7 @@ mod tests {
     fn a_mosaic_shows_four_pictures_at_half_their_size_each_with_its_face() {
         let pictures = pictures(20);
         let (inputs, faces) = cut(&spec(1.0), &pictures, 1, &[7], Device::Cpu);
+        let inputs = inputs.first(9);
         assert_eq!(inputs.size(), [1, 3, 128, 128]);
         assert_eq!(faces.learnt(), 4);
         let shade = |y: i64, x: i64| {
@@ -185,7 +256,7 @@ mod tests {
         assert!((250..350).contains(&count(0.3)), "{}", count(0.3));
         let again = || cut(&spec(0.5), &pictures, 3, &all, Device::Cpu);
         let ((first, faces), (second, _)) = (again(), again());
-        assert_eq!(first, second);
-        assert!(faces.learnt() > 20 && first.size()[0] == 20);
+        assert_eq!(first.first(20), second.first(20));
+        assert!(faces.learnt() > 20 && first.count() == 20);
     }
 }

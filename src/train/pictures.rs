@@ -2,21 +2,18 @@
 
 use std::path::Path;
 
-use tch::{Device, Tensor};
-
-use super::views::{self, Source};
-use crate::data::{Dataset, DatasetError, Picture, Split};
+use super::views::Source;
+use crate::data::{Dataset, DatasetError, Picture, PictureFile, Split};
 use crate::geometry::{Letterbox, Rect};
 use crate::model::layout::INPUT_SIZE;
-use crate::model::network;
 
-/// A data set's pictures as tensors, and what is in them.
+/// A data set's pictures, and what is in them.
 #[derive(Debug)]
 pub struct Pictures {
     /// `[N, 256, 256, 3]` bytes: what training views are cut from.
-    pub cache: Tensor,
+    pub cache: PictureFile,
     /// `[N, 128, 128, 3]` bytes: each picture as a deployed model is fed it.
-    pub inputs: Tensor,
+    pub inputs: PictureFile,
     /// For each picture, in order.
     pub entries: Vec<Entry>,
     /// Which are trained on.
@@ -48,9 +45,9 @@ pub enum PicturesError {
     /// Its folder is damaged.
     #[error(transparent)]
     Dataset(#[from] DatasetError),
-    /// Its cache cannot be mapped into memory.
-    #[error("the data set's cache cannot be mapped into memory")]
-    Map(#[from] tch::TchError),
+    /// Its cache cannot be opened.
+    #[error("the data set's cache cannot be opened")]
+    Cache(#[from] std::io::Error),
 }
 
 impl Entry {
@@ -99,8 +96,17 @@ impl Pictures {
         })
     }
 
-    /// The inputs of some pictures, on `device`.
-    pub fn inputs_of(&self, indices: &[usize], device: Device) -> Tensor {
-        network::to_input(&views::gather(&self.inputs, indices, device))
+    /// `[N, 128, 128, 3]` bytes: the inputs of some pictures.
+    ///
+    /// # Panics
+    ///
+    /// When the data set, which was whole when it was opened, can no longer be read.
+    pub fn inputs_of(&self, indices: &[usize]) -> Vec<u8> {
+        self.inputs.read_all(indices).unwrap_or_else(unreadable)
     }
+}
+
+/// Ends the job: the file system, of all things, has failed.
+pub(super) fn unreadable<T>(error: std::io::Error) -> T {
+    panic!("the data set's pictures can no longer be read: {error}")
 }

@@ -130,6 +130,8 @@ impl Job<'_> {
         let device = device::choose(spec.params.device)?;
         if let (Device::Cpu, Some(threads)) = (device, spec.threads) {
             tch::set_num_threads(threads as i32);
+            // Fails where a test has them already, which is as good.
+            let _ = rayon::ThreadPoolBuilder::new().num_threads(threads as usize).build_global();
         }
         let pictures =
             Pictures::open(&spec.dataset_dir).map_err(|error| RunError::Data(error.into()))?;

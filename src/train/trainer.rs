@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use tch::{Device, Kind, Tensor};
 
+use super::batch::Pixels;
 use super::diagnostics::watch::{Batch, Watch};
+use super::engine::Engine;
 use super::events::TrainMetrics;
 use super::optimizer::{Matrix, Optimizer};
 use super::pictures::Pictures;
@@ -16,7 +18,7 @@ use super::views;
 use super::{TrainError, batch, held, losses};
 use crate::model::anchors::decode_boxes;
 use crate::model::layout::{COORDINATES, Role};
-use crate::model::network::{Form, Mode, Network, Outputs};
+use crate::model::network::{Form, Network, Outputs};
 use crate::model::tensors::Weights;
 use crate::model::unfold;
 
@@ -44,8 +46,8 @@ pub struct Trainer<'a> {
     pub optimizer: Optimizer,
     /// What the epoch under way, or the last one, shows from inside.
     pub watch: Watch,
-    /// The untouched network, to which the trained one is held.
-    reference: Network,
+    /// Runs it, and the untouched network, to which it is held.
+    engine: Engine,
     /// `[P]`: decoupled weight decay of each parameter.
     decay: Tensor,
 }
@@ -88,23 +90,11 @@ impl<'a> Trainer<'a> {
             OptimizerChoice::Adamw => Vec::new(),
         };
         let optimizer = Optimizer::new(&network.parameters, matrices);
-        network.parameters = network.parameters.set_requires_grad(true);
         let grid = AnchorGrid::new(device);
-        let reference = Network::folded(untouched, device);
+        let engine = Engine::new(&mut network, &Network::folded(untouched, device));
         let batch_size = schedule::batch_size(spec, pictures.train.len());
         let watch = Watch::new(device);
-        Self {
-            spec,
-            pictures,
-            batch_size,
-            grid,
-            network,
-            average,
-            optimizer,
-            watch,
-            reference,
-            decay,
-        }
+        Self { spec, pictures, batch_size, grid, network, average, optimizer, watch, engine, decay }
     }
 
     /// Steps an epoch; the last batch may be smaller.
@@ -173,13 +163,11 @@ impl<'a> Trainer<'a> {
             figures += self.gradient(epoch, batch, share) * share;
         }
         let _guard = tch::no_grad_guard();
-        let mut gradient = self.network.parameters.grad();
-        let masked = &gradient * trainable;
+        let masked = self.engine.take_gradient(&self.network) * trainable;
         let norm = masked.norm();
         let scale = (self.spec.gradient_clip_norm / (&norm + 1e-6)).clamp_max(1.0);
         let decay = &self.decay * trainable;
         self.optimizer.step(&mut self.network.parameters, &(masked * scale), lr, &decay);
-        let _ = gradient.zero_();
         let decay = schedule::ema_decay(self.spec, self.optimizer.steps);
         let _ = self.average.parameters.lerp_(&self.network.parameters, 1.0 - decay);
         let _ = self.average.buffers.lerp_(&self.network.buffers, 1.0 - decay);
@@ -189,18 +177,18 @@ impl<'a> Trainer<'a> {
 
     /// Adds `share` of a batch's gradient to that of the parameters; returns its figures, the norm apart.
     fn gradient(&mut self, epoch: u32, indices: &[usize], share: f64) -> Tensor {
-        let (inputs, faces) =
+        let (pixels, faces) =
             batch::cut(self.spec, self.pictures, epoch, indices, self.network.device());
-        let outputs = self.network.forward(&inputs, Mode::Train);
+        let outputs = self.engine.forward(&mut self.network, &pixels);
         let boxes = decode_boxes(&outputs.coordinates, &self.grid.centres); // [N, 896, 4]
         let rule = self.spec.loss.assignment;
         let targets =
             targets::assign(rule, &outputs.logits.detach(), &boxes.detach(), &faces, &self.grid);
         let parts = losses::parts(&outputs.logits, &boxes, &targets, &self.spec.loss);
-        let total = parts.total() + self.held(&inputs, &outputs, &faces, &targets);
-        (&total * share).backward();
+        let total = parts.total() + self.held(&pixels, &outputs, &faces, &targets);
+        self.engine.backward(&(&total * share), &outputs, &pixels);
         self.watch.observe(&Batch {
-            inputs: &inputs,
+            pixels: &pixels,
             faces: &faces,
             targets: &targets,
             logits: &outputs.logits,
@@ -225,9 +213,9 @@ impl<'a> Trainer<'a> {
     }
 
     /// What being away from the untouched network costs, and from labelled keypoints.
-    fn held(&self, inputs: &Tensor, outputs: &Outputs, faces: &Faces, targets: &Targets) -> Tensor {
+    fn held(&self, pixels: &Pixels, outputs: &Outputs, faces: &Faces, targets: &Targets) -> Tensor {
         let loss = &self.spec.loss;
-        let reference = tch::no_grad(|| self.reference.forward(inputs, Mode::Evaluate));
+        let reference = self.engine.reference(pixels);
         let centres = &self.grid.centres;
         let seen = held::seen_keypoints(&reference, centres, faces);
         let known = match &faces.keypoints {
@@ -251,7 +239,10 @@ fn calibration(spec: &TrainSpec, pictures: &Pictures, device: Device) -> Vec<Ten
     let order = views::order(pictures.train.len(), spec.seed, 0);
     let chosen: Vec<usize> =
         order.iter().take(CALIBRATION_VIEWS).map(|&at| pictures.train[at]).collect();
-    chosen.chunks(64).map(|chunk| batch::cut(spec, pictures, 0, chunk, device).0).collect()
+    chosen
+        .chunks(64)
+        .map(|chunk| batch::cut(spec, pictures, 0, chunk, device).0.first(64))
+        .collect()
 }
 
 /// 1 for every parameter that may change; 0 for parts that wait, and for the heads' keypoint rows when

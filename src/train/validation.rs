@@ -14,7 +14,8 @@ use crate::eval::report::SEEN_PX;
 use crate::eval::suppression::Detection;
 use crate::model::anchors::{self, decode_boxes};
 use crate::model::layout::INPUT_SIZE;
-use crate::model::network::{Mode, Network, Outputs};
+use crate::model::network::{Network, Outputs};
+use crate::model::runner::Runner;
 
 /// Detections below this score do not take part in average precision.
 pub const MIN_SCORE: f32 = 0.02;
@@ -44,11 +45,11 @@ pub fn validate(
     let _guard = tch::no_grad_guard();
     let device = network.device();
     let (grid, centres) = (AnchorGrid::new(device), anchors::centres());
-    let mut sums = Sums::default();
+    let (runner, mut sums) = (Runner::new(network), Sums::default());
     let mut detections = Vec::with_capacity(pictures.val.len());
     for indices in pictures.val.chunks(BATCH) {
         let entries: Vec<&Entry> = indices.iter().map(|&index| &pictures.entries[index]).collect();
-        let outputs = network.forward(&pictures.inputs_of(indices, device), Mode::Evaluate);
+        let outputs = runner.run(&pictures.inputs_of(indices));
         sums.add(&outputs, &entries, &grid, loss);
         detections.extend(detect::faces(&outputs, &centres, MIN_SCORE));
     }

@@ -2,7 +2,7 @@
 
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
-use tch::{Device, Kind, Tensor};
+use tch::{Kind, Tensor};
 
 use super::spec::{Colours, Views};
 use crate::data::CACHE_SIZE;
@@ -57,12 +57,15 @@ pub struct View {
     colour: ColourChange,
 }
 
+/// What is done to a view's colours.
 #[derive(Debug, Clone, Copy, PartialEq)]
-struct ColourChange {
-    brightness: f32,
-    contrast: f32,
+pub struct ColourChange {
+    /// What every value is multiplied by.
+    pub brightness: f32,
+    /// 0 is the view's mean.
+    pub contrast: f32,
     /// 0 is grey.
-    saturation: f32,
+    pub saturation: f32,
 }
 
 /// Less of a face than this is ignored rather than learnt.
@@ -159,6 +162,32 @@ impl View {
         Some(ViewFace { rect, ignored, keypoints })
     }
 
+    /// Pixels of its side once it is rendered.
+    pub fn side(&self) -> usize {
+        self.side
+    }
+
+    /// What is done to its colours.
+    pub fn colour(&self) -> ColourChange {
+        self.colour
+    }
+
+    /// Where its pixels lie in the square, in pixels of that.
+    pub fn sampling(&self) -> Sampling {
+        let [xx, xy, x, yx, yy, y] = self.matrix();
+        let (square, side) = (CACHE_SIZE as f32, self.side as f32);
+        // Both go from -1 to 1, from the outer edge of the first pixel to that of the last.
+        let first = 1.0 / side - 1.0;
+        let pixel = |at: f32| ((at + 1.0) * square - 1.0) / 2.0;
+        let step = square / side;
+        Sampling {
+            square: CACHE_SIZE as usize,
+            first: (pixel((xx + xy) * first + x), pixel((yx + yy) * first + y)),
+            right: (xx * step, yx * step),
+            down: (xy * step, yy * step),
+        }
+    }
+
     /// The top two rows of the matrix that takes a view's coordinates (−1..1) to the square's.
     fn matrix(&self) -> [f32; 6] {
         let (sin, cos) = self.angle.sin_cos();
@@ -169,6 +198,30 @@ impl View {
         let (x, y) = (2.0 * self.centre.0 - 1.0, 2.0 * self.centre.1 - 1.0);
         let (xx, xy, yx, yy) = (s * cos * flip, -s * sin, s * sin * flip, s * cos);
         [xx, xy, x + (xx + xy) * shift, yx, yy, y + (yx + yy) * shift]
+    }
+}
+
+/// Where a view's pixels lie in its square, in pixels of that.
+#[derive(Debug, Clone, Copy)]
+pub struct Sampling {
+    /// The square's side.
+    pub square: usize,
+    /// The view's first pixel, x then y.
+    first: (f32, f32),
+    /// From one pixel to the next in a row.
+    pub right: (f32, f32),
+    /// From one row to the next.
+    down: (f32, f32),
+}
+
+impl Sampling {
+    /// Pixel `x` of row `y`.
+    pub fn at(&self, x: usize, y: usize) -> (f32, f32) {
+        let (x, y) = (x as f32, y as f32);
+        (
+            self.first.0 + self.right.0 * x + self.down.0 * y,
+            self.first.1 + self.right.1 * x + self.down.1 * y,
+        )
     }
 }
 
@@ -269,13 +322,6 @@ fn log_uniform(rng: &mut Pcg64Mcg, min: f64, max: f64) -> f32 {
 fn along(rng: &mut Pcg64Mcg, from: f32, to: f32, length: f32) -> f32 {
     let slack = (to - from - length).abs() / 2.0;
     f32::midpoint(from, to) + slack * rng.random_range(-1.0f32..=1.0)
-}
-
-/// Rows of `cache` (`[N, S, S, 3]` bytes) on `device`.
-pub fn gather(cache: &Tensor, indices: &[usize], device: Device) -> Tensor {
-    let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
-    let indices = Tensor::from_slice(&indices).to_device(cache.device());
-    cache.index_select(0, &indices).to_device(device)
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ const IGNORED: Rgb<u8> = Rgb([255, 140, 30]);
 const POSITIVE: Rgb<u8> = Rgb([255, 60, 220]);
 
 /// Views of a sheet.
-const VIEWS: i64 = 12;
+const VIEWS: usize = 12;
 const COLUMNS: usize = 4;
 /// A view's pixels are drawn as squares of this side, so that they can be seen.
 const ZOOM: u32 = 2;
@@ -49,10 +49,9 @@ pub struct Seen {
 
 impl Seen {
     /// Keeps what is drawn of a batch.
-    pub fn of(Batch { inputs, faces, targets, .. }: &Batch<'_>) -> Self {
-        let count = VIEWS.min(inputs.size()[0]);
+    pub fn of(Batch { pixels, faces, targets, .. }: &Batch<'_>) -> Self {
         Self {
-            inputs: inputs.narrow(0, 0, count).copy(), // A view of all would keep all.
+            inputs: pixels.first(VIEWS),
             boxes: faces.boxes.shallow_clone(),
             views: faces.views.shallow_clone(),
             learnt: faces.learnt() as usize,

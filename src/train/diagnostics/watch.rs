@@ -5,6 +5,7 @@ use tch::{Device, Kind, Tensor};
 
 use super::{Diagnostics, FaceSize, GridLoss, IouBin, sheet};
 use crate::model::layout::{ANCHORS, GRIDS, Grid, INPUT_SIZE};
+use crate::train::batch::Pixels;
 use crate::train::losses::Parts;
 use crate::train::targets::{Faces, Targets};
 
@@ -22,8 +23,8 @@ const OF_BIN: usize = 2;
 /// A batch as the loss saw it.
 #[derive(Debug, Clone, Copy)]
 pub struct Batch<'a> {
-    /// `[N, 3, 128, 128]`
-    pub inputs: &'a Tensor,
+    /// What the network was shown.
+    pub pixels: &'a Pixels,
     /// What is in the views.
     pub faces: &'a Faces,
     /// What the anchors were to say.
@@ -70,7 +71,7 @@ impl Watch {
         let _guard = tch::no_grad_guard();
         let sums = [self.by_size(batch), by_grid(batch), self.by_overlap(batch)];
         self.sums += Tensor::cat(&sums.map(|t| t.reshape([-1])), 0);
-        self.views += batch.inputs.size()[0] as usize;
+        self.views += batch.pixels.count();
         self.views_without_face += batch.faces.views_without();
         self.first.get_or_insert_with(|| sheet::Seen::of(batch));
     }
@@ -209,6 +210,7 @@ fn mean(sum: f64, count: f64) -> Option<f64> {
 pub(super) mod tests {
     use super::*;
     use crate::geometry::Rect;
+    use crate::model::cpu::Inputs;
     use crate::train::losses;
     use crate::train::spec::Loss;
     use crate::train::views::ViewFace;
@@ -237,10 +239,10 @@ pub(super) mod tests {
         let half = Tensor::from_slice(&[0.5f32, 0.5, 0.25, 0.125]);
         boxes.get(0).get(512).copy_(&half);
         let parts = losses::parts(&logits, &boxes, &targets, &Loss::default());
-        let inputs = Tensor::zeros([3, 3, 128, 128], (Kind::Float, device));
+        let pixels = Pixels::Memory(Inputs::zeros(3));
         let mut watch = Watch::new(device);
-        let (inputs, faces, targets, logits) = (&inputs, &faces, &targets, &logits);
-        watch.observe(&Batch { inputs, faces, targets, logits, parts: &parts, share });
+        let (pixels, faces, targets, logits) = (&pixels, &faces, &targets, &logits);
+        watch.observe(&Batch { pixels, faces, targets, logits, parts: &parts, share });
         (watch, parts)
     }
 

@@ -16,7 +16,8 @@ use crate::eval::report::Report;
 use crate::eval::suppression::Detection;
 use crate::model::anchors;
 use crate::model::layout::INPUT_SIZE;
-use crate::model::network::{Mode, Network};
+use crate::model::network::Network;
+use crate::model::runner::Runner;
 use crate::model::tensors::Weights;
 
 /// What a model finds, and how good that is.
@@ -68,10 +69,11 @@ fn detect_all(
     proceed: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Option<Vec<Vec<Detection>>> {
     let _guard = tch::no_grad_guard();
-    let (network, centres) = (Network::folded(weights, device), anchors::centres());
+    let runner = Runner::new(&Network::folded(weights, device));
+    let centres = anchors::centres();
     let mut detections = Vec::with_capacity(pictures.val.len());
     for indices in pictures.val.chunks(BATCH) {
-        let outputs = network.forward(&pictures.inputs_of(indices, device), Mode::Evaluate);
+        let outputs = runner.run(&pictures.inputs_of(indices));
         detections.extend(detect::faces(&outputs, &centres, MIN_SCORE));
         proceed(detections.len()).continue_value()?;
     }

@@ -1,0 +1,150 @@
+#!/usr/bin/env python3
+"""Steps a second of a plain PyTorch loop: what `cargo bench --bench step` is compared with.
+
+    .deps/venv/bin/python benches/plain_torch.py [--batch 32] [--threads N] [--seconds 5] [--channels-last]
+
+The same network with BatchNorm, float32, the same kind of loss (targets by a dynamic number of anchors a face, quality
+focal loss, DIoU) and AdamW, on pictures that are in memory already: no views are cut, and nothing is decoded or read.
+Prints a line of JSON.
+"""
+
+import argparse, json, time
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+BLOCKS = [(24, 1), (28, 1), (32, 2), (36, 1), (42, 1), (48, 2), (56, 1), (64, 1), (72, 1), (80, 1), (88, 1)]
+BLOCKS_2 = [(96, 2), (96, 1), (96, 1), (96, 1), (96, 1)]
+
+
+class Block(nn.Module):
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.stride, self.grown = stride, outputs - inputs
+        self.convs = nn.Sequential(
+            nn.Conv2d(inputs, inputs, 3, stride, 1 if stride == 1 else 0, groups=inputs, bias=False),
+            nn.BatchNorm2d(inputs, eps=1e-3),
+            nn.Conv2d(inputs, outputs, 1, bias=False),
+            nn.BatchNorm2d(outputs, eps=1e-3),
+        )
+
+    def forward(self, x):
+        if self.stride == 2:
+            found, x = self.convs(F.pad(x, (0, 1, 0, 1))), F.max_pool2d(x, 2)
+        else:
+            found = self.convs(x)
+        return F.relu(found + (F.pad(x, (0, 0, 0, 0, 0, self.grown)) if self.grown else x))
+
+
+class BlazeFace(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Sequential(nn.Conv2d(3, 24, 5, 2, bias=False), nn.BatchNorm2d(24, eps=1e-3), nn.ReLU())
+        inputs, parts = 24, []
+        for table in (BLOCKS, BLOCKS_2):
+            blocks = []
+            for outputs, stride in table:
+                blocks.append(Block(inputs, outputs, stride))
+                inputs = outputs
+            parts.append(nn.Sequential(*blocks))
+        self.first, self.second = parts
+        self.classifiers = nn.ModuleList([nn.Conv2d(88, 2, 1), nn.Conv2d(96, 6, 1)])
+        self.regressors = nn.ModuleList([nn.Conv2d(88, 32, 1), nn.Conv2d(96, 96, 1)])
+
+    def forward(self, x):
+        fine = self.first(self.stem(F.pad(x, (1, 2, 1, 2))))
+        maps = (fine, self.second(fine))
+        head = lambda convs, n: torch.cat(
+            [conv(m).permute(0, 2, 3, 1).reshape(len(x), -1, n) for conv, m in zip(convs, maps)], 1
+        )
+        return head(self.classifiers, 1)[..., 0], head(self.regressors, 16)
+
+
+def anchors():
+    cells = [(side, n) for side, n in ((16, 2), (8, 6))]
+    rows = [((x + 0.5) / s, (y + 0.5) / s, 1 / s) for s, n in cells for y in range(s) for x in range(s) for _ in range(n)]
+    return torch.tensor(rows)
+
+
+def corners(b):
+    half = b[..., 2:].clamp_min(0) / 2
+    return b[..., :2] - half, b[..., :2] + half
+
+
+def iou(a, b):
+    (a0, a1), (b0, b1) = corners(a), corners(b)
+    both = (torch.minimum(a1, b1) - torch.maximum(a0, b0)).clamp_min(0).prod(-1)
+    area = lambda b: b[..., 2:].clamp_min(0).prod(-1)
+    return both / (area(a) + area(b) - both).clamp_min(1e-9)
+
+
+def loss(logits, coordinates, faces, views, grid):
+    boxes = torch.cat([coordinates[..., :2] / 128 + grid[:, :2], coordinates[..., 2:4] / 128], -1)
+    with torch.no_grad():
+        offset = (grid[None, :, :2] - faces[:, None, :2]).abs()
+        near = (offset <= 1.5 * grid[:, 2:]).all(-1) | (offset <= faces[:, None, 2:] / 2).all(-1)
+        overlap = iou(boxes[views], faces[:, None]) * near
+        logit = logits[views]
+        entropy = F.softplus(logit) - logit * overlap
+        cost = entropy * (logit.sigmoid() - overlap) ** 2 - 3 * (overlap + 1e-7).log() + 1e6 * ~near
+        wanted = overlap.topk(10, 1)[0].sum(1, keepdim=True).floor().clamp_min(1)
+        costs, chosen = cost.topk(10, 1, largest=False)
+        taken = (torch.arange(10) < wanted) & (costs < 1e6)
+        face = taken.nonzero()[:, 0]
+        cells, order = (views[:, None] * 896 + chosen)[taken].sort()
+        first = torch.ones_like(cells, dtype=torch.bool)
+        first[1:] = cells[1:] != cells[:-1]
+        positive, truth = cells[first], faces[face[order][first]]
+    found = boxes.reshape(-1, 4)[positive]
+    overlap = iou(found, truth)
+    (a0, a1), (b0, b1) = corners(found), corners(truth)
+    around = torch.maximum(a1, b1) - torch.minimum(a0, b0)
+    apart = ((found - truth)[:, :2] ** 2).sum(1) / (around**2).sum(1).clamp_min(1e-9)
+    target = torch.zeros(logits.numel()).index_copy(0, positive, overlap.detach().clamp_min(0.5))
+    logits = logits.reshape(-1)
+    focal = (logits.sigmoid() - target) ** 2 * F.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    return (focal.sum() + 2 * (1 - overlap + apart).sum()) / max(len(positive), 1)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--threads", type=int)
+    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--channels-last", action="store_true")
+    args = parser.parse_args()
+    if args.threads:
+        torch.set_num_threads(args.threads)
+    torch.manual_seed(0)
+    network, grid = BlazeFace().train(), anchors()
+    pictures = torch.rand(args.batch, 3, 128, 128) * 2 - 1
+    if args.channels_last:
+        network = network.to(memory_format=torch.channels_last)
+        pictures = pictures.contiguous(memory_format=torch.channels_last)
+    views = torch.arange(args.batch).repeat_interleave(5)
+    faces = torch.cat([torch.rand(len(views), 2), torch.rand(len(views), 2) * 0.2 + 0.03], 1)
+    optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
+
+    def step():
+        optimizer.zero_grad()
+        loss(*network(pictures), faces, views, grid).backward()
+        optimizer.step()
+
+    for _ in range(2):
+        step()
+    steps, began, cpu = 0, time.perf_counter(), time.process_time()
+    while time.perf_counter() - began < args.seconds:
+        step()
+        steps += 1
+    seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+    rate = steps * args.batch / seconds
+    layout = "channels last" if args.channels_last else "NCHW"
+    print(json.dumps({
+        "what": f"plain PyTorch {torch.__version__}, {layout}", "batch": args.batch, "threads": torch.get_num_threads(),
+        "steps": steps, "images_per_s": round(rate, 1), "cpu_ms_per_image": round(1e3 * cpu / steps / args.batch, 2),
+    }))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+//! What is done to one row of pixels at a time, while it is in the first cache. A row has `C` channels a pixel, a
+//! multiple of 8, the same for all slices of a call unless it says otherwise.
+
+use super::simd::{LANES, Lanes, kernel};
+
+kernel! {
+    /// `out = max(0, map × scale + shift + shortcut)`; `shortcut` has `narrow` channels, of which there may be fewer.
+    pub(super) fn join(out: &mut [f32], map: &[f32], scale: &[f32], shift: &[f32], shortcut: &[f32], narrow: usize) = join_body;
+}
+
+#[inline(always)]
+fn join_body<L: Lanes>(
+    out: &mut [f32],
+    map: &[f32],
+    scale: &[f32],
+    shift: &[f32],
+    shortcut: &[f32],
+    narrow: usize,
+) {
+    let (wide, narrow) = (scale.len() / LANES, narrow / LANES);
+    let (scale, shift) = (vectors(scale), &vectors(shift)[..wide]);
+    let shortcut = vectors(shortcut);
+    let zero = L::splat(0.0);
+    let pixels = vectors_mut(out).chunks_exact_mut(wide).zip(vectors(map).chunks_exact(wide));
+    for (at, (out, map)) in pixels.enumerate() {
+        let shortcut = &shortcut[at * narrow..][..narrow];
+        for v in 0..narrow {
+            let sum = L::load(&map[v]).mul_add(L::load(&scale[v]), L::load(&shift[v]));
+            sum.add(L::load(&shortcut[v])).max(zero).store(&mut out[v]);
+        }
+        for v in narrow..wide {
+            let sum = L::load(&map[v]).mul_add(L::load(&scale[v]), L::load(&shift[v]));
+            sum.max(zero).store(&mut out[v]);
+        }
+    }
+}
+
+kernel! {
+    /// Largest of each 2 × 2 pixels of two rows.
+    pub(super) fn pool(out: &mut [f32], above: &[f32], below: &[f32], channels: usize) = pool_body;
+}
+
+#[inline(always)]
+fn pool_body<L: Lanes>(out: &mut [f32], above: &[f32], below: &[f32], channels: usize) {
+    let wide = channels / LANES;
+    let pairs = vectors(above).chunks_exact(2 * wide).zip(vectors(below).chunks_exact(2 * wide));
+    for (out, (above, below)) in vectors_mut(out).chunks_exact_mut(wide).zip(pairs) {
+        for v in 0..wide {
+            let above = L::load(&above[v]).max(L::load(&above[wide + v]));
+            let below = L::load(&below[v]).max(L::load(&below[wide + v]));
+            above.max(below).store(&mut out[v]);
+        }
+    }
+}
+
+kernel! {
+    /// `out = gradient × first + map × second + third`, channel by channel.
+    pub(super) fn combine(out: &mut [f32], gradient: &[f32], map: &[f32], factors: [&[f32]; 3]) = combine_body;
+}
+
+#[inline(always)]
+fn combine_body<L: Lanes>(out: &mut [f32], gradient: &[f32], map: &[f32], factors: [&[f32]; 3]) {
+    let wide = factors[0].len() / LANES;
+    let [first, second, third] = factors.map(|factors| &vectors(factors)[..wide]);
+    let pixels = vectors(gradient).chunks_exact(wide).zip(vectors(map).chunks_exact(wide));
+    for (out, (gradient, map)) in vectors_mut(out).chunks_exact_mut(wide).zip(pixels) {
+        for v in 0..wide {
+            let rest = L::load(&map[v]).mul_add(L::load(&second[v]), L::load(&third[v]));
+            L::load(&gradient[v]).mul_add(L::load(&first[v]), rest).store(&mut out[v]);
+        }
+    }
+}
+
+kernel! {
+    /// `out = (out + other)` where `gate` is above 0, else 0; `other` has `wide` channels, of which the first are taken.
+    pub(super) fn add_gated(out: &mut [f32], other: &[f32], wide: usize, gate: &[f32], channels: usize) = add_gated_body;
+}
+
+#[inline(always)]
+fn add_gated_body<L: Lanes>(
+    out: &mut [f32],
+    other: &[f32],
+    wide: usize,
+    gate: &[f32],
+    channels: usize,
+) {
+    let (channels, wide) = (channels / LANES, wide / LANES);
+    let pixels = vectors_mut(out).chunks_exact_mut(channels);
+    let pixels = pixels.zip(vectors(gate).chunks_exact(channels));
+    for ((out, gate), other) in pixels.zip(vectors(other).chunks_exact(wide)) {
+        let other = &other[..channels];
+        for v in 0..channels {
+            let sum = L::load(&out[v]).add(L::load(&other[v]));
+            sum.where_positive(L::load(&gate[v])).store(&mut out[v]);
+        }
+    }
+}
+
+kernel! {
+    /// Adds up `a` and `a × b`, channel by channel: `sums` are `[2, C]`.
+    pub(super) fn moments(a: &[f32], b: &[f32], sums: &mut [f64]) = moments_body;
+}
+
+#[inline(always)]
+fn moments_body<L: Lanes>(a: &[f32], b: &[f32], sums: &mut [f64]) {
+    let channels = sums.len() / 2;
+    let wide = channels / LANES;
+    let (sums, products) = sums.split_at_mut(channels);
+    let (a, b) = (vectors(a), vectors(b));
+    let b = &b[..a.len()];
+    for v in 0..wide {
+        let (mut sum, mut product) = (L::splat(0.0), L::splat(0.0));
+        let mut at = v;
+        while at < a.len() {
+            let value = L::load(&a[at]);
+            sum = sum.add(value);
+            product = value.mul_add(L::load(&b[at]), product);
+            at += wide;
+        }
+        for (totals, more) in [(&mut *sums, sum), (&mut *products, product)] {
+            let mut lanes = [0.0; LANES];
+            more.store(&mut lanes);
+            for (total, lane) in totals[v * LANES..][..LANES].iter_mut().zip(lanes) {
+                *total += f64::from(lane);
+            }
+        }
+    }
+}
+
+kernel! {
+    /// Adds each pixel's gradient to the first of the largest of its 2 × 2 pixels.
+    ///
+    /// * `gradient`: `[side / 2, wide]`; `above`, `below`: those pixels' values, `[side, channels]`; `into_above`,
+    ///   `into_below`: their gradients.
+    pub(super) fn unpool(gradient: &[f32], wide: usize, above: &[f32], below: &[f32], channels: usize, into_above: &mut [f32], into_below: &mut [f32]) = unpool_body;
+}
+
+#[inline(always)]
+fn unpool_body<L: Lanes>(
+    gradient: &[f32],
+    wide: usize,
+    above: &[f32],
+    below: &[f32],
+    channels: usize,
+    into_above: &mut [f32],
+    into_below: &mut [f32],
+) {
+    let (channels, wide) = (channels / LANES, wide / LANES);
+    let pair = 2 * channels;
+    let values = vectors(above).chunks_exact(pair).zip(vectors(below).chunks_exact(pair));
+    let into = vectors_mut(into_above).chunks_exact_mut(pair);
+    let into = into.zip(vectors_mut(into_below).chunks_exact_mut(pair));
+    let all = vectors(gradient).chunks_exact(wide).zip(values).zip(into);
+    for ((gradient, (above, below)), (into_above, into_below)) in all {
+        for v in 0..channels {
+            let [a, b] = [L::load(&above[v]), L::load(&above[channels + v])];
+            let [c, d] = [L::load(&below[v]), L::load(&below[channels + v])];
+            let largest = a.max(b).max(c.max(d));
+            // What has found its place is taken away, so that no other gets it.
+            let rest = L::load(&gradient[v]);
+            let to_a = rest.where_equal(a, largest);
+            let rest = rest.sub(to_a);
+            let to_b = rest.where_equal(b, largest);
+            let rest = rest.sub(to_b);
+            let to_c = rest.where_equal(c, largest);
+            let to_d = rest.sub(to_c);
+            let [left, right] = [v, channels + v];
+            L::load(&into_above[left]).add(to_a).store(&mut into_above[left]);
+            L::load(&into_above[right]).add(to_b).store(&mut into_above[right]);
+            L::load(&into_below[left]).add(to_c).store(&mut into_below[left]);
+            L::load(&into_below[right]).add(to_d).store(&mut into_below[right]);
+        }
+    }
+}
+
+#[inline(always)]
+fn vectors(values: &[f32]) -> &[[f32; LANES]] {
+    values.as_chunks().0
+}
+
+#[inline(always)]
+fn vectors_mut(values: &mut [f32]) -> &mut [[f32; LANES]] {
+    values.as_chunks_mut().0
+}

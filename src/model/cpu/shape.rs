@@ -1,0 +1,146 @@
+//! Sizes of the engine's maps, and where each convolution's numbers lie in the network's flat buffers.
+
+use std::ops::Range;
+
+use super::simd::LANES;
+use crate::model::layout::{self, BLOCKS, Conv, GRIDS, Grid, INPUT_SIZE, Role, STEM_CHANNELS};
+
+/// The input with its border, one pixel at the left and top and two at the right and bottom: pixels a side.
+pub(super) const INPUT_ROW: usize = INPUT_SIZE + 3;
+/// Numbers of an input with its border, and as many more as a vector may read too far.
+pub(super) const INPUT_LENGTH: usize = INPUT_ROW * INPUT_ROW * 3 + LANES;
+/// Side of the stem's output, in pixels.
+pub(super) const STEM_SIDE: usize = INPUT_SIZE / 2;
+/// Rows and columns of the stem's kernel.
+pub(super) const STEM_KERNEL: usize = 5;
+/// Numbers of a row of the stem's kernel.
+pub(super) const STEM_TERMS: usize = STEM_KERNEL * 3;
+/// Taps of a depthwise kernel.
+pub(super) const TAPS: usize = 9;
+/// Pixels that go through a pointwise convolution together: at most 24 KB of numbers.
+pub(super) const PIXELS: usize = 64;
+
+/// Channels in memory: whole vectors, the spare ones 0.
+pub(super) fn padded(channels: usize) -> usize {
+    channels.next_multiple_of(LANES)
+}
+
+/// A residual block.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Block {
+    pub(super) inputs: usize,
+    pub(super) outputs: usize,
+    pub(super) stride: usize,
+    /// Pixels a side of what comes in.
+    pub(super) side_in: usize,
+    /// Pixels a side of what goes out.
+    pub(super) side: usize,
+}
+
+impl Block {
+    pub(super) fn all() -> Vec<Self> {
+        let (mut inputs, mut side_in) = (STEM_CHANNELS, STEM_SIDE);
+        let next = |&(outputs, stride): &(usize, usize)| {
+            let side = side_in / stride;
+            let block = Self { inputs, outputs, stride, side_in, side };
+            (inputs, side_in) = (outputs, side);
+            block
+        };
+        BLOCKS.iter().map(next).collect()
+    }
+
+    /// Channels in memory of what comes in.
+    pub(super) fn wide_in(&self) -> usize {
+        padded(self.inputs)
+    }
+
+    /// Channels in memory of what goes out.
+    pub(super) fn wide(&self) -> usize {
+        padded(self.outputs)
+    }
+
+    /// Pixels that go out.
+    pub(super) fn pixels(&self) -> usize {
+        self.side * self.side
+    }
+
+    /// Numbers of the map that comes in, with a border of one pixel.
+    pub(super) fn bordered_in(&self) -> usize {
+        (self.side_in + 2) * (self.side_in + 2) * self.wide_in()
+    }
+
+    /// Numbers of the map that goes out, with a border of one pixel.
+    pub(super) fn bordered(&self) -> usize {
+        (self.side + 2) * (self.side + 2) * self.wide()
+    }
+}
+
+/// Row `y` of a bordered map, without the border's pixels; -1 + 1 = 0 is the border's row.
+pub(super) fn inner(y: usize, side: usize, wide: usize) -> Range<usize> {
+    let start = ((y + 1) * (side + 2) + 1) * wide;
+    start..start + side * wide
+}
+
+/// Row `row` of a bordered map, the border's pixels included; 0 is the border.
+pub(super) fn outer(row: usize, side: usize, wide: usize) -> Range<usize> {
+    let length = (side + 2) * wide;
+    row * length..(row + 1) * length
+}
+
+/// Columns of both heads of a grid: a logit for each anchor of a cell, then their coordinates.
+pub(super) fn head_columns(grid: &Grid) -> usize {
+    grid.anchors_per_cell * (1 + layout::COORDINATES)
+}
+
+/// Where a convolution's numbers lie in the flat buffers.
+#[derive(Debug, Clone)]
+pub(super) struct Slot {
+    pub(super) weight: Range<usize>,
+    /// γ, where BatchNorm follows.
+    pub(super) gamma: Option<Range<usize>>,
+    /// β, or the bias where no BatchNorm follows.
+    pub(super) shift: Range<usize>,
+    /// Running mean and variance, in the buffers.
+    pub(super) statistics: Option<(Range<usize>, Range<usize>)>,
+}
+
+/// Where everything lies: the stem, each block's depthwise and pointwise convolution, the heads.
+#[derive(Debug, Clone)]
+pub(super) struct Slots {
+    pub(super) stem: Slot,
+    /// A block's depthwise and pointwise convolution.
+    pub(super) blocks: Vec<[Slot; 2]>,
+    /// A grid's classifier and regressor.
+    pub(super) heads: Vec<[Slot; 2]>,
+}
+
+impl Slots {
+    /// * `normalised`: whether BatchNorm follows the convolutions of the backbones.
+    pub(super) fn new(normalised: bool) -> Self {
+        let (mut at, mut buffer) = (0, 0);
+        let take = |at: &mut usize, length: usize| {
+            *at += length;
+            *at - length..*at
+        };
+        let slot = |conv: &Conv| {
+            let channels = conv.shape[0];
+            let normalised = normalised && conv.role != Role::Head;
+            Slot {
+                weight: take(&mut at, conv.shape.iter().product()),
+                gamma: normalised.then(|| take(&mut at, channels)),
+                shift: take(&mut at, channels),
+                statistics: normalised
+                    .then(|| (take(&mut buffer, channels), take(&mut buffer, channels))),
+            }
+        };
+        let slots: Vec<Slot> = layout::convs().iter().map(slot).collect();
+        let (stem, rest) = slots.split_first().expect("a stem");
+        let (blocks, heads) = rest.split_at(2 * BLOCKS.len());
+        let heads = (0..GRIDS.len()).map(|grid| [&heads[grid], &heads[GRIDS.len() + grid]]);
+        Self {
+            stem: stem.clone(),
+            blocks: blocks.as_chunks().0.to_vec(),
+            heads: heads.map(|pair| pair.map(Slot::clone)).collect(),
+        }
+    }
+}

@@ -1,0 +1,167 @@
+//! Eight numbers at once, with what the processor has: the only unsafe code of the engine.
+//!
+//! A kernel is written once, over [`Lanes`]; [`kernel!`](kernel) compiles it for AVX2 and for any processor, and
+//! picks one of them when it is called. (AVX-512 was tried: this machine multiplies no faster with it.)
+
+/// Numbers a vector.
+pub(super) const LANES: usize = 8;
+
+/// Eight `f32`.
+pub(super) trait Lanes: Copy {
+    fn splat(value: f32) -> Self;
+    fn load(values: &[f32; LANES]) -> Self;
+    fn store(self, values: &mut [f32; LANES]);
+    /// `self × factor + summand`
+    fn mul_add(self, factor: Self, summand: Self) -> Self;
+    fn add(self, other: Self) -> Self;
+    fn sub(self, other: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
+    fn max(self, other: Self) -> Self;
+    /// `self` where `gate` is above 0, else 0.
+    fn where_positive(self, gate: Self) -> Self;
+    /// `self` where `a` equals `b`, else 0.
+    fn where_equal(self, a: Self, b: Self) -> Self;
+}
+
+/// For any processor.
+#[derive(Clone, Copy)]
+pub(super) struct Plain([f32; LANES]);
+
+impl Plain {
+    #[inline(always)]
+    fn each(self, other: Self, f: impl Fn(f32, f32) -> f32) -> Self {
+        Self(std::array::from_fn(|lane| f(self.0[lane], other.0[lane])))
+    }
+}
+
+impl Lanes for Plain {
+    #[inline(always)]
+    fn splat(value: f32) -> Self {
+        Self([value; LANES])
+    }
+    #[inline(always)]
+    fn load(values: &[f32; LANES]) -> Self {
+        Self(*values)
+    }
+    #[inline(always)]
+    fn store(self, values: &mut [f32; LANES]) {
+        *values = self.0;
+    }
+    #[inline(always)]
+    fn mul_add(self, factor: Self, summand: Self) -> Self {
+        // Not `f32::mul_add`, a call into libm where the processor has no such instruction.
+        self.mul(factor).add(summand)
+    }
+    #[inline(always)]
+    fn add(self, other: Self) -> Self {
+        self.each(other, |a, b| a + b)
+    }
+    #[inline(always)]
+    fn sub(self, other: Self) -> Self {
+        self.each(other, |a, b| a - b)
+    }
+    #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        self.each(other, |a, b| a * b)
+    }
+    #[inline(always)]
+    fn max(self, other: Self) -> Self {
+        self.each(other, f32::max)
+    }
+    #[inline(always)]
+    fn where_positive(self, gate: Self) -> Self {
+        self.each(gate, |value, gate| if gate > 0.0 { value } else { 0.0 })
+    }
+    #[inline(always)]
+    fn where_equal(self, a: Self, b: Self) -> Self {
+        Self(std::array::from_fn(|lane| if a.0[lane] == b.0[lane] { self.0[lane] } else { 0.0 }))
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+mod x86 {
+    #![expect(unsafe_code, reason = "intrinsics; only kernels that checked the processor get here")]
+
+    use std::arch::x86_64::*;
+
+    use super::{LANES, Lanes};
+
+    /// AVX2 and FMA.
+    #[derive(Clone, Copy)]
+    pub(crate) struct Avx(__m256);
+
+    // SAFETY, of all below: `kernel!` names this type only in functions that it calls after it has found
+    // AVX2 and FMA. Loads and stores are of whole arrays.
+    impl Lanes for Avx {
+        #[inline(always)]
+        fn splat(value: f32) -> Self {
+            Self(unsafe { _mm256_set1_ps(value) })
+        }
+        #[inline(always)]
+        fn load(values: &[f32; LANES]) -> Self {
+            Self(unsafe { _mm256_loadu_ps(values.as_ptr()) })
+        }
+        #[inline(always)]
+        fn store(self, values: &mut [f32; LANES]) {
+            unsafe { _mm256_storeu_ps(values.as_mut_ptr(), self.0) }
+        }
+        #[inline(always)]
+        fn mul_add(self, factor: Self, summand: Self) -> Self {
+            Self(unsafe { _mm256_fmadd_ps(self.0, factor.0, summand.0) })
+        }
+        #[inline(always)]
+        fn add(self, other: Self) -> Self {
+            Self(unsafe { _mm256_add_ps(self.0, other.0) })
+        }
+        #[inline(always)]
+        fn sub(self, other: Self) -> Self {
+            Self(unsafe { _mm256_sub_ps(self.0, other.0) })
+        }
+        #[inline(always)]
+        fn mul(self, other: Self) -> Self {
+            Self(unsafe { _mm256_mul_ps(self.0, other.0) })
+        }
+        #[inline(always)]
+        fn max(self, other: Self) -> Self {
+            Self(unsafe { _mm256_max_ps(self.0, other.0) })
+        }
+        #[inline(always)]
+        fn where_positive(self, gate: Self) -> Self {
+            Self(unsafe {
+                let positive = _mm256_cmp_ps::<_CMP_GT_OQ>(gate.0, _mm256_setzero_ps());
+                _mm256_and_ps(self.0, positive)
+            })
+        }
+        #[inline(always)]
+        fn where_equal(self, a: Self, b: Self) -> Self {
+            Self(unsafe { _mm256_and_ps(self.0, _mm256_cmp_ps::<_CMP_EQ_OQ>(a.0, b.0)) })
+        }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+pub(super) use x86::Avx;
+
+/// `kernel! { pub(super) fn name(arguments) = body; }`: a function that runs `body::<L>` with the best [`Lanes`] `L`
+/// there are. `body` is to be `#[inline(always)]`.
+macro_rules! kernel {
+    ($(#[$doc:meta])* $visibility:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) = $body:ident;) => {
+        $(#[$doc])*
+        $visibility fn $name($($arg: $type),*) {
+            #[cfg(target_arch = "x86_64")]
+            {
+                #[target_feature(enable = "avx2,fma")]
+                fn avx2($($arg: $type),*) {
+                    $body::<$crate::model::cpu::simd::Avx>($($arg),*);
+                }
+                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                    #[expect(unsafe_code, reason = "the processor was asked")]
+                    // SAFETY: it has the instructions that are enabled.
+                    return unsafe { avx2($($arg),*) };
+                }
+            }
+            $body::<$crate::model::cpu::simd::Plain>($($arg),*);
+        }
+    };
+}
+pub(super) use kernel;
