@@ -71,6 +71,8 @@ pub struct Limits {
     pub entries: u64,
     /// Of an archive's content.
     pub unpacked_bytes: u64,
+    /// Of requests to detect faces at once.
+    pub detections: usize,
 }
 
 impl Default for Limits {
@@ -82,6 +84,7 @@ impl Default for Limits {
             picture_megapixels: 64,
             entries: 1_000_000,
             unpacked_bytes: 64 << 30,
+            detections: 64,
         }
     }
 }
@@ -214,6 +217,12 @@ impl Config {
                 poll_ms.to_string(),
                 "it has to be from 1 to 60000",
                 (1..=60_000).contains(&poll_ms),
+            ),
+            (
+                "limits.detections",
+                self.limits.detections.to_string(),
+                "it has to be at least 1",
+                self.limits.detections > 0,
             ),
             (
                 "jobs.cpu_slots",

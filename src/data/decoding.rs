@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::archive::Archive;
 use super::cache::{INPUTS, SQUARES};
-use super::decode::{self, PictureError};
+use super::decode;
 use super::import::{ImportError, ImportOptions, OnProgress, Progress, is_picture};
 use crate::geometry::Letterbox;
 
@@ -22,8 +22,20 @@ const WAITING: usize = 4;
 const MEMORY_A_THREAD: u64 = 128 << 20;
 const MEMORY: u64 = 1 << 30;
 
+/// What became of a picture.
+pub(super) enum Outcome {
+    /// It is in the cache.
+    Stored(Stored),
+    /// Its file is that of another one, which was decoded.
+    CopyOf(usize),
+    /// What is wrong with it.
+    Bad(String),
+}
+
 /// What is known of a picture whose pixels are in the cache.
 pub(super) struct Stored {
+    /// Its place there.
+    pub(super) slot: usize,
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) letterbox: Letterbox,
@@ -31,15 +43,15 @@ pub(super) struct Stored {
     pub(super) hash: [u8; 32],
 }
 
-/// Second pass over the archive: each of the pictures `names` is decoded once and written to its
-/// place in the cache. Gives back what became of each, or what is wrong with it.
+/// Second pass over the archive: each of the pictures `names` is decoded and written to its place in the cache; of
+/// those that are the same byte for byte, one. Gives back what became of each.
 pub(super) fn decode_all(
     archive: &Archive,
     names: &[&str],
     work: &Path,
     options: &ImportOptions,
     progress: &OnProgress<'_>,
-) -> Result<Vec<Result<Stored, String>>, ImportError> {
+) -> Result<Vec<Outcome>, ImportError> {
     let threads = options.threads.max(1);
     let shared = Shared {
         squares: SQUARES.create(work).map_err(ImportError::Disk)?,
@@ -47,6 +59,7 @@ pub(super) fn decode_all(
         megapixels: options.megapixels,
         memory: Memory::new(MEMORY.max(MEMORY_A_THREAD * threads as u64)),
         outcomes: Mutex::new(Outcomes { of: names.iter().map(|_| None).collect(), done: 0 }),
+        first_of: Mutex::default(),
         stopped: Mutex::new(None),
         progress,
     };
@@ -68,7 +81,7 @@ pub(super) fn decode_all(
     shared.squares.sync_all().map_err(ImportError::Disk)?;
     shared.inputs.sync_all().map_err(ImportError::Disk)?;
     let outcomes = std::mem::take(&mut lock(&shared.outcomes).of);
-    let missing = || Err("is missing".to_owned());
+    let missing = || Outcome::Bad("is missing".to_owned());
     Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(missing)).collect())
 }
 
@@ -83,7 +96,7 @@ struct Task {
 
 struct Outcomes {
     /// By slot.
-    of: Vec<Option<Result<Stored, String>>>,
+    of: Vec<Option<Outcome>>,
     done: usize,
 }
 
@@ -94,6 +107,8 @@ struct Shared<'a> {
     megapixels: u32,
     memory: Memory,
     outcomes: Mutex<Outcomes>,
+    /// The slot that a file's hash was first seen for.
+    first_of: Mutex<HashMap<[u8; 32], usize>>,
     /// Why no more is to be done.
     stopped: Mutex<Option<ImportError>>,
     progress: &'a OnProgress<'a>,
@@ -145,7 +160,7 @@ impl Shared<'_> {
     fn decode(&self, slot: usize, bytes: &[u8]) -> Result<(), ImportError> {
         let outcome = self.store(slot, bytes).map_err(ImportError::Disk)?;
         let mut outcomes = lock(&self.outcomes);
-        outcomes.of[slot] = Some(outcome.map_err(|error| error.to_string()));
+        outcomes.of[slot] = Some(outcome);
         outcomes.done += 1;
         let progress = Progress { done: outcomes.done, total: outcomes.of.len() };
         drop(outcomes);
@@ -155,16 +170,20 @@ impl Shared<'_> {
         }
     }
 
-    fn store(&self, slot: usize, bytes: &[u8]) -> io::Result<Result<Stored, PictureError>> {
+    fn store(&self, slot: usize, bytes: &[u8]) -> io::Result<Outcome> {
+        let hash = Sha256::digest(bytes).into();
+        let first = *lock(&self.first_of).entry(hash).or_insert(slot);
+        if first != slot {
+            return Ok(Outcome::CopyOf(first));
+        }
         let decoded = match decode::decode(bytes, self.megapixels) {
             Ok(decoded) => decoded,
-            Err(error) => return Ok(Err(error)),
+            Err(error) => return Ok(Outcome::Bad(error.to_string())),
         };
         SQUARES.write(&self.squares, slot, &decoded.square)?;
         INPUTS.write(&self.inputs, slot, &decoded.input)?;
-        let hash = Sha256::digest(bytes).into();
         let (width, height, letterbox) = (decoded.width, decoded.height, decoded.letterbox);
-        Ok(Ok(Stored { width, height, letterbox, hash }))
+        Ok(Outcome::Stored(Stored { slot, width, height, letterbox, hash }))
     }
 }
 

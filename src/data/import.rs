@@ -8,12 +8,12 @@ use std::path::{Path, PathBuf};
 
 use super::archive::{Archive, ArchiveError, ArchiveLimits};
 use super::cache::{INPUTS, SQUARES};
-use super::decoding::{self, Stored};
+use super::decoding::{self, Outcome, Stored};
 use super::manifest::{FORMAT_VERSION, Manifest, Picture, Split, content_hash};
 use super::plan::{self, Planned};
 use super::report::Report;
 use super::tables::PlanError;
-use super::{MANIFEST, split};
+use super::{MANIFEST, copies, split};
 use crate::disk;
 use crate::geometry::Rect;
 
@@ -107,6 +107,8 @@ impl From<ArchiveError> for ImportError {
     }
 }
 
+/// What a picture that was left out is counted under in a report.
+pub const BAD_PICTURE: &str = "bad picture";
 const PICTURES: [&str; 8] = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"];
 /// All tables together; they are read into memory.
 const MAX_TABLE_BYTES: u64 = 512 << 20;
@@ -165,31 +167,39 @@ fn import_into(
     }
     let planned = plan::plan(&tables, &names, &mut report)?;
     drop(tables);
-    let names: Vec<&str> = planned.keys().map(String::as_str).collect();
-    check_room(work, names.len())?;
-    let decoded = decoding::decode_all(&archive, &names, work, options, progress)?;
+    let mut planned: Vec<(String, Planned)> = planned.into_iter().collect();
+    let names: Vec<&str> = planned.iter().map(|(name, _)| name.as_str()).collect();
+    let count = names.len();
+    check_room(work, count)?;
+    let mut outcomes = decoding::decode_all(&archive, &names, work, options, progress)?;
+    copies::merge(&mut planned, &mut outcomes, &mut report);
 
     let mut kept = Kept::default();
     let mut first_bad = None;
-    for (slot, ((name, plan), stored)) in planned.iter().zip(decoded).enumerate() {
-        let picture =
-            stored.and_then(|stored| Ok((picture(name, plan, &stored, &mut report)?, stored)));
+    for (slot, ((name, plan), outcome)) in planned.iter().zip(outcomes).enumerate() {
+        let picture = match outcome {
+            Outcome::CopyOf(_) => continue,
+            Outcome::Bad(reason) => Err(reason),
+            Outcome::Stored(stored) => {
+                picture(name, plan, &stored, &mut report).map(|picture| (picture, stored))
+            }
+        };
         match picture {
-            Ok((picture, stored)) => kept.add(slot, picture, stored.hash, plan.split.is_none()),
+            Ok((picture, stored)) => kept.add(slot, picture, &stored, plan.split.is_none()),
             Err(reason) => {
                 first_bad.get_or_insert_with(|| (name.clone(), reason.clone()));
-                report.add("bad picture", name, None, format!("{reason}; it was left out"));
+                report.add(BAD_PICTURE, name, None, format!("{reason}; it was left out"));
             }
         }
     }
-    let Kept { slots, mut pictures, hashes, open } = kept;
+    let Kept { slots, moved, mut pictures, hashes, open } = kept;
     if pictures.is_empty() {
         let (name, reason) = first_bad.unwrap_or_default();
-        return Err(ImportError::AllBad { count: names.len(), name, reason });
+        return Err(ImportError::AllBad { count, name, reason });
     }
     split_open(&mut pictures, &open, options);
     check(&pictures, &report)?;
-    close_gaps(work, &slots).map_err(ImportError::Disk)?;
+    close_gaps(work, &moved, &slots).map_err(ImportError::Disk)?;
     let content_hash = content_hash(&pictures, &hashes);
     let manifest = Manifest { format_version: FORMAT_VERSION, content_hash, pictures, report };
     let text = serde_json::to_vec(&manifest).map_err(|error| ImportError::Disk(error.into()))?;
@@ -200,8 +210,10 @@ fn import_into(
 /// The pictures that can be used, side by side.
 #[derive(Default)]
 struct Kept {
-    /// Where their pixels were put.
+    /// Their places, in order.
     slots: Vec<usize>,
+    /// From where to where pixels have to be copied first: another picture that is the same was decoded.
+    moved: Vec<(usize, usize)>,
     pictures: Vec<Picture>,
     /// Of their files.
     hashes: Vec<[u8; 32]>,
@@ -210,10 +222,13 @@ struct Kept {
 }
 
 impl Kept {
-    fn add(&mut self, slot: usize, picture: Picture, hash: [u8; 32], open: bool) {
+    fn add(&mut self, slot: usize, picture: Picture, stored: &Stored, open: bool) {
+        if stored.slot != slot {
+            self.moved.push((stored.slot, slot));
+        }
         self.slots.push(slot);
         self.pictures.push(picture);
-        self.hashes.push(hash);
+        self.hashes.push(stored.hash);
         self.open.push(open);
     }
 }
@@ -335,15 +350,14 @@ fn picture(
     })
 }
 
-/// Moves the pictures up over the slots of bad ones, in both files.
-fn close_gaps(work: &Path, slots: &[usize]) -> io::Result<()> {
+/// Moves the pictures up over the slots of bad ones and copies, in both files.
+fn close_gaps(work: &Path, moved: &[(usize, usize)], slots: &[usize]) -> io::Result<()> {
     for kind in [SQUARES, INPUTS] {
         let file = kind.open_to_write(work)?;
-        for (index, &slot) in slots.iter().enumerate() {
-            if index != slot {
-                let bytes = kind.read(&file, slot)?;
-                kind.write(&file, index, &bytes)?;
-            }
+        let up = slots.iter().enumerate().map(|(index, &slot)| (slot, index));
+        for (from, to) in moved.iter().copied().chain(up).filter(|(from, to)| from != to) {
+            let bytes = kind.read(&file, from)?;
+            kind.write(&file, to, &bytes)?;
         }
         file.set_len((slots.len() * kind.stride()) as u64)?;
         file.sync_all()?;

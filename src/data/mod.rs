@@ -3,6 +3,7 @@
 mod annotations;
 mod archive;
 mod cache;
+mod copies;
 mod decode;
 mod decoding;
 pub mod import;
@@ -14,6 +15,7 @@ pub mod sample;
 mod split;
 mod tables;
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -30,6 +32,7 @@ pub use self::tables::PlanError;
 
 use self::cache::{INPUTS, SQUARES};
 use self::manifest::FORMAT_VERSION;
+use crate::disk;
 
 const MANIFEST: &str = "manifest.json";
 
@@ -82,6 +85,32 @@ impl Dataset {
             }
         }
         Ok(Self { dir: dir.to_owned(), manifest })
+    }
+
+    /// Makes a folder that is this data set too. Its files are the same ones on the disk: they never change, so it takes
+    /// no room and no time.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the file system says; some cannot have one file in two folders.
+    pub fn link(&self, dir: &Path) -> io::Result<()> {
+        let work = import::work_folder(dir);
+        disk::remove_folder(&work)?;
+        fs::create_dir_all(&work)?;
+        let files = fs::read_dir(&self.dir)?;
+        let linked = files.map(|file| {
+            let file = file?;
+            fs::hard_link(file.path(), work.join(file.file_name()))
+        });
+        let published = linked.collect::<io::Result<()>>().and_then(|()| {
+            disk::sync_folder(&work)?;
+            fs::rename(&work, dir)?;
+            disk::sync_folder(dir.parent().unwrap_or(Path::new(".")))
+        });
+        if published.is_err() {
+            let _ = disk::remove_folder(&work); // An import into this folder removes it otherwise.
+        }
+        published
     }
 
     /// A picture, 256 pixels on its longer side; `None` when there is no such index.

@@ -1,5 +1,7 @@
 //! From a picture to faces, as `MediaPipe`'s `FaceDetector` does it.
 
+use std::sync::LazyLock;
+
 use image::RgbImage;
 use tch::{Device, Tensor};
 
@@ -7,8 +9,9 @@ use super::suppression::{Detection, suppress};
 use crate::data::resample;
 use crate::geometry::{Letterbox, Rect};
 use crate::model::anchors;
+use crate::model::cpu::{Inference, Inputs};
 use crate::model::layout::{ANCHORS, COORDINATES, INPUT_SIZE};
-use crate::model::network::{Mode, Network, Outputs, to_input};
+use crate::model::network::{Network, Outputs, array};
 use crate::model::tensors::Weights;
 
 /// Logits are clipped to this before the sigmoid.
@@ -17,26 +20,80 @@ const LOGIT_LIMIT: f32 = 100.0;
 /// A network ready to find faces, on the CPU.
 #[derive(Debug)]
 pub struct Detector {
-    network: Network,
-    centres: Vec<[f32; 2]>,
+    inference: Inference,
+}
+
+/// A picture as the network sees it.
+#[derive(Debug)]
+pub struct Letterboxed {
+    width: u32,
+    height: u32,
+    /// `[128, 128, 3]`, RGB.
+    bytes: Vec<u8>,
+}
+
+/// What the network says of a picture.
+#[derive(Debug, PartialEq)]
+pub struct Answer {
+    /// `[896]`.
+    logits: Vec<f32>,
+    /// `[896, 16]`.
+    coordinates: Vec<f32>,
 }
 
 impl Detector {
     /// From published or tuned weights.
     pub fn new(weights: &Weights) -> Self {
         let network = Network::folded(weights, Device::Cpu);
-        Self { network, centres: anchors::centres() }
+        Self { inference: Inference::new(&array(&network.parameters).values) }
     }
 
     /// Faces of at least `min_score` (0..1), best first, in fractions of the picture. Boxes may
     /// reach over its edges.
     pub fn detect(&self, picture: &RgbImage, min_score: f32) -> Vec<Detection> {
-        let side = INPUT_SIZE as i64;
-        let bytes = resample::letterbox(picture, INPUT_SIZE as u32);
-        let input = to_input(&Tensor::from_slice(&bytes).reshape([1, side, side, 3]));
-        let outputs = tch::no_grad(|| self.network.forward(&input, Mode::Evaluate));
-        let letterbox = Letterbox::exact(picture.width(), picture.height(), INPUT_SIZE as u32);
-        let mut faces = faces(&outputs, &self.centres, min_score).remove(0);
+        let picture = Letterboxed::new(picture);
+        self.run(&[&picture]).remove(0).faces(&picture.letterbox(), min_score)
+    }
+
+    /// Runs the network, on several pictures at a time. What it says of one does not depend on the others.
+    pub fn run(&self, pictures: &[&Letterboxed]) -> Vec<Answer> {
+        let bytes: Vec<&[u8]> = pictures.iter().map(|picture| &picture.bytes[..]).collect();
+        let mut logits = vec![0.0; pictures.len() * ANCHORS];
+        let mut coordinates = vec![0.0; pictures.len() * ANCHORS * COORDINATES];
+        self.inference.run(&Inputs::from_bytes(&bytes.concat()), &mut logits, &mut coordinates);
+        let coordinates = coordinates.chunks_exact(ANCHORS * COORDINATES);
+        let answers = logits.chunks_exact(ANCHORS).zip(coordinates);
+        let answer = |(logits, coordinates): (&[f32], &[f32])| Answer {
+            logits: logits.to_vec(),
+            coordinates: coordinates.to_vec(),
+        };
+        answers.map(answer).collect()
+    }
+}
+
+impl Letterboxed {
+    /// Scaled and sampled as `MediaPipe` does it.
+    pub fn new(picture: &RgbImage) -> Self {
+        let (width, height) = picture.dimensions();
+        Self { width, height, bytes: resample::letterbox(picture, INPUT_SIZE as u32) }
+    }
+
+    /// Width and height of the picture, in its own pixels.
+    pub fn size(&self) -> (u32, u32) {
+        (self.width, self.height)
+    }
+
+    /// Where the picture lies in the network's square.
+    pub fn letterbox(&self) -> Letterbox {
+        Letterbox::exact(self.width, self.height, INPUT_SIZE as u32)
+    }
+}
+
+impl Answer {
+    /// As [`Detector::detect`]; `letterbox` is the picture's.
+    pub fn faces(&self, letterbox: &Letterbox, min_score: f32) -> Vec<Detection> {
+        static CENTRES: LazyLock<Vec<[f32; 2]>> = LazyLock::new(anchors::centres);
+        let mut faces = suppress(decode(&self.logits, &self.coordinates, &CENTRES, min_score));
         for face in &mut faces {
             face.rect = letterbox.to_picture(&face.rect);
             for [x, y] in &mut face.keypoints {

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
-use super::detect::Detectors;
+use super::detectors::Detectors;
 use super::problem::{Problem, Result};
 use super::system::Devices;
 use crate::config::Config;
@@ -56,6 +56,7 @@ impl App {
     /// Ready to serve.
     pub fn new(setup: Setup) -> Arc<Self> {
         let Setup { db, folder, jobs, config, devices, stop } = setup;
+        let detectors = Detectors::new(config.limits.detections);
         Arc::new(Self {
             db,
             folder,
@@ -64,7 +65,7 @@ impl App {
             devices,
             started: Instant::now(),
             stop,
-            detectors: Detectors::default(),
+            detectors,
             datasets: Mutex::default(),
         })
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{Method, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
@@ -18,6 +18,8 @@ use super::problem::Problem;
 struct Assets;
 
 const INDEX: &str = "index.html";
+/// Content codings that the build has copies in, the smallest first, and what their names end in.
+const COPIES: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
 /// Files there have a hash of their content in their names.
 const HASHED: &str = "assets/";
 
@@ -36,6 +38,9 @@ pub(super) async fn asset(request: Request) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return StatusCode::METHOD_NOT_ALLOWED.into_response();
     }
+    if COPIES.iter().any(|(_, extension)| path.ends_with(extension)) {
+        return Problem::not_found(format_args!("file /{path}")).into_response();
+    }
     let (path, file) = match Assets::get(path) {
         Some(file) => (path, Some(file)),
         None if path.contains('.') => (path, None),
@@ -48,7 +53,12 @@ pub(super) async fn asset(request: Request) -> Response {
     }
 }
 
-fn send(path: &str, file: EmbeddedFile, request: &Request) -> Response {
+fn send(path: &str, plain: EmbeddedFile, request: &Request) -> Response {
+    let copy = COPIES.iter().find_map(|&(coding, extension)| {
+        let takes = accepts(request.headers(), coding);
+        takes.then(|| Assets::get(&format!("{path}{extension}"))).flatten().map(|f| (coding, f))
+    });
+    let (coding, file) = copy.map_or((None, plain), |(coding, file)| (Some(coding), file));
     let etag = format!("\"{}\"", hex::encode(file.metadata.sha256_hash()));
     let is_hashed = path.starts_with(HASHED);
     let caching = [
@@ -57,6 +67,7 @@ fn send(path: &str, file: EmbeddedFile, request: &Request) -> Response {
             if is_hashed { "public, max-age=31536000, immutable" } else { "no-cache" },
         ),
         (header::ETAG, etag.as_str()),
+        (header::VARY, "accept-encoding"),
     ];
     if is_known(request.headers(), &etag) {
         return (StatusCode::NOT_MODIFIED, caching).into_response();
@@ -70,5 +81,43 @@ fn send(path: &str, file: EmbeddedFile, request: &Request) -> Response {
         Cow::Borrowed(bytes) => Body::from(bytes),
         Cow::Owned(bytes) => Body::from(bytes),
     };
-    (caching, [(header::CONTENT_TYPE, kind)], body).into_response()
+    let mut response = (caching, [(header::CONTENT_TYPE, kind)], body).into_response();
+    if let Some(coding) = coding {
+        response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static(coding));
+    }
+    response
+}
+
+/// Whether a client takes a content coding: by name or by `*`, and not with a weight of 0.
+fn accepts(headers: &HeaderMap, coding: &str) -> bool {
+    let sent = headers.get_all(header::ACCEPT_ENCODING).iter();
+    let items: Vec<&str> =
+        sent.filter_map(|value| value.to_str().ok()).flat_map(|list| list.split(',')).collect();
+    let weight = |wanted: &str| {
+        items.iter().find_map(|item| {
+            let (name, parameter) = item.split_once(';').unwrap_or((item, "q=1"));
+            let weight = parameter.trim().strip_prefix("q=").and_then(|q| q.trim().parse().ok());
+            name.trim().eq_ignore_ascii_case(wanted).then_some(weight.unwrap_or(1.0))
+        })
+    };
+    weight(coding).or_else(|| weight("*")).is_some_and(|weight: f32| weight > 0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_coding_is_taken_by_name_or_star_unless_its_weight_is_zero() {
+        let accepts = |sent: &str, coding: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT_ENCODING, sent.parse().unwrap());
+            accepts(&headers, coding)
+        };
+        assert!(accepts("gzip, deflate, br, zstd", "br"));
+        assert!(accepts("BR;q=0.5", "br") && accepts("*", "br") && accepts("gzip;q=1.0", "gzip"));
+        assert!(!accepts("gzip, br;q=0", "br") && !accepts("br;q=0, *", "br"));
+        assert!(!accepts("", "br") && !accepts("brotli", "br") && !accepts("*;q=0", "gzip"));
+        assert!(!super::accepts(&HeaderMap::new(), "gzip"));
+    }
 }

@@ -31,6 +31,8 @@ pub(super) struct DatasetView {
     status: DatasetStatus,
     error: Option<String>,
     content_hash: Option<String>,
+    /// An older one with the same pictures and boxes.
+    same_as: Option<DatasetId>,
     progress: Option<ImportProgress>,
     created_at: String,
     finished_at: Option<String>,
@@ -40,8 +42,8 @@ pub(super) struct DatasetView {
 
 impl DatasetView {
     pub(super) fn new(app: &App, dataset: Dataset) -> Self {
-        let Dataset { id, name, status, error, content_hash, summary, created_at, finished_at } =
-            dataset;
+        let Dataset { id, name, status, error, content_hash, summary, .. } = dataset;
+        let Dataset { created_at, finished_at, same_as, .. } = dataset;
         let progress = match status {
             DatasetStatus::Importing => app.jobs.import_progress(id),
             DatasetStatus::Ready | DatasetStatus::Failed => None,
@@ -50,7 +52,18 @@ impl DatasetView {
             Some(Value::Object(summary)) => summary,
             _ => Map::new(),
         };
-        Self { id, name, status, error, content_hash, progress, created_at, finished_at, summary }
+        Self {
+            id,
+            name,
+            status,
+            error,
+            content_hash,
+            same_as,
+            progress,
+            created_at,
+            finished_at,
+            summary,
+        }
     }
 }
 

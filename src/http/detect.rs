@@ -1,8 +1,7 @@
 //! `POST /models`, a weights file, and `POST /models/{id}/detect`, a picture.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use axum::Json;
 use axum::Router;
@@ -12,7 +11,6 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::post;
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
 
 use super::app::{App, blocking};
 use super::extract::{Path, Query, content_type};
@@ -20,10 +18,8 @@ use super::models::{self, ModelRef};
 use super::problem::{Problem, Result};
 use super::uploads::NameQuery;
 use crate::data::read_upright;
-use crate::eval::detect::Detector;
+use crate::eval::detect::Letterboxed;
 use crate::eval::suppression::Detection;
-use crate::train::run::chain;
-use crate::weights;
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new().route("/models", post(create)).route("/models/{id}/detect", post(detect))
@@ -57,6 +53,8 @@ struct Detections {
 
 /// As `MediaPipe`'s `FaceDetector` has it.
 const MIN_SCORE: f32 = 0.5;
+/// Above this score few anchors of any picture are.
+const FEW_ABOVE: f32 = 0.1;
 
 /// `POST /models/{id}/detect?min_score=`: the faces in a picture, best first.
 async fn detect(
@@ -76,103 +74,49 @@ async fn detect(
             "send a picture as the body, with the header Content-Type: image/jpeg (or the like)",
         ));
     }
+    let _room = app.detectors.enter()?;
     let detector = app.detectors.of(&app, id).await?;
-    let bytes = whole(request.into_body(), app.config.limits.picture_bytes).await?;
+    let bytes = in_time(&app, whole(request.into_body(), app.config.limits.picture_bytes)).await?;
     let megapixels = app.config.limits.picture_megapixels;
-    let _turn = app.detectors.turns.acquire().await.map_err(|error| Problem::internal(&error))?;
-    let found = blocking(move || find_faces(&detector, &bytes, megapixels, min_score)).await??;
-    Ok(Json(found))
+    let turn = app.detectors.turns.clone().acquire_owned().await;
+    let turn = turn.map_err(|error| Problem::internal(&error))?;
+    let picture = blocking(move || {
+        let _turn = turn;
+        decode(&bytes, megapixels)
+    });
+    let picture = picture.await??;
+    let began = Instant::now();
+    let letterbox = picture.letterbox();
+    let (width, height) = picture.size();
+    let answer = app.detectors.batcher.submit(detector, picture).await;
+    let answer = answer.map_err(|error| Problem::internal(&error))?;
+    let find = move || answer.faces(&letterbox, min_score);
+    // A handful of faces is found at once; of hundreds of candidates each is compared with each.
+    let faces = if min_score < FEW_ABOVE { blocking(find).await? } else { find() };
+    let latency_ms = began.elapsed().as_secs_f64() * 1000.0;
+    Ok(Json(Detections { width, height, faces, latency_ms }))
 }
 
-fn find_faces(
-    detector: &Mutex<Detector>,
-    bytes: &[u8],
-    megapixels: u32,
-    min_score: f32,
-) -> Result<Detections> {
+fn decode(bytes: &[u8], megapixels: u32) -> Result<Letterboxed> {
     let picture = read_upright(bytes, megapixels).map_err(|error| {
         let text = format!("the picture {error}");
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, text)
     })?;
-    let detector = detector.lock().unwrap_or_else(PoisonError::into_inner);
-    let began = Instant::now();
-    let faces = detector.detect(&picture, min_score);
-    let latency_ms = began.elapsed().as_secs_f64() * 1000.0;
-    Ok(Detections { width: picture.width(), height: picture.height(), faces, latency_ms })
+    Ok(Letterboxed::new(&picture))
+}
+
+/// A client that sends slowly must not take up room for ever.
+async fn in_time<T>(app: &App, reading: impl Future<Output = Result<T>>) -> Result<T> {
+    let limit_s = app.config.server.request_timeout_s;
+    let read = tokio::time::timeout(Duration::from_secs(limit_s), reading).await;
+    read.unwrap_or_else(|_| {
+        let text = format!("the picture did not arrive within {limit_s} seconds");
+        Err(Problem::new(StatusCode::REQUEST_TIMEOUT, text))
+    })
 }
 
 /// A body of at most so many bytes.
 async fn whole(body: Body, limit_bytes: u64) -> Result<Bytes> {
     let limit = usize::try_from(limit_bytes).unwrap_or(usize::MAX);
     to_bytes(body, limit).await.map_err(|_| Problem::too_large(limit_bytes))
-}
-
-/// Models that were asked last, ready.
-#[derive(Debug)]
-pub(super) struct Detectors {
-    ready: Mutex<VecDeque<(ModelRef, Shared)>>,
-    /// Pictures at once; each takes threads of its own.
-    pub(super) turns: Semaphore,
-}
-
-type Shared = Arc<Mutex<Detector>>;
-
-const READY: usize = 4;
-const TURNS: usize = 2;
-
-impl Default for Detectors {
-    fn default() -> Self {
-        Self { ready: Mutex::default(), turns: Semaphore::new(TURNS) }
-    }
-}
-
-impl Detectors {
-    async fn of(&self, app: &App, id: ModelRef) -> Result<Shared> {
-        if id != ModelRef::Base {
-            self.forget_unless_there(app, id).await?;
-        }
-        if let Some((_, detector)) = self.ready().iter().find(|(ready, _)| *ready == id) {
-            return Ok(detector.clone());
-        }
-        let detector = Arc::new(Mutex::new(load(app, id).await?));
-        let mut ready = self.ready();
-        ready.truncate(READY - 1);
-        ready.push_front((id, detector.clone()));
-        Ok(detector)
-    }
-
-    /// A model may have been deleted since.
-    async fn forget_unless_there(&self, app: &App, id: ModelRef) -> Result<()> {
-        let ModelRef::Id(model) = id else { return Ok(()) };
-        match models::find(app, model).await {
-            Ok(_) => Ok(()),
-            Err(problem) => {
-                self.ready().retain(|(ready, _)| *ready != id);
-                Err(problem)
-            }
-        }
-    }
-
-    fn ready(&self) -> std::sync::MutexGuard<'_, VecDeque<(ModelRef, Shared)>> {
-        self.ready.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-async fn load(app: &App, id: ModelRef) -> Result<Detector> {
-    let ModelRef::Id(id) = id else {
-        return blocking(|| Detector::new(weights::tflite::mediapipe())).await;
-    };
-    let model = models::find(app, id).await?;
-    let path = app.jobs.weights_file(&model);
-    let path =
-        path.ok_or_else(|| Problem::not_found(format_args!("weights file of model {id}")))?;
-    blocking(move || {
-        let bytes = std::fs::read(&path)?;
-        let weights = weights::load(&bytes).map_err(|error| {
-            let text = format!("the weights of model {id} cannot be read: {}", chain(&error));
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, text)
-        })?;
-        Ok(Detector::new(&weights))
-    })
-    .await?
 }

@@ -1,10 +1,12 @@
 //! The API and the dashboard. Each resource has a file with its routes.
 
 mod app;
+mod batcher;
 mod conditional;
 mod dashboard;
 mod datasets;
 mod detect;
+mod detectors;
 mod evaluations;
 mod events;
 mod extend;
@@ -29,10 +31,12 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::http::StatusCode;
+use axum::serve::ListenerExt;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tower_http::compression::CompressionLayer;
 use tower_http::timeout::TimeoutLayer;
+use tracing::debug;
 
 pub use self::app::{App, Setup};
 pub use self::system::{Device, Devices};
@@ -58,6 +62,12 @@ pub async fn serve(
     router: Router,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
+    // An answer goes out at once, not when the last one was acknowledged.
+    let listener = listener.tap_io(|connection| {
+        if let Err(error) = connection.set_nodelay(true) {
+            debug!("cannot set TCP_NODELAY: {error}");
+        }
+    });
     axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 

@@ -6,7 +6,7 @@ use std::fmt::Display;
 use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -35,6 +35,8 @@ pub(super) struct Problem {
     detail: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Wrong>,
+    #[serde(skip)]
+    retry_after_s: Option<u32>,
 }
 
 /// One value of the request that cannot be used.
@@ -51,7 +53,7 @@ impl Problem {
     pub(super) fn new(status: StatusCode, detail: impl Display) -> Self {
         let title = status.canonical_reason().unwrap_or("Problem");
         let detail = detail.to_string();
-        Self { kind: "about:blank", title, status, detail, errors: Vec::new() }
+        Self { kind: "about:blank", title, status, detail, errors: Vec::new(), retry_after_s: None }
     }
 
     /// 404: `what` names the missing thing, such as `job 0197…`.
@@ -75,6 +77,12 @@ impl Problem {
             "the body is larger than {limit_bytes} bytes, which is the most this server takes"
         );
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+    }
+
+    /// 503: there is no room now, but there may be so many seconds later.
+    pub(super) fn busy(retry_after_s: u32, detail: impl Display) -> Self {
+        let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);
+        Self { retry_after_s: Some(retry_after_s), ..problem }
     }
 
     /// 422: values of the request cannot be used.
@@ -113,7 +121,12 @@ impl From<std::io::Error> for Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        (self.status, [(header::CONTENT_TYPE, CONTENT_TYPE)], Json(self)).into_response()
+        let retry_after = self.retry_after_s.map(|seconds| [(header::RETRY_AFTER, seconds.into())]);
+        let retry_after: Option<[(_, HeaderValue); 1]> = retry_after;
+        let kind = [(header::CONTENT_TYPE, CONTENT_TYPE)];
+        let mut response = (self.status, kind, Json(self)).into_response();
+        response.headers_mut().extend(retry_after.into_iter().flatten());
+        response
     }
 }
 

@@ -14,6 +14,7 @@ use axum::routing::post;
 use futures_util::Stream;
 use futures_util::StreamExt;
 use serde::Deserialize;
+use sha2::{Digest, Sha256};
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
@@ -71,10 +72,10 @@ async fn create(
     } else {
         return Err(Problem::wrong_type(ADVICE));
     };
-    upload.finish(app.folder.upload(id)).await?;
+    let sha256 = upload.finish(app.folder.upload(id)).await?;
 
     let name = name.or(file_name).unwrap_or_else(|| "Unnamed".to_owned());
-    app.jobs.begin_import(id, &name).await?;
+    app.jobs.begin_import(id, &name, sha256).await?;
     let dataset = store::datasets::find(&app.db, id).await?;
     let dataset = dataset.ok_or_else(|| Problem::not_found(format_args!("data set {id}")))?;
     let location = [(header::LOCATION, format!("/api/v1/datasets/{id}"))];
@@ -122,6 +123,7 @@ struct Upload {
     limit_bytes: u64,
     /// The first bytes, until they say what it is.
     head: Vec<u8>,
+    hash: Sha256,
 }
 
 impl Upload {
@@ -129,7 +131,7 @@ impl Upload {
         let path = app.folder.uploads().join(format!("{id}.part"));
         let file = File::create_new(&path).await?;
         let limit_bytes = app.config.limits.upload_bytes;
-        Ok(Self { path, file, bytes: 0, limit_bytes, head: Vec::new() })
+        Ok(Self { path, file, bytes: 0, limit_bytes, head: Vec::new(), hash: Sha256::new() })
     }
 
     async fn take<E: std::fmt::Display>(
@@ -149,6 +151,7 @@ impl Upload {
                 return Err(Problem::too_large(self.limit_bytes));
             }
             self.look_at(&chunk)?;
+            self.hash.update(&chunk);
             self.file.write_all(&chunk).await?;
         }
         if self.bytes == 0 {
@@ -176,14 +179,14 @@ impl Upload {
         }
     }
 
-    /// Puts the archive in its place for good.
-    async fn finish(mut self, path: PathBuf) -> Result<()> {
+    /// Puts the archive in its place for good. Answers its SHA-256.
+    async fn finish(mut self, path: PathBuf) -> Result<String> {
         self.file.flush().await?;
         self.file.sync_all().await?;
         tokio::fs::rename(&self.path, &path).await?;
         let folder = path.parent().map(PathBuf::from).unwrap_or_default();
         blocking(move || disk::sync_folder(&folder)).await??;
-        Ok(())
+        Ok(hex::encode(self.hash.finalize_reset()))
     }
 }
 

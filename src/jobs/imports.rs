@@ -10,12 +10,20 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tracing::{error, info, warn};
 
 use super::{ImportProgress, Jobs};
-use crate::data::import::{ImportError, ImportOptions, Progress, import};
-use crate::data::{ArchiveLimits, Manifest};
+use crate::data::import::{BAD_PICTURE, ImportError, ImportOptions, Progress, import};
+use crate::data::{ArchiveLimits, Dataset, Manifest};
 use crate::disk;
 use crate::store;
 use crate::store::ids::DatasetId;
 use crate::train::run::chain;
+
+/// A data set that is to be imported.
+#[derive(Debug)]
+pub(super) struct Import {
+    id: DatasetId,
+    /// SHA-256 of its archive, unless the last server took it in.
+    sha256: Option<String>,
+}
 
 /// How an import ended.
 enum Imported {
@@ -26,15 +34,21 @@ enum Imported {
 }
 
 impl Jobs {
-    /// Takes up the data set whose archive lies in its place.
+    /// Takes up the data set whose archive, with the SHA-256 given, lies in its place.
     ///
     /// # Errors
     ///
     /// When the database cannot be used.
-    pub async fn begin_import(&self, id: DatasetId, name: &str) -> store::Result<()> {
+    pub async fn begin_import(
+        &self,
+        id: DatasetId,
+        name: &str,
+        sha256: String,
+    ) -> store::Result<()> {
         store::datasets::insert(&self.0.db, id, name).await?;
         info!(dataset.id = %id, "data set {id} is to be imported");
-        let _ = self.0.imports.send(id); // Nobody receives only at shutdown.
+        let import = Import { id, sha256: Some(sha256) };
+        let _ = self.0.imports.send(import); // Nobody receives only at shutdown.
         Ok(())
     }
 
@@ -60,20 +74,22 @@ impl Jobs {
             }
         }
         for id in waiting {
-            let _ = self.0.imports.send(id); // The receiver waits in `start`.
+            let import = Import { id, sha256: None };
+            let _ = self.0.imports.send(import); // The receiver waits in `start`.
         }
         Ok(())
     }
 
     /// Imports until told to stop.
-    pub(super) async fn import_all(self, mut waiting: UnboundedReceiver<DatasetId>) {
+    pub(super) async fn import_all(self, mut waiting: UnboundedReceiver<Import>) {
         loop {
-            let id = tokio::select! {
+            let import = tokio::select! {
                 biased;
                 () = self.0.stop.cancelled() => return,
-                Some(id) = waiting.recv() => id,
+                Some(import) = waiting.recv() => import,
             };
-            if let Err(error) = self.import_one(id).await {
+            let id = import.id;
+            if let Err(error) = self.import_one(import).await {
                 error!(dataset.id = %id, "cannot import data set {id}: {error:#}");
             }
             self.progress().remove(&id);
@@ -81,16 +97,25 @@ impl Jobs {
         }
     }
 
-    async fn import_one(&self, id: DatasetId) -> anyhow::Result<()> {
+    async fn import_one(&self, Import { id, sha256 }: Import) -> anyhow::Result<()> {
+        let twin = match &sha256 {
+            Some(sha256) => store::datasets::of_archive(&self.0.db, sha256).await?,
+            None => None,
+        };
         let jobs = self.clone();
-        let imported = tokio::task::spawn_blocking(move || jobs.import_files(id)).await;
+        let import = move || match twin.and_then(|twin| jobs.link_files(twin, id)) {
+            Some(manifest) => Imported::Done(Box::new(manifest)),
+            None => jobs.import_files(id),
+        };
+        let imported = tokio::task::spawn_blocking(import).await;
         // A panic is a bug of ours, but no reason to leave the user waiting.
         let imported = imported
             .unwrap_or_else(|_| Imported::Failed("the import crashed on this archive".to_owned()));
         match imported {
             Imported::Later => return Ok(()),
             Imported::Done(manifest) => {
-                let summary = summary(&manifest)?;
+                let mut summary = summary(&manifest)?;
+                summary["archive_sha256"] = json!(sha256);
                 let hash = &manifest.content_hash;
                 store::datasets::set_ready(&self.0.db, id, hash, &summary).await?;
                 info!(dataset.id = %id, "data set {id} has {} pictures", manifest.pictures.len());
@@ -105,6 +130,15 @@ impl Jobs {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
             _ => Ok(()),
         }
+    }
+
+    /// What was imported from the same archive is shared, not imported again.
+    fn link_files(&self, twin: DatasetId, id: DatasetId) -> Option<Manifest> {
+        let twin = Dataset::open(&self.0.folder.dataset(twin)).ok()?;
+        // A bad picture may have been a large one, and the limit a lower one.
+        let is_whole = !twin.manifest.report.counts.contains_key(BAD_PICTURE);
+        let dir = self.0.folder.dataset(id);
+        (is_whole && twin.link(&dir).is_ok()).then_some(twin.manifest)
     }
 
     fn import_files(&self, id: DatasetId) -> Imported {

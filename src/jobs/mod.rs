@@ -60,7 +60,7 @@ struct Inner {
     news: watch::Sender<u64>,
     /// Held while `control.json` of any job is written from the database.
     control: Mutex<()>,
-    imports: mpsc::UnboundedSender<DatasetId>,
+    imports: mpsc::UnboundedSender<imports::Import>,
     progress: std::sync::Mutex<HashMap<DatasetId, ImportProgress>>,
     stop: CancellationToken,
     tasks: TaskTracker,

@@ -2,8 +2,9 @@
 
 use tch::{Kind, Tensor};
 
+use super::cpu::{self, Inputs};
 use super::layout::Role;
-use super::network::{EPSILON, Form, Mode, Network};
+use super::network::{self, EPSILON, Form, Mode, Network};
 
 /// Mean and variance a channel of one convolution's output, without its bias.
 #[derive(Debug)]
@@ -55,6 +56,21 @@ pub fn measure(folded: &Network, batches: &[Tensor]) -> Vec<Statistics> {
             Statistics { mean: float(mean - bias), variance: float(variance) }
         });
     statistics.collect()
+}
+
+/// [`measure`] on a CPU, of pictures in memory.
+///
+/// # Panics
+///
+/// If `folded` has BatchNorm, or there is no batch.
+pub fn measure_in_memory(folded: &Network, batches: &[Inputs]) -> Vec<Statistics> {
+    assert_eq!(folded.form(), Form::Folded);
+    let float = |values: &[f64]| Tensor::from_slice(values).to_kind(Kind::Float);
+    let found = cpu::measure(&network::array(&folded.parameters).values, batches);
+    found
+        .iter()
+        .map(|found| Statistics { mean: float(&found.mean), variance: float(&found.variance) })
+        .collect()
 }
 
 /// BatchNorm that changes nothing in evaluation mode and, for pictures like the measured ones,

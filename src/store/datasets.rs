@@ -26,6 +26,8 @@ pub struct Dataset {
     pub created_at: String,
     /// When the import ended.
     pub finished_at: Option<String>,
+    /// The oldest other one with the same content.
+    pub same_as: Option<DatasetId>,
 }
 
 /// How far a data set is.
@@ -62,7 +64,11 @@ pub async fn find(db: impl SqliteExecutor<'_>, id: DatasetId) -> sqlx::Result<Op
         r#"
         select
             id as "id: DatasetId", name, status as "status: DatasetStatus", error, content_hash,
-            summary as "summary: Json<Value>", created_at, finished_at
+            summary as "summary: Json<Value>", created_at, finished_at,
+            (
+                select min(other.id) from dataset as other
+                where other.content_hash = dataset.content_hash and other.id < dataset.id
+            ) as "same_as: DatasetId"
         from dataset where id = ?
         "#,
         id
@@ -86,7 +92,11 @@ pub async fn page(
         r#"
         select
             id as "id: DatasetId", name, status as "status: DatasetStatus", error, content_hash,
-            summary as "summary: Json<Value>", created_at, finished_at
+            summary as "summary: Json<Value>", created_at, finished_at,
+            (
+                select min(other.id) from dataset as other
+                where other.content_hash = dataset.content_hash and other.id < dataset.id
+            ) as "same_as: DatasetId"
         from dataset where ?1 is null or id < ?1
         order by id desc limit ?2
         "#,
@@ -107,6 +117,27 @@ pub async fn importing(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<DatasetI
         r#"select id as "id: DatasetId" from dataset where status = 'importing' order by id"#
     )
     .fetch_all(db)
+    .await
+}
+
+/// The newest that was imported from an archive with this SHA-256, in hexadecimal.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn of_archive(
+    db: impl SqliteExecutor<'_>,
+    sha256: &str,
+) -> sqlx::Result<Option<DatasetId>> {
+    sqlx::query_scalar!(
+        r#"
+        select id as "id: DatasetId" from dataset
+        where status = 'ready' and json_extract(summary, '$.archive_sha256') = ?
+        order by id desc limit 1
+        "#,
+        sha256
+    )
+    .fetch_optional(db)
     .await
 }
 

@@ -1,105 +1,124 @@
 //! The network in training, and the untouched one beside it: on a CPU our own kernels, elsewhere libtorch.
 
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
-use super::batch::Pixels;
-use crate::model::cpu::{Inputs, Training};
+use super::costs::Said;
+use crate::model::cpu::{Inference, Inputs, Training};
 use crate::model::layout::{ANCHORS, COORDINATES};
 use crate::model::network::{Mode, Network, Outputs, array};
-use crate::model::runner::{self, Runner};
+use crate::model::runner::Runner;
 
-/// Runs batches forward and backward.
+/// Where batches run forward and backward.
 #[derive(Debug)]
-pub struct Engine {
-    /// The untouched network.
-    reference: Runner,
-    cpu: Option<Cpu>,
-}
-
-/// On a CPU.
-#[derive(Debug)]
-struct Cpu {
-    training: Training,
-    /// `[P]`: gathered since it was last taken.
-    gradient: Tensor,
+pub enum Engine {
+    /// On a CPU.
+    Cpu(Box<Cpu>),
+    /// On a GPU, beside the untouched network.
+    Device(Runner),
 }
 
 impl Engine {
     /// For a network like this one, beside a folded one on the same device.
     pub fn new(network: &mut Network, reference: &Network) -> Self {
-        let cpu = (network.device() == Device::Cpu).then(|| Cpu {
-            training: Training::new(network.form()),
-            gradient: network.parameters.zeros_like(),
-        });
-        if cpu.is_none() {
-            network.parameters = network.parameters.set_requires_grad(true);
+        if network.device() == Device::Cpu {
+            return Self::Cpu(Box::new(Cpu {
+                training: Training::new(network.form()),
+                reference: Inference::new(&array(&reference.parameters).values),
+                gradient: vec![0.0; network.parameters.numel()],
+                said: Buffers::default(),
+                expected: Buffers::default(),
+                fresh: vec![0.0; network.parameters.numel()],
+            }));
         }
-        Self { reference: Runner::new(reference), cpu }
-    }
-
-    /// What the network says of a batch; BatchNorm's running statistics follow.
-    pub fn forward(&mut self, network: &mut Network, pixels: &Pixels) -> Outputs {
-        match (&mut self.cpu, pixels) {
-            (None, Pixels::Device(pictures)) => network.forward(pictures, Mode::Train),
-            (Some(cpu), Pixels::Memory(inputs)) => cpu.forward(network, inputs),
-            _ => panic!("the pictures are elsewhere than the network"),
-        }
-    }
-
-    /// What the untouched network says of it.
-    pub fn reference(&self, pixels: &Pixels) -> Outputs {
-        match pixels {
-            Pixels::Device(pictures) => self.reference.run_on_device(pictures),
-            Pixels::Memory(inputs) => self.reference.run_in_memory(inputs),
-        }
-    }
-
-    /// Adds the gradient of `loss`, which comes of the last forward's `outputs`.
-    pub fn backward(&mut self, loss: &Tensor, outputs: &Outputs, pixels: &Pixels) {
-        loss.backward();
-        if let (Some(cpu), Pixels::Memory(inputs)) = (&mut self.cpu, pixels) {
-            cpu.backward(outputs, inputs);
-        }
+        network.parameters = network.parameters.set_requires_grad(true);
+        Self::Device(Runner::new(reference))
     }
 
     /// The gradient gathered since this was last called.
     pub fn take_gradient(&mut self, network: &Network) -> Tensor {
-        let mut gathered = match &self.cpu {
-            Some(cpu) => cpu.gradient.shallow_clone(),
-            None => network.parameters.grad(),
-        };
-        let gradient = gathered.copy();
-        let _ = gathered.zero_();
-        gradient
+        match self {
+            Self::Cpu(cpu) => {
+                let gradient = Tensor::from_slice(&cpu.gradient);
+                cpu.gradient.fill(0.0);
+                gradient
+            }
+            Self::Device(_) => {
+                let mut gathered = network.parameters.grad();
+                let gradient = gathered.copy();
+                let _ = gathered.zero_();
+                gradient
+            }
+        }
+    }
+}
+
+/// Our own kernels, and room for what they give.
+#[derive(Debug)]
+pub struct Cpu {
+    training: Training,
+    /// The untouched network.
+    reference: Inference,
+    /// `[P]`: gathered since it was last taken.
+    gradient: Vec<f32>,
+    /// What the network said last.
+    said: Buffers,
+    /// What the untouched one said.
+    expected: Buffers,
+    /// The last batch's gradient.
+    fresh: Vec<f32>,
+}
+
+#[derive(Debug, Default)]
+struct Buffers {
+    logits: Vec<f32>,
+    coordinates: Vec<f32>,
+}
+
+impl Buffers {
+    fn resize(&mut self, views: usize) {
+        self.logits.resize(views * ANCHORS, 0.0);
+        self.coordinates.resize(views * ANCHORS * COORDINATES, 0.0);
+    }
+
+    fn said(&self) -> Said<'_> {
+        Said { logits: &self.logits, coordinates: &self.coordinates }
     }
 }
 
 impl Cpu {
-    fn forward(&mut self, network: &mut Network, inputs: &Inputs) -> Outputs {
+    /// Runs a batch through both networks; BatchNorm's running statistics follow.
+    pub fn forward(&mut self, network: &mut Network, inputs: &Inputs) {
         let (parameters, mut buffers) = (array(&network.parameters), array(&network.buffers));
-        let count = inputs.count() * ANCHORS;
-        let (mut logits, mut coordinates) = (vec![0.0; count], vec![0.0; count * COORDINATES]);
-        let running = &mut buffers.values;
-        self.training.forward(&parameters.values, running, inputs, &mut logits, &mut coordinates);
-        network.buffers.copy_(&Tensor::from_slice(running));
-        let Outputs { logits, coordinates } = runner::outputs(&logits, &coordinates);
-        // The leaves of the graph that the losses make.
-        Outputs {
-            logits: logits.set_requires_grad(true),
-            coordinates: coordinates.set_requires_grad(true),
+        for room in [&mut self.said, &mut self.expected] {
+            room.resize(inputs.count());
         }
+        let Buffers { logits, coordinates } = &mut self.said;
+        let running = &mut buffers.values;
+        self.training.forward(&parameters.values, running, inputs, logits, coordinates);
+        network.buffers.copy_(&Tensor::from_slice(running));
+        let Buffers { logits, coordinates } = &mut self.expected;
+        self.reference.run(inputs, logits, coordinates);
     }
 
-    fn backward(&mut self, outputs: &Outputs, inputs: &Inputs) {
-        let gradient = |of: &Tensor| {
-            let gradient = of.grad();
-            let defined = if gradient.defined() { gradient } else { of.zeros_like() };
-            array(&defined).values
-        };
-        let (logits, coordinates) = (gradient(&outputs.logits), gradient(&outputs.coordinates));
-        let mut into = vec![0.0; self.gradient.numel()];
-        self.training.backward(inputs, &logits, &coordinates, &mut into);
-        debug_assert_eq!(self.gradient.kind(), Kind::Float);
-        self.gradient += Tensor::from_slice(&into);
+    /// What the network said of the last batch, and what the untouched one did.
+    pub fn said(&self) -> (Said<'_>, Said<'_>) {
+        (self.said.said(), self.expected.said())
     }
+
+    /// Adds `share` of the last batch's gradient; `outputs`: that of what the network said.
+    pub fn backward(&mut self, inputs: &Inputs, outputs: Said<'_>, share: f64) {
+        let fresh = &mut self.fresh;
+        self.training.backward(inputs, outputs.logits, outputs.coordinates, fresh);
+        let share = share as f32;
+        self.gradient.iter_mut().zip(fresh).for_each(|(sum, value)| *sum += *value * share);
+    }
+}
+
+/// Runs a batch through the network on a GPU, and through the untouched one.
+pub fn forward_on_device(
+    network: &Network,
+    reference: &Runner,
+    pictures: &Tensor,
+) -> (Outputs, Outputs) {
+    (network.forward(pictures, Mode::Train), reference.run_on_device(pictures))
 }

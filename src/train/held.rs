@@ -9,6 +9,30 @@ use crate::model::anchors::decode_boxes;
 use crate::model::layout::{ANCHORS, COORDINATES, INPUT_SIZE};
 use crate::model::network::Outputs;
 
+/// What being away from the untouched network costs, and from labelled keypoints, weighted.
+pub fn cost(
+    found: &Outputs,
+    reference: &Outputs,
+    centres: &Tensor,
+    faces: &Faces,
+    targets: &Targets,
+    loss: &Loss,
+) -> Tensor {
+    let seen = seen_keypoints(reference, centres, faces);
+    let known = match &faces.keypoints {
+        Some(labelled) => {
+            let labelled = labelled.narrow(0, 0, faces.learnt());
+            seen.where_self(&labelled.isnan(), &labelled)
+        }
+        None => seen,
+    };
+    let mut total = keypoints(&found.coordinates, centres, targets, &known) * loss.keypoint_weight;
+    if loss.teacher_weight > 0.0 {
+        total += distance(found, reference, loss) * loss.teacher_weight;
+    }
+    total
+}
+
 /// How far scores and boxes are from the untouched model's, at the anchors where that one is sure of a face: focal
 /// loss towards its scores plus 1 − `DIoU`, a mean over these.
 ///
@@ -62,8 +86,8 @@ fn absolute(rows: &Tensor, centres: &Tensor) -> Tensor {
 }
 
 /// Overlap from which a box of the untouched model is that of a face, and the score from which it is sure.
-const SAME_FACE: f64 = 0.5;
-const SURE: f64 = 0.5;
+pub(super) const SAME_FACE: f64 = 0.5;
+pub(super) const SURE: f64 = 0.5;
 
 /// How far the keypoints are from where they should be, over the face's width: a mean over those that are
 /// known, at the anchors that are to find their face. Nothing else holds them in place: most data sets
@@ -89,7 +113,7 @@ pub fn keypoints(
 }
 
 /// In face widths.
-const FOOT: f64 = 0.02;
+pub(super) const FOOT: f64 = 0.02;
 
 #[cfg(test)]
 mod tests {

@@ -102,7 +102,7 @@ fn hardest(logits: &Tensor, is_background: &Tensor, wanted: f64) -> (Tensor, f64
 }
 
 /// Hard negatives a view, at least.
-const FEWEST_NEGATIVES: i64 = 10;
+pub(super) const FEWEST_NEGATIVES: i64 = 10;
 
 /// Mean over a box's edges of the Huber loss.
 fn huber(found: &Tensor, truth: &Tensor) -> Tensor {

@@ -4,6 +4,7 @@ pub mod advice;
 pub mod artifacts;
 pub mod batch;
 pub mod checkpoint;
+pub mod costs;
 pub mod device;
 pub mod diagnostics;
 pub mod engine;

@@ -1,6 +1,10 @@
 //! `AdamW` over one flat buffer, and Muon for the matrices in it.
 
-use tch::Tensor;
+use rayon::prelude::*;
+use tch::{Device, Tensor};
+
+use crate::model::cpu::newton_schulz;
+use crate::model::network::array;
 
 const BETA1: f64 = 0.9;
 const BETA2: f64 = 0.999;
@@ -35,6 +39,13 @@ pub struct Matrix {
     pub columns: i64,
 }
 
+impl Matrix {
+    /// `[rows, columns]`: this part of a flat buffer.
+    fn of(&self, flat: &Tensor) -> Tensor {
+        flat.narrow(0, self.start, self.rows * self.columns).view([self.rows, self.columns])
+    }
+}
+
 impl Optimizer {
     /// For parameters like these; `matrices` are those that Muon is to have, none for plain `AdamW`.
     pub fn new(parameters: &Tensor, matrices: Vec<Matrix>) -> Self {
@@ -60,12 +71,13 @@ impl Optimizer {
         let update = (&self.mean / correction1) / ((&self.variance / correction2).sqrt() + EPSILON);
         if !self.matrices.is_empty() {
             let momentum = gradient.lerp(&self.mean, BETA1); // Nesterov's: one step ahead
-            for matrix in &self.matrices {
-                let Matrix { start, rows, columns } = *matrix;
-                let part = |of: &Tensor| of.narrow(0, start, rows * columns);
-                let direction = orthogonal(&part(&momentum).reshape([rows, columns]));
-                let size = ADAM_SIZE * (rows.max(columns) as f64).sqrt();
-                part(&update).copy_(&(direction.reshape([-1]) * size));
+            let directions = match parameters.device() {
+                Device::Cpu => orthogonal_in_memory(&momentum, &self.matrices),
+                _ => self.matrices.iter().map(|matrix| orthogonal(&matrix.of(&momentum))).collect(),
+            };
+            for (matrix, direction) in self.matrices.iter().zip(directions) {
+                let size = ADAM_SIZE * (matrix.rows.max(matrix.columns) as f64).sqrt();
+                matrix.of(&update).copy_(&(direction * size));
             }
         }
         let _ = parameters.g_mul_(&(1.0 - decay * learning_rate));
@@ -76,24 +88,42 @@ impl Optimizer {
 /// Root mean square of `AdamW`'s updates in practice, to which Muon's are brought.
 const ADAM_SIZE: f64 = 0.2;
 
+/// Newton–Schulz iterations, and their coefficients.
+const ITERATIONS: usize = 5;
+const COEFFICIENTS: [f32; 3] = [3.4445, -4.7750, 2.0315];
+
+/// [`orthogonal`] of several matrices at once, on a CPU.
+fn orthogonal_in_memory(flat: &Tensor, matrices: &[Matrix]) -> Vec<Tensor> {
+    let flat = array(flat).values;
+    let one = |matrix: &Matrix| {
+        let (start, columns) = (matrix.start as usize, matrix.columns as usize);
+        let part = &flat[start..start + matrix.rows as usize * columns];
+        newton_schulz(part, columns, COEFFICIENTS, ITERATIONS)
+    };
+    let found: Vec<Vec<f32>> = matrices.par_iter().map(one).collect();
+    let shaped = found.iter().zip(matrices);
+    shaped.map(|(values, m)| Tensor::from_slice(values).view([m.rows, m.columns])).collect()
+}
+
 /// About the nearest orthogonal matrix: singular values come to lie between 0.7 and 1.2. Five
 /// Newton–Schulz iterations with the coefficients of <https://kellerjordan.github.io/posts/muon/>.
 fn orthogonal(matrix: &Tensor) -> Tensor {
     let is_tall = matrix.size()[0] > matrix.size()[1];
     let wide = if is_tall { matrix.tr() } else { matrix.shallow_clone() };
     let mut xs = &wide / (wide.norm() + 1e-7);
-    for _ in 0..5 {
+    let [a, b, c] = COEFFICIENTS.map(f64::from);
+    for _ in 0..ITERATIONS {
         let square = xs.mm(&xs.tr());
-        let factor = &square * -4.7750 + square.mm(&square) * 2.0315;
-        xs = &xs * 3.4445 + factor.mm(&xs);
+        let factor = &square * b + square.mm(&square) * c;
+        xs = &xs * a + factor.mm(&xs);
     }
     if is_tall { xs.tr() } else { xs }
 }
 
 #[cfg(test)]
 mod tests {
+    use tch::Kind;
     use tch::nn::{self, OptimizerConfig};
-    use tch::{Device, Kind};
 
     use super::*;
 
@@ -110,6 +140,18 @@ mod tests {
                 orthogonal(&Tensor::randn(shape, (Kind::Float, Device::Cpu))).svd(true, false);
             let (least, most) = (found.min().double_value(&[]), found.max().double_value(&[]));
             assert!(least > 0.4 && most < 1.3, "{least} {most}");
+        }
+    }
+
+    #[test]
+    fn matrices_in_memory_become_what_tensors_become() {
+        tch::manual_seed(2);
+        let flat = Tensor::randn([24 * 75 + 42 * 36 + 96 * 88], (Kind::Float, Device::Cpu));
+        let shapes = [(0, 24, 75), (24 * 75, 42, 36), (24 * 75 + 42 * 36, 96, 88)];
+        let matrices = shapes.map(|(start, rows, columns)| Matrix { start, rows, columns });
+        for (matrix, found) in matrices.iter().zip(orthogonal_in_memory(&flat, &matrices)) {
+            let gap = (orthogonal(&matrix.of(&flat)) - found).abs().max().double_value(&[]);
+            assert!(gap < 1e-4, "{matrix:?}: {gap}");
         }
     }
 

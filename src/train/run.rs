@@ -3,7 +3,6 @@
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use tch::Device;
 use tracing::{info, warn};
 
 use super::artifacts;
@@ -57,6 +56,9 @@ pub enum RunError {
     /// A file of the job cannot be written.
     #[error("cannot write to the job's folder; is the disk full?")]
     Disk(#[from] std::io::Error),
+    /// The system gives no threads.
+    #[error("cannot start the job's threads: {0}")]
+    Threads(String),
     /// The result cannot be written in one of its formats.
     #[error("cannot export the result")]
     Export(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -94,9 +96,27 @@ pub fn run(dir: &JobDir) -> Result<Outcome, JobDirError> {
 
 fn work(dir: &JobDir, events: &mut EventLog) -> Result<Finished, RunError> {
     match dir.work()? {
-        Work::Train(spec) => Job::run(dir, &spec, events),
-        Work::Evaluate(spec) => evaluation::job::run(dir, &spec, events),
+        Work::Train(spec) => on_threads(spec.threads, || Job::run(dir, &spec, events)),
+        Work::Evaluate(spec) => {
+            on_threads(spec.threads, || evaluation::job::run(dir, &spec, events))
+        }
     }
+}
+
+/// Works on this many threads, or on one a core. The work itself is on one of them, so that none is woken for what
+/// the one at hand can do.
+fn on_threads<T: Send>(
+    threads: Option<usize>,
+    work: impl FnOnce() -> Result<T, RunError> + Send,
+) -> Result<T, RunError> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
+    let pool = pool.map_err(|error| RunError::Threads(error.to_string()))?;
+    pool.install(|| {
+        if let Some(threads) = threads {
+            tch::set_num_threads(threads as i32);
+        }
+        work()
+    })
 }
 
 /// An error with its causes, in one line.
@@ -128,11 +148,6 @@ enum End {
 impl Job<'_> {
     fn run(dir: &JobDir, spec: &JobSpec, events: &mut EventLog) -> Result<Finished, RunError> {
         let device = device::choose(spec.params.device)?;
-        if let (Device::Cpu, Some(threads)) = (device, spec.threads) {
-            tch::set_num_threads(threads as i32);
-            // Fails where a test has them already, which is as good.
-            let _ = rayon::ThreadPoolBuilder::new().num_threads(threads as usize).build_global();
-        }
         let pictures =
             Pictures::open(&spec.dataset_dir).map_err(|error| RunError::Data(error.into()))?;
         if pictures.train.is_empty() {

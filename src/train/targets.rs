@@ -26,12 +26,12 @@ pub struct Faces {
 
 impl Faces {
     /// From the faces of each view.
-    pub fn new(views: &[&[ViewFace]], device: Device) -> Self {
+    pub fn new<V: AsRef<[ViewFace]>>(views: &[V], device: Device) -> Self {
         let (mut boxes, mut indices) = (Vec::<f32>::new(), Vec::<i64>::new());
         let mut points = Vec::<f32>::new();
         let mut push_all = |ignored: bool| {
             for (view, faces) in views.iter().enumerate() {
-                for face in faces.iter().filter(|face| face.ignored == ignored) {
+                for face in faces.as_ref().iter().filter(|face| face.ignored == ignored) {
                     let (x, y) = face.rect.centre();
                     boxes.extend([x, y, face.rect.width(), face.rect.height()]);
                     points.extend(face.keypoints.iter().flat_map(|p| p.unwrap_or([f32::NAN; 2])));
@@ -46,7 +46,7 @@ impl Faces {
         let is_labelled = points.iter().any(|value| !value.is_nan());
         let keypoints =
             is_labelled.then(|| Tensor::from_slice(&points).reshape([-1, 12]).to_device(device));
-        let has_none = |faces: &&&[ViewFace]| faces.iter().all(|face| face.ignored);
+        let has_none = |faces: &&V| faces.as_ref().iter().all(|face| face.ignored);
         let views_without = views.iter().filter(has_none).count();
         let views = Tensor::from_slice(&indices).to_device(device);
         Self { boxes, views, learnt, count, views_without, keypoints }
@@ -77,13 +77,13 @@ pub struct Targets {
 }
 
 /// Anchors a face may take at most, and candidates whose overlaps are added up for its number.
-const TOP: i64 = 10;
+pub(super) const TOP: i64 = 10;
 /// An anchor may find a face whose centre is within this many of its cells.
-const RADIUS: f64 = 1.5;
+pub(super) const RADIUS: f64 = 1.5;
 /// Weight of −ln IoU in the cost of an anchor.
-const IOU_COST: f64 = 3.0;
+pub(super) const IOU_COST: f64 = 3.0;
 /// Cost of what must not be taken.
-const FORBIDDEN: f64 = 1e6;
+pub(super) const FORBIDDEN: f64 = 1e6;
 
 /// What each anchor is to say, by the rule that was chosen.
 ///

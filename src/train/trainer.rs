@@ -6,24 +6,28 @@ use std::time::{Duration, Instant};
 use tch::{Device, Kind, Tensor};
 
 use super::batch::Pixels;
+use super::costs::{self, Said};
 use super::diagnostics::watch::{Batch, Watch};
-use super::engine::Engine;
+use super::engine::{self, Engine};
 use super::events::TrainMetrics;
 use super::optimizer::{Matrix, Optimizer};
 use super::pictures::Pictures;
 use super::schedule::{self, Part};
 use super::spec::{OptimizerChoice, TrainSpec, Unfold};
-use super::targets::{self, AnchorGrid, Faces, Targets};
-use super::views;
+use super::targets::{self, AnchorGrid, Faces};
+use super::views::{self, ViewFace};
 use super::{TrainError, batch, held, losses};
 use crate::model::anchors::decode_boxes;
+use crate::model::cpu::Inputs;
 use crate::model::layout::{COORDINATES, Role};
-use crate::model::network::{Form, Network, Outputs};
+use crate::model::network::{Form, Network};
 use crate::model::tensors::Weights;
 use crate::model::unfold;
 
 /// Views from which BatchNorm's statistics are measured.
 const CALIBRATION_VIEWS: usize = 256;
+/// Of these, at once.
+const CALIBRATION_BATCH: usize = 32;
 /// How often an epoch reports, and looks whether the loss is still finite.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
 /// Figures summed up on the device: loss parts, positives, faces, gradient norm.
@@ -37,7 +41,9 @@ pub struct Trainer<'a> {
     spec: &'a TrainSpec,
     pictures: &'a Pictures,
     batch_size: usize,
+    /// The anchors, for a GPU and for a CPU.
     grid: AnchorGrid,
+    anchors: costs::Grid,
     /// What the optimizer changes.
     pub network: Network,
     /// The moving average of its parameters and buffers, which is evaluated and saved.
@@ -78,10 +84,7 @@ impl<'a> Trainer<'a> {
         let mut network = match spec.unfold {
             Unfold::Folded => folded,
             Unfold::Identity => unfold::identity(&folded),
-            Unfold::Calibrated => {
-                let statistics = unfold::measure(&folded, &calibration(spec, pictures, device));
-                unfold::calibrated(&folded, &statistics)
-            }
+            Unfold::Calibrated => unfold::calibrated(&folded, &statistics(spec, pictures, &folded)),
         };
         let average = network.with_numbers(&network.parameters.copy(), &network.buffers.copy());
         let decay = decays(&network) * spec.weight_decay;
@@ -94,7 +97,20 @@ impl<'a> Trainer<'a> {
         let engine = Engine::new(&mut network, &Network::folded(untouched, device));
         let batch_size = schedule::batch_size(spec, pictures.train.len());
         let watch = Watch::new(device);
-        Self { spec, pictures, batch_size, grid, network, average, optimizer, watch, engine, decay }
+        let anchors = costs::Grid::default();
+        Self {
+            spec,
+            pictures,
+            batch_size,
+            grid,
+            anchors,
+            network,
+            average,
+            optimizer,
+            watch,
+            engine,
+            decay,
+        }
     }
 
     /// Steps an epoch; the last batch may be smaller.
@@ -162,6 +178,20 @@ impl<'a> Trainer<'a> {
             let share = batch.len() as f64 / indices.len() as f64;
             figures += self.gradient(epoch, batch, share) * share;
         }
+        let norm = self.update(lr, trainable);
+        figures.narrow(0, NORM, 1).copy_(&norm.reshape([1]));
+        figures
+    }
+
+    /// A step on views that are there already, for benchmarks.
+    pub fn step_on(&mut self, pixels: &Pixels, faces: &[Vec<ViewFace>], lr: f64) {
+        let _ = self.gradient_of(pixels, faces, 1.0);
+        let trainable = trainable(&self.network, Part::All, false);
+        let _ = self.update(lr, &trainable);
+    }
+
+    /// Follows the gradient that was gathered; returns its norm.
+    fn update(&mut self, lr: f64, trainable: &Tensor) -> Tensor {
         let _guard = tch::no_grad_guard();
         let masked = self.engine.take_gradient(&self.network) * trainable;
         let norm = masked.norm();
@@ -171,27 +201,70 @@ impl<'a> Trainer<'a> {
         let decay = schedule::ema_decay(self.spec, self.optimizer.steps);
         let _ = self.average.parameters.lerp_(&self.network.parameters, 1.0 - decay);
         let _ = self.average.buffers.lerp_(&self.network.buffers, 1.0 - decay);
-        figures.narrow(0, NORM, 1).copy_(&norm.reshape([1]));
-        figures
+        norm
     }
 
     /// Adds `share` of a batch's gradient to that of the parameters; returns its figures, the norm apart.
     fn gradient(&mut self, epoch: u32, indices: &[usize], share: f64) -> Tensor {
-        let (pixels, faces) =
-            batch::cut(self.spec, self.pictures, epoch, indices, self.network.device());
-        let outputs = self.engine.forward(&mut self.network, &pixels);
+        let device = self.network.device();
+        let (pixels, faces) = batch::cut(self.spec, self.pictures, epoch, indices, device);
+        self.gradient_of(&pixels, &faces, share)
+    }
+
+    fn gradient_of(&mut self, pixels: &Pixels, faces: &[Vec<ViewFace>], share: f64) -> Tensor {
+        match pixels {
+            Pixels::Memory(inputs) => self.gradient_in_memory(pixels, inputs, faces, share),
+            Pixels::Device(pictures) => {
+                let faces = Faces::new(faces, self.network.device());
+                self.gradient_on_device(pixels, pictures, &faces, share)
+            }
+        }
+    }
+
+    fn gradient_in_memory(
+        &mut self,
+        pixels: &Pixels,
+        inputs: &Inputs,
+        faces: &[Vec<ViewFace>],
+        share: f64,
+    ) -> Tensor {
+        let Engine::Cpu(engine) = &mut self.engine else { panic!("the network is not on a CPU") };
+        engine.forward(&mut self.network, inputs);
+        let (said, expected) = engine.said();
+        let costs = costs::costs(said, Some(expected), faces, &self.spec.loss, &self.anchors);
+        self.watch.observe_in_memory(pixels, faces, &costs, said.logits, share);
+        let outputs = Said { logits: &costs.logits, coordinates: &costs.coordinates };
+        engine.backward(inputs, outputs, share);
+        let learnt = faces.iter().flatten().filter(|face| !face.ignored).count();
+        let positives = costs.positives as f64 / learnt.max(1) as f64;
+        let parts = [costs.total, costs.boxes, costs.positive, costs.background, 0.0, positives];
+        Tensor::from_slice(&parts.map(|part| part as f32))
+    }
+
+    fn gradient_on_device(
+        &mut self,
+        pixels: &Pixels,
+        pictures: &Tensor,
+        faces: &Faces,
+        share: f64,
+    ) -> Tensor {
+        let Engine::Device(reference) = &self.engine else { panic!("the network is on a CPU") };
+        let (outputs, expected) = engine::forward_on_device(&self.network, reference, pictures);
         let boxes = decode_boxes(&outputs.coordinates, &self.grid.centres); // [N, 896, 4]
         let rule = self.spec.loss.assignment;
         let targets =
-            targets::assign(rule, &outputs.logits.detach(), &boxes.detach(), &faces, &self.grid);
+            targets::assign(rule, &outputs.logits.detach(), &boxes.detach(), faces, &self.grid);
         let parts = losses::parts(&outputs.logits, &boxes, &targets, &self.spec.loss);
-        let total = parts.total() + self.held(&pixels, &outputs, &faces, &targets);
-        self.engine.backward(&(&total * share), &outputs, &pixels);
+        let held =
+            held::cost(&outputs, &expected, &self.grid.centres, faces, &targets, &self.spec.loss);
+        let total = parts.total() + held;
+        (&total * share).backward();
+        let logits = &outputs.logits;
         self.watch.observe(&Batch {
-            pixels: &pixels,
-            faces: &faces,
+            pixels,
+            faces,
             targets: &targets,
-            logits: &outputs.logits,
+            logits,
             parts: &parts,
             share,
         });
@@ -211,38 +284,25 @@ impl<'a> Trainer<'a> {
             0,
         )
     }
-
-    /// What being away from the untouched network costs, and from labelled keypoints.
-    fn held(&self, pixels: &Pixels, outputs: &Outputs, faces: &Faces, targets: &Targets) -> Tensor {
-        let loss = &self.spec.loss;
-        let reference = self.engine.reference(pixels);
-        let centres = &self.grid.centres;
-        let seen = held::seen_keypoints(&reference, centres, faces);
-        let known = match &faces.keypoints {
-            Some(labelled) => {
-                let labelled = labelled.narrow(0, 0, faces.learnt());
-                seen.where_self(&labelled.isnan(), &labelled)
-            }
-            None => seen,
-        };
-        let keypoints = held::keypoints(&outputs.coordinates, centres, targets, &known);
-        let mut total = keypoints * loss.keypoint_weight;
-        if loss.teacher_weight > 0.0 {
-            total += held::distance(outputs, &reference, loss) * loss.teacher_weight;
-        }
-        total
-    }
 }
 
-/// Views like those of training, for BatchNorm's first statistics.
-fn calibration(spec: &TrainSpec, pictures: &Pictures, device: Device) -> Vec<Tensor> {
+/// BatchNorm's first statistics, from views like those of training.
+fn statistics(spec: &TrainSpec, pictures: &Pictures, folded: &Network) -> Vec<unfold::Statistics> {
     let order = views::order(pictures.train.len(), spec.seed, 0);
     let chosen: Vec<usize> =
         order.iter().take(CALIBRATION_VIEWS).map(|&at| pictures.train[at]).collect();
-    chosen
-        .chunks(64)
-        .map(|chunk| batch::cut(spec, pictures, 0, chunk, device).0.first(64))
-        .collect()
+    let (mut in_memory, mut on_device) = (Vec::new(), Vec::new());
+    for chunk in chosen.chunks(CALIBRATION_BATCH) {
+        match batch::cut(spec, pictures, 0, chunk, folded.device()).0 {
+            Pixels::Memory(inputs) => in_memory.push(inputs),
+            Pixels::Device(pictures) => on_device.push(pictures),
+        }
+    }
+    if in_memory.is_empty() {
+        unfold::measure(folded, &on_device)
+    } else {
+        unfold::measure_in_memory(folded, &in_memory)
+    }
 }
 
 /// 1 for every parameter that may change; 0 for parts that wait, and for the heads' keypoint rows when

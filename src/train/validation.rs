@@ -1,20 +1,17 @@
 //! Every measure over the validation pictures.
 
-use tch::{Device, Kind, Tensor};
-
+use super::costs::{self, Said};
 use super::events::ValMetrics;
-use super::losses;
 use super::pictures::{Entry, Pictures};
 use super::spec::Loss;
-use super::targets::{self, AnchorGrid, Faces};
 use super::views::{ViewFace, size_px};
 use crate::eval::average_precision::{PictureResult, Ranking};
 use crate::eval::detect;
 use crate::eval::report::SEEN_PX;
 use crate::eval::suppression::Detection;
-use crate::model::anchors::{self, decode_boxes};
-use crate::model::layout::INPUT_SIZE;
-use crate::model::network::{Network, Outputs};
+use crate::model::anchors;
+use crate::model::layout::{ANCHORS, INPUT_SIZE};
+use crate::model::network::{Network, Outputs, array};
 use crate::model::runner::Runner;
 
 /// Detections below this score do not take part in average precision.
@@ -43,8 +40,7 @@ pub fn validate(
     reference: Option<&[Vec<Detection>]>,
 ) -> Validation {
     let _guard = tch::no_grad_guard();
-    let device = network.device();
-    let (grid, centres) = (AnchorGrid::new(device), anchors::centres());
+    let (grid, centres) = (costs::Grid::default(), anchors::centres());
     let (runner, mut sums) = (Runner::new(network), Sums::default());
     let mut detections = Vec::with_capacity(pictures.val.len());
     for indices in pictures.val.chunks(BATCH) {
@@ -71,31 +67,28 @@ struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, outputs: &Outputs, entries: &[&Entry], grid: &AnchorGrid, loss: &Loss) {
-        let boxes = decode_boxes(&outputs.coordinates, &grid.centres);
+    fn add(&mut self, outputs: &Outputs, entries: &[&Entry], grid: &costs::Grid, loss: &Loss) {
         let faces: Vec<Vec<ViewFace>> =
             entries.iter().map(|entry| view_faces(entry, loss.min_face_px as f32)).collect();
-        let faces: Vec<_> = faces.iter().map(Vec::as_slice).collect();
-        let faces = Faces::new(&faces, boxes.device());
-        let targets = targets::assign(loss.assignment, &outputs.logits, &boxes, &faces, grid);
-        let parts = losses::parts(&outputs.logits, &boxes, &targets, loss);
-        let number = |t: &Tensor| t.to_device(Device::Cpu).double_value(&[]);
-        let count = targets.positive.numel() as f64;
-        let sums = [&parts.boxes, &parts.positive, &parts.background].map(number);
-        for (sum, value) in self.parts.iter_mut().zip(sums) {
-            *sum += value * count.max(1.0);
+        let (logits, coordinates) = (array(&outputs.logits), array(&outputs.coordinates));
+        let said = Said { logits: &logits.values, coordinates: &coordinates.values };
+        let costs = costs::costs(said, None, &faces, loss, grid);
+        let count = costs.positives.max(1) as f64;
+        let parts = [costs.boxes, costs.positive, costs.background];
+        for (sum, value) in self.parts.iter_mut().zip(parts) {
+            *sum += value * count;
         }
-        self.parts[3] += number(&parts.iou.sum(Kind::Double));
-
-        let high = outputs.logits.ge(0.0).reshape([-1]); // a score of at least 0.5
-        let high_positives = number(&high.index_select(0, &targets.positive).sum(Kind::Double));
-        let mut is_background = targets.ignored.reshape([-1]).logical_not();
-        let _ = is_background.index_fill_(0, &targets.positive, 0);
-        self.positives += count;
-        self.positives_right += high_positives;
-        self.background += number(&is_background.sum(Kind::Double));
-        let wrong = number(&high.logical_and(&is_background).sum(Kind::Double));
-        self.background_right += number(&is_background.sum(Kind::Double)) - wrong;
+        self.parts[3] += costs.overlap();
+        self.positives += costs.positives as f64;
+        for (view, logits) in costs.views.iter().zip(logits.values.chunks_exact(ANCHORS)) {
+            let high = |anchor: usize| logits[anchor] >= 0.0; // a score of at least 0.5
+            let right = view.positives.iter().filter(|positive| high(positive.anchor)).count();
+            self.positives_right += right as f64;
+            let background = view.is_background();
+            let background = (0..ANCHORS).filter(|&anchor| background[anchor]);
+            self.background += background.clone().count() as f64;
+            self.background_right += background.filter(|&anchor| !high(anchor)).count() as f64;
+        }
     }
 
     fn means(&self) -> ValMetrics {

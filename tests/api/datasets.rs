@@ -182,3 +182,26 @@ async fn an_import_that_the_last_server_did_not_end_is_done_by_the_next() {
     server.when(&path, |_| files(&uploads) == 0).await;
     assert_eq!(server.get(&format!("{path}/images/3")).await.0, 200);
 }
+
+#[tokio::test]
+async fn an_archive_that_is_there_already_takes_no_second_import_and_no_room() {
+    use std::os::unix::fs::MetadataExt;
+    let folder = tempfile::tempdir().unwrap();
+    let server = server(folder.path()).await;
+    let first = server.dataset().await;
+    let (status, second) = server.upload("again", archive().to_vec()).await;
+    assert_eq!(status, 202);
+    let second = format!("/datasets/{}", id(&second));
+    let dataset = server.when(&second, |dataset| dataset["status"] == "ready").await;
+    let (_, original) = server.get(&format!("/datasets/{first}")).await;
+    assert_eq!((&dataset["name"], &dataset["same_as"]), (&json!("again"), &json!(first)));
+    assert_eq!(original["same_as"], Value::Null);
+    for key in ["content_hash", "images", "faces", "splits", "report"] {
+        assert_eq!(dataset[key], original[key], "{key}");
+    }
+    let cache = folder.path().join("datasets").join(&first).join("pictures.u8");
+    assert_eq!(std::fs::metadata(&cache).unwrap().nlink(), 2, "one file, in two folders");
+    assert_eq!(server.delete(&format!("/datasets/{first}")).await.0, 204);
+    assert_eq!(server.get(&format!("{second}/images/3")).await.0, 200);
+    assert_eq!(server.get(&second).await.1["same_as"], Value::Null);
+}

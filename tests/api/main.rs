@@ -10,4 +10,5 @@ mod jobs;
 mod life;
 mod problems;
 mod process;
+mod serving;
 mod support;

@@ -12,6 +12,7 @@ mod inference;
 mod inputs;
 mod layers;
 mod norm;
+mod orthogonal;
 mod packed;
 mod rows;
 mod shape;
@@ -21,4 +22,5 @@ mod training;
 
 pub use inference::Inference;
 pub use inputs::{Inputs, Picture};
-pub use training::Training;
+pub use orthogonal::newton_schulz;
+pub use training::{Measured, Training, measure};

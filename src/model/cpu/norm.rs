@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::shape::{Slot, padded};
+use super::training::Measured;
 use crate::model::network::{EPSILON, MOMENTUM};
 
 /// What stands behind one convolution: `output × scale + shift`.
@@ -14,8 +15,10 @@ pub(super) struct Norm {
     mean: Vec<f64>,
     /// 1 / √(variance + ε)
     inverse: Vec<f64>,
-    /// Values a channel.
-    count: f64,
+    /// What it was made of: the sums, the values a channel, and what comes through.
+    pub(super) sums: Vec<f64>,
+    pub(super) count: f64,
+    pub(super) through: Vec<f32>,
 }
 
 impl Norm {
@@ -32,10 +35,12 @@ impl Norm {
         through: &[f32],
     ) -> Self {
         let count = count as f64;
+        let base =
+            Self { sums: sums.to_vec(), count, through: through.to_vec(), ..Self::default() };
         let mut shift = wide(&parameters[slot.shift.clone()]);
         let (Some(gamma), Some((means, variances))) = (&slot.gamma, &slot.statistics) else {
             shift.iter_mut().zip(through).for_each(|(shift, more)| *shift += more);
-            return Self { scale: vec![1.0; shift.len()], shift, count, ..Self::default() };
+            return Self { scale: vec![1.0; shift.len()], shift, ..base };
         };
         let gamma = wide(&parameters[gamma.clone()]);
         let (sums, squares) = sums.split_at(sums.len() / 2);
@@ -53,7 +58,7 @@ impl Norm {
         for ((shift, mean), &scale) in shift.iter_mut().zip(&mean).zip(&scale) {
             *shift = (f64::from(*shift) - mean * f64::from(scale)) as f32;
         }
-        Self { scale, shift, mean, inverse, count }
+        Self { scale, shift, mean, inverse, ..base }
     }
 
     /// The way back: the gradient of the convolution's outputs is `gradient × first + outputs × second + third`.
@@ -91,6 +96,19 @@ impl Norm {
             third.map(|((scale, sum), (second, mean))| -scale * sum / self.count - second * mean);
         let third = third.map(|value| value as f32).collect();
         [self.scale.clone(), second.iter().map(|&value| value as f32).collect(), third]
+    }
+
+    /// Mean and variance of the convolution's output, of the first `channels`.
+    pub(super) fn measured(&self, channels: usize) -> Measured {
+        let (sums, squares) = self.sums.split_at(self.sums.len() / 2);
+        let mean = |channel: usize| sums[channel] / self.count;
+        let through = |channel: usize| self.through.get(channel).map_or(0.0, |&v| f64::from(v));
+        let variance =
+            |channel: usize| (squares[channel] / self.count - mean(channel).powi(2)).max(0.0);
+        Measured {
+            mean: (0..channels).map(|channel| mean(channel) + through(channel)).collect(),
+            variance: (0..channels).map(variance).collect(),
+        }
     }
 
     /// Whether there is BatchNorm.

@@ -20,6 +20,45 @@ pub struct Training {
     count: usize,
 }
 
+/// Mean and variance of each channel of one convolution's output, without its bias.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// Of each channel.
+    pub mean: Vec<f64>,
+    /// Of each channel.
+    pub variance: Vec<f64>,
+}
+
+/// Measures what every convolution of the backbones of a folded network puts out, over some batches.
+///
+/// * `parameters`: of the folded network, flat.
+///
+/// # Panics
+///
+/// If there is no batch.
+pub fn measure(parameters: &[f32], batches: &[Inputs]) -> Vec<Measured> {
+    let mut training = Training::new(Form::Folded);
+    let mut norms: Vec<Norm> = Vec::new();
+    for batch in batches {
+        let count = batch.count() * ANCHORS;
+        let (mut logits, mut coordinates) = (vec![0.0; count], vec![0.0; count * COORDINATES]);
+        training.forward(parameters, &mut [], batch, &mut logits, &mut coordinates);
+        let layers = training.layers.take().expect("a batch ran forward");
+        let found = std::iter::once(layers.stem).chain(layers.blocks.into_iter().flatten());
+        if norms.is_empty() {
+            norms = found.collect();
+            continue;
+        }
+        for (norm, more) in norms.iter_mut().zip(found) {
+            norm.sums.iter_mut().zip(&more.sums).for_each(|(sum, more)| *sum += more);
+            norm.count += more.count;
+        }
+    }
+    let slots = &training.slots;
+    let slots = std::iter::once(&slots.stem).chain(slots.blocks.iter().flatten());
+    norms.iter().zip(slots).map(|(norm, slot)| norm.measured(slot.shift.len())).collect()
+}
+
 /// The numbers of the step at hand.
 #[derive(Debug)]
 pub(super) struct Layers {

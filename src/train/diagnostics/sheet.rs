@@ -5,11 +5,12 @@ use image::imageops::{self, FilterType};
 use image::{ImageResult, Rgb, RgbImage};
 use tch::{Device, Kind, Tensor};
 
-use super::watch::Batch;
 use crate::eval::overlay::{self, GREEN};
 use crate::geometry::Rect;
 use crate::model::anchors;
 use crate::model::layout::{ANCHORS, INPUT_SIZE};
+use crate::train::batch::Pixels;
+use crate::train::targets::Faces;
 
 /// A face that is too small, or too much cut off, to be learnt.
 const IGNORED: Rgb<u8> = Rgb([255, 140, 30]);
@@ -48,14 +49,14 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Keeps what is drawn of a batch.
-    pub fn of(Batch { pixels, faces, targets, .. }: &Batch<'_>) -> Self {
+    /// Keeps what is drawn of a batch; `positive`: `[P]`, as `view × 896 + anchor`.
+    pub fn new(pixels: &Pixels, faces: &Faces, positive: &Tensor) -> Self {
         Self {
             inputs: pixels.first(VIEWS),
             boxes: faces.boxes.shallow_clone(),
             views: faces.views.shallow_clone(),
             learnt: faces.learnt() as usize,
-            positive: targets.positive.shallow_clone(),
+            positive: positive.shallow_clone(),
         }
     }
 

@@ -4,10 +4,13 @@ use image::RgbImage;
 use tch::{Device, Kind, Tensor};
 
 use super::{Diagnostics, FaceSize, GridLoss, IouBin, sheet};
+use crate::eval::detect::sigmoid;
 use crate::model::layout::{ANCHORS, GRIDS, Grid, INPUT_SIZE};
 use crate::train::batch::Pixels;
+use crate::train::costs::{self, Costs, ViewCosts};
 use crate::train::losses::Parts;
 use crate::train::targets::{Faces, Targets};
+use crate::train::views::{ViewFace, size_px};
 
 /// Lower limits of the ranges of sizes, in pixels.
 const SIZES_PX: [f64; 4] = [0.0, 6.0, 12.0, 24.0];
@@ -73,7 +76,39 @@ impl Watch {
         self.sums += Tensor::cat(&sums.map(|t| t.reshape([-1])), 0);
         self.views += batch.pixels.count();
         self.views_without_face += batch.faces.views_without();
-        self.first.get_or_insert_with(|| sheet::Seen::of(batch));
+        let Batch { pixels, faces, targets, .. } = batch;
+        self.first.get_or_insert_with(|| sheet::Seen::new(pixels, faces, &targets.positive));
+    }
+
+    /// Adds a batch that was costed on a CPU.
+    ///
+    /// * `faces`: of each view; `logits`: `[N, 896]`.
+    pub fn observe_in_memory(
+        &mut self,
+        pixels: &Pixels,
+        faces: &[Vec<ViewFace>],
+        costs: &Costs,
+        logits: &[f32],
+        share: f64,
+    ) {
+        let mut sums = Sums::default();
+        let views = faces.iter().zip(&costs.views).zip(logits.chunks_exact(ANCHORS));
+        for ((faces, view), logits) in views {
+            sums.add(faces, view, logits, share);
+        }
+        self.sums += Tensor::from_slice(&sums.flat());
+        self.views += faces.len();
+        self.views_without_face +=
+            faces.iter().filter(|faces| faces.iter().all(|face| face.ignored)).count();
+        self.first.get_or_insert_with(|| {
+            let at = |view: usize, anchor: usize| (view * ANCHORS + anchor) as i64;
+            let views = costs.views.iter().enumerate();
+            let positive: Vec<i64> = views
+                .flat_map(|(view, of)| of.positives.iter().map(move |found| at(view, found.anchor)))
+                .collect();
+            let faces = Faces::new(faces, Device::Cpu);
+            sheet::Seen::new(pixels, &faces, &Tensor::from_slice(&positive))
+        });
     }
 
     /// The first views of the epoch with their targets.
@@ -111,6 +146,54 @@ impl Watch {
             sample_views: None,
         }
     }
+}
+
+/// Sums over some views, on a CPU.
+#[derive(Debug, Default)]
+struct Sums {
+    sizes: [[f64; SIZES_PX.len()]; OF_SIZE],
+    grids: [[f64; GRIDS.len()]; OF_GRID],
+    bins: [[f64; BINS]; OF_BIN],
+}
+
+impl Sums {
+    fn add(&mut self, faces: &[ViewFace], view: &ViewCosts, logits: &[f32], share: f64) {
+        for (face, of) in costs::learnt(faces).into_iter().enumerate() {
+            let count = view.positives.iter().filter(|positive| positive.face == face).count();
+            let size = range(f64::from(size_px(&of.rect)), &SIZES_PX);
+            let without = if count == 0 { 1.0 } else { 0.0 };
+            for (row, value) in self.sizes.iter_mut().zip([1.0, count as f64, without]) {
+                row[size] += value;
+            }
+        }
+        let first = GRIDS[0].side * GRIDS[0].side * GRIDS[0].anchors_per_cell;
+        for positive in &view.positives {
+            let grid = usize::from(positive.anchor >= first);
+            let [box_loss, score_loss] =
+                [positive.box_loss, positive.score_loss].map(|cost| f64::from(cost) * share);
+            for (row, value) in self.grids.iter_mut().zip([1.0, box_loss, score_loss]) {
+                row[grid] += value;
+            }
+            let limits: [f64; BINS] = std::array::from_fn(bin_from);
+            let bin = range(f64::from(positive.overlap), &limits);
+            self.bins[0][bin] += 1.0;
+            self.bins[1][bin] += f64::from(sigmoid(logits[positive.anchor]));
+        }
+        for (anchor, cost) in view.background.iter().enumerate() {
+            self.grids[3][usize::from(anchor >= first)] += f64::from(*cost) * share;
+        }
+    }
+
+    fn flat(&self) -> Vec<f64> {
+        let rest = self.grids.as_flattened().iter().chain(self.bins.as_flattened());
+        self.sizes.as_flattened().iter().chain(rest).copied().collect()
+    }
+}
+
+/// The last of the ranges that begins at or below a number.
+fn range(number: f64, from: &[f64]) -> usize {
+    // As the tensors have it, in single precision.
+    from.iter().rposition(|&from| number as f32 >= from as f32).unwrap_or(0)
 }
 
 /// `[4, 2]`
@@ -213,7 +296,6 @@ pub(super) mod tests {
     use crate::model::cpu::Inputs;
     use crate::train::losses;
     use crate::train::spec::Loss;
-    use crate::train::views::ViewFace;
 
     /// Three views: two faces of 4 and 32 pixels, an ignored one of 8, and nothing. The large face has
     /// three anchors: two of the 16 × 16 grid, which find it exactly, and one of the 8 × 8 grid, whose

@@ -4,7 +4,6 @@ use std::error::Error;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use tch::Device;
 use tracing::info;
 
 use super::evaluate;
@@ -51,9 +50,6 @@ pub fn run(
     events: &mut EventLog,
 ) -> Result<Finished, RunError> {
     let device = device::choose(spec.device)?;
-    if let (Device::Cpu, Some(threads)) = (device, spec.threads) {
-        tch::set_num_threads(threads as i32);
-    }
     let models = spec.models.iter().map(load).collect::<Result<Vec<_>, _>>()?;
     let dataset = Dataset::open(&spec.dataset_dir).map_err(|error| RunError::Data(error.into()))?;
     let mut pictures =

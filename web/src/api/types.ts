@@ -21,6 +21,8 @@ export interface Dataset {
   status: DatasetStatus;
   error?: string | null;
   content_hash?: string | null;
+  /** An older data set with the same pictures and boxes. */
+  same_as?: string | null;
   images?: number | null;
   faces?: number | null;
   negatives?: number | null;

@@ -65,6 +65,13 @@ export function DatasetPage({ id }: { id: string }) {
           </div>
         </div>
       )}
+      {data.same_as && (
+        <div class="note">
+          <p>
+            These are the pictures and boxes of <a href={`/datasets/${data.same_as}`}>an earlier data set</a>.
+          </p>
+        </div>
+      )}
       {data.status === "ready" && <Counts dataset={data} />}
       {data.report && <ImportReport report={data.report} />}
       {data.status === "ready" && <Pictures dataset={data} />}

@@ -1,0 +1,76 @@
+//! Pictures that an archive holds more than once, under several names: imported once.
+
+use std::collections::BTreeMap;
+
+use super::decoding::Outcome;
+use super::manifest::Split;
+use super::plan::{Planned, PlannedFace};
+use super::report::Report;
+
+/// Makes one picture of those whose files are the same, byte for byte: its plan and outcome stay at the place of one
+/// of them, the others are left as [`Outcome::CopyOf`].
+///
+/// A picture for validation is not trained on, so its place there wins; otherwise the first path does. Boxes are taken
+/// from the first that has any; others that differ are reported.
+pub(super) fn merge(
+    planned: &mut [(String, Planned)],
+    outcomes: &mut [Outcome],
+    report: &mut Report,
+) {
+    let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (slot, outcome) in outcomes.iter().enumerate() {
+        if let Outcome::CopyOf(first) = *outcome {
+            groups.entry(first).or_insert_with(|| vec![first]).push(slot);
+        }
+    }
+    for (decoded, mut slots) in groups {
+        slots.sort_unstable();
+        if let Outcome::Bad(reason) = &outcomes[decoded] {
+            let reason = reason.clone();
+            slots.iter().for_each(|&slot| outcomes[slot] = Outcome::Bad(reason.clone()));
+            continue;
+        }
+        let kept = merge_plans(planned, &slots, report);
+        outcomes.swap(decoded, kept);
+    }
+}
+
+/// Answers which of `slots` (sorted) stands for all of them.
+fn merge_plans(planned: &mut [(String, Planned)], slots: &[usize], report: &mut Report) -> usize {
+    let of_split = |split| slots.iter().copied().find(|&slot| planned[slot].1.split == split);
+    let validated = of_split(Some(Split::Val));
+    let kept = validated.or(of_split(Some(Split::Train))).unwrap_or(slots[0]);
+    let with_faces = slots.iter().copied().find(|&slot| !planned[slot].1.faces.is_empty());
+    let source = with_faces.unwrap_or(kept);
+    for &slot in slots {
+        let (name, plan) = &planned[slot];
+        if slot != kept {
+            let leaves_training = validated.is_some() && plan.split == Some(Split::Train);
+            let why = if leaves_training { ", and is not trained on" } else { "" };
+            let reason =
+                format!("is the same picture as {}; it was imported once{why}", planned[kept].0);
+            report.add("identical picture", name, None, reason);
+        }
+        if !plan.faces.is_empty() && !have_same_boxes(&plan.faces, &planned[source].1.faces) {
+            let (other, first) = (&plan.faces[0], &planned[source].1.faces[0]);
+            let reason = format!(
+                "the boxes of {name} are not those of the same picture {} in {}, row {}; the latter were used",
+                planned[source].0, first.file, first.row
+            );
+            report.add("conflicting boxes", &other.file, Some(other.row), reason);
+        }
+    }
+    let faces = std::mem::take(&mut planned[source].1.faces);
+    planned[kept].1.faces = faces;
+    kept
+}
+
+/// In whatever order.
+fn have_same_boxes(a: &[PlannedFace], b: &[PlannedFace]) -> bool {
+    let sorted = |faces: &[PlannedFace]| {
+        let mut labels: Vec<_> = faces.iter().map(|face| (face.pixels, face.keypoints)).collect();
+        labels.sort_by(|(a, _), (b, _)| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
+        labels
+    };
+    sorted(a) == sorted(b)
+}

@@ -1,0 +1,101 @@
+//! The thread that runs networks: what requests have waiting goes through together.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+use tokio::sync::oneshot;
+use tracing::error;
+
+use crate::eval::detect::{Answer, Detector, Letterboxed};
+
+/// Pictures a batch; more wait for the next.
+const LARGEST: usize = 32;
+
+/// Hands pictures to the thread, which ends when this is dropped. How many may wait is the callers' affair.
+#[derive(Debug)]
+pub(super) struct Batcher {
+    queue: Sender<Task>,
+}
+
+/// A picture that waits.
+struct Task {
+    detector: Arc<Detector>,
+    picture: Letterboxed,
+    answer: oneshot::Sender<Answer>,
+}
+
+impl Batcher {
+    /// With a thread of its own.
+    pub(super) fn start() -> Self {
+        let (queue, waiting) = channel();
+        let thread = thread::Builder::new().name("inference".to_owned());
+        thread
+            .spawn(move || run(&waiting))
+            .expect("a thread can be started when the server starts");
+        Self { queue }
+    }
+
+    /// What the network says of a picture, once it has; an error means that it crashed.
+    pub(super) fn submit(
+        &self,
+        detector: Arc<Detector>,
+        picture: Letterboxed,
+    ) -> oneshot::Receiver<Answer> {
+        let (answer, receiver) = oneshot::channel();
+        let _ = self.queue.send(Task { detector, picture, answer }); // The receiver tells of a dead thread.
+        receiver
+    }
+}
+
+/// Nobody waits for company: a batch is what came in while the last one ran.
+fn run(waiting: &Receiver<Task>) {
+    while let Ok(first) = waiting.recv() {
+        let mut batch: Vec<Task> =
+            [first].into_iter().chain(waiting.try_iter()).take(LARGEST).collect();
+        while let Some(task) = batch.first() {
+            let detector = task.detector.clone();
+            let is_mine = |task: &Task| Arc::ptr_eq(&task.detector, &detector);
+            let (mine, others): (Vec<_>, Vec<_>) = batch.into_iter().partition(is_mine);
+            answer(&detector, mine);
+            batch = others;
+        }
+    }
+}
+
+fn answer(detector: &Detector, tasks: Vec<Task>) {
+    let pictures: Vec<&Letterboxed> = tasks.iter().map(|task| &task.picture).collect();
+    match catch_unwind(AssertUnwindSafe(|| detector.run(&pictures))) {
+        Ok(answers) => {
+            for (task, answer) in tasks.into_iter().zip(answers) {
+                let _ = task.answer.send(answer); // Gone when the client is.
+            }
+        }
+        Err(_) => error!("the network crashed on {} pictures", tasks.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::weights::tflite;
+    use image::{Rgb, RgbImage};
+
+    #[test]
+    fn pictures_that_run_together_get_what_each_would_get_alone() {
+        let detectors = [0, 1].map(|_| Arc::new(Detector::new(tflite::mediapipe())));
+        let picture = |number: u32| {
+            let pixel = |x, y| Rgb([(x * number) as u8, (y * 3) as u8, number as u8]);
+            Letterboxed::new(&RgbImage::from_fn(40 + number, 50, pixel))
+        };
+        let batcher = Batcher::start();
+        let submit =
+            |number: u32| batcher.submit(detectors[number as usize % 2].clone(), picture(number));
+        let waiting: Vec<_> = (0..80).map(submit).collect();
+        for (number, answer) in (0..80).zip(waiting) {
+            let alone = detectors[0].run(&[&picture(number)]).remove(0);
+            assert!(answer.blocking_recv().unwrap() == alone, "picture {number}");
+        }
+    }
+}
