@@ -7,7 +7,7 @@ use super::suppression::{Detection, suppress};
 use crate::data::resample;
 use crate::geometry::{Letterbox, Rect};
 use crate::model::anchors;
-use crate::model::layout::{ANCHORS, COORDINATES, INPUT_SIZE};
+use crate::model::layout::{ANCHORS, COORDINATES};
 use crate::model::network::{Mode, Network, Outputs, to_input};
 use crate::model::tensors::Weights;
 
@@ -31,12 +31,13 @@ impl Detector {
     /// Faces of at least `min_score` (0..1), best first, in fractions of the picture. Boxes may
     /// reach over its edges.
     pub fn detect(&self, picture: &RgbImage, min_score: f32) -> Vec<Detection> {
-        let side = INPUT_SIZE as i64;
-        let bytes = resample::letterbox(picture, INPUT_SIZE as u32);
+        let size = self.network.layout().input_size;
+        let side = size as i64;
+        let bytes = resample::letterbox(picture, size as u32);
         let input = to_input(&Tensor::from_slice(&bytes).reshape([1, side, side, 3]));
         let outputs = tch::no_grad(|| self.network.forward(&input, Mode::Evaluate));
-        let letterbox = Letterbox::exact(picture.width(), picture.height(), INPUT_SIZE as u32);
-        let mut faces = faces(&outputs, &self.centres, min_score).remove(0);
+        let letterbox = Letterbox::exact(picture.width(), picture.height(), size as u32);
+        let mut faces = faces(&outputs, size, &self.centres, min_score).remove(0);
         for face in &mut faces {
             face.rect = letterbox.to_picture(&face.rect);
             for [x, y] in &mut face.keypoints {
@@ -48,13 +49,18 @@ impl Detector {
 }
 
 /// The faces of each picture of a batch, in fractions of the network's square, best first.
-pub fn faces(outputs: &Outputs, centres: &[[f32; 2]], min_score: f32) -> Vec<Vec<Detection>> {
+///
+/// * `input_size`: of the network, in whose pixels its outputs are.
+pub fn faces(
+    outputs: &Outputs,
+    input_size: usize,
+    centres: &[[f32; 2]], min_score: f32) -> Vec<Vec<Detection>> {
     let logits = to_vec(&outputs.logits);
     let coordinates = to_vec(&outputs.coordinates);
     let pictures =
         logits.chunks_exact(ANCHORS).zip(coordinates.chunks_exact(ANCHORS * COORDINATES));
     pictures
-        .map(|(logits, coordinates)| suppress(decode(logits, coordinates, centres, min_score)))
+        .map(|(logits, coordinates)| suppress(decode(logits, coordinates, input_size, centres, min_score)))
         .collect()
 }
 
@@ -62,6 +68,7 @@ pub fn faces(outputs: &Outputs, centres: &[[f32; 2]], min_score: f32) -> Vec<Vec
 fn decode(
     logits: &[f32],
     coordinates: &[f32],
+    input_size: usize,
     centres: &[[f32; 2]],
     min_score: f32,
 ) -> Vec<Detection> {
@@ -72,7 +79,7 @@ fn decode(
         if !(score >= min_score && raw[2] >= 0.0 && raw[3] >= 0.0) {
             return None;
         }
-        let scaled = |index: usize| raw[index] / INPUT_SIZE as f32;
+        let scaled = |index: usize| raw[index] / input_size as f32;
         let mut keypoints = [[0.0; 2]; 6];
         for (number, keypoint) in keypoints.iter_mut().enumerate() {
             *keypoint = [scaled(4 + 2 * number) + x, scaled(5 + 2 * number) + y];

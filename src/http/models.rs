@@ -154,7 +154,7 @@ pub(super) async fn create(app: &App, name: String, bytes: Bytes) -> Result<Resp
     let file = blocking(move || -> Result<Artifact> {
         weights::load(&bytes)
             .map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, chain(&error)))?;
-        let name = file_name(&bytes).to_owned();
+        let name = format!("model.{}", weights::ending(&bytes));
         std::fs::create_dir_all(&folder)?;
         disk::write(&folder.join(&name), &bytes)?;
         Ok(Artifact { name, size_bytes: bytes.len() as u64, sha256: sha256(&bytes) })
@@ -166,15 +166,4 @@ pub(super) async fn create(app: &App, name: String, bytes: Bytes) -> Result<Resp
     let location = [(header::LOCATION, format!("/api/v1/models/{id}"))];
     let view = ModelView::from(find(app, id).await?);
     Ok((StatusCode::CREATED, location, Json(view)).into_response())
-}
-
-/// Of a file that weights were read from.
-fn file_name(bytes: &[u8]) -> &'static str {
-    if weights::tflite::is_tflite(bytes) {
-        "model.tflite"
-    } else if bytes.starts_with(b"PK") {
-        "model.pth"
-    } else {
-        "model.safetensors"
-    }
 }

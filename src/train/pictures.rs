@@ -99,6 +99,15 @@ impl Pictures {
         })
     }
 
+    /// As [`Pictures::inputs_of`], for a network whose input has `size` pixels a side: 128 or 256.
+    pub fn inputs_of_size(&self, size: usize, indices: &[usize], device: Device) -> Tensor {
+        // The pictures that training views are cut from were sampled as a network of their size
+        // would be fed them.
+        let pictures = if size == INPUT_SIZE { &self.inputs } else { &self.cache };
+        assert_eq!(pictures.size()[1], size as i64, "pictures are kept at 128 and 256 pixels");
+        network::to_input(&views::gather(pictures, indices, device))
+    }
+
     /// The inputs of some pictures, on `device`.
     pub fn inputs_of(&self, indices: &[usize], device: Device) -> Tensor {
         network::to_input(&views::gather(&self.inputs, indices, device))

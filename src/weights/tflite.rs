@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use half::f16;
 
 use super::flatbuffer::{Damaged, Table};
-use crate::model::layout::{Conv, Role, convs};
+use crate::model::layout::{Conv, Role, SHORT};
 use crate::model::tensors::{Array, Arrays, LayoutError, Weights};
 
 /// The file is not one this network's weights can be read from or written to.
@@ -84,7 +84,7 @@ pub fn is_tflite(bytes: &[u8]) -> bool {
 pub fn read(bytes: &[u8]) -> Result<Weights, TfliteError> {
     let constants = constants(bytes)?;
     let mut arrays = Arrays::new();
-    for conv in convs() {
+    for conv in SHORT.convs() {
         let (weight, bias) = (find(&constants, &conv, "Kernel")?, find(&constants, &conv, "Bias")?);
         let values = to_pytorch(&conv, &weight.values(bytes));
         arrays.insert(format!("{}.weight", conv.name), Array { shape: conv.shape.into(), values });
@@ -103,7 +103,7 @@ pub fn read(bytes: &[u8]) -> Result<Weights, TfliteError> {
 pub fn write(base: &[u8], weights: &Weights) -> Result<Vec<u8>, TfliteError> {
     let constants = constants(base)?;
     let mut bytes = base.to_vec();
-    for conv in convs() {
+    for conv in SHORT.convs() {
         let (weight, bias) = weights.conv(&conv.name);
         for (what, values) in
             [("Kernel", from_pytorch(&conv, &weight.values)), ("Bias", bias.values.clone())]

@@ -70,9 +70,11 @@ fn detect_all(
     let _guard = tch::no_grad_guard();
     let (network, centres) = (Network::folded(weights, device), anchors::centres());
     let mut detections = Vec::with_capacity(pictures.val.len());
+    let size = network.layout().input_size;
     for indices in pictures.val.chunks(BATCH) {
-        let outputs = network.forward(&pictures.inputs_of(indices, device), Mode::Evaluate);
-        detections.extend(detect::faces(&outputs, &centres, MIN_SCORE));
+        let inputs = pictures.inputs_of_size(size, indices, device);
+        let outputs = network.forward(&inputs, Mode::Evaluate);
+        detections.extend(detect::faces(&outputs, size, &centres, MIN_SCORE));
         proceed(detections.len()).continue_value()?;
     }
     Some(detections)

@@ -1,0 +1,8 @@
+//! Weights files against those who will read them: the real PyTorch, MediaPipe and ONNX Runtime, in
+//! `.deps/venv` (`make setup-test`).
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod pth;
+mod support;
+mod tflite;
