@@ -1,9 +1,10 @@
 //! Weights in files: `.tflite`, `.pth`, `.safetensors`.
 
 pub mod checkpoint;
-mod flatbuffer;
 mod legacy;
 mod names;
+pub mod onnx;
+pub mod export;
 mod pickle;
 pub mod pth;
 pub mod safetensors;
@@ -12,7 +13,6 @@ pub mod tflite;
 
 use crate::model::tensors::{LayoutError, Weights};
 
-pub use self::flatbuffer::Damaged;
 pub use self::pickle::PickleError;
 
 /// A file that weights cannot be read from, or written to.
