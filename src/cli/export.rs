@@ -55,7 +55,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         Wanted::Unfolded => {
             let arrays = checkpoint::unfolded(&model::read(&args.model)?);
             let arrays = arrays.with_context(|| {
-                format!("{} is no checkpoint of a job, and only those have BatchNorm", args.model.display())
+                format!(
+                    "{} is no checkpoint of a job, and only those have BatchNorm",
+                    args.model.display()
+                )
             })?;
             pth::write_unfolded(&arrays.context("this job trained without BatchNorm")?)?
         }
@@ -71,7 +74,8 @@ fn notes(args: &Args) -> Notes {
     let stem = args.model.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let name = args.name.clone().unwrap_or(stem);
     let version = env!("CARGO_PKG_VERSION").to_owned();
-    let texts = [("name".to_owned(), name.clone()), ("blazetune_version".to_owned(), version.clone())];
+    let texts =
+        [("name".to_owned(), name.clone()), ("blazetune_version".to_owned(), version.clone())];
     let description = "BlazeFace, exported by Blazetune".to_owned();
     let about = About { name, description, version, threshold: args.threshold };
     Notes { about, texts: texts.into() }

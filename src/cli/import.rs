@@ -48,7 +48,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 async fn send(server: &str, name: &str, bytes: Vec<u8>) -> anyhow::Result<Value> {
     let url = format!("{}/api/v1/models", server.trim_end_matches('/'));
     let request = reqwest::Client::new().post(&url).query(&[("name", name)]).body(bytes);
-    let response = request.send().await.with_context(|| format!("no server answers at {server}"))?;
+    let response =
+        request.send().await.with_context(|| format!("no server answers at {server}"))?;
     let status = response.status();
     let answer: Value = response.json().await.context("the server's answer is not JSON")?;
     if !status.is_success() {

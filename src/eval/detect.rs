@@ -54,13 +54,17 @@ impl Detector {
 pub fn faces(
     outputs: &Outputs,
     input_size: usize,
-    centres: &[[f32; 2]], min_score: f32) -> Vec<Vec<Detection>> {
+    centres: &[[f32; 2]],
+    min_score: f32,
+) -> Vec<Vec<Detection>> {
     let logits = to_vec(&outputs.logits);
     let coordinates = to_vec(&outputs.coordinates);
     let pictures =
         logits.chunks_exact(ANCHORS).zip(coordinates.chunks_exact(ANCHORS * COORDINATES));
     pictures
-        .map(|(logits, coordinates)| suppress(decode(logits, coordinates, input_size, centres, min_score)))
+        .map(|(logits, coordinates)| {
+            suppress(decode(logits, coordinates, input_size, centres, min_score))
+        })
         .collect()
 }
 

@@ -1,6 +1,7 @@
 //! The API and the dashboard. Each resource has a file with its routes.
 
 mod app;
+mod bundle;
 mod conditional;
 mod dashboard;
 mod datasets;
@@ -17,9 +18,11 @@ mod jobs;
 mod layers;
 mod metrics;
 mod mix;
+mod model_files;
 mod models;
 mod page;
 mod problem;
+mod registry;
 mod system;
 mod uploads;
 
@@ -72,6 +75,7 @@ fn quick(app: &App) -> Router<Arc<App>> {
         .merge(metrics::routes())
         .merge(job_files::routes())
         .merge(models::routes())
+        .merge(registry::routes())
         .merge(system::routes())
         .layer(CompressionLayer::new())
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
@@ -84,6 +88,7 @@ fn slow() -> Router<Arc<App>> {
         .merge(images::picture_routes())
         .merge(events::routes())
         .merge(files::routes())
+        .merge(model_files::routes())
         .merge(detect::routes())
         .merge(mix::routes())
         .layer(DefaultBodyLimit::disable())

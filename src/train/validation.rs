@@ -50,7 +50,12 @@ pub fn validate(
         let entries: Vec<&Entry> = indices.iter().map(|&index| &pictures.entries[index]).collect();
         let outputs = network.forward(&pictures.inputs_of(indices, device), Mode::Evaluate);
         sums.add(&outputs, &entries, &grid, loss);
-        detections.extend(detect::faces(&outputs, network.layout().input_size, &centres, MIN_SCORE));
+        detections.extend(detect::faces(
+            &outputs,
+            network.layout().input_size,
+            &centres,
+            MIN_SCORE,
+        ));
     }
     let mut metrics = sums.means();
     ranked(&mut metrics, pictures, &detections);

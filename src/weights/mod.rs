@@ -1,10 +1,10 @@
 //! Weights in files: `.tflite`, `.pth`, `.safetensors`.
 
 pub mod checkpoint;
+pub mod export;
 mod legacy;
 mod names;
 pub mod onnx;
-pub mod export;
 mod pickle;
 pub mod pth;
 pub mod safetensors;

@@ -173,7 +173,8 @@ pub(super) fn norm_name(conv: &str) -> String {
 }
 
 fn places(index: usize, conv: &Conv) -> Vec<(String, Place)> {
-    let place = |part, rows, shape: &[usize]| Place { conv: index, part, rows, shape: shape.into() };
+    let place =
+        |part, rows, shape: &[usize]| Place { conv: index, part, rows, shape: shape.into() };
     let [outputs, inputs, height, width] = conv.shape;
     let mut places = Vec::new();
     let mut convolution = |name: &str, rows, outputs| {
@@ -293,7 +294,10 @@ mod tests {
                 put("weight", array(&channels, |_| 2.0));
                 put("running_mean", array(&channels, |_| 3.0));
                 put("running_var", array(&channels, |_| 16.0));
-                put("bias", Array { values: bias.values.iter().map(|b| b + 1.5).collect(), ..bias });
+                put(
+                    "bias",
+                    Array { values: bias.values.iter().map(|b| b + 1.5).collect(), ..bias },
+                );
                 put("num_batches_tracked", array(&[], |_| 0.0));
             }
         }

@@ -25,9 +25,9 @@ const MAX_UNPACKED_BYTES: u64 = 64 << 20;
 /// [`WeightsError::Zip`], which writing to memory does not cause.
 pub fn write(weights: &Weights) -> Result<Vec<u8>, WeightsError> {
     let convs = weights.layout().convs();
-    let both = convs.iter().flat_map(|conv| {
-        ["weight", "bias"].map(|what| format!("{}.{what}", conv.name))
-    });
+    let both = convs
+        .iter()
+        .flat_map(|conv| ["weight", "bias"].map(|what| format!("{}.{what}", conv.name)));
     let names: Vec<String> = both.collect();
     write_named(&names, weights.arrays())
 }

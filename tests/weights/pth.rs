@@ -44,7 +44,16 @@ fn what_torch_saves_is_read() {
     python.run("torch_files.py", &["write", path(&ours), path(folder.path())]);
 
     let load = |name: &str| weights::load(&fs::read(folder.path().join(name)).unwrap());
-    for name in ["plain", "parameters", "double", "channels_last", "one_storage", "checkpoint", "legacy", "trained"] {
+    for name in [
+        "plain",
+        "parameters",
+        "double",
+        "channels_last",
+        "one_storage",
+        "checkpoint",
+        "legacy",
+        "trained",
+    ] {
         let read = load(&format!("{name}.pth")).unwrap_or_else(|error| panic!("{name}: {error:?}"));
         assert!(read == tuned(), "{name} has other values");
     }
@@ -77,4 +86,3 @@ fn every_published_port_is_read_and_the_short_range_ones_hold_mediapipes_own_wei
         assert!(bits(&array.values) == bits(&theirs.values), "{name} has other values");
     }
 }
-

@@ -44,7 +44,12 @@ pub(super) fn published_names() -> Vec<String> {
 
 /// Every face that one finds, the other finds too, where and as surely as the other; but for
 /// scores so near the threshold that rounding may decide. Answers how many `MediaPipe` found.
-pub(super) fn compare_faces(python: &Python, model: &Path, ours: &Detector, files: &[PathBuf]) -> usize {
+pub(super) fn compare_faces(
+    python: &Python,
+    model: &Path,
+    ours: &Detector,
+    files: &[PathBuf],
+) -> usize {
     tch::set_num_threads(1); // Several would mostly wait for each other, with tests side by side.
     let folder = tempfile::tempdir().unwrap();
     let answers = folder.path().join("faces.json");

@@ -58,4 +58,3 @@ fn faces_in_photographs_are_mediapipes() {
     let faces = compare_faces(&python, &model, &Detector::new(tflite::mediapipe()), &files);
     assert!(faces >= 200, "only {faces} faces");
 }
-

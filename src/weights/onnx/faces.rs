@@ -150,7 +150,8 @@ fn overlapping(graph: &mut Graph, values: &str, picks: &Picks) -> String {
     let pick = graph.node("GatherND", &[values, &picks.index], &[]); // [F, 16]
     let axis = graph.ints(&[1]);
     let pick = graph.node("Unsqueeze", &[&pick, &axis], &[]); // [F, 1, 16]
-    let corners = |graph: &mut Graph, xs: &str| (slice(graph, xs, 2, 0, 2), slice(graph, xs, 2, 2, 4));
+    let corners =
+        |graph: &mut Graph, xs: &str| (slice(graph, xs, 2, 0, 2), slice(graph, xs, 2, 2, 4));
     let (low, high) = corners(graph, &pick);
     let (other_low, other_high) = corners(graph, &picks.anchors);
     let area = |graph: &mut Graph, low: &str, high: &str| {

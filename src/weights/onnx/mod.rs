@@ -52,8 +52,7 @@ pub fn write(weights: &Weights, outputs: Outputs, metadata: &BTreeMap<String, St
         .text(3, env!("CARGO_PKG_VERSION"))
         .message(7, &graph.message("blazeface"))
         .message(8, &opset);
-    let entry =
-        |(key, value): (&String, &String)| Message::default().text(1, key).text(2, value);
+    let entry = |(key, value): (&String, &String)| Message::default().text(1, key).text(2, value);
     let model = metadata.iter().map(entry).fold(model, |model, entry| model.message(14, &entry));
     model.into_bytes()
 }

@@ -9,7 +9,6 @@ pub(super) struct Message(Vec<u8>);
 /// Wire types.
 const VARINT: u64 = 0;
 const LENGTH: u64 = 2;
-const FIXED32: u64 = 5;
 
 impl Message {
     /// What was written so far.
@@ -21,13 +20,6 @@ impl Message {
     pub(super) fn int(mut self, field: u64, value: i64) -> Self {
         self.varint(field << 3 | VARINT);
         self.varint(value as u64);
-        self
-    }
-
-    #[must_use]
-    pub(super) fn float(mut self, field: u64, value: f32) -> Self {
-        self.varint(field << 3 | FIXED32);
-        self.0.extend(value.to_le_bytes());
         self
     }
 

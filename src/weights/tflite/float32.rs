@@ -39,7 +39,8 @@ pub(super) fn write(weights: &Weights, about: &About) -> Vec<u8> {
     let metadata = Table::default()
         .text(0, metadata::NAME)
         .with(1, Value::Int(model.buffers.len() as i32 - 1));
-    let code = |op: Op| Table::default().with(0, Value::Byte(op as u8)).with(3, Value::Int(op as i32));
+    let code =
+        |op: Op| Table::default().with(0, Value::Byte(op as u8)).with(3, Value::Int(op as i32));
     let graph = Table::default()
         .with(0, Value::Tables(model.tensors))
         .with(1, Value::Ints(vec![input]))
@@ -192,8 +193,10 @@ impl Model {
         outputs: usize,
     ) -> i32 {
         if stride == 2 {
-            let pooled = self.tensor(&format!("pool_{block}"), &[1, side, side, inputs], FLOAT32, 0);
-            let options = (1..5).fold(Table::default(), |table, field| table.with(field, Value::Int(2)));
+            let pooled =
+                self.tensor(&format!("pool_{block}"), &[1, side, side, inputs], FLOAT32, 0);
+            let options =
+                (1..5).fold(Table::default(), |table, field| table.with(field, Value::Int(2)));
             xs = self.operator(Op::MaxPool, &[xs], pooled, 5, options);
         }
         if outputs > inputs {
@@ -201,7 +204,8 @@ impl Model {
             pads[7] = (outputs - inputs) as i32;
             let pads = pads.iter().flat_map(|pad| pad.to_le_bytes()).collect();
             let pads = self.constant(&format!("pads_{block}"), &[4, 2], INT32, pads);
-            let padded = self.tensor(&format!("pad_{block}"), &[1, side, side, outputs], FLOAT32, 0);
+            let padded =
+                self.tensor(&format!("pad_{block}"), &[1, side, side, outputs], FLOAT32, 0);
             xs = self.operator(Op::Pad, &[xs, pads], padded, 22, Table::default());
         }
         xs

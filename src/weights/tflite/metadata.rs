@@ -62,7 +62,8 @@ pub(super) fn bytes(about: &About) -> Vec<u8> {
         tensor("raw boxes/keypoints", "Undecoded boxes and keypoints", feature(), vec![]),
         tensor("scores", "Logits of the boxes", feature(), threshold.into_iter().collect()),
     ];
-    let graph = Table::default().with(2, Value::Tables(vec![input])).with(3, Value::Tables(outputs));
+    let graph =
+        Table::default().with(2, Value::Tables(vec![input])).with(3, Value::Tables(outputs));
     Table::default()
         .text(0, &about.name)
         .text(1, &about.description)
