@@ -17,6 +17,8 @@ pub const GRIDS: [Grid; 2] = [
     Grid { side: 16, anchors_per_cell: 2, channels: 88 },
     Grid { side: 8, anchors_per_cell: 6, channels: 96 },
 ];
+/// Added to a variance of BatchNorm's before its root is taken.
+pub const EPSILON: f64 = 1e-3;
 /// Channels after the stem; of every variant.
 pub const STEM_CHANNELS: usize = 24;
 /// The short-range variant's `BlazeBlock`s: output channels and stride.

@@ -8,8 +8,7 @@ use tch::{Device, Kind, Tensor};
 use super::layout::{ANCHORS, COORDINATES, Conv, Layout, Role};
 use super::tensors::{Array, Arrays, LayoutError, Weights};
 
-/// Added to a variance before its root is taken.
-pub const EPSILON: f64 = 1e-3;
+pub use super::layout::EPSILON;
 /// Share of a batch's statistics in the running ones.
 const MOMENTUM: f64 = 0.1;
 

@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod checkpoints;
+mod hostile;
+mod onnx;
 mod pth;
 mod support;
 mod tflite;

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use blazetune::data::resample;
+use blazetune::data::sample::{self, SampleSpec};
 use blazetune::eval::detect::Detector;
 use blazetune::eval::suppression::Detection;
-use blazetune::model::layout::{Conv, SHORT};
+use blazetune::model::layout::{Conv, Layout, SHORT};
 use blazetune::model::network::{Mode, Network, array, to_input};
-use blazetune::model::tensors::Weights;
+use blazetune::model::tensors::{Array, Weights, shapes};
 use blazetune::weights::tflite;
 use image::RgbImage;
 use tch::{Device, Tensor};
@@ -90,7 +91,8 @@ pub(super) fn is_same(a: &Detection, b: &Detection) -> bool {
 
 /// As `make_golden.py` has it: of each anchor the logit, then the coordinates.
 pub(super) fn raw(weights: &Weights, picture: &RgbImage) -> Vec<f32> {
-    let input = to_input(&Tensor::from_slice(picture.as_raw()).reshape([1, 128, 128, 3]));
+    let side = weights.layout().input_size as i64;
+    let input = to_input(&Tensor::from_slice(picture.as_raw()).reshape([1, side, side, 3]));
     let network = Network::folded(weights, Device::Cpu);
     let outputs = tch::no_grad(|| network.forward(&input, Mode::Evaluate));
     let (logits, coordinates) = (array(&outputs.logits), array(&outputs.coordinates));
@@ -98,11 +100,52 @@ pub(super) fn raw(weights: &Weights, picture: &RgbImage) -> Vec<f32> {
     anchors.flat_map(|(logit, numbers)| [&[*logit], numbers].concat()).collect()
 }
 
-/// In units of what rounding may do: 0.001, and more where numbers are large, as they become where
+/// Weights of a variant that are nobody's, but keep numbers within bounds.
+pub(super) fn made_up(layout: &Layout) -> Weights {
+    let array = |(name, shape): (String, Vec<usize>)| {
+        let inputs: usize = shape[1..].iter().product();
+        let limit = (2.0 / inputs as f32).sqrt();
+        let wave = |index: usize| (index as f32 * 0.73 + name.len() as f32).sin() * limit;
+        let values = (0..shape.iter().product()).map(wave).collect();
+        (name, Array { shape, values })
+    };
+    Weights::new(shapes(layout).into_iter().map(array).collect()).unwrap()
+}
+
+/// Twenty: those that were photographed, and drawn ones.
+pub(super) fn twenty(folder: &Path) -> Vec<PathBuf> {
+    let mut files = pictures();
+    let (archive, drawn) = (folder.join("drawn.zip"), SampleSpec { images: 12, seed: 7 });
+    sample::write(&archive, &drawn, &mut |_| ()).unwrap();
+    let mut zip = zip::ZipArchive::new(fs::File::open(archive).unwrap()).unwrap();
+    for index in 0..zip.len() {
+        let mut entry = zip.by_index(index).unwrap();
+        let name = Path::new(entry.name()).file_name().unwrap_or_default().to_owned();
+        if Path::new(&name).extension().is_some_and(|extension| extension == "jpg" || extension == "png") {
+            let file = folder.join(name);
+            std::io::copy(&mut entry, &mut fs::File::create(&file).unwrap()).unwrap();
+            files.push(file);
+        }
+    }
+    assert_eq!(files.len(), 20);
+    files
+}
+
+/// In units of `unit`, and more where numbers are large, as they become where
 /// a picture has wide black bars.
-pub(super) fn largest_gap(a: &[f32], b: &[f32]) -> f32 {
-    let gap = |(a, b): (&f32, &f32)| (a - b).abs() / (1e-3 + 1e-5 * a.abs());
+pub(super) fn largest_gap(a: &[f32], b: &[f32], unit: f32) -> f32 {
+    assert_eq!(a.len(), b.len());
+    let gap = |(a, b): (&f32, &f32)| (a - b).abs() / (unit + 1e-5 * a.abs());
     a.iter().zip(b).map(gap).fold(0.0, f32::max)
+}
+
+/// Largest distance of what is [`raw`]: of coordinates as fractions of the input, and of logits as a share of
+/// themselves where they are more than one.
+pub(super) fn relative_gap(a: &[f32], b: &[f32], side: u32) -> f32 {
+    assert_eq!(a.len(), b.len());
+    let unit = |index: usize, a: f32| if index % 17 == 0 { a.abs().max(1.0) } else { side as f32 };
+    let pairs = a.iter().zip(b).enumerate();
+    pairs.map(|(index, (a, b))| (a - b).abs() / unit(index, *a)).fold(0.0, f32::max)
 }
 
 pub(super) fn bits(values: &[f32]) -> Vec<u32> {
@@ -119,10 +162,11 @@ pub(super) fn pictures() -> Vec<PathBuf> {
 }
 
 /// The picture as the network sees it, without loss.
-pub(super) fn square(file: &Path, folder: &Path) -> PathBuf {
-    let bytes = resample::letterbox(&open(file), 128);
-    let square = folder.join(file.file_name().unwrap()).with_extension("png");
-    RgbImage::from_raw(128, 128, bytes).unwrap().save(&square).unwrap();
+pub(super) fn square(file: &Path, side: u32, folder: &Path) -> PathBuf {
+    let bytes = resample::letterbox(&open(file), side);
+    let name = file.file_stem().unwrap().to_str().unwrap();
+    let square = folder.join(format!("{name}-{side}.png"));
+    RgbImage::from_raw(side, side, bytes).unwrap().save(&square).unwrap();
     square
 }
 
