@@ -104,9 +104,9 @@ fill_venv() {
 ../../../../libtorch
 import ctypes, pathlib, sys; list(map(ctypes.CDLL, map(str, pathlib.Path(sys.prefix, "lib/cuda").iterdir())))
 PYTHON
-    local modules="mediapipe, pycocotools.cocoeval, tensorboard.backend.event_processing.event_accumulator, torch"
+    local modules="mediapipe, onnx, onnxruntime, pycocotools.cocoeval, safetensors, tensorboard.backend.event_processing.event_accumulator, torch"
     "$1/bin/python" -c "import $modules" >.deps/tmp/import.log 2>&1 ||
-        fail "the fetched mediapipe, pycocotools, tensorboard and torch cannot be imported: $(tail -n 1 .deps/tmp/import.log)"
+        fail "the fetched mediapipe, onnxruntime, pycocotools, tensorboard and torch cannot be imported: $(tail -n 1 .deps/tmp/import.log)"
 }
 
 find_chromium() {

@@ -9,6 +9,8 @@ mod demo;
 mod detect;
 mod devices;
 mod evaluate;
+mod export;
+mod import;
 mod model;
 mod sample;
 mod serve;
@@ -26,6 +28,8 @@ enum Command {
     Demo(demo::Args),
     Detect(detect::Args),
     Evaluate(evaluate::Args),
+    Export(export::Args),
+    Import(import::Args),
     Sample(sample::Args),
     Serve(serve::Args),
     Worker(worker::Args),
@@ -37,6 +41,8 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::run(&args),
         Command::Detect(args) => detect::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),
+        Command::Export(args) => export::run(&args),
+        Command::Import(args) => import::run(&args),
         Command::Sample(args) => sample::run(&args),
         Command::Serve(args) => serve::serve(args),
         Command::Worker(args) => worker::run(args),

@@ -4,12 +4,18 @@ use std::path::Path;
 
 use anyhow::Context;
 use blazetune::model::tensors::Weights;
-use blazetune::weights;
+use blazetune::train::evaluation::spec::MEDIAPIPE;
+use blazetune::weights::{self, tflite};
 
 /// Of any format.
 pub(super) fn load(path: &Path) -> anyhow::Result<Weights> {
     let weights = weights::load(&read(path)?);
     weights.with_context(|| format!("cannot use {}", path.display()))
+}
+
+/// Of any format, or `MediaPipe`'s own.
+pub(super) fn named(path: &Path) -> anyhow::Result<Weights> {
+    if path == Path::new(MEDIAPIPE) { Ok(tflite::mediapipe().clone()) } else { load(path) }
 }
 
 /// The whole file.

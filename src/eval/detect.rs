@@ -9,9 +9,9 @@ use super::suppression::{Detection, suppress};
 use crate::data::resample;
 use crate::geometry::{Letterbox, Rect};
 use crate::model::anchors;
-use crate::model::cpu::{Inference, Inputs};
-use crate::model::layout::{ANCHORS, COORDINATES, INPUT_SIZE};
-use crate::model::network::{Network, Outputs, array};
+use crate::model::layout::{ANCHORS, COORDINATES};
+use crate::model::network::{Network, Outputs};
+use crate::model::runner::Runner;
 use crate::model::tensors::Weights;
 
 /// Logits are clipped to this before the sigmoid.
@@ -20,7 +20,7 @@ const LOGIT_LIMIT: f32 = 100.0;
 /// A network ready to find faces, on the CPU.
 #[derive(Debug)]
 pub struct Detector {
-    inference: Inference,
+    runner: Runner,
 }
 
 /// A picture as the network sees it.
@@ -28,13 +28,17 @@ pub struct Detector {
 pub struct Letterboxed {
     width: u32,
     height: u32,
-    /// `[128, 128, 3]`, RGB.
+    /// Of the network's square, in pixels.
+    side: usize,
+    /// `[side, side, 3]`, RGB.
     bytes: Vec<u8>,
 }
 
 /// What the network says of a picture.
 #[derive(Debug, PartialEq)]
 pub struct Answer {
+    /// Of the network, in whose pixels the coordinates are.
+    input_size: usize,
     /// `[896]`.
     logits: Vec<f32>,
     /// `[896, 16]`.
@@ -44,26 +48,31 @@ pub struct Answer {
 impl Detector {
     /// From published or tuned weights.
     pub fn new(weights: &Weights) -> Self {
-        let network = Network::folded(weights, Device::Cpu);
-        Self { inference: Inference::new(&array(&network.parameters).values) }
+        Self { runner: Runner::new(&Network::folded(weights, Device::Cpu)) }
+    }
+
+    /// Side of its square input, in pixels.
+    pub fn input_size(&self) -> usize {
+        self.runner.input_size()
     }
 
     /// Faces of at least `min_score` (0..1), best first, in fractions of the picture. Boxes may
     /// reach over its edges.
     pub fn detect(&self, picture: &RgbImage, min_score: f32) -> Vec<Detection> {
-        let picture = Letterboxed::new(picture);
+        let picture = Letterboxed::new(picture, self.input_size());
         self.run(&[&picture]).remove(0).faces(&picture.letterbox(), min_score)
     }
 
-    /// Runs the network, on several pictures at a time. What it says of one does not depend on the others.
+    /// Runs the network, on several pictures of its input's size at a time. What it says of one does not depend on
+    /// the others.
     pub fn run(&self, pictures: &[&Letterboxed]) -> Vec<Answer> {
         let bytes: Vec<&[u8]> = pictures.iter().map(|picture| &picture.bytes[..]).collect();
-        let mut logits = vec![0.0; pictures.len() * ANCHORS];
-        let mut coordinates = vec![0.0; pictures.len() * ANCHORS * COORDINATES];
-        self.inference.run(&Inputs::from_bytes(&bytes.concat()), &mut logits, &mut coordinates);
+        let outputs = self.runner.run(&bytes.concat());
+        let (logits, coordinates) = (to_vec(&outputs.logits), to_vec(&outputs.coordinates));
         let coordinates = coordinates.chunks_exact(ANCHORS * COORDINATES);
         let answers = logits.chunks_exact(ANCHORS).zip(coordinates);
         let answer = |(logits, coordinates): (&[f32], &[f32])| Answer {
+            input_size: self.input_size(),
             logits: logits.to_vec(),
             coordinates: coordinates.to_vec(),
         };
@@ -72,10 +81,10 @@ impl Detector {
 }
 
 impl Letterboxed {
-    /// Scaled and sampled as `MediaPipe` does it.
-    pub fn new(picture: &RgbImage) -> Self {
+    /// Scaled and sampled as `MediaPipe` does it, to `side` × `side` pixels.
+    pub fn new(picture: &RgbImage, side: usize) -> Self {
         let (width, height) = picture.dimensions();
-        Self { width, height, bytes: resample::letterbox(picture, INPUT_SIZE as u32) }
+        Self { width, height, side, bytes: resample::letterbox(picture, side as u32) }
     }
 
     /// Width and height of the picture, in its own pixels.
@@ -85,7 +94,7 @@ impl Letterboxed {
 
     /// Where the picture lies in the network's square.
     pub fn letterbox(&self) -> Letterbox {
-        Letterbox::exact(self.width, self.height, INPUT_SIZE as u32)
+        Letterbox::exact(self.width, self.height, self.side as u32)
     }
 }
 
@@ -93,7 +102,8 @@ impl Answer {
     /// As [`Detector::detect`]; `letterbox` is the picture's.
     pub fn faces(&self, letterbox: &Letterbox, min_score: f32) -> Vec<Detection> {
         static CENTRES: LazyLock<Vec<[f32; 2]>> = LazyLock::new(anchors::centres);
-        let mut faces = suppress(decode(&self.logits, &self.coordinates, &CENTRES, min_score));
+        let mut faces =
+            suppress(decode(&self.logits, &self.coordinates, self.input_size, &CENTRES, min_score));
         for face in &mut faces {
             face.rect = letterbox.to_picture(&face.rect);
             for [x, y] in &mut face.keypoints {
@@ -105,13 +115,22 @@ impl Answer {
 }
 
 /// The faces of each picture of a batch, in fractions of the network's square, best first.
-pub fn faces(outputs: &Outputs, centres: &[[f32; 2]], min_score: f32) -> Vec<Vec<Detection>> {
+///
+/// * `input_size`: of the network, in whose pixels its outputs are.
+pub fn faces(
+    outputs: &Outputs,
+    input_size: usize,
+    centres: &[[f32; 2]],
+    min_score: f32,
+) -> Vec<Vec<Detection>> {
     let logits = to_vec(&outputs.logits);
     let coordinates = to_vec(&outputs.coordinates);
     let pictures =
         logits.chunks_exact(ANCHORS).zip(coordinates.chunks_exact(ANCHORS * COORDINATES));
     pictures
-        .map(|(logits, coordinates)| suppress(decode(logits, coordinates, centres, min_score)))
+        .map(|(logits, coordinates)| {
+            suppress(decode(logits, coordinates, input_size, centres, min_score))
+        })
         .collect()
 }
 
@@ -119,6 +138,7 @@ pub fn faces(outputs: &Outputs, centres: &[[f32; 2]], min_score: f32) -> Vec<Vec
 fn decode(
     logits: &[f32],
     coordinates: &[f32],
+    input_size: usize,
     centres: &[[f32; 2]],
     min_score: f32,
 ) -> Vec<Detection> {
@@ -129,7 +149,7 @@ fn decode(
         if !(score >= min_score && raw[2] >= 0.0 && raw[3] >= 0.0) {
             return None;
         }
-        let scaled = |index: usize| raw[index] / INPUT_SIZE as f32;
+        let scaled = |index: usize| raw[index] / input_size as f32;
         let mut keypoints = [[0.0; 2]; 6];
         for (number, keypoint) in keypoints.iter_mut().enumerate() {
             *keypoint = [scaled(4 + 2 * number) + x, scaled(5 + 2 * number) + y];

@@ -87,7 +87,7 @@ mod tests {
         let detectors = [0, 1].map(|_| Arc::new(Detector::new(tflite::mediapipe())));
         let picture = |number: u32| {
             let pixel = |x, y| Rgb([(x * number) as u8, (y * 3) as u8, number as u8]);
-            Letterboxed::new(&RgbImage::from_fn(40 + number, 50, pixel))
+            Letterboxed::new(&RgbImage::from_fn(40 + number, 50, pixel), 128)
         };
         let batcher = Batcher::start();
         let submit =

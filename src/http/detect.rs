@@ -80,9 +80,10 @@ async fn detect(
     let megapixels = app.config.limits.picture_megapixels;
     let turn = app.detectors.turns.clone().acquire_owned().await;
     let turn = turn.map_err(|error| Problem::internal(&error))?;
+    let side = detector.input_size();
     let picture = blocking(move || {
         let _turn = turn;
-        decode(&bytes, megapixels)
+        decode(&bytes, megapixels, side)
     });
     let picture = picture.await??;
     let began = Instant::now();
@@ -97,12 +98,12 @@ async fn detect(
     Ok(Json(Detections { width, height, faces, latency_ms }))
 }
 
-fn decode(bytes: &[u8], megapixels: u32) -> Result<Letterboxed> {
+fn decode(bytes: &[u8], megapixels: u32, side: usize) -> Result<Letterboxed> {
     let picture = read_upright(bytes, megapixels).map_err(|error| {
         let text = format!("the picture {error}");
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, text)
     })?;
-    Ok(Letterboxed::new(&picture))
+    Ok(Letterboxed::new(&picture, side))
 }
 
 /// A client that sends slowly must not take up room for ever.

@@ -1,4 +1,4 @@
-//! Downloads: artifacts of jobs and files of models, in ranges, and only when they are not known.
+//! Downloads: artifacts of jobs, in ranges, and only when they are not known.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,16 +16,13 @@ use super::app::App;
 use super::conditional::is_known;
 use super::extract::Path;
 use super::jobs;
-use super::models::{self, ModelRef};
 use super::problem::{Problem, Result};
 use crate::store;
 use crate::store::ids::JobId;
 use crate::train::events::Artifact;
 
 pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/jobs/{id}/artifacts/{file}", get(artifact))
-        .route("/models/{id}/{file}", get(model_file))
+    Router::new().route("/jobs/{id}/artifacts/{file}", get(artifact))
 }
 
 /// `GET /jobs/{id}/artifacts/{file}`
@@ -41,31 +38,7 @@ async fn artifact(
     send(app.jobs.dir(id).artifacts().join(&artifact.name), artifact, request).await
 }
 
-/// `GET /models/{id}/{file}`
-async fn model_file(
-    State(app): State<Arc<App>>,
-    Path((id, file)): Path<(ModelRef, String)>,
-    request: Request,
-) -> Result<Response> {
-    match id {
-        ModelRef::Base => {
-            let artifact = models::base_file();
-            named(std::slice::from_ref(&artifact), &file)?;
-            let headers = headers(&artifact);
-            if is_known(request.headers(), &etag(&artifact)) {
-                return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
-            }
-            Ok((headers, models::base_bytes()).into_response())
-        }
-        ModelRef::Id(id) => {
-            let model = models::find(&app, id).await?;
-            let artifact = named(&model.files, &file)?;
-            send(app.jobs.model_dir(&model).join(&artifact.name), artifact, request).await
-        }
-    }
-}
-
-fn named<'a>(files: &'a [Artifact], name: &str) -> Result<&'a Artifact> {
+pub(super) fn named<'a>(files: &'a [Artifact], name: &str) -> Result<&'a Artifact> {
     let found = files.iter().find(|file| file.name == name);
     found.ok_or_else(|| {
         let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
@@ -74,7 +47,11 @@ fn named<'a>(files: &'a [Artifact], name: &str) -> Result<&'a Artifact> {
     })
 }
 
-async fn send(path: PathBuf, artifact: &Artifact, mut request: Request) -> Result<Response> {
+pub(super) async fn send(
+    path: PathBuf,
+    artifact: &Artifact,
+    mut request: Request,
+) -> Result<Response> {
     let headers = headers(artifact);
     let etag = etag(artifact);
     if is_known(request.headers(), &etag) {
@@ -97,6 +74,15 @@ async fn send(path: PathBuf, artifact: &Artifact, mut request: Request) -> Resul
         response.headers_mut().extend(headers);
     }
     Ok(response)
+}
+
+/// Answers with bytes that are here, unless the client has them.
+pub(super) fn send_bytes(artifact: &Artifact, bytes: Vec<u8>, asked: &HeaderMap) -> Response {
+    let headers = headers(artifact);
+    if is_known(asked, &etag(artifact)) {
+        return (StatusCode::NOT_MODIFIED, headers).into_response();
+    }
+    (headers, bytes).into_response()
 }
 
 fn etag(artifact: &Artifact) -> String {

@@ -18,6 +18,7 @@ use super::extract::{JsonBody, Path};
 use super::models::{self, ModelRef, ModelView};
 use super::problem::{Problem, Result, Wrong};
 use crate::disk;
+use crate::model::layout::Variant;
 use crate::store;
 use crate::store::ids::ModelId;
 use crate::store::models::{Model, ModelKind, NewModel};
@@ -85,6 +86,12 @@ async fn mix(
 
 /// A mix is mixed anew from what it was mixed from.
 async fn source(app: &App, model: Model) -> Result<Model> {
+    if model.variant.0 != Variant::Short {
+        let title = model.variant.layout().title;
+        return Err(Problem::conflict(format!(
+            "{title} cannot be mixed with the short-range model"
+        )));
+    }
     match (model.kind, model.parent_id) {
         (ModelKind::Mixed, Some(parent)) => models::find(app, parent).await,
         (ModelKind::Mixed, None) => {

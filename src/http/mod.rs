@@ -2,6 +2,7 @@
 
 mod app;
 mod batcher;
+mod bundle;
 mod conditional;
 mod dashboard;
 mod datasets;
@@ -19,9 +20,11 @@ mod jobs;
 mod layers;
 mod metrics;
 mod mix;
+mod model_files;
 mod models;
 mod page;
 mod problem;
+mod registry;
 mod system;
 mod uploads;
 
@@ -82,6 +85,7 @@ fn quick(app: &App) -> Router<Arc<App>> {
         .merge(metrics::routes())
         .merge(job_files::routes())
         .merge(models::routes())
+        .merge(registry::routes())
         .merge(system::routes())
         .layer(CompressionLayer::new())
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
@@ -94,6 +98,7 @@ fn slow() -> Router<Arc<App>> {
         .merge(images::picture_routes())
         .merge(events::routes())
         .merge(files::routes())
+        .merge(model_files::routes())
         .merge(detect::routes())
         .merge(mix::routes())
         .layer(DefaultBodyLimit::disable())

@@ -16,9 +16,12 @@ use serde_json::Value;
 use super::app::{App, blocking};
 use super::conditional::sha256;
 use super::extract::{Path, Query};
+use super::model_files;
 use super::page::{Page, PageQuery};
 use super::problem::{Problem, Result};
+use super::registry::{self, Provenance};
 use crate::disk;
+use crate::model::layout::Variant;
 use crate::store;
 use crate::store::ids::{JobId, ModelId};
 use crate::store::models::{Model, ModelKind, NewModel};
@@ -48,7 +51,7 @@ impl<'de> Deserialize<'de> for ModelRef {
     }
 }
 
-const BASE: &str = "base";
+pub(super) const BASE: &str = "base";
 const BASE_FILE: &str = "face_detection_short_range.tflite";
 
 /// A model as clients see it.
@@ -63,6 +66,11 @@ pub(super) struct ModelView {
     files: Vec<Artifact>,
     /// `{epoch, best, baseline}`, of a model that was trained here.
     metrics: Option<Value>,
+    /// Which network: `short` (128×128) or `back` (256×256).
+    variant: Variant,
+    tags: Vec<String>,
+    /// Every file that can be downloaded, those too that are only written then.
+    downloads: Vec<String>,
     created_at: Option<String>,
 }
 
@@ -77,8 +85,13 @@ enum KindView {
 
 impl From<Model> for ModelView {
     fn from(model: Model) -> Self {
-        let Model { id, name, kind, job_id, parent_id, files, metrics, created_at } = model;
+        let downloads = model_files::downloads(&model);
+        let Model { id, name, kind, job_id, parent_id, files, metrics, variant, tags, created_at } =
+            model;
         Self {
+            downloads,
+            variant: variant.0,
+            tags: tags.0,
             id: id.to_string(),
             name,
             kind: match kind {
@@ -104,6 +117,9 @@ fn base() -> ModelView {
         parent_id: None,
         files: vec![base_file()],
         metrics: None,
+        variant: Variant::Short,
+        tags: Vec::new(),
+        downloads: model_files::of_base(),
         created_at: None,
     }
 }
@@ -134,11 +150,23 @@ async fn list(
 }
 
 /// `GET /models/{id}`
-async fn show(State(app): State<Arc<App>>, Path(id): Path<ModelRef>) -> Result<Json<ModelView>> {
-    match id {
-        ModelRef::Base => Ok(Json(base())),
-        ModelRef::Id(id) => Ok(Json(find(&app, id).await?.into())),
-    }
+async fn show(State(app): State<Arc<App>>, Path(id): Path<ModelRef>) -> Result<Json<Whole>> {
+    Ok(Json(match id {
+        ModelRef::Base => Whole { model: base(), provenance: Provenance::of_base() },
+        ModelRef::Id(id) => {
+            let model = find(&app, id).await?;
+            let provenance = registry::provenance(&app, &model).await?;
+            Whole { model: model.into(), provenance }
+        }
+    }))
+}
+
+/// A model, and where it comes from.
+#[derive(Debug, Serialize)]
+pub(super) struct Whole {
+    #[serde(flatten)]
+    model: ModelView,
+    provenance: Provenance,
 }
 
 /// A model that is not `MediaPipe`'s own, or 404.
@@ -151,30 +179,24 @@ pub(super) async fn find(app: &App, id: ModelId) -> Result<Model> {
 pub(super) async fn create(app: &App, name: String, bytes: Bytes) -> Result<Response> {
     let id = ModelId::new();
     let folder = app.folder.model(id);
-    let file = blocking(move || -> Result<Artifact> {
-        weights::load(&bytes)
+    let file = blocking(move || -> Result<(Artifact, Variant)> {
+        let weights = weights::load(&bytes)
             .map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, chain(&error)))?;
-        let name = file_name(&bytes).to_owned();
+        let name = format!("model.{}", weights::ending(&bytes));
         std::fs::create_dir_all(&folder)?;
         disk::write(&folder.join(&name), &bytes)?;
-        Ok(Artifact { name, size_bytes: bytes.len() as u64, sha256: sha256(&bytes) })
+        let file = Artifact { name, size_bytes: bytes.len() as u64, sha256: sha256(&bytes) };
+        Ok((file, weights.layout().variant))
     });
-    let files = [file.await??];
+    let (file, variant) = file.await??;
+    let files = [file];
     let new =
         NewModel { id, name: &name, job_id: None, parent_id: None, files: &files, metrics: None };
-    store::models::insert(&app.db, new).await?;
+    let mut tx = store::begin(&app.db).await?;
+    store::models::insert(&mut *tx, new).await?;
+    store::models::set_variant(&mut *tx, id, variant).await?;
+    tx.commit().await?;
     let location = [(header::LOCATION, format!("/api/v1/models/{id}"))];
     let view = ModelView::from(find(app, id).await?);
     Ok((StatusCode::CREATED, location, Json(view)).into_response())
-}
-
-/// Of a file that weights were read from.
-fn file_name(bytes: &[u8]) -> &'static str {
-    if weights::tflite::is_tflite(bytes) {
-        "model.tflite"
-    } else if bytes.starts_with(b"PK") {
-        "model.pth"
-    } else {
-        "model.safetensors"
-    }
 }

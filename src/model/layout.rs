@@ -1,22 +1,27 @@
-//! The network as a table of numbers: its convolutions, their published names and shapes.
+//! Each variant of the network as a table of numbers: its convolutions, their published names and
+//! shapes.
 //!
-//! Source: BlazeFace, <https://arxiv.org/abs/1907.05047>, and the constants of `MediaPipe`'s
-//! `face_detection_short_range.tflite`.
+//! Source: BlazeFace, <https://arxiv.org/abs/1907.05047>, the constants of `MediaPipe`'s
+//! `face_detection_short_range.tflite`, and for the back camera's variant the published `PyTorch`
+//! port, <https://github.com/hollance/BlazeFace-PyTorch>.
 
-/// Side of the square input, in pixels.
+/// Side of the short-range variant's square input, in pixels; faces are measured at this size.
 pub const INPUT_SIZE: usize = 128;
-/// Anchors, over both grids.
+/// Anchors, over both grids; of every variant.
 pub const ANCHORS: usize = 896;
 /// Numbers an anchor: x, y, w, h, then six keypoints x, y.
 pub const COORDINATES: usize = 16;
-/// Grids of the heads: side, anchors a cell, channels that come in.
+/// Grids of the short-range variant's heads: side, anchors a cell, channels that come in. Another
+/// variant's differ in channels only, so anchors are the same.
 pub const GRIDS: [Grid; 2] = [
     Grid { side: 16, anchors_per_cell: 2, channels: 88 },
     Grid { side: 8, anchors_per_cell: 6, channels: 96 },
 ];
-/// Channels after the stem.
+/// Added to a variance of BatchNorm's before its root is taken.
+pub const EPSILON: f64 = 1e-3;
+/// Channels after the stem; of every variant.
 pub const STEM_CHANNELS: usize = 24;
-/// The `BlazeBlock`s: output channels and stride.
+/// The short-range variant's `BlazeBlock`s: output channels and stride.
 pub const BLOCKS: [(usize, usize); 16] = [
     (24, 1),
     (28, 1),
@@ -35,8 +40,163 @@ pub const BLOCKS: [(usize, usize); 16] = [
     (96, 1),
     (96, 1),
 ];
-/// Blocks before the 16×16 grid branches off.
+/// Of those, the ones before the 16×16 grid branches off.
 pub const FIRST_BACKBONE_BLOCKS: usize = 11;
+
+/// The back camera's blocks, and at their end one without a shortcut.
+const BACK_BLOCKS: [(usize, usize); 32] = {
+    let mut blocks = [(24, 1); 32];
+    blocks[7] = (24, 2);
+    let mut index = 15;
+    while index < 32 {
+        blocks[index] = (if index < 23 { 48 } else { 96 }, 1);
+        index += 1;
+    }
+    blocks[15].1 = 2;
+    blocks[23].1 = 2;
+    blocks[31].1 = 2;
+    blocks
+};
+
+/// Which network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Variant {
+    /// `MediaPipe`'s short-range model, for the front camera: 128×128.
+    Short,
+    /// `MediaPipe`'s model for the back camera: 256×256.
+    Back,
+}
+
+/// A variant's numbers.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Whose they are.
+    pub variant: Variant,
+    /// What people call it.
+    pub title: &'static str,
+    /// Side of the square input, in pixels; offsets are in these pixels.
+    pub input_size: usize,
+    /// The blocks: output channels and stride.
+    pub blocks: &'static [(usize, usize)],
+    /// Blocks before the 16×16 grid branches off.
+    pub first_blocks: usize,
+    /// Blocks that add their input to their output; those behind them do not.
+    pub shortcuts: usize,
+    /// Grids of the heads.
+    pub grids: [Grid; 2],
+}
+
+/// `MediaPipe`'s short-range model.
+pub static SHORT: Layout = Layout {
+    variant: Variant::Short,
+    title: "BlazeFace short range, 128×128, 896 anchors",
+    input_size: INPUT_SIZE,
+    blocks: &BLOCKS,
+    first_blocks: FIRST_BACKBONE_BLOCKS,
+    shortcuts: BLOCKS.len(),
+    grids: GRIDS,
+};
+
+/// `MediaPipe`'s model for the back camera.
+pub static BACK: Layout = Layout {
+    variant: Variant::Back,
+    title: "BlazeFace back camera, 256×256, 896 anchors",
+    input_size: 256,
+    blocks: &BACK_BLOCKS,
+    first_blocks: 31,
+    shortcuts: 31,
+    grids: [
+        Grid { side: 16, anchors_per_cell: 2, channels: 96 },
+        Grid { side: 8, anchors_per_cell: 6, channels: 96 },
+    ],
+};
+
+impl Variant {
+    /// Every one.
+    pub const ALL: [Self; 2] = [Self::Short, Self::Back];
+
+    /// Its numbers.
+    pub fn layout(self) -> &'static Layout {
+        match self {
+            Self::Short => &SHORT,
+            Self::Back => &BACK,
+        }
+    }
+
+    /// As clients write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Short => "short",
+            Self::Back => "back",
+        }
+    }
+}
+
+impl Layout {
+    /// Prefix of a block's names in the published port.
+    fn block_name(&self, index: usize) -> String {
+        let sequence = match self.variant {
+            Variant::Short => "backbone1",
+            Variant::Back => "backbone",
+        };
+        match (self.variant, index.checked_sub(self.first_blocks)) {
+            (_, None) => format!("{sequence}.{}", index + 2), // 0 is the stem, 1 its ReLU
+            (Variant::Short, Some(second)) => format!("backbone2.{second}"),
+            (Variant::Back, Some(_)) => "final".to_owned(),
+        }
+    }
+
+    /// Every convolution, in the order of the published names: the backbones', then 4 heads.
+    pub fn convs(&self) -> Vec<Conv> {
+        let stem = match self.variant {
+            Variant::Short => "backbone1.0",
+            Variant::Back => "backbone.0",
+        };
+        let mut convs = vec![Conv {
+            name: stem.into(),
+            tflite_name: "conv2d".into(),
+            role: Role::Stem,
+            shape: [STEM_CHANNELS, 3, 5, 5],
+            stride: 2,
+        }];
+        let mut inputs = STEM_CHANNELS;
+        for (index, &(outputs, stride)) in self.blocks.iter().enumerate() {
+            let block = self.block_name(index);
+            let suffix = if index == 0 { String::new() } else { format!("_{index}") };
+            convs.push(Conv {
+                name: format!("{block}.convs.0"),
+                tflite_name: format!("depthwise_conv2d{suffix}"),
+                role: Role::Depthwise,
+                shape: [inputs, 1, 3, 3],
+                stride,
+            });
+            convs.push(Conv {
+                name: format!("{block}.convs.1"),
+                tflite_name: format!("conv2d_{}", index + 1),
+                role: Role::Pointwise,
+                shape: [outputs, inputs, 1, 1],
+                stride: 1,
+            });
+            inputs = outputs;
+        }
+        for (kind, tflite_kind, numbers) in
+            [("classifier", "classificator", 1), ("regressor", "regressor", COORDINATES)]
+        {
+            // Named for the stride's power in the port, `_8` being the 16×16 grid.
+            for (grid, name) in self.grids.iter().zip(["8", "16"]) {
+                convs.push(Conv {
+                    name: format!("{kind}_{name}"),
+                    tflite_name: format!("{tflite_kind}_{name}"),
+                    role: Role::Head,
+                    shape: [grid.anchors_per_cell * numbers, grid.channels, 1, 1],
+                    stride: 1,
+                });
+            }
+        }
+        convs
+    }
+}
 
 /// One grid of anchors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,71 +237,27 @@ pub struct Conv {
     pub stride: usize,
 }
 
-/// Every convolution, in the order of the published names: 33 of the backbones, 4 heads.
-pub fn convs() -> Vec<Conv> {
-    let mut convs = vec![Conv {
-        name: "backbone1.0".into(),
-        tflite_name: "conv2d".into(),
-        role: Role::Stem,
-        shape: [STEM_CHANNELS, 3, 5, 5],
-        stride: 2,
-    }];
-    let mut inputs = STEM_CHANNELS;
-    for (index, &(outputs, stride)) in BLOCKS.iter().enumerate() {
-        let block = match index.checked_sub(FIRST_BACKBONE_BLOCKS) {
-            None => format!("backbone1.{}", index + 2), // 0 is the stem, 1 its ReLU
-            Some(second) => format!("backbone2.{second}"),
-        };
-        let suffix = if index == 0 { String::new() } else { format!("_{index}") };
-        convs.push(Conv {
-            name: format!("{block}.convs.0"),
-            tflite_name: format!("depthwise_conv2d{suffix}"),
-            role: Role::Depthwise,
-            shape: [inputs, 1, 3, 3],
-            stride,
-        });
-        convs.push(Conv {
-            name: format!("{block}.convs.1"),
-            tflite_name: format!("conv2d_{}", index + 1),
-            role: Role::Pointwise,
-            shape: [outputs, inputs, 1, 1],
-            stride: 1,
-        });
-        inputs = outputs;
-    }
-    for (kind, tflite_kind, numbers) in
-        [("classifier", "classificator", 1), ("regressor", "regressor", COORDINATES)]
-    {
-        // Named for the stride's power in the port, `_8` being the 16×16 grid.
-        for (grid, name) in GRIDS.iter().zip(["8", "16"]) {
-            convs.push(Conv {
-                name: format!("{kind}_{name}"),
-                tflite_name: format!("{tflite_kind}_{name}"),
-                role: Role::Head,
-                shape: [grid.anchors_per_cell * numbers, grid.channels, 1, 1],
-                stride: 1,
-            });
-        }
-    }
-    convs
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn the_table_has_the_published_number_of_parameters() {
-        let convs = convs();
-        assert_eq!(convs.len(), 37);
-        let parameters: usize =
-            convs.iter().map(|conv| conv.shape.iter().product::<usize>() + conv.shape[0]).sum();
-        assert_eq!(parameters, 101_390);
+        for (layout, count, expected) in [(&SHORT, 37, 101_390), (&BACK, 69, 136_240)] {
+            let convs = layout.convs();
+            assert_eq!(convs.len(), count);
+            let parameters: usize =
+                convs.iter().map(|conv| conv.shape.iter().product::<usize>() + conv.shape[0]).sum();
+            assert_eq!(parameters, expected);
+        }
     }
 
     #[test]
     fn the_grids_hold_every_anchor() {
-        let anchors: usize = GRIDS.iter().map(|g| g.side * g.side * g.anchors_per_cell).sum();
-        assert_eq!(anchors, ANCHORS);
+        for layout in Variant::ALL.map(Variant::layout) {
+            let anchors: usize =
+                layout.grids.iter().map(|g| g.side * g.side * g.anchors_per_cell).sum();
+            assert_eq!(anchors, ANCHORS);
+        }
     }
 }

@@ -1,15 +1,14 @@
-//! The network: a stem, sixteen residual blocks and four heads.
+//! The network: a stem, residual blocks and four heads.
 //!
 //! Source: BlazeFace, <https://arxiv.org/abs/1907.05047>, and `MediaPipe`'s
 //! `face_detection_short_range.tflite`.
 
 use tch::{Device, Kind, Tensor};
 
-use super::layout::{self, ANCHORS, COORDINATES, Conv, Role};
+use super::layout::{ANCHORS, COORDINATES, Conv, Layout, Role};
 use super::tensors::{Array, Arrays, LayoutError, Weights};
 
-/// Added to a variance before its root is taken.
-pub const EPSILON: f64 = 1e-3;
+pub use super::layout::EPSILON;
 /// Share of a batch's statistics in the running ones.
 pub(super) const MOMENTUM: f64 = 0.1;
 
@@ -45,6 +44,7 @@ pub struct Outputs {
 #[derive(Debug)]
 pub struct Network {
     form: Form,
+    layout: &'static Layout,
     convs: Vec<Conv>,
     shapes: Vec<Vec<i64>>,
     /// `[P]`: for each convolution its weight and bias, or weight, gamma and beta. The only leaf.
@@ -56,17 +56,19 @@ pub struct Network {
 impl Network {
     /// The published form, on `device`.
     pub fn folded(weights: &Weights, device: Device) -> Self {
-        let convs = layout::convs();
+        let layout = weights.layout();
+        let convs = layout.convs();
         let pieces = convs.iter().flat_map(|conv| {
             let (weight, bias) = weights.conv(&conv.name);
             [tensor(weight), tensor(bias)]
         });
-        Self::from_pieces(Form::Folded, &pieces.collect::<Vec<_>>(), &[], device)
+        Self::from_pieces(Form::Folded, layout, &pieces.collect::<Vec<_>>(), &[], device)
     }
 
     /// From the tensors of each convolution in order, and the statistics of each BatchNorm.
     pub(super) fn from_pieces(
         form: Form,
+        layout: &'static Layout,
         parameters: &[Tensor],
         buffers: &[Tensor],
         device: Device,
@@ -80,7 +82,7 @@ impl Network {
             }
         };
         let (parameters, buffers) = (flat(parameters), flat(buffers));
-        Self { form, convs: layout::convs(), shapes, parameters, buffers }
+        Self { form, layout, convs: layout.convs(), shapes, parameters, buffers }
     }
 
     /// The same network over other numbers, such as an average of them.
@@ -88,6 +90,7 @@ impl Network {
     pub fn with_numbers(&self, parameters: &Tensor, buffers: &Tensor) -> Self {
         Self {
             form: self.form,
+            layout: self.layout,
             convs: self.convs.clone(),
             shapes: self.shapes.clone(),
             parameters: parameters.detach(),
@@ -98,6 +101,11 @@ impl Network {
     /// Whether BatchNorm is there.
     pub fn form(&self) -> Form {
         self.form
+    }
+
+    /// The variant's table of numbers.
+    pub fn layout(&self) -> &'static Layout {
+        self.layout
     }
 
     /// The convolutions, in the order of the numbers.
@@ -149,7 +157,8 @@ impl Network {
         Weights::new(arrays.collect::<Arrays>())
     }
 
-    /// Runs `[N, 3, 128, 128]` pictures, RGB / 127.5 − 1, best with channels last in memory.
+    /// Runs `[N, 3, 128, 128]` pictures (or what the layout's input size is), RGB / 127.5 − 1, best
+    /// with channels last in memory.
     pub fn forward(&self, pictures: &Tensor, mode: Mode) -> Outputs {
         self.forward_observed(pictures, mode, &mut |_, _| ())
     }
@@ -164,10 +173,14 @@ impl Network {
         let mut layers = Layers::new(self, mode, observe);
         let mut xs = layers.next(pictures).relu(); // [N, 24, 64, 64]
         let mut branch = None;
-        for (block, &(outputs, stride)) in layout::BLOCKS.iter().enumerate() {
+        for (block, &(outputs, stride)) in self.layout.blocks.iter().enumerate() {
             let inputs = xs.size()[1];
             let residual = layers.next(&xs);
             let residual = layers.next(&residual);
+            if block >= self.layout.shortcuts {
+                xs = residual.relu();
+                continue;
+            }
             let pooled = match stride {
                 1 => xs,
                 _ => xs.max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false),
@@ -176,7 +189,7 @@ impl Network {
             let shortcut =
                 if extra > 0 { pooled.constant_pad_nd([0, 0, 0, 0, 0, extra]) } else { pooled };
             xs = (residual + shortcut).relu_();
-            if block + 1 == layout::FIRST_BACKBONE_BLOCKS {
+            if block + 1 == self.layout.first_blocks {
                 branch = Some(xs.shallow_clone()); // [N, 88, 16, 16]
             }
         }

@@ -1,19 +1,27 @@
 //! A folded network that is not going to change, run on the device it lies on.
 
+use std::sync::{Mutex, PoisonError};
+
 use tch::{Device, Tensor};
 
 use super::cpu::{Inference, Inputs};
-use super::layout::{ANCHORS, COORDINATES, INPUT_SIZE};
+use super::layout::{ANCHORS, COORDINATES, Variant};
 use super::network::{self, Mode, Network, Outputs, to_input};
 
 /// Ready to run.
 #[derive(Debug)]
-pub struct Runner(On);
+pub struct Runner {
+    /// Side of the square input, in pixels.
+    input_size: usize,
+    on: On,
+}
 
 #[derive(Debug)]
 enum On {
-    Cpu(Inference),
-    Device(Network),
+    /// Our own, for the short-range variant on a CPU.
+    Engine(Inference),
+    /// For all others; one thread at a time, as libtorch wants it.
+    Libtorch(Mutex<Network>),
 }
 
 impl Runner {
@@ -24,20 +32,33 @@ impl Runner {
     /// If it has BatchNorm.
     pub fn new(folded: &Network) -> Self {
         assert_eq!(folded.form(), network::Form::Folded, "fold first");
-        Self(match folded.device() {
-            Device::Cpu => On::Cpu(Inference::new(&network::array(&folded.parameters).values)),
-            _ => On::Device(folded.with_numbers(&folded.parameters.copy(), &folded.buffers)),
-        })
+        let layout = folded.layout();
+        let on = match (folded.device(), layout.variant) {
+            (Device::Cpu, Variant::Short) => {
+                On::Engine(Inference::new(&network::array(&folded.parameters).values))
+            }
+            _ => {
+                let copy = folded.with_numbers(&folded.parameters.copy(), &folded.buffers);
+                On::Libtorch(Mutex::new(copy))
+            }
+        };
+        Self { input_size: layout.input_size, on }
     }
 
-    /// Runs `[N, 128, 128, 3]` bytes of RGB.
+    /// Side of the square input, in pixels.
+    pub fn input_size(&self) -> usize {
+        self.input_size
+    }
+
+    /// Runs `[N, side, side, 3]` bytes of RGB.
     pub fn run(&self, pictures: &[u8]) -> Outputs {
-        match &self.0 {
-            On::Cpu(inference) => on_cpu(inference, &Inputs::from_bytes(pictures)),
-            On::Device(network) => {
-                let side = INPUT_SIZE as i64;
+        match &self.on {
+            On::Engine(inference) => on_cpu(inference, &Inputs::from_bytes(pictures)),
+            On::Libtorch(network) => {
+                let side = self.input_size as i64;
                 let pictures = Tensor::from_slice(pictures).reshape([-1, side, side, 3]);
-                self.run_on_device(&to_input(&pictures.to_device(network.device())))
+                let device = network.lock().unwrap_or_else(PoisonError::into_inner).device();
+                self.run_on_device(&to_input(&pictures.to_device(device)))
             }
         }
     }
@@ -46,19 +67,22 @@ impl Runner {
     ///
     /// # Panics
     ///
-    /// If the network is elsewhere.
+    /// If it is not the short-range network, or elsewhere.
     pub fn run_in_memory(&self, pictures: &Inputs) -> Outputs {
-        let On::Cpu(inference) = &self.0 else { panic!("the network is not on a CPU") };
+        let On::Engine(inference) = &self.on else {
+            panic!("the engine does not run this network")
+        };
         on_cpu(inference, pictures)
     }
 
-    /// Runs `[N, 3, 128, 128]`, on a GPU.
+    /// Runs `[N, 3, side, side]`, where the network is.
     ///
     /// # Panics
     ///
-    /// If the network is elsewhere.
+    /// If that is our own engine.
     pub fn run_on_device(&self, pictures: &Tensor) -> Outputs {
-        let On::Device(network) = &self.0 else { panic!("the network is on a CPU") };
+        let On::Libtorch(network) = &self.on else { panic!("the network runs on the engine") };
+        let network = network.lock().unwrap_or_else(PoisonError::into_inner);
         tch::no_grad(|| network.forward(pictures, Mode::Evaluate))
     }
 }

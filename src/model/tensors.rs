@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::layout;
+use super::layout::{Conv, Layout, Variant};
 
 /// An array of `f32`, row-major.
 #[derive(Debug, Clone, PartialEq)]
@@ -16,14 +16,14 @@ pub struct Array {
 /// Arrays by name.
 pub type Arrays = BTreeMap<String, Array>;
 
-/// The folded network: 74 arrays under the published `PyTorch` names, in `PyTorch`'s shapes.
-/// Complete, finite and of the right shapes by construction.
+/// The folded network of one variant: a weight and a bias a convolution, under the published
+/// `PyTorch` names, in `PyTorch`'s shapes. Complete, finite and of the right shapes by construction.
 #[derive(Clone, PartialEq)]
-pub struct Weights(Arrays);
+pub struct Weights(&'static Layout, Arrays);
 
 impl std::fmt::Debug for Weights {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Weights({} arrays)", self.0.len()) // A hundred thousand numbers help nobody.
+        write!(f, "Weights({} arrays)", self.1.len()) // A hundred thousand numbers help nobody.
     }
 }
 
@@ -31,10 +31,10 @@ impl std::fmt::Debug for Weights {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LayoutError {
     /// Some are not there.
-    #[error("missing tensors: {}", .0.join(", "))]
+    #[error("missing tensors: {}", listed(.0))]
     Missing(Vec<String>),
     /// Some are there that the network has no place for.
-    #[error("unexpected tensors: {}", .0.join(", "))]
+    #[error("unexpected tensors: {}", listed(.0))]
     Unexpected(Vec<String>),
     /// One has another shape.
     #[error("tensor {name} has shape {found:?} where {expected:?} is needed")]
@@ -51,14 +51,26 @@ pub enum LayoutError {
     NotFinite(String),
 }
 
+/// Some of the names, and how many more there are.
+fn listed(names: &[String]) -> String {
+    let shown: Vec<&str> = names.iter().take(SHOWN).map(String::as_str).collect();
+    match names.len().saturating_sub(SHOWN) {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
+
+const SHOWN: usize = 16;
+
 impl Weights {
-    /// Checks names, shapes and values.
+    /// Checks names, shapes and values; the variant is told by the names.
     ///
     /// # Errors
     ///
     /// [`LayoutError`] for the first kind of trouble met.
     pub fn new(arrays: Arrays) -> Result<Self, LayoutError> {
-        let expected = shapes();
+        let layout = variant_of(arrays.keys().map(String::as_str)).layout();
+        let expected = shapes(layout);
         let missing = names(expected.keys().filter(|name| !arrays.contains_key(*name)));
         let unexpected = names(arrays.keys().filter(|name| !expected.contains_key(*name)));
         if !missing.is_empty() {
@@ -78,41 +90,57 @@ impl Weights {
                 return Err(LayoutError::NotFinite(name.clone()));
             }
         }
-        Ok(Self(arrays))
+        Ok(Self(layout, arrays))
     }
 
     /// The arrays by name.
     pub fn arrays(&self) -> &Arrays {
-        &self.0
+        &self.1
+    }
+
+    /// The variant's table of numbers.
+    pub fn layout(&self) -> &'static Layout {
+        self.0
     }
 
     /// Number by number `share` (0..1) of `other` and the rest of these. 0 gives exactly these.
     ///
     /// Networks that share their beginnings can be mixed like this and lie between both in what they
     /// find. Source: `WiSE-FT`, <https://arxiv.org/abs/2109.01903>.
+    ///
+    /// # Panics
+    ///
+    /// If they are of different variants.
     #[must_use]
     pub fn mixed(&self, other: &Self, share: f32) -> Self {
         let mix = |(name, own): (&String, &Array)| {
-            let pairs = own.values.iter().zip(&other.0[name].values);
+            let pairs = own.values.iter().zip(&other.1[name].values);
             let values = pairs.map(|(a, b)| a * (1.0 - share) + b * share).collect();
             (name.clone(), Array { shape: own.shape.clone(), values })
         };
-        Self(self.0.iter().map(mix).collect())
+        assert_eq!(self.0.variant, other.0.variant, "only weights of one variant can be mixed");
+        Self(self.0, self.1.iter().map(mix).collect())
     }
 
-    /// `name` as in [`layout::convs`]; weight and bias.
+    /// `name` as in [`Layout::convs`]; weight and bias.
     pub fn conv(&self, name: &str) -> (&Array, &Array) {
-        (&self.0[&format!("{name}.weight")], &self.0[&format!("{name}.bias")])
+        (&self.1[&format!("{name}.weight")], &self.1[&format!("{name}.bias")])
     }
 }
 
+/// Which variant has tensors of these names; the short-range one where nothing says otherwise.
+pub fn variant_of<'a>(mut names: impl Iterator<Item = &'a str>) -> Variant {
+    let back = names.any(|name| name.starts_with("backbone.") || name.starts_with("final."));
+    if back { Variant::Back } else { Variant::Short }
+}
+
 /// The shape of every array of the folded network, by name.
-pub fn shapes() -> BTreeMap<String, Vec<usize>> {
-    let both = |conv: layout::Conv| {
+pub fn shapes(layout: &Layout) -> BTreeMap<String, Vec<usize>> {
+    let both = |conv: Conv| {
         let bias = (format!("{}.bias", conv.name), vec![conv.shape[0]]);
         [(format!("{}.weight", conv.name), conv.shape.to_vec()), bias]
     };
-    layout::convs().into_iter().flat_map(both).collect()
+    layout.convs().into_iter().flat_map(both).collect()
 }
 
 fn names<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
@@ -121,6 +149,7 @@ fn names<'a>(names: impl Iterator<Item = &'a String>) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::layout::SHORT;
     use super::*;
 
     fn zeros() -> Arrays {
@@ -128,7 +157,7 @@ mod tests {
             let values = vec![0.0; shape.iter().product()];
             (name, Array { shape, values })
         };
-        shapes().into_iter().map(zero).collect()
+        shapes(&SHORT).into_iter().map(zero).collect()
     }
 
     #[test]

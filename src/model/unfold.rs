@@ -119,7 +119,7 @@ fn unfold(
             buffers.extend([mean, variance]);
         }
     }
-    Network::from_pieces(Form::Unfolded, &parameters, &buffers, folded.device())
+    Network::from_pieces(Form::Unfolded, folded.layout(), &parameters, &buffers, folded.device())
 }
 
 /// The same function in evaluation mode, without BatchNorm. A folded network comes back as a copy.
@@ -146,5 +146,5 @@ pub fn fold(network: &Network) -> Network {
         let weight = double(weight) * scale.reshape([-1, 1, 1, 1]);
         folded.extend([weight.to_kind(Kind::Float), (beta - mean * scale).to_kind(Kind::Float)]);
     }
-    Network::from_pieces(Form::Folded, &folded, &[], network.device())
+    Network::from_pieces(Form::Folded, network.layout(), &folded, &[], network.device())
 }

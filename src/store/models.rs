@@ -6,6 +6,7 @@ use sqlx::SqliteExecutor;
 use sqlx::types::Json;
 
 use super::ids::{JobId, ModelId};
+use crate::model::layout::Variant;
 use crate::train::events::Artifact;
 
 /// A model, as the database knows it.
@@ -25,6 +26,10 @@ pub struct Model {
     pub files: Json<Vec<Artifact>>,
     /// Before and after, where it was trained here.
     pub metrics: Option<Json<Value>>,
+    /// Which network its weights are of.
+    pub variant: Json<Variant>,
+    /// The user's.
+    pub tags: Json<Vec<String>>,
     /// RFC 3339.
     pub created_at: String,
 }
@@ -101,7 +106,8 @@ pub async fn find(db: impl SqliteExecutor<'_>, id: ModelId) -> sqlx::Result<Opti
         r#"
         select
             id as "id: ModelId", name, kind as "kind: ModelKind", job_id as "job_id: JobId",
-            parent_id as "parent_id: ModelId", files as "files: Json<Vec<Artifact>>", metrics as "metrics: Json<Value>", created_at
+            parent_id as "parent_id: ModelId", files as "files: Json<Vec<Artifact>>", metrics as "metrics: Json<Value>",
+            json_quote(variant) as "variant!: Json<Variant>", tags as "tags: Json<Vec<String>>", created_at
         from model where id = ?
         "#,
         id
@@ -125,7 +131,8 @@ pub async fn page(
         r#"
         select
             id as "id: ModelId", name, kind as "kind: ModelKind", job_id as "job_id: JobId",
-            parent_id as "parent_id: ModelId", files as "files: Json<Vec<Artifact>>", metrics as "metrics: Json<Value>", created_at
+            parent_id as "parent_id: ModelId", files as "files: Json<Vec<Artifact>>", metrics as "metrics: Json<Value>",
+            json_quote(variant) as "variant!: Json<Variant>", tags as "tags: Json<Vec<String>>", created_at
         from model where ?1 is null or id < ?1
         order by id desc limit ?2
         "#,
@@ -134,6 +141,88 @@ pub async fn page(
     )
     .fetch_all(db)
     .await
+}
+
+/// Says which network a model's weights are of, where it is not the short-range one.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn set_variant(
+    db: impl SqliteExecutor<'_>,
+    id: ModelId,
+    variant: Variant,
+) -> sqlx::Result<()> {
+    let variant = variant.name();
+    sqlx::query!("update model set variant = ? where id = ?", variant, id).execute(db).await?;
+    Ok(())
+}
+
+/// Changes what the user says about a model; what is `None` stays. Whether there is one.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn describe(
+    db: impl SqliteExecutor<'_>,
+    id: ModelId,
+    name: Option<&str>,
+    tags: Option<&[String]>,
+) -> sqlx::Result<bool> {
+    let tags = tags.map(Json);
+    let changed = sqlx::query!(
+        "update model set name = coalesce(?, name), tags = coalesce(?, tags) where id = ?",
+        name,
+        tags,
+        id
+    )
+    .execute(db)
+    .await?;
+    Ok(changed.rows_affected() == 1)
+}
+
+/// What needs a model: others that were mixed from it, and jobs that have not ended. Each as `model …` or
+/// `job …`.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn dependents(db: impl SqliteExecutor<'_>, id: ModelId) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar!(
+        r#"
+        select 'model ' || id as "text!: String" from model where parent_id = ?1
+        union all
+        select 'job ' || id from job
+        where ?1 in (params ->> '$.init', params ->> '$.model_id', params ->> '$.compare_with')
+            and state not in ('completed', 'cancelled', 'failed')
+        "#,
+        id
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Deletes a model that nothing needs; no job's, which goes with the job. Whether it did.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn delete_unused(db: impl SqliteExecutor<'_>, id: ModelId) -> sqlx::Result<bool> {
+    let deleted = sqlx::query!(
+        "
+        delete from model
+        where id = ?1 and job_id is null
+            and not exists (select 1 from model as other where other.parent_id = ?1)
+            and not exists (
+                select 1 from job
+                where ?1 in (params ->> '$.init', params ->> '$.model_id', params ->> '$.compare_with')
+                    and state not in ('completed', 'cancelled', 'failed'))
+        ",
+        id
+    )
+    .execute(db)
+    .await?;
+    Ok(deleted.rows_affected() == 1)
 }
 
 /// The model that a job trained.

@@ -17,8 +17,8 @@ const BOX_PX: f32 = 16.0;
 pub fn scratch(seed: u64) -> Weights {
     let mut rng = Pcg64Mcg::seed_from_u64(seed);
     let mut arrays = Arrays::new();
-    let shapes = shapes();
-    for conv in layout::convs() {
+    let shapes = shapes(&layout::SHORT);
+    for conv in layout::SHORT.convs() {
         let weight = format!("{}.weight", conv.name);
         let bias = format!("{}.bias", conv.name);
         let fan_in: usize = conv.shape[1..].iter().product();

@@ -99,13 +99,17 @@ impl Pictures {
         })
     }
 
-    /// `[N, 128, 128, 3]` bytes: the inputs of some pictures.
+    /// `[N, size, size, 3]` bytes: some pictures as a network whose input has `size` pixels a side, 128 or 256, is
+    /// fed them.
     ///
     /// # Panics
     ///
     /// When the data set, which was whole when it was opened, can no longer be read.
-    pub fn inputs_of(&self, indices: &[usize]) -> Vec<u8> {
-        self.inputs.read_all(indices).unwrap_or_else(unreadable)
+    pub fn inputs_of(&self, size: usize, indices: &[usize]) -> Vec<u8> {
+        // The squares that training views are cut from were sampled as a network of their size would be fed them.
+        let pictures = if size == INPUT_SIZE { &self.inputs } else { &self.cache };
+        assert_eq!(pictures.side(), size, "pictures are kept at 128 and 256 pixels");
+        pictures.read_all(indices).unwrap_or_else(unreadable)
     }
 }
 

@@ -379,7 +379,13 @@ fn first_weights(spec: &JobSpec, untouched: &Weights) -> Result<Weights, RunErro
         Init::Model(_) => {
             let path = spec.init_file.as_deref().unwrap_or(std::path::Path::new(""));
             let bytes = std::fs::read(path).map_err(|error| RunError::Init(error.into()))?;
-            crate::weights::load(&bytes).map_err(|error| RunError::Init(error.into()))
+            let weights = crate::weights::load(&bytes);
+            let weights = weights.map_err(|error| RunError::Init(error.into()))?;
+            if weights.layout().variant != untouched.layout().variant {
+                let text = format!("jobs do not train {}", weights.layout().title);
+                return Err(RunError::Init(text.into()));
+            }
+            Ok(weights)
         }
     }
 }

@@ -45,9 +45,9 @@ pub fn validate(
     let mut detections = Vec::with_capacity(pictures.val.len());
     for indices in pictures.val.chunks(BATCH) {
         let entries: Vec<&Entry> = indices.iter().map(|&index| &pictures.entries[index]).collect();
-        let outputs = runner.run(&pictures.inputs_of(indices));
+        let outputs = runner.run(&pictures.inputs_of(runner.input_size(), indices));
         sums.add(&outputs, &entries, &grid, loss);
-        detections.extend(detect::faces(&outputs, &centres, MIN_SCORE));
+        detections.extend(detect::faces(&outputs, runner.input_size(), &centres, MIN_SCORE));
     }
     let mut metrics = sums.means();
     ranked(&mut metrics, pictures, &detections);

@@ -1,14 +1,18 @@
 //! Weights in files: `.tflite`, `.pth`, `.safetensors`.
 
-mod flatbuffer;
+pub mod checkpoint;
+pub mod export;
+mod legacy;
+mod names;
+pub mod onnx;
 mod pickle;
 pub mod pth;
 pub mod safetensors;
+mod state_dict;
 pub mod tflite;
 
 use crate::model::tensors::{LayoutError, Weights};
 
-pub use self::flatbuffer::Damaged;
 pub use self::pickle::PickleError;
 
 /// A file that weights cannot be read from, or written to.
@@ -17,11 +21,9 @@ pub enum WeightsError {
     /// None of the formats.
     #[error("not a weights file: expected .tflite, .safetensors, or .pth as torch.save writes it")]
     Unknown,
-    /// The container that `PyTorch` wrote before version 1.6.
-    #[error(
-        "this .pth is in PyTorch's old format; load it in Python and save it again with torch.save"
-    )]
-    LegacyPth,
+    /// A `.pth` ends before a storage's numbers do, or names it nowhere.
+    #[error("the .pth file is cut off or damaged at storage {0:?}")]
+    Truncated(String),
     /// A `.tflite` is no good.
     #[error(transparent)]
     Tflite(#[from] tflite::TfliteError),
@@ -53,7 +55,7 @@ pub enum WeightsError {
     #[error("tensor {0} reaches beyond its storage, or has an element type that is not supported")]
     Extent(String),
     /// A tensor is not in floating point.
-    #[error("tensor {name} is in {found} where F32 or F16 is needed")]
+    #[error("tensor {name} is in {found} where F32, F16 or BF16 is needed")]
     Dtype {
         /// Its name.
         name: String,
@@ -74,10 +76,20 @@ pub fn load(bytes: &[u8]) -> Result<Weights, WeightsError> {
     match bytes {
         _ if tflite::is_tflite(bytes) => Ok(tflite::read(bytes)?),
         [b'P', b'K', 3, 4, ..] => pth::read(bytes),
-        [0x80, 0x02, 0x8a, 0x0a, ..] => Err(WeightsError::LegacyPth),
+        _ if legacy::is_legacy(bytes) => legacy::read(bytes),
         // Eight bytes of length, then JSON.
         [_, _, _, _, _, _, _, _, b'{', ..] => safetensors::read(bytes),
         _ => Err(WeightsError::Unknown),
+    }
+}
+
+/// The file name's ending that fits these bytes, which [`load`] reads.
+pub fn ending(bytes: &[u8]) -> &'static str {
+    match bytes {
+        _ if tflite::is_tflite(bytes) => "tflite",
+        [b'P', b'K', ..] => "pth",
+        _ if legacy::is_legacy(bytes) => "pth",
+        _ => "safetensors",
     }
 }
 

@@ -22,8 +22,10 @@ pub(super) struct Id(usize);
 /// One of them.
 #[derive(Debug)]
 pub(super) enum Value<'a> {
-    /// Nothing that tensors are made of: `None`, a truth value, a fraction, a list.
+    /// Nothing that tensors are made of: `None`, a fraction.
     Other,
+    Bool(bool),
+    List(Vec<Id>),
     Int(i64),
     Text(&'a str),
     Tuple(Vec<Id>),
@@ -61,8 +63,12 @@ pub enum PickleError {
 type Result<T> = std::result::Result<T, PickleError>;
 
 /// What a state dict's pickle may name.
-const GLOBALS: [&str; 8] = [
+const GLOBALS: [&str; 18] = [
     "collections.OrderedDict",
+    "collections.defaultdict",
+    "torch.Size",
+    "torch.device",
+    "torch._utils._rebuild_tensor",
     "torch._utils._rebuild_tensor_v2",
     "torch._utils._rebuild_parameter",
     "torch.FloatStorage",
@@ -70,13 +76,26 @@ const GLOBALS: [&str; 8] = [
     "torch.BFloat16Storage",
     "torch.DoubleStorage",
     "torch.LongStorage",
+    "torch.IntStorage",
+    "torch.ShortStorage",
+    "torch.CharStorage",
+    "torch.ByteStorage",
+    "torch.BoolStorage",
+    "builtins.dict",
 ];
 
 /// No tensor of this network has more than four.
 const MAX_DIMENSIONS: usize = 8;
+/// A checkpoint of this network, with its optimizer's state and its history, has some thousands.
+const MAX_VALUES: usize = 1 << 18;
 
 /// Reads the one value a pickle holds.
 pub(super) fn load(bytes: &[u8]) -> Result<Pickle<'_>> {
+    Ok(load_first(bytes)?.0)
+}
+
+/// Reads the value of the first of several pickles; also where the next one begins.
+pub(super) fn load_first(bytes: &[u8]) -> Result<(Pickle<'_>, usize)> {
     let mut machine = Machine {
         bytes,
         at: 0,
@@ -89,9 +108,12 @@ pub(super) fn load(bytes: &[u8]) -> Result<Pickle<'_>> {
         match machine.byte()? {
             b'.' => {
                 let root = machine.pop()?;
-                return Ok(Pickle { values: machine.values, root });
+                return Ok((Pickle { values: machine.values, root }, machine.at));
             }
             opcode => machine.step(opcode)?,
+        }
+        if machine.values.len() > MAX_VALUES || machine.stack.len() > MAX_VALUES {
+            return Err(PickleError::Refused(format!("more than {MAX_VALUES} values")));
         }
     }
 }
@@ -100,6 +122,15 @@ impl<'a> Pickle<'a> {
     /// What the pickle is of.
     pub(super) fn root(&self) -> Id {
         self.root
+    }
+
+    /// The element type of each storage that it names, by its key.
+    pub(super) fn storages(&self) -> HashMap<&'a str, &'static str> {
+        let storage = |value: &Value<'a>| match *value {
+            Value::Storage(kind, key) => Some((key, kind)),
+            _ => None,
+        };
+        self.values.iter().filter_map(storage).collect()
     }
 
     /// One of its values.
@@ -134,7 +165,9 @@ impl<'a> Machine<'a> {
                 self.marks.push(self.stack.len());
                 return Ok(());
             }
-            b'N' | 0x88 | 0x89 | b']' => Value::Other, // NONE, NEWTRUE, NEWFALSE, EMPTY_LIST
+            b'N' => Value::Other,
+            0x88 | 0x89 => Value::Bool(opcode == 0x88), // NEWTRUE, NEWFALSE
+            b']' => Value::List(Vec::new()),
             b'G' => self.take(8).map(|_| Value::Other)?, // BINFLOAT
             b'K' => Value::Int(i64::from(self.byte()?)),
             b'M' => Value::Int(i64::from(u16::from_le_bytes(self.array()?))),
@@ -162,8 +195,8 @@ impl<'a> Machine<'a> {
             b'q' | b'r' => return self.remember(opcode),
             b'h' | b'j' => return self.recall(opcode),
             b'u' | b's' => return self.set_items(opcode),
-            b'e' => return self.since_mark().map(drop), // APPENDS to a list nobody reads
-            b'a' | b'b' => return self.pop().map(drop), // APPEND, BUILD: attributes nobody reads
+            b'e' | b'a' => return self.append(opcode),
+            b'b' => return self.pop().map(drop), // BUILD: attributes nobody reads
             other => return Err(PickleError::Refused(format!("opcode 0x{other:02x}"))),
         };
         self.push(value);
@@ -179,8 +212,11 @@ impl<'a> Machine<'a> {
             return Err(self.damaged());
         };
         let value = match *function {
-            "collections.OrderedDict" => Value::Dict(Vec::new()),
-            "torch._utils._rebuild_tensor_v2" => self.tensor(arguments)?,
+            "collections.OrderedDict" | "collections.defaultdict" => Value::Dict(Vec::new()),
+            "torch.Size" | "torch.device" => Value::Other,
+            "torch._utils._rebuild_tensor" | "torch._utils._rebuild_tensor_v2" => {
+                self.tensor(arguments)?
+            }
             "torch._utils._rebuild_parameter" => {
                 let &tensor = arguments.first().ok_or(self.damaged())?;
                 self.stack.push(tensor);
@@ -232,6 +268,15 @@ impl<'a> Machine<'a> {
         let &Id(dict) = self.stack.last().ok_or(damaged.clone())?;
         let Value::Dict(dict) = &mut self.values[dict] else { return Err(damaged) };
         dict.extend(items.as_chunks().0.iter().map(|&[key, value]| (key, value)));
+        Ok(())
+    }
+
+    fn append(&mut self, opcode: u8) -> Result<()> {
+        let items = if opcode == b'e' { self.since_mark()? } else { vec![self.pop()?] };
+        let damaged = self.damaged();
+        let &Id(list) = self.stack.last().ok_or(damaged.clone())?;
+        let Value::List(list) = &mut self.values[list] else { return Err(damaged) };
+        list.extend(items);
         Ok(())
     }
 
@@ -352,8 +397,11 @@ mod tests {
 
     #[test]
     fn endless_nesting_and_loops_are_harmless() {
-        let deep = [b"\x80\x02)".as_slice(), &vec![0x85; 1_000_000], b"."].concat();
-        assert_eq!(load(&deep).unwrap().values.len(), 1_000_001);
+        let deep = [b"\x80\x02)".as_slice(), &vec![0x85; 200_000], b"."].concat();
+        assert_eq!(load(&deep).unwrap().values.len(), 200_001);
+        let deeper = [b"\x80\x02)".as_slice(), &vec![0x85; 1_000_000], b"."].concat();
+        let error = load(&deeper).unwrap_err().to_string();
+        assert!(error.contains("more than 262144 values"), "{error}");
 
         let knot = load(b"\x80\x02}q\0X\x01\0\0\0ah\0s.").unwrap(); // x = {}; x['a'] = x
         assert_eq!(knot.get(knot.root(), "a"), Some(knot.root()));

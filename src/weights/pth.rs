@@ -1,21 +1,22 @@
 //! `.pth` as `torch.save` writes a state dict: a zip of one pickle and one file a tensor.
 
+use std::borrow::Cow;
 use std::io::{Cursor, Read, Write};
 
-use half::bf16;
-use half::f16;
 use zip::read::ZipArchive;
 use zip::write::SimpleFileOptions;
 
 use super::WeightsError;
-use super::pickle::{self, TensorRef, Value};
-use crate::model::layout::convs;
-use crate::model::tensors::{self, Array, Arrays, Weights};
+use super::pickle;
+use super::state_dict;
+use crate::model::tensors::{Array, Arrays, Weights};
 
 /// No pickle of a state dict or a checkpoint of this network is larger.
 const MAX_PICKLE_BYTES: u64 = 1 << 20;
 /// Nor is what a tensor lies in, though it may hold a whole optimizer's state.
 const MAX_STORAGE_BYTES: u64 = 16 << 20;
+/// All that is unpacked of one file, however often.
+const MAX_UNPACKED_BYTES: u64 = 64 << 20;
 
 /// The file's bytes: the published port's names, in its order, in 32 bits.
 ///
@@ -23,23 +24,38 @@ const MAX_STORAGE_BYTES: u64 = 16 << 20;
 ///
 /// [`WeightsError::Zip`], which writing to memory does not cause.
 pub fn write(weights: &Weights) -> Result<Vec<u8>, WeightsError> {
+    let convs = weights.layout().convs();
+    let both = convs
+        .iter()
+        .flat_map(|conv| ["weight", "bias"].map(|what| format!("{}.{what}", conv.name)));
+    let names: Vec<String> = both.collect();
+    write_named(&names, weights.arrays())
+}
+
+/// As [`write`], with BatchNorm as [`super::checkpoint::unfolded`] has it.
+///
+/// # Errors
+///
+/// As [`write`].
+pub fn write_unfolded(arrays: &Arrays) -> Result<Vec<u8>, WeightsError> {
+    let names: Vec<String> = arrays.keys().cloned().collect();
+    write_named(&names, arrays)
+}
+
+fn write_named(names: &[String], arrays: &Arrays) -> Result<Vec<u8>, WeightsError> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
     // PyTorch maps tensors from the file, so they are stored as they are, and aligned.
     let options = SimpleFileOptions::default()
         .compression_method(zip::CompressionMethod::Stored)
         .with_alignment(64);
-    let names: Vec<String> = convs()
-        .iter()
-        .flat_map(|conv| ["weight", "bias"].map(|what| format!("{}.{what}", conv.name)))
-        .collect();
     let mut put = |name: &str, bytes: &[u8]| -> Result<(), WeightsError> {
         zip.start_file(format!("archive/{name}"), options)?;
         Ok(zip.write_all(bytes)?)
     };
-    put("data.pkl", &state_dict(weights, &names))?;
+    put("data.pkl", &pickled(names, arrays))?;
     put("byteorder", b"little")?;
     for (number, name) in names.iter().enumerate() {
-        let values = &weights.arrays()[name].values;
+        let values = &arrays[name].values;
         let bytes: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         put(&format!("data/{number}"), &bytes)?;
     }
@@ -48,22 +64,22 @@ pub fn write(weights: &Weights) -> Result<Vec<u8>, WeightsError> {
 }
 
 /// `OrderedDict([(name, _rebuild_tensor_v2(storage, 0, shape, stride, False, OrderedDict())), …])`.
-fn state_dict(weights: &Weights, names: &[String]) -> Vec<u8> {
+fn pickled(names: &[String], arrays: &Arrays) -> Vec<u8> {
     const ORDERED_DICT: &[u8] = b"ccollections\nOrderedDict\n)R";
     let mut out = [b"\x80\x02".as_slice(), ORDERED_DICT, b"("].concat();
     for (number, name) in names.iter().enumerate() {
-        let array = &weights.arrays()[name];
+        let Array { shape, values } = &arrays[name];
         text(&mut out, name);
         out.extend(b"ctorch._utils\n_rebuild_tensor_v2\n((");
         text(&mut out, "storage");
         out.extend(b"ctorch\nFloatStorage\n");
         text(&mut out, &number.to_string());
         text(&mut out, "cpu");
-        integer(&mut out, array.values.len());
+        integer(&mut out, values.len());
         out.extend(b"tQ");
         integer(&mut out, 0);
-        tuple(&mut out, &array.shape);
-        tuple(&mut out, &strides(&array.shape));
+        tuple(&mut out, shape);
+        tuple(&mut out, &strides(shape));
         out.push(0x89); // False: needs no gradient
         out.extend(ORDERED_DICT);
         out.extend(b"tR");
@@ -96,7 +112,8 @@ fn strides(shape: &[usize]) -> Vec<usize> {
     (0..shape.len()).map(|dim| shape[dim + 1..].iter().product()).collect()
 }
 
-/// Reads a state dict, also one within a training checkpoint (`model_state_dict`, `state_dict`).
+/// Reads a state dict, also one within a training checkpoint (`model_state_dict`, `state_dict`,
+/// `model`), from a zip.
 ///
 /// # Errors
 ///
@@ -106,35 +123,17 @@ pub fn read(bytes: &[u8]) -> Result<Weights, WeightsError> {
     let mut archive = Archive::open(bytes)?;
     let pickled = archive.entry("data.pkl", MAX_PICKLE_BYTES)?;
     let pickle = pickle::load(&pickled)?;
-    let root = pickle.root();
-    let inner = ["model_state_dict", "state_dict"].iter().find_map(|key| pickle.get(root, key));
-    let Value::Dict(items) = pickle.value(inner.unwrap_or(root)) else {
-        return Err(WeightsError::NoStateDict);
-    };
-    let (shapes, mut arrays) = (tensors::shapes(), Arrays::new());
-    for &(name, value) in items {
-        let (&Value::Text(name), Value::Tensor(tensor)) = (pickle.value(name), pickle.value(value))
-        else {
-            continue;
-        };
-        let shape = shape(name, tensor)?;
-        // What does not belong here is only named, so that it cannot take up memory.
-        let wanted = shapes.get(name) == Some(&shape) && !arrays.contains_key(name);
-        let values = if wanted {
-            let storage = archive.entry(&format!("data/{}", tensor.storage), MAX_STORAGE_BYTES)?;
-            gather(tensor, &shape, &storage).ok_or_else(|| WeightsError::Extent(name.to_owned()))?
-        } else {
-            Vec::new()
-        };
-        arrays.entry(name.to_owned()).or_insert(Array { shape, values });
-    }
-    Ok(Weights::new(arrays)?)
+    state_dict::read(&pickle, &mut |storage| {
+        archive.entry(&format!("data/{storage}"), MAX_STORAGE_BYTES).map(Cow::Owned)
+    })
 }
 
 /// The zip, and the one folder in it.
 struct Archive<'a> {
     zip: ZipArchive<Cursor<&'a [u8]>>,
     folder: String,
+    /// What may still be unpacked.
+    budget_bytes: u64,
 }
 
 impl<'a> Archive<'a> {
@@ -142,7 +141,7 @@ impl<'a> Archive<'a> {
         let zip = ZipArchive::new(Cursor::new(bytes))?;
         let folder = zip.file_names().find_map(|name| name.strip_suffix("data.pkl"));
         let folder = folder.ok_or(WeightsError::NoPickle)?.to_owned();
-        let mut archive = Self { zip, folder };
+        let mut archive = Self { zip, folder, budget_bytes: MAX_UNPACKED_BYTES };
         // Files older than PyTorch 2.1 do not say; they are little-endian but for rare machines.
         match archive.entry("byteorder", 8) {
             Ok(order) if order == b"big" => Err(WeightsError::BigEndian),
@@ -152,50 +151,14 @@ impl<'a> Archive<'a> {
 
     fn entry(&mut self, name: &str, max_bytes: u64) -> Result<Vec<u8>, WeightsError> {
         let file = self.zip.by_name(&format!("{}{name}", self.folder))?;
+        let max_bytes = max_bytes.min(self.budget_bytes);
         let mut bytes = Vec::new();
         file.take(max_bytes + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > max_bytes {
             return Err(WeightsError::TooLarge(name.to_owned()));
         }
+        self.budget_bytes -= bytes.len() as u64;
         Ok(bytes)
-    }
-}
-
-fn shape(name: &str, tensor: &TensorRef<'_>) -> Result<Vec<usize>, WeightsError> {
-    let lengths: Result<Vec<usize>, _> = tensor.shape.iter().map(|&n| usize::try_from(n)).collect();
-    lengths.map_err(|_| WeightsError::Extent(name.to_owned()))
-}
-
-/// Follows `shape` and the strides into the storage; `None` when they lead out of it.
-fn gather(tensor: &TensorRef<'_>, shape: &[usize], storage: &[u8]) -> Option<Vec<f32>> {
-    if tensor.stride.len() != shape.len() {
-        return None;
-    }
-    let at = |mut index: usize| {
-        let mut position = tensor.offset;
-        for (&length, &stride) in shape.iter().zip(&tensor.stride).rev() {
-            let step = i64::try_from(index % length).ok()?.checked_mul(stride)?;
-            position = position.checked_add(step)?;
-            index /= length;
-        }
-        element(tensor.storage_type, storage, usize::try_from(position).ok()?)
-    };
-    (0..shape.iter().product()).map(at).collect()
-}
-
-fn element(kind: &str, storage: &[u8], index: usize) -> Option<f32> {
-    match kind {
-        "torch.FloatStorage" => storage.as_chunks().0.get(index).map(|&b| f32::from_le_bytes(b)),
-        "torch.HalfStorage" => {
-            storage.as_chunks().0.get(index).map(|&b| f16::from_le_bytes(b).to_f32())
-        }
-        "torch.BFloat16Storage" => {
-            storage.as_chunks().0.get(index).map(|&b| bf16::from_le_bytes(b).to_f32())
-        }
-        "torch.DoubleStorage" => {
-            storage.as_chunks().0.get(index).map(|&b| f64::from_le_bytes(b) as f32)
-        }
-        _ => None,
     }
 }
 
@@ -262,7 +225,7 @@ mod tests {
         // 2³¹ − 1 values out of one, by a stride of zero.
         let pickle = tensor_pickle("huge", b"K\x00J\xff\xff\xff\x7f\x85K\x00\x85");
         let error = read(&zip_of(&[("a/data.pkl", &pickle), ("a/data/0", &[0; 4])])).unwrap_err();
-        assert!(error.to_string().starts_with("missing tensors: backbone1.0.bias"), "{error}");
+        assert!(error.to_string().starts_with("missing tensors: backbone1.0.weight"), "{error}");
     }
 
     #[test]

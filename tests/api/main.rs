@@ -8,6 +8,7 @@ mod evaluations;
 mod extend;
 mod jobs;
 mod life;
+mod models;
 mod problems;
 mod process;
 mod serving;

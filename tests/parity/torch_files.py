@@ -47,10 +47,44 @@ def write(path: str, folder: str) -> None:
     }
     for name, variant in variants.items():
         torch.save(variant, f"{folder}/{name}.pth")
+    torch.save({"epoch": 7, "model_state_dict": trained(state), "optimizer_state_dict": optimizer.state_dict(),
+                "scheduler_state_dict": {"last_epoch": 7}, "best_val_loss": 0.5, "history": [{"loss": 1.5}]},
+               f"{folder}/trained.pth")
+    torch.save({"model_state_dict": batch_norm(state)}, f"{folder}/batch_norm.pth")
     torch.save({name: tensor.half() for name, tensor in state.items()}, f"{folder}/half.pth")
     torch.save({name: tensor.bfloat16() for name, tensor in state.items()}, f"{folder}/bfloat16.pth")
     torch.save(state, f"{folder}/legacy.pth", _use_new_zipfile_serialization=False)
     torch.save(torch.nn.Conv2d(1, 1, 1), f"{folder}/module.pth")
+
+
+def trained(state: dict) -> dict:
+    """With box and keypoint regressors apart, as trainable ports of BlazeFace have them."""
+    state = {f"module.{name}": tensor for name, tensor in state.items()}
+    for number in (8, 16):
+        for what in ("weight", "bias"):
+            whole = state.pop(f"module.regressor_{number}.{what}")
+            anchors = whole.reshape(-1, 16, *whole.shape[1:])
+            state[f"module.regressor_{number}_box.{what}"] = anchors[:, :4].reshape(-1, *whole.shape[1:]).clone()
+            state[f"module.regressor_{number}_kp.{what}"] = anchors[:, 4:].reshape(-1, *whole.shape[1:]).clone()
+    return state
+
+
+def batch_norm(state: dict) -> dict:
+    """With BatchNorm between the convolutions of the blocks, under those ports' names."""
+    state = dict(state)
+    for name in [name for name in state if name.endswith(".convs.0.weight")]:
+        block = name.removesuffix(".convs.0.weight")
+        for index, conv, norm in ((0, "dw_conv", "bn1"), (1, "pw_conv", "bn2")):
+            weight, bias = (state.pop(f"{block}.convs.{index}.{what}") for what in ("weight", "bias"))
+            layer = torch.nn.BatchNorm2d(len(bias))
+            torch.nn.init.uniform_(layer.weight, 0.5, 2)
+            torch.nn.init.uniform_(layer.running_mean, -1, 1)
+            torch.nn.init.uniform_(layer.running_var, 0.5, 2)
+            scale = layer.weight.detach() / (layer.running_var + layer.eps).sqrt()
+            layer.bias.data = bias + layer.running_mean * scale
+            state[f"{block}.{conv}.weight"] = weight / scale.reshape(-1, 1, 1, 1)
+            state |= {f"{block}.{norm}.{key}": value for key, value in layer.state_dict().items()}
+    return state
 
 
 if __name__ == "__main__":

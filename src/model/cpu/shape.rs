@@ -133,7 +133,7 @@ impl Slots {
                     .then(|| (take(&mut buffer, channels), take(&mut buffer, channels))),
             }
         };
-        let slots: Vec<Slot> = layout::convs().iter().map(slot).collect();
+        let slots: Vec<Slot> = layout::SHORT.convs().iter().map(slot).collect();
         let (stem, rest) = slots.split_first().expect("a stem");
         let (blocks, heads) = rest.split_at(2 * BLOCKS.len());
         let heads = (0..GRIDS.len()).map(|grid| [&heads[grid], &heads[GRIDS.len() + grid]]);

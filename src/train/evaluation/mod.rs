@@ -75,9 +75,10 @@ fn detect_all(
     let runner = Runner::new(&Network::folded(weights, device));
     let centres = anchors::centres();
     let mut detections = Vec::with_capacity(pictures.val.len());
+    let size = runner.input_size();
     for indices in pictures.val.chunks(BATCH) {
-        let outputs = runner.run(&pictures.inputs_of(indices));
-        detections.extend(detect::faces(&outputs, &centres, MIN_SCORE));
+        let outputs = runner.run(&pictures.inputs_of(size, indices));
+        detections.extend(detect::faces(&outputs, size, &centres, MIN_SCORE));
         proceed(detections.len()).continue_value()?;
     }
     Some(detections)

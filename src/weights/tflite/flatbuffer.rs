@@ -52,6 +52,12 @@ impl<'a> Table<'a> {
         Ok((offset > 0).then_some(self.at + offset))
     }
 
+    /// Where a field's value lies; `None` where it has its default.
+    pub(super) fn place(&self, number: usize) -> Result<Option<usize>> {
+        let place = self.field(number)?;
+        place.map(|at| u32_at(self.bytes, at).map(|_| at)).transpose()
+    }
+
     /// An 8-bit field, 0 by default.
     pub(super) fn u8(&self, number: usize) -> Result<u8> {
         let Some(at) = self.field(number)? else { return Ok(0) };

@@ -2,14 +2,21 @@
 //!
 //! Source: TensorFlow Lite's `schema.fbs`.
 
+mod build;
+mod flatbuffer;
+mod float32;
+mod metadata;
+
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use half::f16;
 
-use super::flatbuffer::{Damaged, Table};
-use crate::model::layout::{Conv, Role, convs};
+pub use self::flatbuffer::Damaged;
+use self::flatbuffer::Table;
+pub use self::metadata::About;
+use crate::model::layout::{Conv, Layout, Role, SHORT, Variant};
 use crate::model::tensors::{Array, Arrays, LayoutError, Weights};
 
 /// The file is not one this network's weights can be read from or written to.
@@ -36,6 +43,13 @@ pub enum TfliteError {
         /// What should be.
         expected: String,
     },
+    /// `MediaPipe`'s graph has one network's numbers built in.
+    #[error(
+        "no .tflite can hold {}: MediaPipe's graph takes its short-range network only; choose \
+         .onnx, .safetensors or .pth",
+        .0.title
+    )]
+    Variant(&'static Layout),
     /// The weights themselves are no good.
     #[error(transparent)]
     Layout(#[from] LayoutError),
@@ -49,7 +63,7 @@ pub enum TfliteError {
     },
 }
 
-const MAGIC: &[u8] = b"TFL3";
+const MAGIC: &[u8; 4] = b"TFL3";
 const BASE: &[u8] = include_bytes!(concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/.deps/weights/face_detection_short_range.tflite"
@@ -73,7 +87,7 @@ pub fn mediapipe() -> &'static Weights {
 
 /// Whether these bytes start as a TensorFlow Lite model does.
 pub fn is_tflite(bytes: &[u8]) -> bool {
-    bytes.get(4..8) == Some(MAGIC)
+    bytes.get(4..8) == Some(MAGIC.as_slice())
 }
 
 /// Reads the network's weights.
@@ -84,7 +98,7 @@ pub fn is_tflite(bytes: &[u8]) -> bool {
 pub fn read(bytes: &[u8]) -> Result<Weights, TfliteError> {
     let constants = constants(bytes)?;
     let mut arrays = Arrays::new();
-    for conv in convs() {
+    for conv in SHORT.convs() {
         let (weight, bias) = (find(&constants, &conv, "Kernel")?, find(&constants, &conv, "Bias")?);
         let values = to_pytorch(&conv, &weight.values(bytes));
         arrays.insert(format!("{}.weight", conv.name), Array { shape: conv.shape.into(), values });
@@ -101,9 +115,10 @@ pub fn read(bytes: &[u8]) -> Result<Weights, TfliteError> {
 ///
 /// [`TfliteError`] when `base` is not such a file, or a value does not fit.
 pub fn write(base: &[u8], weights: &Weights) -> Result<Vec<u8>, TfliteError> {
+    check_variant(weights)?;
     let constants = constants(base)?;
     let mut bytes = base.to_vec();
-    for conv in convs() {
+    for conv in SHORT.convs() {
         let (weight, bias) = weights.conv(&conv.name);
         for (what, values) in
             [("Kernel", from_pytorch(&conv, &weight.values)), ("Bias", bias.values.clone())]
@@ -113,6 +128,32 @@ pub fn write(base: &[u8], weights: &Weights) -> Result<Vec<u8>, TfliteError> {
         }
     }
     Ok(bytes)
+}
+
+/// `MediaPipe`'s own file with these weights and this metadata, in 16 bits.
+///
+/// # Errors
+///
+/// As [`write`].
+pub fn write_float16(weights: &Weights, about: &About) -> Result<Vec<u8>, TfliteError> {
+    metadata::replace(&write(base(), weights)?, about)
+}
+
+/// The same graph in 32 bits, twice as large: every weight to the bit.
+///
+/// # Errors
+///
+/// [`TfliteError::Variant`].
+pub fn write_float32(weights: &Weights, about: &About) -> Result<Vec<u8>, TfliteError> {
+    check_variant(weights)?;
+    Ok(float32::write(weights, about))
+}
+
+fn check_variant(weights: &Weights) -> Result<(), TfliteError> {
+    match weights.layout().variant {
+        Variant::Short => Ok(()),
+        Variant::Back => Err(TfliteError::Variant(weights.layout())),
+    }
 }
 
 /// A tensor with data of its own.
@@ -159,6 +200,7 @@ impl Constant {
 mod field {
     pub(super) const MODEL_SUBGRAPHS: usize = 2;
     pub(super) const MODEL_BUFFERS: usize = 4;
+    pub(super) const MODEL_METADATA: usize = 6;
     pub(super) const SUBGRAPH_TENSORS: usize = 0;
     pub(super) const TENSOR_SHAPE: usize = 0;
     pub(super) const TENSOR_TYPE: usize = 1;
@@ -276,6 +318,28 @@ mod tests {
         arrays.get_mut("classifier_8.bias").unwrap().values[0] = 1e6;
         let error = write(base(), &Weights::new(arrays).unwrap()).unwrap_err();
         assert!(error.to_string().starts_with("classificator_8/Bias holds 1000000"), "{error}");
+    }
+
+    #[test]
+    fn a_float32_file_holds_every_weight_to_the_bit() {
+        let wave = |index: usize, value: f32| value * (1.0 + 0.01 * (index as f32).sin());
+        let mut arrays = mediapipe().arrays().clone();
+        for array in arrays.values_mut() {
+            for (index, value) in array.values.iter_mut().enumerate() {
+                *value = wave(index, *value);
+            }
+        }
+        let weights = Weights::new(arrays).unwrap();
+        assert_eq!(read(&write_float32(&weights, &About::default()).unwrap()).unwrap(), weights);
+    }
+
+    #[test]
+    fn metadata_is_replaced_without_touching_the_rest() {
+        let about = About { name: "mine".into(), threshold: Some(0.4), ..About::default() };
+        let file = write_float16(mediapipe(), &about).unwrap();
+        assert_eq!(&read(&file).unwrap(), mediapipe());
+        let differing = file.iter().zip(base()).filter(|(a, b)| a != b).count();
+        assert!(differing <= 4, "{differing} bytes of the base file have changed");
     }
 
     #[test]

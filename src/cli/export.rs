@@ -1,0 +1,82 @@
+//! `blazetune export`: a model in another format.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use blazetune::disk;
+use blazetune::weights::checkpoint;
+use blazetune::weights::export::{Format, Notes};
+use blazetune::weights::pth;
+use blazetune::weights::tflite::About;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+
+use super::model;
+
+/// Writes a model's weights in another format.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Weights of any format, or "mediapipe" for MediaPipe's own.
+    #[arg(value_name = "FILE|mediapipe")]
+    model: PathBuf,
+    /// What to write; "bn.pth", with BatchNorm, only of a checkpoint of a job.
+    #[arg(long, value_parser = formats())]
+    format: Wanted,
+    /// Where to.
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// The name that the file shall have for the model; the first file's where not given.
+    #[arg(long)]
+    name: Option<String>,
+    /// Advice for MediaPipe's min_detection_confidence, kept in the file.
+    #[arg(long)]
+    threshold: Option<f32>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Wanted {
+    Format(Format),
+    Unfolded,
+}
+
+const UNFOLDED: &str = "bn.pth";
+
+fn formats() -> impl TypedValueParser<Value = Wanted> {
+    let names = Format::ALL.map(Format::ending).into_iter().chain([UNFOLDED]);
+    PossibleValuesParser::new(names).map(|name| {
+        let format = Format::ALL.into_iter().find(|format| format.ending() == name);
+        format.map_or(Wanted::Unfolded, Wanted::Format)
+    })
+}
+
+#[expect(clippy::print_stdout, reason = "what the user asked for")]
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let bytes = match args.format {
+        Wanted::Unfolded => {
+            let arrays = checkpoint::unfolded(&model::read(&args.model)?);
+            let arrays = arrays.with_context(|| {
+                format!(
+                    "{} is no checkpoint of a job, and only those have BatchNorm",
+                    args.model.display()
+                )
+            })?;
+            pth::write_unfolded(&arrays.context("this job trained without BatchNorm")?)?
+        }
+        Wanted::Format(format) => format.write(&model::named(&args.model)?, &notes(args))?,
+    };
+    let place = args.out.display();
+    disk::write(&args.out, &bytes).with_context(|| format!("cannot write {place}"))?;
+    println!("{place}: {} bytes", bytes.len());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn notes(args: &Args) -> Notes {
+    let stem = args.model.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+    let name = args.name.clone().unwrap_or(stem);
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let texts =
+        [("name".to_owned(), name.clone()), ("blazetune_version".to_owned(), version.clone())];
+    let description = "BlazeFace, exported by Blazetune".to_owned();
+    let about = About { name, description, version, threshold: args.threshold };
+    Notes { about, texts: texts.into() }
+}

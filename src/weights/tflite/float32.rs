@@ -1,0 +1,213 @@
+//! A `.tflite` in 32 bits, built from nothing: the same graph as `MediaPipe`'s without the conversions from
+//! 16 bits, and with activations in the operators before them.
+//!
+//! Source: TensorFlow Lite's `schema.fbs`.
+
+use super::build::{Table, Value};
+use super::metadata::{self, About};
+use super::{FLOAT32, MAGIC, from_pytorch};
+use crate::model::layout::{ANCHORS, COORDINATES, Conv, Layout, Role, STEM_CHANNELS};
+use crate::model::tensors::Weights;
+
+/// Operators, by the schema's numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Op {
+    Add = 0,
+    Concatenation = 2,
+    Conv = 3,
+    Depthwise = 4,
+    MaxPool = 17,
+    Reshape = 22,
+    Pad = 34,
+}
+
+const OPS: [Op; 7] =
+    [Op::Add, Op::Concatenation, Op::Conv, Op::Depthwise, Op::MaxPool, Op::Reshape, Op::Pad];
+const RELU: u8 = 1;
+const SCHEMA_VERSION: i32 = 3;
+const INT32: u8 = 2;
+
+/// The file's bytes.
+pub(super) fn write(weights: &Weights, about: &About) -> Vec<u8> {
+    let mut model = Model::default();
+    // Buffer 0 is empty by convention: that of whatever is computed.
+    model.buffers.push(Table::default());
+    let size = weights.layout().input_size;
+    let input = model.tensor("input", &[1, size, size, 3], FLOAT32, 0);
+    let [classifiers, regressors] = network(&mut model, weights, input);
+    model.buffers.push(Table::default().with(0, Value::Bytes(metadata::bytes(about))));
+    let metadata = Table::default()
+        .text(0, metadata::NAME)
+        .with(1, Value::Int(model.buffers.len() as i32 - 1));
+    let code =
+        |op: Op| Table::default().with(0, Value::Byte(op as u8)).with(3, Value::Int(op as i32));
+    let graph = Table::default()
+        .with(0, Value::Tables(model.tensors))
+        .with(1, Value::Ints(vec![input]))
+        .with(2, Value::Ints(vec![regressors, classifiers]))
+        .with(3, Value::Tables(model.operators))
+        .text(4, "main");
+    Table::default()
+        .with(0, Value::Int(SCHEMA_VERSION))
+        .with(1, Value::Tables(OPS.map(code).into()))
+        .with(2, Value::Tables(vec![graph]))
+        .text(3, "written by Blazetune")
+        .with(4, Value::Tables(model.buffers))
+        .with(6, Value::Tables(vec![metadata]))
+        .finish(MAGIC)
+}
+
+/// As `Network::forward`; `[1, 896, 1]` logits and `[1, 896, 16]` coordinates.
+fn network(model: &mut Model, weights: &Weights, input: i32) -> [i32; 2] {
+    let layout = weights.layout();
+    let convs = layout.convs();
+    let mut convs = convs.iter();
+    let mut next = |model: &mut Model, xs: i32, side: usize, activation: u8| {
+        let conv = convs.next().expect("as many as the table has");
+        model.convolve(weights, conv, xs, side, activation)
+    };
+    let mut side = layout.input_size / 2;
+    let mut xs = next(model, input, side, RELU);
+    let (mut inputs, mut branch) = (STEM_CHANNELS, xs);
+    for (block, &(outputs, stride)) in layout.blocks.iter().enumerate() {
+        side /= stride;
+        let last = block >= layout.shortcuts;
+        let residual = next(model, xs, side, 0);
+        let residual = next(model, residual, side, if last { RELU } else { 0 });
+        xs = if last {
+            residual
+        } else {
+            let shortcut = model.shortcut(block, xs, side, stride, inputs, outputs);
+            let options = Table::default().with(0, Value::Byte(RELU));
+            let sum = model.tensor(&format!("add_{block}"), &[1, side, side, outputs], FLOAT32, 0);
+            model.operator(Op::Add, &[shortcut, residual], sum, 11, options)
+        };
+        if block + 1 == layout.first_blocks {
+            branch = xs;
+        }
+        inputs = outputs;
+    }
+    [("classificators", 1), ("regressors", COORDINATES)]
+        .map(|(name, numbers)| heads(model, layout, &mut next, [branch, xs], (name, numbers)))
+}
+
+/// The heads of both grids, one anchor after the other.
+fn heads(
+    model: &mut Model,
+    layout: &Layout,
+    next: &mut dyn FnMut(&mut Model, i32, usize, u8) -> i32,
+    maps: [i32; 2],
+    (name, numbers): (&str, usize),
+) -> i32 {
+    let halves = maps.into_iter().zip(&layout.grids).map(|(map, grid)| {
+        let head = next(model, map, grid.side, 0);
+        let count = grid.side * grid.side * grid.anchors_per_cell;
+        let shape = Value::Ints(vec![1, count as i32, numbers as i32]);
+        let rows = format!("{name}_{}", grid.side);
+        let rows = model.tensor(&rows, &[1, count, numbers], FLOAT32, 0);
+        model.operator(Op::Reshape, &[head], rows, 17, Table::default().with(0, shape))
+    });
+    let halves: Vec<i32> = halves.collect();
+    let whole = model.tensor(name, &[1, ANCHORS, numbers], FLOAT32, 0);
+    let axis = Table::default().with(0, Value::Int(1));
+    model.operator(Op::Concatenation, &halves, whole, 10, axis)
+}
+
+#[derive(Default)]
+struct Model {
+    buffers: Vec<Table>,
+    tensors: Vec<Table>,
+    operators: Vec<Table>,
+}
+
+impl Model {
+    fn tensor(&mut self, name: &str, shape: &[usize], kind: u8, buffer: i32) -> i32 {
+        let shape = shape.iter().map(|&length| length as i32).collect();
+        let tensor = Table::default()
+            .with(0, Value::Ints(shape))
+            .with(1, Value::Byte(kind))
+            .with(2, Value::Int(buffer))
+            .text(3, name);
+        self.tensors.push(tensor);
+        self.tensors.len() as i32 - 1
+    }
+
+    fn constant(&mut self, name: &str, shape: &[usize], kind: u8, bytes: Vec<u8>) -> i32 {
+        self.buffers.push(Table::default().with(0, Value::Bytes(bytes)));
+        self.tensor(name, shape, kind, self.buffers.len() as i32 - 1)
+    }
+
+    /// Adds an operator with one output, which it answers.
+    fn operator(
+        &mut self,
+        op: Op,
+        inputs: &[i32],
+        output: i32,
+        options_kind: u8,
+        options: Table,
+    ) -> i32 {
+        let code = OPS.iter().position(|&known| known == op).expect("every operator is listed");
+        let operator = Table::default()
+            .with(0, Value::Int(code as i32))
+            .with(1, Value::Ints(inputs.to_vec()))
+            .with(2, Value::Ints(vec![output]))
+            .with(3, Value::Byte(options_kind))
+            .with(4, Value::Table(options));
+        self.operators.push(operator);
+        output
+    }
+
+    /// * `side`: of the output's map.
+    fn convolve(&mut self, weights: &Weights, conv: &Conv, xs: i32, side: usize, relu: u8) -> i32 {
+        let bytes = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        let (weight, bias) = weights.conv(&conv.name);
+        let [o, i, h, w] = conv.shape;
+        let depthwise = conv.role == Role::Depthwise;
+        let shape = if depthwise { [1, h, w, o] } else { [o, h, w, i] };
+        let kernel = bytes(&from_pytorch(conv, &weight.values));
+        let name = &conv.tflite_name;
+        let kernel = self.constant(&format!("{name}/Kernel"), &shape, FLOAT32, kernel);
+        let bias = bytes(&bias.values);
+        let bias = self.constant(&format!("{name}/Bias"), &[o], FLOAT32, bias);
+        let ys = self.tensor(name, &[1, side, side, o], FLOAT32, 0);
+        let stride = || Value::Int(conv.stride as i32);
+        let options = Table::default().with(1, stride()).with(2, stride());
+        let (op, kind, options) = if depthwise {
+            let options = options.with(3, Value::Int(1)).with(4, Value::Byte(relu));
+            (Op::Depthwise, 2, options)
+        } else {
+            (Op::Conv, 1, options.with(3, Value::Byte(relu)))
+        };
+        self.operator(op, &[xs, kernel, bias], ys, kind, options)
+    }
+
+    /// A block's input as it is added to its output: smaller where the stride is 2, with more channels where
+    /// the output has more.
+    fn shortcut(
+        &mut self,
+        block: usize,
+        mut xs: i32,
+        side: usize,
+        stride: usize,
+        inputs: usize,
+        outputs: usize,
+    ) -> i32 {
+        if stride == 2 {
+            let pooled =
+                self.tensor(&format!("pool_{block}"), &[1, side, side, inputs], FLOAT32, 0);
+            let options =
+                (1..5).fold(Table::default(), |table, field| table.with(field, Value::Int(2)));
+            xs = self.operator(Op::MaxPool, &[xs], pooled, 5, options);
+        }
+        if outputs > inputs {
+            let mut pads = [0i32; 8];
+            pads[7] = (outputs - inputs) as i32;
+            let pads = pads.iter().flat_map(|pad| pad.to_le_bytes()).collect();
+            let pads = self.constant(&format!("pads_{block}"), &[4, 2], INT32, pads);
+            let padded =
+                self.tensor(&format!("pad_{block}"), &[1, side, side, outputs], FLOAT32, 0);
+            xs = self.operator(Op::Pad, &[xs, pads], padded, 22, Table::default());
+        }
+        xs
+    }
+}

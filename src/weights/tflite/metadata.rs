@@ -1,0 +1,95 @@
+//! What a `.tflite` says about itself: MediaPipe Tasks needs the input's normalisation, people the rest.
+//!
+//! Source: MediaPipe's `metadata_schema.fbs`.
+
+use super::build::{Table, Value};
+use super::flatbuffer::{self, Damaged};
+use super::{TfliteError, field};
+
+/// What is written into an exported file beside its weights.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct About {
+    /// The model's name.
+    pub name: String,
+    /// A sentence about it.
+    pub description: String,
+    /// Such as Blazetune's own version.
+    pub version: String,
+    /// The advice for `min_detection_confidence`, 0..1.
+    pub threshold: Option<f32>,
+}
+
+/// The buffer's name among a model's metadata.
+pub(super) const NAME: &str = "TFLITE_METADATA";
+const IDENTIFIER: &[u8; 4] = b"M001";
+/// The first version of the schema's parsers that knows all that is used here.
+const MIN_PARSER_VERSION: &str = "1.0.0";
+const LICENCE: &str = "Apache-2.0 (the weights it was made from are Google's)";
+
+/// Members of the schema's unions.
+mod union {
+    pub(super) const FEATURE: u8 = 1;
+    pub(super) const IMAGE: u8 = 2;
+    pub(super) const NORMALISATION: u8 = 1;
+    pub(super) const THRESHOLD: u8 = 3;
+}
+
+/// The bytes of the metadata.
+pub(super) fn bytes(about: &About) -> Vec<u8> {
+    const RGB: u8 = 1;
+    let of_kind = |kind: u8, value: Table| {
+        Table::default().with(0, Value::Byte(kind)).with(1, Value::Table(value))
+    };
+    let tensor = |name: &str, description: &str, content: Table, units: Vec<Table>| {
+        let tensor = Table::default().text(0, name).text(1, description);
+        let tensor = tensor.with(3, Value::Table(content));
+        if units.is_empty() { tensor } else { tensor.with(4, Value::Tables(units)) }
+    };
+    let half = || Value::Floats(vec![127.5]);
+    let normalisation = Table::default().with(0, half()).with(1, half());
+    let image = of_kind(union::IMAGE, Table::default().with(0, Value::Byte(RGB)));
+    let input = tensor(
+        "image",
+        "Input image to be detected",
+        image,
+        vec![of_kind(union::NORMALISATION, normalisation)],
+    );
+    let feature = || of_kind(union::FEATURE, Table::default());
+    let threshold = about.threshold.map(|threshold| {
+        of_kind(union::THRESHOLD, Table::default().with(0, Value::Float(threshold)))
+    });
+    let outputs = vec![
+        tensor("raw boxes/keypoints", "Undecoded boxes and keypoints", feature(), vec![]),
+        tensor("scores", "Logits of the boxes", feature(), threshold.into_iter().collect()),
+    ];
+    let graph =
+        Table::default().with(2, Value::Tables(vec![input])).with(3, Value::Tables(outputs));
+    Table::default()
+        .text(0, &about.name)
+        .text(1, &about.description)
+        .text(2, &about.version)
+        .with(3, Value::Tables(vec![graph]))
+        .text(5, LICENCE)
+        .text(7, MIN_PARSER_VERSION)
+        .finish(IDENTIFIER)
+}
+
+/// A copy of a model with this metadata in place of its own, behind its end: nothing else moves.
+pub(super) fn replace(model: &[u8], about: &About) -> Result<Vec<u8>, TfliteError> {
+    let root = flatbuffer::Table::root(model)?;
+    let is_ours = |entry: &&flatbuffer::Table<'_>| entry.text(0).is_ok_and(|name| name == NAME);
+    let entries = root.tables(field::MODEL_METADATA)?;
+    let entry = entries.iter().find(is_ours);
+    let entry = entry.ok_or_else(|| TfliteError::Missing(NAME.to_owned()))?;
+    let buffer = entry.u32(1)? as usize;
+    let buffer = *root.tables(field::MODEL_BUFFERS)?.get(buffer).ok_or(Damaged(buffer))?;
+    let reference = buffer.place(field::BUFFER_DATA)?.ok_or(Damaged(0))?;
+    let metadata = bytes(about);
+    let mut file = model.to_vec();
+    file.resize((file.len() + 4).next_multiple_of(16) - 4, 0);
+    let distance = (file.len() - reference) as u32;
+    file[reference..reference + 4].copy_from_slice(&distance.to_le_bytes());
+    file.extend((metadata.len() as u32).to_le_bytes());
+    file.extend(metadata);
+    Ok(file)
+}

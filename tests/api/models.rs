@@ -1,0 +1,163 @@
+//! Models: imported, exported, described, compared, deleted.
+
+use std::io::{Cursor, Read};
+
+use blazetune::model::layout::BACK;
+use blazetune::model::tensors::{Array, Weights, shapes};
+use blazetune::weights::{self, pth, tflite};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::support::{Server, id, read, script};
+
+async fn upload(server: &Server, name: &str, bytes: impl Into<reqwest::Body>) -> (u16, Value) {
+    let request = server.request(Method::POST, &format!("/models?name={name}")).body(bytes);
+    read(request.send().await.unwrap()).await
+}
+
+async fn download(server: &Server, path: &str) -> (u16, Vec<u8>) {
+    let answer = server.request(Method::GET, path).send().await.unwrap();
+    (answer.status().as_u16(), answer.bytes().await.unwrap().to_vec())
+}
+
+/// Nobody's weights for the back camera's network.
+fn back() -> Weights {
+    let array = |(name, shape): (String, Vec<usize>)| {
+        let values = (0..shape.iter().product()).map(|index| (index as f32).sin() * 0.1);
+        (name, Array { values: values.collect(), shape })
+    };
+    Weights::new(shapes(&BACK).into_iter().map(array).collect()).unwrap()
+}
+
+#[tokio::test]
+async fn a_model_is_downloaded_in_every_format_and_in_a_bundle_with_its_card() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), script("exit 0")).await;
+    let (status, model) = upload(&server, "mine", pth::write(tflite::mediapipe()).unwrap()).await;
+    assert_eq!((status, &model["variant"]), (201, &json!("short")), "{model}");
+    let path = format!("/models/{}", id(&model));
+    let downloads = model["downloads"].as_array().unwrap();
+    for name in downloads.iter().map(|name| name.as_str().unwrap()) {
+        let (status, bytes) = download(&server, &format!("{path}/{name}")).await;
+        assert_eq!(status, 200, "{name}");
+        if !name.ends_with(".onnx") && name != "bundle.zip" {
+            assert!(&weights::load(&bytes).unwrap() == tflite::mediapipe(), "{name}");
+        }
+    }
+    for name in ["model.onnx", "model.faces.onnx", "model.float32.tflite", "bundle.zip"] {
+        assert!(downloads.contains(&json!(name)), "{name} is not among {downloads:?}");
+    }
+    let (status, problem) = download(&server, &format!("{path}/best.onnx")).await;
+    let problem: Value = serde_json::from_slice(&problem).unwrap();
+    assert_eq!(status, 404);
+    assert!(problem["detail"].as_str().unwrap().contains("model.faces.onnx"), "{problem}");
+
+    let (_, bundle) = download(&server, &format!("{path}/bundle.zip")).await;
+    let mut zip = zip::ZipArchive::new(Cursor::new(bundle)).unwrap();
+    let mut text = |name: &str| {
+        let mut text = String::new();
+        zip.by_name(name).unwrap().read_to_string(&mut text).unwrap();
+        text
+    };
+    let card: Value = serde_json::from_str(&text("card.json")).unwrap();
+    assert_eq!((&card["name"], &card["kind"]), (&json!("mine"), &json!("imported")));
+    assert!(text("MODEL_CARD.md").starts_with("# mine\n"));
+    assert!(text("SHA256SUMS").contains("  model.tflite\n"));
+    let mut names: Vec<String> = zip.file_names().map(str::to_owned).collect();
+    names.retain(|name| name.starts_with("model."));
+    assert_eq!(names.len(), 6, "{names:?}");
+    let (status, base) = download(&server, "/models/base/model.onnx").await;
+    assert!(status == 200 && base.len() > 400_000, "MediaPipe's own has every format too");
+}
+
+#[tokio::test]
+async fn files_that_are_no_weights_are_refused_with_what_is_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), script("exit 0")).await;
+    let magic = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.";
+    let call = [magic.as_slice(), b"\x80\x02cos\nsystem\nX\x02\0\0\0id\x85R."].concat();
+    let deep = [magic.as_slice(), b"\x80\x02)", &vec![0x85; 500_000], b"."].concat();
+    let opcode = [magic.as_slice(), b"\x80\x02\x93."].concat();
+    let mut huge = u64::MAX.to_le_bytes().to_vec();
+    huge.extend(b"{}");
+    let mut arrays = tflite::mediapipe().arrays().clone();
+    arrays.remove("classifier_8.bias");
+    let partial = pth::write_unfolded(&arrays).unwrap();
+    let cases = [
+        (call, "os.system"),
+        (deep, "more than 262144 values"),
+        (opcode, "opcode 0x93"),
+        (huge, ".safetensors file is damaged"),
+        (partial, "missing tensors: classifier_8.bias"),
+        (tflite::base()[..9000].to_vec(), "damaged"),
+        (b"hello".to_vec(), "not a weights file"),
+    ];
+    for (bytes, expected) in cases {
+        let (status, problem) = upload(&server, "hostile", bytes).await;
+        let detail = problem["detail"].as_str().unwrap_or_default();
+        assert!(status == 422 && detail.contains(expected), "{expected}: {status} {problem}");
+    }
+    assert_eq!(server.get("/models").await.1["items"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn the_back_cameras_network_is_run_and_exported_but_not_trained() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), script("exit 0")).await;
+    let (status, model) = upload(&server, "back", pth::write(&back()).unwrap()).await;
+    assert_eq!((status, &model["variant"]), (201, &json!("back")), "{model}");
+    let path = format!("/models/{}", id(&model));
+    for (name, status) in [("model.onnx", 200), ("model.faces.onnx", 200), ("model.tflite", 422)] {
+        assert_eq!(download(&server, &format!("{path}/{name}")).await.0, status, "{name}");
+    }
+    let picture = include_bytes!("../parity/golden/pictures/astronaut.jpg");
+    let detect = server.request(Method::POST, &format!("{path}/detect"));
+    let detect = detect.header("content-type", "image/jpeg").body(picture.as_slice());
+    assert_eq!(read(detect.send().await.unwrap()).await.0, 200);
+    let body = json!({"kind": "train", "dataset_id": server.dataset().await, "params": {"init": id(&model)}});
+    let (status, problem) = server.post("/jobs", &body).await;
+    assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!("/params/init")));
+    assert_eq!(server.post(&format!("{path}/mix"), &json!({"retain": 0.5})).await.0, 409);
+}
+
+#[tokio::test]
+async fn models_are_named_tagged_and_deleted_once_nothing_needs_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), script("sleep 100")).await;
+    let (_, model) = upload(&server, "mine", tflite::base()).await;
+    let path = format!("/models/{}", id(&model));
+    let patch = async |path: &str, body: Value| {
+        let request = server.request(Method::PATCH, path).json(&body);
+        read(request.send().await.unwrap()).await
+    };
+    let (status, named) = patch(&path, json!({"name": "ours", "tags": ["night", "v2"]})).await;
+    assert_eq!((status, &named["name"]), (200, &json!("ours")), "{named}");
+    let (status, again) = patch(&path, json!({})).await;
+    assert_eq!((status, &again["tags"]), (200, &json!(["night", "v2"])));
+    let (status, problem) = patch(&path, json!({"tags": [""]})).await;
+    assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!("/tags")));
+    assert_eq!(patch("/models/base", json!({"name": "x"})).await.0, 409);
+
+    let (status, mixed) = server.post(&format!("{path}/mix"), &json!({"retain": 0.5})).await;
+    assert_eq!(status, 201, "{mixed}");
+    let (status, whole) = server.get(&format!("/models/{}", id(&mixed))).await;
+    assert_eq!((status, &whole["provenance"]["parent_id"]), (200, &json!(id(&model))));
+    let body = json!({"kind": "train", "dataset_id": server.dataset().await, "params": {"init": id(&model)}});
+    let job = server.post("/jobs", &body).await.1;
+
+    let refused = async |what: &str| {
+        let request = server.request(Method::DELETE, &path);
+        let (status, problem) = read(request.send().await.unwrap()).await;
+        let detail = problem["detail"].as_str().unwrap_or_default();
+        assert!(status == 409 && detail.contains(what), "{what}: {status} {problem}");
+    };
+    refused(&id(&mixed)).await;
+    refused(&id(&job)).await;
+    assert_eq!(server.delete(&format!("/models/{}", id(&mixed))).await.0, 204);
+    refused(&id(&job)).await;
+    server.post(&format!("/jobs/{}/cancel", id(&job)), &json!({})).await;
+    server.when_state(&id(&job), &["cancelled"]).await;
+    assert_eq!(server.delete(&path).await.0, 204);
+    assert_eq!(server.get(&path).await.0, 404);
+    assert_eq!(server.delete("/models/base").await.0, 409);
+}

@@ -1,0 +1,102 @@
+//! `.onnx` in ONNX Runtime, and the weights of both variants in a PyTorch network of our own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use blazetune::eval::detect::Detector;
+use blazetune::eval::suppression::Detection;
+use blazetune::model::layout::{ANCHORS, BACK};
+use blazetune::model::tensors::Weights;
+use blazetune::weights;
+use blazetune::weights::export::{Format, Notes};
+
+use crate::support::{
+    Python, floats, is_same, made_up, open, path, pictures, raw, relative_gap, shared, square,
+    tuned, twenty,
+};
+
+fn variants() -> [(&'static str, Weights); 2] {
+    [("short", tuned()), ("back", made_up(&BACK))]
+}
+
+fn write(weights: &Weights, format: Format, folder: &Path) -> PathBuf {
+    let file = folder.join(format!("model.{}", format.ending()));
+    fs::write(&file, format.write(weights, &Notes::default()).unwrap()).unwrap();
+    file
+}
+
+/// What a script of tests/parity answers is what our network does, to `unit`.
+fn compare(python: &Python, script: &[&str], weights: &Weights, unit: f32, what: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("raw.f32");
+    let side = weights.layout().input_size as u32;
+    let squares: Vec<PathBuf> =
+        pictures().iter().map(|file| square(file, side, folder.path())).collect();
+    let mut arguments = script[1..].to_vec();
+    arguments.push(path(&out));
+    arguments.extend(squares.iter().map(|file| path(file)));
+    python.run(script[0], &arguments);
+    let theirs = floats(&out);
+    assert_eq!(theirs.len(), squares.len() * ANCHORS * 17);
+    for (square, theirs) in squares.iter().zip(theirs.chunks_exact(ANCHORS * 17)) {
+        let gap = relative_gap(&raw(weights, &open(square)), theirs, side);
+        assert!(gap < unit, "{what}, {}: off by {gap}", square.display());
+    }
+}
+
+#[test]
+fn raw_outputs_in_onnx_runtime_are_ours() {
+    let Some(python) = Python::find() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for (name, weights) in variants() {
+        let file = write(&weights, Format::Onnx, folder.path());
+        compare(&python, &["onnx_runtime.py", "raw", path(&file)], &weights, 1e-4, name);
+    }
+}
+
+#[test]
+fn faces_in_onnx_runtime_are_ours() {
+    let Some(python) = Python::find() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut models = vec![tuned()];
+    // Whoever's weights find no faces would not say much.
+    models.extend(shared("weights/hollance_back_256.pth").map(|file| load(&file)));
+    for weights in models {
+        let file = write(&weights, Format::OnnxFaces, folder.path());
+        let out = folder.path().join("faces.json");
+        let side = weights.layout().input_size as u32;
+        let squares: Vec<PathBuf> =
+            twenty(folder.path()).iter().map(|file| square(file, side, folder.path())).collect();
+        let mut arguments = vec!["faces", path(&file), path(&out)];
+        arguments.extend(squares.iter().map(|file| path(file)));
+        python.run("onnx_runtime.py", &arguments);
+        let found: Vec<Vec<Detection>> = serde_json::from_slice(&fs::read(&out).unwrap()).unwrap();
+        let detector = Detector::new(&weights);
+        let mut faces = 0;
+        for (square, theirs) in squares.iter().zip(&found) {
+            let ours = detector.detect(&open(square), 0.5);
+            assert_eq!(ours.len(), theirs.len(), "{}", square.display());
+            for face in &ours {
+                assert!(theirs.iter().any(|other| is_same(face, other)), "{ours:?} {theirs:?}");
+            }
+            faces += ours.len();
+        }
+        assert!(faces >= 15, "only {faces} faces");
+    }
+}
+
+#[test]
+fn a_pytorch_network_with_an_exported_state_dict_answers_as_ours_does() {
+    let Some(python) = Python::find() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for (name, weights) in variants() {
+        for format in [Format::Pth, Format::Safetensors] {
+            let file = write(&weights, format, folder.path());
+            compare(&python, &["torch_network.py", path(&file)], &weights, 1e-5, name);
+        }
+    }
+}
+
+fn load(file: &Path) -> Weights {
+    weights::load(&fs::read(file).unwrap()).unwrap()
+}

@@ -1,0 +1,104 @@
+//! `.tflite`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use blazetune::eval::detect::Detector;
+use blazetune::model::layout::ANCHORS;
+use blazetune::weights::export::{Format, Notes};
+use blazetune::weights::tflite::About;
+use blazetune::weights::{self, tflite};
+
+use crate::support::{
+    Python, compare_faces, export, floats, largest_gap, open, path, pictures, raw, shared, square,
+    tuned, twenty,
+};
+
+#[test]
+fn an_exported_tflite_answers_in_mediapipe_as_our_network_does() {
+    let Some(python) = Python::find() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = pictures();
+    let squares: Vec<PathBuf> =
+        pictures.iter().map(|file| square(file, 128, folder.path())).collect();
+    let exported = export(folder.path());
+    let answers = folder.path().join("raw.f32");
+    let mut arguments = vec!["raw", path(&exported), path(&answers)];
+    arguments.extend(squares.iter().map(|file| path(file)));
+    python.run("answers.py", &arguments);
+
+    let weights = weights::load(&fs::read(&exported).unwrap()).unwrap();
+    let theirs = floats(&answers);
+    assert_eq!(theirs.len(), squares.len() * ANCHORS * 17);
+    for (square, theirs) in squares.iter().zip(theirs.chunks_exact(ANCHORS * 17)) {
+        let picture = open(square);
+        let gap = largest_gap(theirs, &raw(&weights, &picture), 1e-3);
+        assert!(gap < 1.0, "{}: off by {gap} times what rounding may do", square.display());
+        let gap = largest_gap(theirs, &raw(tflite::mediapipe(), &picture), 1e-3);
+        assert!(gap > 100.0, "{}: as if it were not tuned", square.display());
+    }
+}
+
+#[test]
+fn faces_that_mediapipe_finds_with_every_exported_tflite_are_ours() {
+    let Some(python) = Python::find() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let files = twenty(folder.path());
+    for format in [Format::Tflite, Format::TfliteFloat32] {
+        let exported = folder.path().join(format!("tuned.{}", format.ending()));
+        fs::write(&exported, format.write(&tuned(), &notes()).unwrap()).unwrap();
+        let weights = weights::load(&fs::read(&exported).unwrap()).unwrap();
+        let faces = compare_faces(&python, &exported, &Detector::new(&weights), &files);
+        assert!(faces >= 15, "{format:?}: only {faces} faces");
+    }
+}
+
+#[test]
+fn what_a_tflite_says_about_itself_is_read_by_mediapipes_own_library() {
+    let Some(python) = Python::find() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for format in [Format::Tflite, Format::TfliteFloat32] {
+        let (file, out) = (folder.path().join("tuned.tflite"), folder.path().join("out.json"));
+        fs::write(&file, format.write(&tuned(), &notes()).unwrap()).unwrap();
+        python.run("metadata.py", &[path(&file), path(&out)]);
+        let said: serde_json::Value = serde_json::from_slice(&fs::read(out).unwrap()).unwrap();
+        assert_eq!((&said["name"], &said["version"]), (&"tuned".into(), &"1.2".into()));
+        let graph = &said["subgraph_metadata"][0];
+        let unit = &graph["input_tensor_metadata"][0]["process_units"][0]["options"];
+        assert_eq!((&unit["mean"][0], &unit["std"][0]), (&127.5.into(), &127.5.into()));
+        let unit = &graph["output_tensor_metadata"][1]["process_units"][0]["options"];
+        assert_eq!(unit["global_score_threshold"], 0.25);
+    }
+}
+
+#[test]
+fn mediapipes_own_file_comes_back_bit_by_bit() {
+    let weights = weights::load(tflite::base()).unwrap();
+    assert!(tflite::write(tflite::base(), &weights).unwrap() == tflite::base());
+    // By way of every format that holds the same weights.
+    for format in [Format::Safetensors, Format::Pth, Format::TfliteFloat32, Format::Tflite] {
+        let bytes = format.write(&weights, &notes()).unwrap();
+        let again = weights::load(&bytes).unwrap();
+        assert!(tflite::write(tflite::base(), &again).unwrap() == tflite::base(), "{format:?}");
+    }
+}
+
+fn notes() -> Notes {
+    let (name, version) = ("tuned".into(), "1.2".into());
+    let about = About { name, version, threshold: Some(0.25), ..About::default() };
+    Notes { about, ..Notes::default() }
+}
+
+#[test]
+fn faces_in_photographs_are_mediapipes() {
+    let Some(photographs) = shared("data/wider_val/images") else { return };
+    let Some(python) = Python::find() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let model = folder.path().join("base.tflite");
+    fs::write(&model, tflite::base()).unwrap();
+    let files = walkdir::WalkDir::new(photographs).sort_by_file_name().into_iter();
+    let files = files.map(|entry| entry.unwrap().into_path()).filter(|file| file.is_file());
+    let files: Vec<PathBuf> = files.collect();
+    let faces = compare_faces(&python, &model, &Detector::new(tflite::mediapipe()), &files);
+    assert!(faces >= 200, "only {faces} faces");
+}
