@@ -100,6 +100,10 @@ pub struct Jobs {
     pub max_restarts: u32,
     /// Seconds before the first restart; each next one waits twice as long.
     pub restart_delay_s: u64,
+    /// Seconds between checkpoints within an epoch.
+    pub checkpoint_every_s: u64,
+    /// Steps between them; 0 leaves it to the seconds.
+    pub checkpoint_every_steps: u32,
     /// Milliseconds between looks at what a worker has reported.
     pub poll_ms: u64,
     /// Seconds a worker gets to heed a cancel.
@@ -114,6 +118,8 @@ impl Default for Jobs {
             gpu_slots: 1,
             max_restarts: 3,
             restart_delay_s: 2,
+            checkpoint_every_s: 60,
+            checkpoint_every_steps: 0,
             poll_ms: 200,
             cancel_grace_s: 10,
         }

@@ -127,7 +127,7 @@ async fn store_event(db: &mut store::Connection, id: JobId, event: &Event) -> an
         Body::Started(started) => {
             let progress = json!({
                 "epoch": started.resumed_at_epoch, "epochs": started.epochs,
-                "step": 0, "steps": started.steps, "images_per_s": null, "eta_s": null,
+                "step": started.resumed_at_step, "steps": started.steps, "images_per_s": null, "eta_s": null,
             });
             store::jobs::set_progress(&mut *db, id, &progress).await?;
             ("started", None)
@@ -210,6 +210,7 @@ mod tests {
         Body::Started(Started {
             device: "cpu".to_owned(),
             resumed_at_epoch: 0,
+            resumed_at_step: 0,
             epochs: 2,
             steps: 9,
         })

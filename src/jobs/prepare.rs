@@ -12,7 +12,7 @@ use crate::store::ids::{JobId, ModelId};
 use crate::store::job_kind::JobKind;
 use crate::store::jobs::Job;
 use crate::store::models::Model;
-use crate::train::events::{JobSpec, Work};
+use crate::train::events::{CheckpointEvery, JobSpec, Work};
 use crate::train::job_dir::JobDir;
 use crate::train::spec::{DeviceChoice, Init, TrainSpec};
 
@@ -54,6 +54,10 @@ impl Jobs {
             dataset_dir: self.0.folder.dataset(dataset),
             init_file,
             threads: self.threads(),
+            checkpoints: CheckpointEvery {
+                seconds: self.0.settings.checkpoint_every_s,
+                steps: self.0.settings.checkpoint_every_steps,
+            },
             params,
         })
     }

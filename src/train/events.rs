@@ -48,6 +48,9 @@ pub struct Started {
     pub device: String,
     /// Epochs done before, from the checkpoint; 0 for a fresh start.
     pub resumed_at_epoch: u32,
+    /// Steps done before in the epoch after these.
+    #[serde(default)]
+    pub resumed_at_step: u32,
     /// Epochs to do in all; 0 for an evaluation.
     pub epochs: u32,
     /// Steps an epoch; for an evaluation, pictures to measure, once for each model.
@@ -340,8 +343,27 @@ pub struct JobSpec {
     pub init_file: Option<std::path::PathBuf>,
     /// Threads for a CPU job; `None` takes every core.
     pub threads: Option<usize>,
+    /// When to save a checkpoint within an epoch.
+    #[serde(default)]
+    pub checkpoints: CheckpointEvery,
     /// What to do.
     pub params: super::spec::TrainSpec,
+}
+
+/// When a checkpoint is saved within an epoch; one is saved after each in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CheckpointEvery {
+    /// Seconds since the last one.
+    pub seconds: u64,
+    /// Steps since the epoch began or the last one; 0 counts none.
+    pub steps: u32,
+}
+
+impl Default for CheckpointEvery {
+    fn default() -> Self {
+        Self { seconds: 60, steps: 0 }
+    }
 }
 
 #[cfg(test)]
@@ -371,7 +393,13 @@ mod tests {
             diagnostics: None,
             val: ValMetrics { ap50: Some(0.5), ..ValMetrics::default() },
         };
-        let started = Started { device: "cpu".into(), resumed_at_epoch: 0, epochs: 2, steps: 3 };
+        let started = Started {
+            device: "cpu".into(),
+            resumed_at_epoch: 0,
+            resumed_at_step: 1,
+            epochs: 2,
+            steps: 3,
+        };
         let step = Step {
             epoch: 1,
             epochs: 2,

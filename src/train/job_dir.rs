@@ -46,6 +46,11 @@ impl JobDir {
         self.0.join("events.jsonl")
     }
 
+    /// In, of tests only: what is to go wrong; see [`super::faults`].
+    pub fn faults_file(&self) -> PathBuf {
+        self.0.join("faults.json")
+    }
+
     /// Out: the log.
     pub fn log_file(&self) -> PathBuf {
         self.0.join("log.jsonl")
@@ -56,9 +61,14 @@ impl JobDir {
         self.0.join("checkpoints")
     }
 
-    /// Out: where to go on after the last epoch; absent before the first has ended.
+    /// Out: where to go on; absent at first.
     pub fn last_checkpoint(&self) -> PathBuf {
         self.checkpoints().join("last.safetensors")
+    }
+
+    /// Out: the checkpoint before that, for when the last one is damaged.
+    pub fn previous_checkpoint(&self) -> PathBuf {
+        self.checkpoints().join("previous.safetensors")
     }
 
     /// Out: the result.
@@ -237,7 +247,13 @@ mod tests {
         let job = JobDir::new(folder.path());
         assert_eq!(job.events().unwrap().done_before(), 0);
         for resumed_at_epoch in [3, 5] {
-            let started = Started { device: "cpu".into(), resumed_at_epoch, epochs: 9, steps: 4 };
+            let started = Started {
+                device: "cpu".into(),
+                resumed_at_epoch,
+                resumed_at_step: 0,
+                epochs: 9,
+                steps: 4,
+            };
             let mut events = job.events().unwrap();
             events.append(Body::Started(started)).unwrap();
             assert_eq!(events.done_before(), 3);

@@ -9,6 +9,7 @@ pub mod diagnostics;
 pub mod evaluation;
 pub mod events;
 pub mod extension;
+pub mod faults;
 pub mod held;
 pub mod init;
 pub mod job_dir;
@@ -24,8 +25,10 @@ pub mod schedule;
 pub mod spec;
 pub mod targets;
 pub mod trainer;
+pub mod training;
 pub mod validation;
 pub mod views;
+pub mod within;
 
 /// Training cannot go on.
 #[derive(Debug, thiserror::Error)]

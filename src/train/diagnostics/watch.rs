@@ -70,14 +70,31 @@ impl Watch {
         let _guard = tch::no_grad_guard();
         let sums = [self.by_size(batch), by_grid(batch), self.by_overlap(batch)];
         self.sums += Tensor::cat(&sums.map(|t| t.reshape([-1])), 0);
+        if self.views == 0 {
+            self.first = Some(sheet::Seen::of(batch));
+        }
         self.views += batch.inputs.size()[0] as usize;
         self.views_without_face += batch.faces.views_without();
-        self.first.get_or_insert_with(|| sheet::Seen::of(batch));
     }
 
-    /// The first views of the epoch with their targets.
-    pub fn sheet(&self) -> Option<RgbImage> {
-        self.first.as_ref().map(sheet::Seen::draw)
+    /// The first views of the epoch with their targets, once.
+    pub fn take_sheet(&mut self) -> Option<RgbImage> {
+        self.first.take().map(|first| first.draw())
+    }
+
+    /// All sums on the device, for checkpoints.
+    pub fn sums_mut(&mut self) -> &mut Tensor {
+        &mut self.sums
+    }
+
+    /// Views seen, and those of them without a face, for checkpoints.
+    pub fn counts(&self) -> [usize; 2] {
+        [self.views, self.views_without_face]
+    }
+
+    /// Goes back to what [`Watch::counts`] was.
+    pub fn restore_counts(&mut self, [views, without]: [usize; 2]) {
+        (self.views, self.views_without_face, self.first) = (views, without, None);
     }
 
     /// `[3, 4]`

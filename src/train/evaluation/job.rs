@@ -65,7 +65,13 @@ pub fn run(
     let total = (models.len() * pictures.val.len()) as u32;
     let device_name = device::name(device);
     info!("measuring {} models on {} pictures on {device_name}", models.len(), pictures.val.len());
-    let started = Started { device: device_name, resumed_at_epoch: 0, epochs: 0, steps: total };
+    let started = Started {
+        device: device_name,
+        resumed_at_epoch: 0,
+        resumed_at_step: 0,
+        epochs: 0,
+        steps: total,
+    };
     events.append(Body::Started(started))?;
 
     let mut reporter = Reporter::new(dir, events, total);
