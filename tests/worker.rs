@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use blazetune::data::import::{ImportOptions, import};
 use blazetune::data::sample::{self, SampleSpec};
+use blazetune::train::cause::Cause;
 use blazetune::train::events::{
     Body, CheckpointEvery, Command as Wanted, Event, Finished, JobSpec, MetricsRow, Outcome, Work,
 };
@@ -252,7 +253,7 @@ fn a_loss_that_is_no_number_ends_the_job_with_advice_and_keeps_the_checkpoint() 
     let (_folder, dir) = job(&params);
     let finished = run(&dir);
     assert_eq!(finished.outcome, Outcome::Failed);
-    assert!(!finished.retry);
+    assert_eq!(finished.cause, Some(Cause::Diverged));
     let error = finished.error.unwrap();
     assert!(error.contains("try a lower learning rate"), "{error}");
     let last = rows(&dir).last().unwrap().epoch;

@@ -22,6 +22,7 @@ mod page;
 mod problem;
 mod system;
 mod uploads;
+mod when;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -69,6 +70,7 @@ fn quick(app: &App) -> Router<Arc<App>> {
         .merge(images::list_routes())
         .merge(jobs::routes())
         .merge(extend::routes())
+        .merge(when::routes())
         .merge(metrics::routes())
         .merge(job_files::routes())
         .merge(models::routes())

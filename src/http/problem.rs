@@ -13,6 +13,7 @@ use serde::Serialize;
 use tracing::error;
 
 use crate::store;
+use crate::store::jobs::JobState;
 use crate::train::run::chain;
 
 /// What handlers return.
@@ -35,6 +36,9 @@ pub(super) struct Problem {
     detail: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Wrong>,
+    /// That the job is in, where that is what the request does not go with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<JobState>,
 }
 
 /// One value of the request that cannot be used.
@@ -51,7 +55,7 @@ impl Problem {
     pub(super) fn new(status: StatusCode, detail: impl Display) -> Self {
         let title = status.canonical_reason().unwrap_or("Problem");
         let detail = detail.to_string();
-        Self { kind: "about:blank", title, status, detail, errors: Vec::new() }
+        Self { kind: "about:blank", title, status, detail, errors: Vec::new(), state: None }
     }
 
     /// 404: `what` names the missing thing, such as `job 0197…`.
@@ -62,6 +66,11 @@ impl Problem {
     /// 409: the request makes no sense in the present state.
     pub(super) fn conflict(detail: impl Display) -> Self {
         Self::new(StatusCode::CONFLICT, detail)
+    }
+
+    /// 409 for a job in this state.
+    pub(super) fn conflict_in(state: JobState, detail: impl Display) -> Self {
+        Self { state: Some(state), ..Self::conflict(detail) }
     }
 
     /// 415: the body is not what is wanted; the detail says what is.

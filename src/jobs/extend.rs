@@ -5,7 +5,7 @@ use anyhow::Context;
 use tracing::warn;
 
 use super::Jobs;
-use super::submit::{Idempotency, Submission, SubmitError, Task, queued_before};
+use super::submit::{Idempotency, Submission, SubmitError, Task, When, queued_before};
 use crate::disk;
 use crate::store;
 use crate::store::ids::{DatasetId, JobId};
@@ -124,11 +124,15 @@ impl Jobs {
         check(&params, done).map_err(ExtendError::Invalid)?;
         let base = finished.name.trim_end_matches(MARK);
         let name = name.unwrap_or_else(|| format!("{base}{MARK}"));
-        let (task, priority) = (Task::Train(Box::new(params)), finished.priority);
-        Ok(Submission { name, dataset_id, task, priority })
+        let when = When {
+            priority: finished.priority,
+            not_before: None,
+            time_limit_s: finished.time_limit_s,
+        };
+        Ok(Submission { name, dataset_id, task: Task::Train(Box::new(params)), when })
     }
 
-    async fn training_pictures(&self, id: DatasetId) -> anyhow::Result<usize> {
+    pub(super) async fn training_pictures(&self, id: DatasetId) -> anyhow::Result<usize> {
         let dataset = store::datasets::find(&self.0.db, id).await?;
         let summary = dataset.and_then(|dataset| dataset.summary).context("no such data set")?;
         let pictures = summary["splits"]["train"]["images"].as_u64();

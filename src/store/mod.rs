@@ -13,6 +13,7 @@ pub mod ids;
 pub mod job_kind;
 pub mod jobs;
 pub mod models;
+pub mod queue;
 pub mod transitions;
 
 use std::path::Path;
@@ -109,11 +110,12 @@ pub(crate) mod tests {
             "insert into job (id, name, params, wanted_device) values (?, 'old', '{}', 'cpu')";
         sqlx::query(job).bind(id).execute(&db).await.unwrap();
         let queued = jobs::JobState::Queued;
-        transitions::insert(&db, id, None, queued, "submitted").await.unwrap();
+        let sql = "insert into transition (job_id, to_state, reason) values (?, ?, 'submitted')";
+        sqlx::query(sql).bind(id).bind(queued).execute(&db).await.unwrap();
         db.close().await;
         let db = open(&path).await.unwrap();
         let job = jobs::find(&db, id).await.unwrap().unwrap();
         assert_eq!((job.kind, job.name.as_str()), (job_kind::JobKind::Train, "old"));
-        assert_eq!(transitions::of_job(&db, id).await.unwrap(), [queued]);
+        assert_eq!(transitions::of_job(&db, id).await.unwrap()[0].to, queued);
     }
 }

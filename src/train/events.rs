@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::cause::Cause;
 use super::diagnostics::Diagnostics;
 use super::evaluation::spec::EvaluationSpec;
 use super::retention::Retention;
@@ -253,8 +254,9 @@ pub struct Finished {
     pub outcome: Outcome,
     /// A sentence the user can act on, where the outcome is `failed`.
     pub error: Option<String>,
-    /// Whether a restart from the last checkpoint could help.
-    pub retry: bool,
+    /// What kind of failure that is.
+    #[serde(default)]
+    pub cause: Option<Cause>,
     /// The files of `artifacts/`.
     pub artifacts: Vec<Artifact>,
     /// How much of the untouched model is in the result, where there is one.
@@ -264,8 +266,14 @@ pub struct Finished {
 
 impl Finished {
     /// An end without a result.
-    pub fn without_result(outcome: Outcome, error: Option<String>, retry: bool) -> Self {
-        Self { outcome, error, retry, artifacts: Vec::new(), retention: None }
+    pub fn without_result(outcome: Outcome) -> Self {
+        Self { outcome, error: None, cause: None, artifacts: Vec::new(), retention: None }
+    }
+
+    /// An end that nobody wanted.
+    pub fn failed(cause: Cause, error: String) -> Self {
+        let failed = Self::without_result(Outcome::Failed);
+        Self { error: Some(error), cause: Some(cause), ..failed }
     }
 }
 
@@ -414,7 +422,7 @@ mod tests {
         let finished = Finished {
             outcome: Outcome::Completed,
             error: None,
-            retry: false,
+            cause: Some(Cause::Hung),
             artifacts: vec![artifact.clone()],
             retention: Some(Retention {
                 retain: 0.1,

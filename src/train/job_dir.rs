@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use super::cause::Cause;
 use super::events::{Body, Command, Control, Event, Work};
 use crate::disk;
 
@@ -18,6 +19,17 @@ pub struct JobDirError {
     path: PathBuf,
     #[source]
     source: io::Error,
+}
+
+impl JobDirError {
+    /// What kind of failure it is.
+    pub fn cause(&self) -> Cause {
+        // A `spec.json` that cannot be parsed is of another version.
+        match self.source.kind() {
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => Cause::Internal,
+            _ => Cause::of_io(&self.source),
+        }
+    }
 }
 
 impl JobDir {
@@ -49,6 +61,11 @@ impl JobDir {
     /// In, of tests only: what is to go wrong; see [`super::faults`].
     pub fn faults_file(&self) -> PathBuf {
         self.0.join("faults.json")
+    }
+
+    /// Out: touched while work gets on.
+    pub fn heartbeat_file(&self) -> PathBuf {
+        self.0.join("heartbeat")
     }
 
     /// Out: the log.
@@ -223,7 +240,7 @@ mod tests {
 
     fn finished() -> Body {
         let outcome = Outcome::Stopped;
-        Body::Finished(Finished::without_result(outcome, None, false))
+        Body::Finished(Finished::without_result(outcome))
     }
 
     #[test]

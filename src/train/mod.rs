@@ -3,6 +3,7 @@
 pub mod advice;
 pub mod artifacts;
 pub mod batch;
+pub mod cause;
 pub mod checkpoint;
 pub mod device;
 pub mod diagnostics;
@@ -10,6 +11,7 @@ pub mod evaluation;
 pub mod events;
 pub mod extension;
 pub mod faults;
+pub mod heartbeat;
 pub mod held;
 pub mod init;
 pub mod job_dir;

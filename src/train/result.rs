@@ -70,6 +70,6 @@ impl Ended<'_> {
             last: &self.last,
         };
         let artifacts = artifacts::write(self.dir, &content)?;
-        Ok(Finished { outcome, error: None, retry: false, artifacts, retention: Some(retention) })
+        Ok(Finished { outcome, error: None, cause: None, artifacts, retention: Some(retention) })
     }
 }

@@ -3,11 +3,13 @@
 use tracing::{info, warn};
 
 use super::TrainError;
+use super::cause::Cause;
 use super::checkpoint::CheckpointError;
 use super::device::DeviceError;
 use super::evaluation;
 use super::evaluation::job::EvaluationError;
 use super::events::{Body, Finished, Outcome, Work};
+use super::heartbeat;
 use super::job_dir::{EventLog, JobDir, JobDirError};
 use super::training;
 use crate::model::tensors::LayoutError;
@@ -48,9 +50,21 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// Whether another try from the last checkpoint could end differently.
-    pub fn retry(&self) -> bool {
-        matches!(self, Self::Disk(_) | Self::Folder(_) | Self::Checkpoint(CheckpointError::Io(..)))
+    /// What kind of failure it is.
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::Train(TrainError::Diverged { .. }) | Self::NotFinite(_) => Cause::Diverged,
+            Self::Train(TrainError::NoPictures) | Self::Data(_) => Cause::BadData,
+            Self::Evaluation(EvaluationError::NoPictures(_)) => Cause::BadData,
+            Self::Evaluation(EvaluationError::Weights { .. }) | Self::Init(_) => Cause::BadWeights,
+            Self::Device(_) => Cause::NoDevice,
+            Self::Folder(error) => error.cause(),
+            Self::Checkpoint(CheckpointError::Unusable { .. }) => Cause::BadCheckpoint,
+            Self::Checkpoint(CheckpointError::Io(_, error)) | Self::Disk(error) => {
+                Cause::of_io(error)
+            }
+            Self::Export(_) => Cause::Internal,
+        }
     }
 }
 
@@ -58,21 +72,28 @@ impl RunError {
 ///
 /// # Errors
 ///
-/// Only when not even that can be reported.
-pub fn run(dir: &JobDir) -> Result<Outcome, JobDirError> {
-    let mut events = dir.events()?;
+/// Only when not even that can be reported: why.
+pub fn run(dir: &JobDir) -> Result<Outcome, Cause> {
+    heartbeat::begin(&dir.heartbeat_file());
+    let mut events = dir.events().map_err(|error| {
+        warn!("cannot report anything: {}", chain(&error));
+        error.cause()
+    })?;
     let finished = match work(dir, &mut events) {
         Ok(finished) => finished,
         Err(error) => {
             let text = chain(&error);
             warn!("the job failed: {text}");
-            Finished::without_result(Outcome::Failed, Some(text), error.retry())
+            Finished::failed(error.cause(), text)
         }
     };
     let outcome = finished.outcome;
     info!("the job ended: {outcome:?}");
+    let cause = finished.cause;
     if let Err(error) = events.append(Body::Finished(finished)) {
-        warn!("cannot report the end: {error}"); // The server sees the exit without an end.
+        warn!("cannot report the end: {error}");
+        // The server sees the exit code instead.
+        return Err(cause.filter(|cause| cause.is_of_disk()).unwrap_or(Cause::of_io(&error)));
     }
     Ok(outcome)
 }

@@ -135,13 +135,12 @@ impl<'a> Trainer<'a> {
     ) -> Result<ControlFlow<Progress, Progress>, TrainError> {
         let order = views::order(self.pictures.train.len(), self.spec.seed, epoch);
         let steps = self.steps_per_epoch();
-        let (part, rate) = schedule::part(self.spec, epoch);
+        let (part, _) = schedule::part(self.spec, epoch);
         let trainable = trainable(&self.network, part, self.spec.freeze_keypoint_heads);
         let Counts { step: done, seconds: before, .. } = self.within.counts;
         let (began, mut reported) = (Instant::now(), Instant::now());
         for (batch, step) in order.chunks(self.views_a_step()).zip(1..).skip(done as usize) {
-            let lr = schedule::learning_rate(self.spec, self.optimizer.steps, u64::from(steps));
-            let lr = lr * rate;
+            let lr = self.rate(epoch, self.optimizer.steps, steps);
             let indices: Vec<usize> = batch.iter().map(|&at| self.pictures.train[at]).collect();
             let figures = self.step(epoch, &indices, lr, &trainable);
             self.within.figures += figures;
@@ -154,12 +153,11 @@ impl<'a> Trainer<'a> {
                 continue;
             }
             reported = Instant::now();
-            let images_per_s = counts.seen as f64 / counts.seconds;
-            let train = means(&self.within.figures, step);
-            if !train.loss.is_finite() || !train.gradient_norm.is_finite() {
+            let progress = self.progress(epoch);
+            let TrainMetrics { loss, gradient_norm, .. } = progress.train;
+            if !loss.is_finite() || !gradient_norm.is_finite() {
                 return Err(TrainError::Diverged { step: self.optimizer.steps, epoch });
             }
-            let progress = Progress { step, lr, images_per_s, train };
             let told = report(progress);
             if step == steps {
                 return Ok(ControlFlow::Continue(progress));
@@ -169,6 +167,23 @@ impl<'a> Trainer<'a> {
             }
         }
         Err(TrainError::NoPictures)
+    }
+
+    /// Where the epoch under way is; at least one step of it was done.
+    pub fn progress(&self, epoch: u32) -> Progress {
+        let Counts { step, seen, seconds, .. } = self.within.counts;
+        let (steps, last) = (self.steps_per_epoch(), self.optimizer.steps.saturating_sub(1));
+        Progress {
+            step,
+            lr: self.rate(epoch, last, steps),
+            images_per_s: seen as f64 / seconds,
+            train: means(&self.within.figures, step),
+        }
+    }
+
+    fn rate(&self, epoch: u32, step: u64, steps: u32) -> f64 {
+        let (_, rate) = schedule::part(self.spec, epoch);
+        schedule::learning_rate(self.spec, step, u64::from(steps)) * rate
     }
 
     /// Between two epochs: nothing of the next one has been seen.

@@ -156,9 +156,8 @@ impl Job<'_> {
     }
 
     fn epochs(&mut self) -> Result<Outcome, RunError> {
-        // A job that was told to stop or hold while no worker was there learns no more.
-        if let (Err(outcome), 0) = (heed(self.dir.wanted()), self.state.within.step) {
-            return Ok(outcome);
+        if let Err(outcome) = heed(self.dir.wanted()) {
+            return self.leave(outcome);
         }
         while self.state.epoch < self.spec.params.epochs {
             let (began, before) = (Instant::now(), self.trainer.within.counts.seconds);
@@ -180,6 +179,16 @@ impl Job<'_> {
             }
         }
         Ok(Outcome::Completed)
+    }
+
+    /// A job that was told to stop or hold while no worker was there learns no more.
+    fn leave(&mut self, outcome: Outcome) -> Result<Outcome, RunError> {
+        if outcome == Outcome::Stopped && self.trainer.within.counts.step > 0 {
+            let progress = self.trainer.progress(self.state.epoch + 1);
+            let seconds = self.trainer.within.counts.seconds;
+            self.measure(&progress, &|| seconds, false)?;
+        }
+        Ok(outcome)
     }
 
     /// The rest of an epoch, unless told to do something else. Saves checkpoints on the way.
@@ -353,7 +362,7 @@ impl Job<'_> {
                 Ok(finished)
             }
             Outcome::Paused | Outcome::Cancelled | Outcome::Failed => {
-                Ok(Finished::without_result(outcome, None, false))
+                Ok(Finished::without_result(outcome))
             }
         }
     }

@@ -3,6 +3,7 @@
 use tch::{Device, Kind, Tensor};
 
 use super::events::ValMetrics;
+use super::heartbeat;
 use super::losses;
 use super::pictures::{Entry, Pictures};
 use super::spec::Loss;
@@ -47,6 +48,7 @@ pub fn validate(
     let mut sums = Sums::default();
     let mut detections = Vec::with_capacity(pictures.val.len());
     for indices in pictures.val.chunks(BATCH) {
+        heartbeat::beat();
         let entries: Vec<&Entry> = indices.iter().map(|&index| &pictures.entries[index]).collect();
         let outputs = network.forward(&pictures.inputs_of(indices, device), Mode::Evaluate);
         sums.add(&outputs, &entries, &grid, loss);

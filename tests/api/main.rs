@@ -6,6 +6,7 @@
 mod datasets;
 mod evaluations;
 mod extend;
+mod failures;
 mod jobs;
 mod life;
 mod problems;

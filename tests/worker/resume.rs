@@ -1,5 +1,6 @@
 //! Where a job goes on after it was interrupted, and that nobody can tell afterwards.
 
+use blazetune::train::cause::Cause;
 use blazetune::train::events::{Body, Command as Wanted, Outcome, Work};
 use blazetune::train::job_dir::JobDir;
 use serde_json::{Value, json};
@@ -140,6 +141,6 @@ fn a_job_with_two_damaged_checkpoints_says_so() {
         std::fs::write(path, "nothing").unwrap();
     }
     let finished = run(&damaged);
-    assert_eq!((finished.outcome, finished.retry), (Outcome::Failed, false));
+    assert_eq!((finished.outcome, finished.cause), (Outcome::Failed, Some(Cause::BadCheckpoint)));
     assert!(finished.error.unwrap().contains("cannot be used"));
 }

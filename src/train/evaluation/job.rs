@@ -14,6 +14,7 @@ use crate::data::Dataset;
 use crate::model::tensors::Weights;
 use crate::train::device;
 use crate::train::events::{Body, Command, Finished, Measured, Outcome, Started};
+use crate::train::heartbeat;
 use crate::train::job_dir::{EventLog, JobDir};
 use crate::train::pictures::Pictures;
 use crate::train::run::RunError;
@@ -79,7 +80,7 @@ pub fn run(
         evaluate(models, &pictures, device, &mut |done| reporter.proceed(done as u32));
     reporter.failed.map_or(Ok(()), Err)?;
     let Some(evaluations) = evaluations else {
-        return Ok(Finished::without_result(reporter.outcome, None, false));
+        return Ok(Finished::without_result(reporter.outcome));
     };
     let content = Content {
         dataset_name: &spec.dataset,
@@ -90,7 +91,7 @@ pub fn run(
     };
     let artifacts = files::write(&dir.artifacts(), &content, &flat_name)?;
     let outcome = Outcome::Completed;
-    Ok(Finished { outcome, error: None, retry: false, artifacts, retention: None })
+    Ok(Finished { outcome, error: None, cause: None, artifacts, retention: None })
 }
 
 fn load(model: &NamedModel) -> Result<(String, Weights), EvaluationError> {
@@ -127,6 +128,7 @@ impl<'a> Reporter<'a> {
     }
 
     fn proceed(&mut self, pictures: u32) -> ControlFlow<()> {
+        heartbeat::beat();
         if self.reported.elapsed() >= REPORT_EVERY {
             self.reported = Instant::now();
             let images_per_s = f64::from(pictures) / self.began.elapsed().as_secs_f64();
