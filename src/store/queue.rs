@@ -155,21 +155,21 @@ mod tests {
             let db = db.clone();
             claimers.spawn(async move {
                 let slot = slot("cpu", 1000, true);
-                let mut claimed = Vec::new();
+                let mut mine = Vec::new();
                 while let Some(id) = claimed(&db, &slot).await {
-                    claimed.push(id);
+                    mine.push(id);
                 }
-                claimed
+                mine
             });
         }
-        let mut claimed = Vec::new();
+        let mut all = Vec::new();
         for ids in claimers.join_all().await {
             let texts: Vec<_> = ids.iter().map(ToString::to_string).collect();
             assert!(texts.is_sorted(), "oldest first");
-            claimed.extend(texts);
+            all.extend(texts);
         }
-        claimed.sort();
-        assert_eq!(claimed, queued.iter().map(ToString::to_string).collect::<Vec<_>>());
+        all.sort();
+        assert_eq!(all, queued.iter().map(ToString::to_string).collect::<Vec<_>>());
     }
 
     #[tokio::test]
