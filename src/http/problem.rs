@@ -110,6 +110,10 @@ impl Problem {
 /// A database error in a handler is ours.
 impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
+        if store::is_full(&error) {
+            let detail = "the server's disk is full; free some room, and try again";
+            return Self::new(StatusCode::INSUFFICIENT_STORAGE, detail);
+        }
         Self::internal(&error)
     }
 }

@@ -103,6 +103,11 @@ impl Worker {
         }
     }
 
+    /// Whether one is at work in `dir`.
+    pub(super) fn is_in(dir: &Path) -> bool {
+        matches!(lock(dir), Ok(None))
+    }
+
     pub(super) fn pid(&self) -> Option<i64> {
         self.pid
     }

@@ -2,11 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::sync::{MutexGuard, PoisonError};
 
+use tracing::warn;
+
 use super::Jobs;
+use crate::disk;
 use crate::store::queue::Slot;
 
+/// Kept for the database: what happened can be stored when the disk is full.
+const SPARE_BYTES: usize = 4 << 20;
 /// What a job writes: checkpoints, models, sample views, events and its log.
 const JOB_BYTES: u64 = 64 << 20;
 
@@ -39,6 +45,27 @@ impl Jobs {
     pub(super) fn free_bytes(&self) -> Option<u64> {
         let stat = rustix::fs::statvfs(self.0.folder.root()).ok()?;
         Some(stat.f_bavail * stat.f_frsize)
+    }
+
+    /// Takes up a little room that is given up when there is no other.
+    pub(super) fn keep_spare(&self) {
+        let path = self.0.folder.spare();
+        let has_room = self.free_bytes().is_some_and(|free| free > 4 * SPARE_BYTES as u64);
+        if !path.exists() && has_room {
+            // Written, so that no file system that is thin about zeros gives it away.
+            let bytes: Vec<u8> = (0..SPARE_BYTES).map(|at| (at % 251) as u8).collect();
+            if let Err(error) = disk::write(&path, &bytes) {
+                warn!("cannot keep some room for the database: {error}");
+            }
+        }
+    }
+
+    /// Gives it up. Answers whether there was any.
+    pub(super) fn give_up_spare(&self) -> io::Result<bool> {
+        let path = self.0.folder.spare();
+        let was_there = path.exists();
+        disk::remove_file(&path)?;
+        Ok(was_there)
     }
 
     /// Why devices with room start no job that could run there, by device.

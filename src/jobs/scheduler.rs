@@ -33,6 +33,7 @@ impl Jobs {
         loop {
             if looked_for_room.is_none_or(|at: Instant| at.elapsed() >= again_after) {
                 looked_for_room = Some(Instant::now());
+                self.keep_spare();
                 if let Err(error) = self.release_held().await {
                     error!("cannot look for jobs that wait for room: {error}");
                 }

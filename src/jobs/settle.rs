@@ -71,7 +71,7 @@ impl Why {
 
 impl Jobs {
     /// Decides, stores it, and clears up after a job that leaves nothing.
-    pub(super) async fn settle(&self, id: JobId, why: Why) -> anyhow::Result<Fate> {
+    pub(super) async fn settle(&self, id: JobId, why: &Why) -> anyhow::Result<Fate> {
         let mut tx = store::begin(&self.0.db).await?;
         let Some(job) = store::jobs::find(&mut *tx, id).await? else {
             return Ok(Fate::Move(JobState::Cancelled)); // Deleted meanwhile.
@@ -85,25 +85,25 @@ impl Jobs {
         match fate {
             Fate::Move(to) => {
                 if to == JobState::Completed {
-                    keep(&mut tx, &job, &why).await?;
+                    keep(&mut tx, &job, why).await?;
                 }
-                leave(&mut tx, &job, to, &why, None).await?;
+                leave(&mut tx, &job, to, why, None).await?;
             }
-            Fate::Hold(cause) => leave(&mut tx, &job, JobState::Paused, &why, Some(cause)).await?,
+            Fate::Hold(cause) => leave(&mut tx, &job, JobState::Paused, why, Some(cause)).await?,
             Fate::Restart { counts } => {
                 if counts {
                     store::jobs::count_restart(&mut *tx, id).await?;
                 }
-                note(&mut tx, &job, &why, &format!("started again: {text}")).await?;
+                note(&mut tx, &job, why, &format!("started again: {text}")).await?;
             }
             Fate::Shrink => {
                 store::jobs::count_restart(&mut *tx, id).await?;
                 store::jobs::shrink_batches(&mut *tx, id).await?;
                 let text = format!("started again with batches half as large: {text}");
-                note(&mut tx, &job, &why, &text).await?;
+                note(&mut tx, &job, why, &text).await?;
             }
         }
-        if let Why::Said(end) = &why {
+        if let Why::Said(end) = why {
             intake::advance(&mut tx, id, end.from, end.to).await?;
         }
         tx.commit().await?;

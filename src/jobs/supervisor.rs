@@ -21,7 +21,7 @@ use crate::train::cause::Cause;
 use crate::train::job_dir::JobDirError;
 
 /// Before another try, when the server itself is in trouble.
-const AFTER_TROUBLE: Duration = Duration::from_secs(5);
+const AFTER_TROUBLE: Duration = Duration::from_secs(2);
 /// The longest wait between two restarts of a job.
 const LONGEST_DELAY: Duration = Duration::from_mins(5);
 
@@ -61,13 +61,32 @@ impl Jobs {
                 },
             };
             let Some(why) = why else { return Ok(()) };
-            match self.settle(id, why).await? {
+            let Some(fate) = self.settle_in_time(id, &why).await else { return Ok(()) };
+            match fate {
                 Fate::Move(_) | Fate::Hold(_) => return Ok(()),
                 Fate::Restart { .. } | Fate::Shrink => {
                     if !self.back_off(id).await? {
                         return Ok(());
                     }
                 }
+            }
+        }
+    }
+
+    /// How a worker ended is known only now: it is kept until the database can be told. None when told to stop.
+    async fn settle_in_time(&self, id: JobId, why: &Why) -> Option<Fate> {
+        loop {
+            match self.settle(id, why).await {
+                Ok(fate) => return Some(fate),
+                Err(error) => {
+                    error!(job.id = %id, "cannot store what became of job {id}: {error:#}");
+                    if self.give_up_spare().unwrap_or(false) {
+                        continue;
+                    }
+                }
+            }
+            if !self.pause(AFTER_TROUBLE).await {
+                return None;
             }
         }
     }
@@ -201,8 +220,12 @@ impl Jobs {
                 store::jobs::rewind_events(&self.0.db, id, mark, length.cast_signed()).await?;
                 continue;
             }
-            if intake::store(&self.0.db, id, &batch).await? {
-                self.tell();
+            match intake::store(&self.0.db, id, &batch).await {
+                Ok(true) => self.tell(),
+                Ok(false) => {}
+                // While a worker writes, it would only take that too.
+                Err(_) if !Worker::is_in(self.dir(id).path()) && self.give_up_spare()? => continue,
+                Err(error) => return Err(error),
             }
             if let Some(end) = batch.finished {
                 return Ok(Tail::Ended(Box::new(end)));
