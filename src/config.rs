@@ -1,5 +1,6 @@
 //! Settings: built-in defaults, then a file, then the environment, then flags.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use figment::Figment;
@@ -17,6 +18,8 @@ pub struct Config {
     pub storage: Storage,
     /// What is too large.
     pub limits: Limits,
+    /// What jobs run on.
+    pub devices: Devices,
     /// How jobs are run.
     pub jobs: Jobs,
     /// What is logged.
@@ -47,11 +50,13 @@ impl Default for Server {
 pub struct Storage {
     /// Folder of the database, data sets, jobs and models.
     pub data_dir: PathBuf,
+    /// Bytes of free space without which nothing new is begun.
+    pub reserve_bytes: u64,
 }
 
 impl Default for Storage {
     fn default() -> Self {
-        Self { data_dir: PathBuf::from("./data") }
+        Self { data_dir: PathBuf::from("./data"), reserve_bytes: 1 << 30 }
     }
 }
 
@@ -89,36 +94,84 @@ impl Default for Limits {
     }
 }
 
-/// How jobs are run.
+/// What jobs run on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Jobs {
+pub struct Devices {
+    /// Numbers of the GPUs that jobs may use; none for all.
+    pub gpus: Vec<u8>,
+    /// Jobs on one GPU at once.
+    pub gpu_slots: u32,
+    /// Jobs at once on single devices, such as `"cuda:1" = 2`, where that is not what the others say.
+    pub slots: BTreeMap<String, u32>,
     /// Jobs on the CPU at once.
     pub cpu_slots: u32,
     /// Threads of a CPU job; 0 takes every core.
     pub cpu_threads: usize,
-    /// Jobs on one GPU at once.
-    pub gpu_slots: u32,
+    /// How much others go before CPU jobs, 0 to 19.
+    pub cpu_nice: u8,
+    /// Mebibytes of free memory without which no job is started; 0 does not look.
+    pub min_free_memory_mib: u64,
+}
+
+impl Default for Devices {
+    fn default() -> Self {
+        Self {
+            gpus: Vec::new(),
+            gpu_slots: 1,
+            slots: BTreeMap::new(),
+            cpu_slots: 1,
+            cpu_threads: 0,
+            cpu_nice: 10,
+            min_free_memory_mib: 1024,
+        }
+    }
+}
+
+impl Devices {
+    /// Jobs at once on a device: `cpu`, `cuda:0` ….
+    pub fn slots_of(&self, device: &str) -> u32 {
+        let default = if device == "cpu" { self.cpu_slots } else { self.gpu_slots };
+        self.slots.get(device).copied().unwrap_or(default)
+    }
+
+    /// Whether jobs may use this GPU.
+    pub fn allows(&self, gpu: &str) -> bool {
+        let name = |number: &u8| format!("cuda:{number}") == gpu;
+        self.gpus.is_empty() || self.gpus.iter().any(name)
+    }
+}
+
+/// How jobs are run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Jobs {
     /// Restarts of a job whose worker crashed.
     pub max_restarts: u32,
     /// Seconds before the first restart; each next one waits twice as long.
     pub restart_delay_s: u64,
+    /// Seconds between checkpoints within an epoch.
+    pub checkpoint_every_s: u64,
+    /// Steps between them; 0 leaves it to the seconds.
+    pub checkpoint_every_steps: u32,
     /// Milliseconds between looks at what a worker has reported.
     pub poll_ms: u64,
     /// Seconds a worker gets to heed a cancel.
     pub cancel_grace_s: u64,
+    /// Seconds without a sign of life after which a worker is replaced; 0 waits for ever.
+    pub hang_timeout_s: u64,
 }
 
 impl Default for Jobs {
     fn default() -> Self {
         Self {
-            cpu_slots: 1,
-            cpu_threads: 0,
-            gpu_slots: 1,
             max_restarts: 3,
             restart_delay_s: 2,
+            checkpoint_every_s: 60,
+            checkpoint_every_steps: 0,
             poll_ms: 200,
             cancel_grace_s: 10,
+            hang_timeout_s: 300,
         }
     }
 }
@@ -210,7 +263,9 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let Jobs { cpu_slots, gpu_slots, poll_ms, .. } = self.jobs;
+        let Jobs { poll_ms, .. } = self.jobs;
+        let Devices { cpu_slots, gpu_slots, cpu_nice, slots, .. } = &self.devices;
+        let (cpu_slots, gpu_slots) = (*cpu_slots, *gpu_slots);
         let checks = [
             (
                 "jobs.poll_ms",
@@ -225,10 +280,16 @@ impl Config {
                 self.limits.detections > 0,
             ),
             (
-                "jobs.cpu_slots",
+                "devices.cpu_slots",
                 cpu_slots.to_string(),
-                "with jobs.gpu_slots 0 too no job could run",
-                cpu_slots > 0 || gpu_slots > 0,
+                "with devices.gpu_slots 0 too no job could run",
+                cpu_slots > 0 || gpu_slots > 0 || slots.values().any(|&slots| slots > 0),
+            ),
+            (
+                "devices.cpu_nice",
+                cpu_nice.to_string(),
+                "it has to be from 0 to 19",
+                *cpu_nice <= 19,
             ),
         ];
         for (key, value, need, is_fine) in checks {

@@ -10,14 +10,49 @@ use std::path::Path;
 ///
 /// Whatever the file system says; `path` is untouched then.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    // A bare file name has an empty parent.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
-    let mut beside = tempfile::NamedTempFile::new_in(folder)?;
+    let beside = beside(path, bytes)?;
+    beside.persist(path).map_err(|error| error.error)?;
+    sync_folder(folder_of(path))
+}
+
+/// As [`write`], but what `path` was is `former` then. A crash may leave it there with nothing at `path`.
+///
+/// # Errors
+///
+/// Whatever the file system says; one of both is what `path` was then.
+pub fn write_keeping(path: &Path, former: &Path, bytes: &[u8]) -> io::Result<()> {
+    let beside = beside(path, bytes)?;
+    match fs::rename(path, former) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    beside.persist(path).map_err(|error| error.error)?;
+    sync_folder(folder_of(path))
+}
+
+/// Deletes a file, if it is there.
+///
+/// # Errors
+///
+/// Whatever else the file system says.
+pub fn remove_file(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn beside(path: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
+    let mut beside = tempfile::NamedTempFile::new_in(folder_of(path))?;
     beside.write_all(bytes)?;
     beside.as_file().sync_all()?;
-    beside.persist(path).map_err(|error| error.error)?;
-    sync_folder(folder)
+    Ok(beside)
+}
+
+/// A bare file name has an empty parent.
+fn folder_of(path: &Path) -> &Path {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    folder.unwrap_or(Path::new("."))
 }
 
 /// Makes renames and deletions in `folder` last.

@@ -9,8 +9,9 @@ use std::time::{Duration, Instant};
 
 use blazetune::data::import::{ImportOptions, import};
 use blazetune::data::sample::{self, SampleSpec};
+use blazetune::train::cause::Cause;
 use blazetune::train::events::{
-    Body, Command as Wanted, Event, Finished, JobSpec, MetricsRow, Outcome, Work,
+    Body, CheckpointEvery, Command as Wanted, Event, Finished, JobSpec, MetricsRow, Outcome, Work,
 };
 use blazetune::train::job_dir::JobDir;
 use blazetune::train::spec::TrainSpec;
@@ -23,6 +24,8 @@ mod diagnostics;
 mod evaluation;
 #[path = "worker/extend.rs"]
 mod extend;
+#[path = "worker/resume.rs"]
+mod resume;
 
 /// The drawn sample set, imported once for all tests.
 fn dataset() -> PathBuf {
@@ -51,6 +54,7 @@ fn job(params: &serde_json::Value) -> (tempfile::TempDir, JobDir) {
         dataset_dir: dataset(),
         init_file: None,
         threads: Some(1),
+        checkpoints: CheckpointEvery::default(),
         params,
     };
     dir.create(&Work::Train(Box::new(spec))).unwrap();
@@ -249,11 +253,11 @@ fn a_loss_that_is_no_number_ends_the_job_with_advice_and_keeps_the_checkpoint() 
     let (_folder, dir) = job(&params);
     let finished = run(&dir);
     assert_eq!(finished.outcome, Outcome::Failed);
-    assert!(!finished.retry);
+    assert_eq!(finished.cause, Some(Cause::Diverged));
     let error = finished.error.unwrap();
     assert!(error.contains("try a lower learning rate"), "{error}");
     let last = rows(&dir).last().unwrap().epoch;
-    assert_eq!(dir.checkpoints().join("last.safetensors").exists(), last > 0);
+    assert_eq!(dir.last_checkpoint().exists(), last > 0);
 }
 
 #[test]

@@ -9,7 +9,8 @@ use anyhow::Context;
 use tracing::error;
 use tracing_subscriber::EnvFilter;
 
-use blazetune::train::events::{Body, Finished, Outcome};
+use blazetune::train::cause::Cause;
+use blazetune::train::events::{Body, Finished};
 use blazetune::train::job_dir::JobDir;
 use blazetune::train::run;
 
@@ -23,11 +24,16 @@ pub(crate) struct Args {
 /// 0 when the job reported its end, however it ended.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let dir = JobDir::new(args.dir);
-    log_to(&dir)?;
+    if let Err(error) = log_to(&dir) {
+        say(&error); // On standard error, which the server keeps.
+        let io = error.chain().find_map(|cause| cause.downcast_ref());
+        return Ok(ExitCode::from(io.map_or(1, |io| Cause::of_io(io).exit_code())));
+    }
     super::cuda::load();
     let ended = catch_unwind(AssertUnwindSafe(|| run::run(&dir)));
     match ended {
-        Ok(outcome) => outcome.context("cannot use the job's folder").map(|_| ExitCode::SUCCESS),
+        Ok(Ok(_)) => Ok(ExitCode::SUCCESS),
+        Ok(Err(cause)) => Ok(ExitCode::from(cause.exit_code())),
         Err(panic) => {
             let text = panic_text(&*panic);
             error!("the job panicked: {text}");
@@ -35,6 +41,11 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+#[expect(clippy::print_stderr, reason = "there is no log to say it in")]
+fn say(error: &anyhow::Error) {
+    eprintln!("{error:#}");
 }
 
 /// The log goes to `log.jsonl` in the job's folder.
@@ -55,12 +66,14 @@ fn log_to(dir: &JobDir) -> anyhow::Result<()> {
 
 /// libtorch's own errors arrive as panics: out of memory, above all.
 fn report_failure(dir: &JobDir, text: &str) -> anyhow::Result<()> {
-    let memory = text.contains("out of memory") || text.contains("can't allocate memory");
-    let advice = if memory { "; try a smaller batch_size" } else { "" };
+    let cause = Cause::of_words(text).unwrap_or(Cause::Internal);
+    let advice = match cause {
+        Cause::OutOfMemory => "; try a smaller batch_size",
+        _ => "",
+    };
     let first_line = text.lines().next().unwrap_or_default();
-    let error = Some(format!("the job failed inside libtorch: {first_line}{advice}"));
-    let finished = Finished::without_result(Outcome::Failed, error, false);
-    Ok(dir.events()?.append(Body::Finished(finished))?)
+    let error = format!("the job failed inside libtorch: {first_line}{advice}");
+    Ok(dir.events()?.append(Body::Finished(Finished::failed(cause, error)))?)
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {

@@ -4,8 +4,9 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::extract::typed;
-use super::jobs::wrong_basics;
+use super::jobs::wrong_name;
 use super::problem::{Problem, Result, Wrong};
+use super::when::when;
 use crate::jobs::{Submission, Task};
 use crate::store::ids::DatasetId;
 use crate::store::job_kind::JobKind;
@@ -25,13 +26,18 @@ struct EvaluateBody {
     split: SplitChoice,
     #[serde(default)]
     priority: i64,
+    not_before: Option<String>,
+    time_limit_s: Option<i64>,
 }
 
 /// The job that a body asks for; the body's wrong fields where it cannot be.
 pub(super) fn submission(body: Value) -> Result<Submission> {
-    let EvaluateBody { name, dataset_id, model_id, compare_with, split, priority, .. } =
-        typed(body)?;
-    let mut wrong = wrong_basics(name.as_deref(), priority);
+    let body: EvaluateBody = typed(body)?;
+    let EvaluateBody { name, dataset_id, model_id, compare_with, split, .. } = &body;
+    let (dataset_id, split) = (*dataset_id, *split);
+    let (model_id, compare_with) = (*model_id, *compare_with);
+    let (when, mut wrong) = when(body.priority, body.not_before.as_deref(), body.time_limit_s);
+    wrong.extend(name.as_deref().and_then(wrong_name));
     if compare_with == Some(model_id) {
         let detail = "is the model itself; name another one, or none".to_owned();
         wrong.push(Wrong { pointer: "/compare_with".to_owned(), detail });
@@ -39,7 +45,7 @@ pub(super) fn submission(body: Value) -> Result<Submission> {
     if !wrong.is_empty() {
         return Err(Problem::invalid(wrong));
     }
-    let name = name.map_or_else(|| "Evaluation".to_owned(), |name| name.trim().to_owned());
+    let name = name.as_deref().map_or("Evaluation", str::trim).to_owned();
     let task = Task::Evaluate(EvaluateParams { model_id, compare_with, split });
-    Ok(Submission { name, dataset_id, task, priority })
+    Ok(Submission { name, dataset_id, task, when })
 }

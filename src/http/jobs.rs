@@ -17,6 +17,7 @@ use super::evaluations;
 use super::extract::{JsonBody, Path, Query, typed};
 use super::page::{Page, PageQuery};
 use super::problem::{Problem, Result, Wrong};
+use super::when::when;
 use crate::jobs::lifecycle::Verb;
 use crate::jobs::{Idempotency, Submission, SubmitError, Task, VerbError};
 use crate::model::layout::Variant;
@@ -40,7 +41,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
 
 /// A job as clients see it.
 #[derive(Debug, Serialize)]
-struct JobView {
+pub(super) struct JobView {
     id: JobId,
     kind: JobKind,
     name: String,
@@ -56,13 +57,23 @@ struct JobView {
     /// The model that a completed job has made.
     model_id: Option<ModelId>,
     error: Option<String>,
+    /// What kind of failure that is, of a job that failed.
+    failure: Option<String>,
+    /// Why the server has paused it by itself: `disk_full` or `disk_error`.
+    hold: Option<String>,
+    /// Batches are this many times smaller than was asked for.
+    batch_divisor: i64,
+    not_before: Option<String>,
+    time_limit_s: Option<i64>,
+    /// Seconds that it has held a device.
+    ran_s: f64,
     created_at: String,
     started_at: Option<String>,
     finished_at: Option<String>,
 }
 
 impl JobView {
-    async fn new(app: &App, job: Job) -> Result<Self> {
+    pub(super) async fn new(app: &App, job: Job) -> Result<Self> {
         let model_id = match job.state {
             JobState::Completed => store::models::of_job(&app.db, job.id).await?,
             _ => None,
@@ -82,6 +93,12 @@ impl JobView {
             baseline: job.baseline.map(|baseline| baseline.0),
             model_id,
             error: job.error,
+            failure: job.failure,
+            hold: job.hold,
+            batch_divisor: job.batch_divisor,
+            not_before: job.not_before,
+            time_limit_s: job.time_limit_s,
+            ran_s: (job.ran_s * 10.0).round() / 10.0,
             created_at: job.created_at,
             started_at: job.started_at,
             finished_at: job.finished_at,
@@ -101,6 +118,8 @@ struct TrainBody {
     params: TrainSpec,
     #[serde(default)]
     priority: i64,
+    not_before: Option<String>,
+    time_limit_s: Option<i64>,
 }
 
 /// The field that says what others there are.
@@ -111,7 +130,6 @@ struct Kind {
 
 const LONGEST_NAME: usize = 200;
 const LONGEST_KEY: usize = 200;
-const PRIORITIES: std::ops::RangeInclusive<i64> = -1000..=1000;
 
 /// `POST /jobs`: queues a job and answers before it starts.
 async fn create(
@@ -157,8 +175,10 @@ fn training(mut value: Value) -> Result<Submission> {
     if let Some(params) = value.get_mut("params") {
         presets::expand(params);
     }
-    let TrainBody { name, dataset_id, params, priority, .. } = typed(value)?;
-    let mut wrong = wrong_basics(name.as_deref(), priority);
+    let TrainBody { name, dataset_id, params, priority, not_before, time_limit_s, .. } =
+        typed(value)?;
+    let (when, mut wrong) = when(priority, not_before.as_deref(), time_limit_s);
+    wrong.extend(name.as_deref().and_then(wrong_name));
     if let Err(violations) = params.check() {
         wrong.extend(violations.into_iter().map(|violation| Wrong {
             pointer: format!("/params{}", violation.pointer),
@@ -169,19 +189,7 @@ fn training(mut value: Value) -> Result<Submission> {
         return Err(Problem::invalid(wrong));
     }
     let name = name.map_or_else(|| "Unnamed".to_owned(), |name| name.trim().to_owned());
-    Ok(Submission { name, dataset_id, task: Task::Train(Box::new(params)), priority })
-}
-
-/// What is wrong with the fields that every kind of job has.
-pub(super) fn wrong_basics(name: Option<&str>, priority: i64) -> Vec<Wrong> {
-    let mut wrong = Vec::new();
-    wrong.extend(name.and_then(wrong_name));
-    if !PRIORITIES.contains(&priority) {
-        let (least, most) = PRIORITIES.into_inner();
-        let detail = format!("has to be from {least} to {most}");
-        wrong.push(Wrong { pointer: "/priority".to_owned(), detail });
-    }
-    wrong
+    Ok(Submission { name, dataset_id, task: Task::Train(Box::new(params)), when })
 }
 
 /// What is wrong with the name of a job.
@@ -273,7 +281,8 @@ impl From<VerbError> for Problem {
     fn from(error: VerbError) -> Self {
         match error {
             VerbError::NoJob(id) => Self::not_found(format_args!("job {id}")),
-            VerbError::Refused(refused) => Self::conflict(refused),
+            VerbError::Refused(refused) => Self::conflict_in(refused.state, refused),
+            VerbError::NotQueued(state) => Self::conflict_in(state, error),
             VerbError::NothingToKeep => Self::conflict(error),
             VerbError::Db(error) => error.into(),
         }

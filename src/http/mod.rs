@@ -27,6 +27,7 @@ mod problem;
 mod registry;
 mod system;
 mod uploads;
+mod when;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,6 +83,7 @@ fn quick(app: &App) -> Router<Arc<App>> {
         .merge(images::list_routes())
         .merge(jobs::routes())
         .merge(extend::routes())
+        .merge(when::routes())
         .merge(metrics::routes())
         .merge(job_files::routes())
         .merge(models::routes())

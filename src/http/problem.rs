@@ -13,6 +13,7 @@ use serde::Serialize;
 use tracing::error;
 
 use crate::store;
+use crate::store::jobs::JobState;
 use crate::train::run::chain;
 
 /// What handlers return.
@@ -37,6 +38,9 @@ pub(super) struct Problem {
     errors: Vec<Wrong>,
     #[serde(skip)]
     retry_after_s: Option<u32>,
+    /// That the job is in, where that is what the request does not go with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<JobState>,
 }
 
 /// One value of the request that cannot be used.
@@ -53,7 +57,15 @@ impl Problem {
     pub(super) fn new(status: StatusCode, detail: impl Display) -> Self {
         let title = status.canonical_reason().unwrap_or("Problem");
         let detail = detail.to_string();
-        Self { kind: "about:blank", title, status, detail, errors: Vec::new(), retry_after_s: None }
+        Self {
+            kind: "about:blank",
+            title,
+            status,
+            detail,
+            errors: Vec::new(),
+            state: None,
+            retry_after_s: None,
+        }
     }
 
     /// 404: `what` names the missing thing, such as `job 0197…`.
@@ -64,6 +76,11 @@ impl Problem {
     /// 409: the request makes no sense in the present state.
     pub(super) fn conflict(detail: impl Display) -> Self {
         Self::new(StatusCode::CONFLICT, detail)
+    }
+
+    /// 409 for a job in this state.
+    pub(super) fn conflict_in(state: JobState, detail: impl Display) -> Self {
+        Self { state: Some(state), ..Self::conflict(detail) }
     }
 
     /// 415: the body is not what is wanted; the detail says what is.
@@ -109,6 +126,10 @@ impl Problem {
 /// A database error in a handler is ours.
 impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
+        if store::is_full(&error) {
+            let detail = "the server's disk is full; free some room, and try again";
+            return Self::new(StatusCode::INSUFFICIENT_STORAGE, detail);
+        }
         Self::internal(&error)
     }
 }

@@ -48,6 +48,8 @@ struct SystemView {
     devices: Vec<Device>,
     /// Jobs by state.
     queue: BTreeMap<&'static str, i64>,
+    /// Why devices that have room start no job that could run there, by device.
+    waiting: BTreeMap<String, String>,
     disk: Disk,
     data_dir: String,
 }
@@ -72,6 +74,7 @@ async fn show(State(app): State<Arc<App>>) -> Result<Json<SystemView>> {
         uptime_s: app.started.elapsed().as_secs(),
         devices: blocking(move || devices()).await?,
         queue,
+        waiting: app.jobs.waiting(),
         disk: Disk {
             free_bytes: stat.f_bavail * stat.f_frsize,
             total_bytes: stat.f_blocks * stat.f_frsize,

@@ -5,7 +5,8 @@ use serde_json::json;
 use crate::store;
 use crate::store::events::NewEvent;
 use crate::store::ids::JobId;
-use crate::store::jobs::JobState;
+use crate::store::jobs::{JobState, Said};
+use crate::store::transitions::Actor;
 use crate::train::job_dir::now;
 
 /// A change.
@@ -13,10 +14,11 @@ use crate::train::job_dir::now;
 pub(super) struct Change<'a> {
     pub(super) from: JobState,
     pub(super) to: JobState,
+    pub(super) actor: Actor,
     /// For the history.
     pub(super) reason: &'a str,
-    /// For the user of a failed job.
-    pub(super) error: Option<&'a str>,
+    /// For the user of a job that failed or that is held.
+    pub(super) said: Said<'a>,
 }
 
 /// Makes it. Answers false when the job is not in the state that it should change from.
@@ -25,24 +27,25 @@ pub(super) async fn change(
     id: JobId,
     change: Change<'_>,
 ) -> store::Result<bool> {
-    let Change { from, to, error, .. } = change;
-    if !store::jobs::set_state(&mut *db, id, from, to, error).await? {
+    let Change { from, to, said, .. } = change;
+    if !store::jobs::set_state(&mut *db, id, from, to, said).await? {
         return Ok(false);
     }
     record(db, id, Some(from), change).await?;
     Ok(true)
 }
 
-/// Tells of a change that was made, or of a job that was.
+/// Tells of a change that was made, of a job that was, or of a worker that was replaced.
 pub(super) async fn record(
     db: &mut store::Connection,
     id: JobId,
     from: Option<JobState>,
     change: Change<'_>,
 ) -> store::Result<()> {
-    let Change { to, reason, error, .. } = change;
-    store::transitions::insert(&mut *db, id, from, to, reason).await?;
-    let body = json!({"state": to, "error": error, "reason": reason, "time": now()});
+    let Change { to, actor, reason, said, .. } = change;
+    store::transitions::insert(&mut *db, id, from, to, actor, reason).await?;
+    let body =
+        json!({"state": to, "error": said.error, "reason": reason, "actor": actor, "time": now()});
     let event = NewEvent { kind: "state", epoch: None, body: &body };
     store::events::insert(db, id, event).await
 }

@@ -5,14 +5,13 @@ use anyhow::Context;
 use tracing::warn;
 
 use super::Jobs;
-use super::submit::{Idempotency, Submission, SubmitError, Task, queued_before};
+use super::submit::{Idempotency, Submission, SubmitError, Task, When, queued_before};
 use crate::disk;
 use crate::store;
 use crate::store::ids::{DatasetId, JobId};
 use crate::store::job_kind::JobKind;
 use crate::store::jobs::{Job, JobState};
-use crate::train::checkpoint::State;
-use crate::train::events::MetricsRow;
+use crate::train::checkpoint::{self, State};
 use crate::train::extension;
 use crate::train::schedule;
 use crate::train::spec::{TrainSpec, Violation};
@@ -84,7 +83,7 @@ impl Jobs {
 
         // The files come first: a job without them would begin anew.
         let to = JobId::new();
-        let queued = match self.copy(id, state.rows, to).await {
+        let queued = match self.copy(id, to).await {
             Ok(()) => self.queue(to, new, &format!("extends job {id}"), idempotency).await,
             Err(error) => Err(error.into()),
         };
@@ -96,11 +95,11 @@ impl Jobs {
 
     /// What the last checkpoint says.
     async fn last_state(&self, id: JobId) -> Result<State, ExtendError> {
-        let path = self.dir(id).last_checkpoint();
-        let state = tokio::task::spawn_blocking(move || State::read(&path)).await;
-        let why = match state.context("reading was interrupted")? {
-            Ok(Some(state)) => return Ok(state),
-            Ok(None) => "there is no checkpoint to go on from (any more)",
+        let dir = self.dir(id);
+        let found = tokio::task::spawn_blocking(move || checkpoint::newest(&dir)).await;
+        let why = match found.context("reading was interrupted")? {
+            Ok(checkpoint::Found { newest: Some(newest), .. }) => return Ok(newest.state),
+            Ok(_) => "there is no checkpoint to go on from (any more)",
             Err(error) => {
                 warn!(job.id = %id, "cannot extend job {id}: {error}");
                 "its last checkpoint cannot be read"
@@ -125,20 +124,24 @@ impl Jobs {
         check(&params, done).map_err(ExtendError::Invalid)?;
         let base = finished.name.trim_end_matches(MARK);
         let name = name.unwrap_or_else(|| format!("{base}{MARK}"));
-        let (task, priority) = (Task::Train(Box::new(params)), finished.priority);
-        Ok(Submission { name, dataset_id, task, priority })
+        let when = When {
+            priority: finished.priority,
+            not_before: None,
+            time_limit_s: finished.time_limit_s,
+        };
+        Ok(Submission { name, dataset_id, task: Task::Train(Box::new(params)), when })
     }
 
-    async fn training_pictures(&self, id: DatasetId) -> anyhow::Result<usize> {
+    pub(super) async fn training_pictures(&self, id: DatasetId) -> anyhow::Result<usize> {
         let dataset = store::datasets::find(&self.0.db, id).await?;
         let summary = dataset.and_then(|dataset| dataset.summary).context("no such data set")?;
         let pictures = summary["splits"]["train"]["images"].as_u64();
         Ok(pictures.context("the data set's training pictures were not counted")? as usize)
     }
 
-    async fn copy(&self, from: JobId, rows: Vec<MetricsRow>, to: JobId) -> anyhow::Result<()> {
+    async fn copy(&self, from: JobId, to: JobId) -> anyhow::Result<()> {
         let (ended, dir) = (self.dir(from), self.dir(to));
-        let copy = move || extension::copy(&ended, &rows, &dir);
+        let copy = move || extension::copy(&ended, &dir);
         tokio::task::spawn_blocking(copy).await?.context("cannot copy the checkpoints")
     }
 

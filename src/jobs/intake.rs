@@ -31,6 +31,8 @@ pub(super) struct Batch {
     pub(super) bad: Option<BadLine>,
     /// There is more to read now.
     pub(super) has_more: bool,
+    /// The file's length, where it ends before what was to be read.
+    pub(super) shorter: Option<u64>,
 }
 
 /// The line that says how a worker ended.
@@ -53,8 +55,23 @@ pub(super) struct BadLine {
 /// Reads the whole lines from byte `from` on, to the first that says how a worker ended. A last
 /// line without its end waits for it.
 pub(super) fn read(path: &Path, from: u64) -> io::Result<Batch> {
-    let mut batch =
-        Batch { from, to: from, events: Vec::new(), finished: None, bad: None, has_more: false };
+    let mut batch = Batch {
+        from,
+        to: from,
+        events: Vec::new(),
+        finished: None,
+        bad: None,
+        has_more: false,
+        shorter: None,
+    };
+    let length = match std::fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+        metadata => metadata?.len(),
+    };
+    if length < from {
+        batch.shorter = Some(length);
+        return Ok(batch);
+    }
     let bytes = read_from(path, from)?;
     batch.has_more = bytes.len() as u64 == CHUNK_BYTES;
     for line in bytes.split_inclusive(|&byte| byte == b'\n') {
@@ -127,7 +144,7 @@ async fn store_event(db: &mut store::Connection, id: JobId, event: &Event) -> an
         Body::Started(started) => {
             let progress = json!({
                 "epoch": started.resumed_at_epoch, "epochs": started.epochs,
-                "step": 0, "steps": started.steps, "images_per_s": null, "eta_s": null,
+                "step": started.resumed_at_step, "steps": started.steps, "images_per_s": null, "eta_s": null,
             });
             store::jobs::set_progress(&mut *db, id, &progress).await?;
             ("started", None)
@@ -210,13 +227,14 @@ mod tests {
         Body::Started(Started {
             device: "cpu".to_owned(),
             resumed_at_epoch: 0,
+            resumed_at_step: 0,
             epochs: 2,
             steps: 9,
         })
     }
 
     fn finished() -> Body {
-        Body::Finished(Finished::without_result(Outcome::Completed, None, false))
+        Body::Finished(Finished::without_result(Outcome::Completed))
     }
 
     async fn queue(db: &store::Db) -> JobId {
@@ -230,6 +248,8 @@ mod tests {
             params: &json!({}),
             wanted_device: "cpu",
             priority: 0,
+            not_before: None,
+            time_limit_s: None,
         };
         store::jobs::insert(db, new).await.unwrap();
         id
@@ -271,6 +291,19 @@ mod tests {
         assert!(store(&db, id, &batch).await.unwrap());
         store(&db, id, &batch).await.unwrap_err();
         assert_eq!(store::events::after(&db, id, 0, 100).await.unwrap().len(), 1);
+    }
+
+    #[test]
+    fn a_file_that_lost_its_end_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let first = line(1, started());
+        std::fs::write(&path, &first).unwrap();
+        let length = first.len() as u64;
+        assert_eq!(read(&path, length).unwrap().shorter, None);
+        assert_eq!(read(&path, length + 9).unwrap().shorter, Some(length));
+        std::fs::remove_file(&path).unwrap();
+        assert_eq!(read(&path, length).unwrap().shorter, Some(0));
     }
 
     #[test]

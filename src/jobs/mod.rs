@@ -12,15 +12,17 @@ mod extend;
 mod imports;
 mod intake;
 pub mod lifecycle;
+mod patience;
 mod prepare;
 pub mod process;
+mod resources;
 mod scheduler;
 mod settle;
 mod submit;
 mod supervisor;
 mod verbs;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,12 +36,12 @@ use crate::config::Config;
 use crate::store;
 use crate::store::folder::Folder;
 use crate::store::ids::DatasetId;
-use crate::store::jobs::Slot;
+use crate::store::queue::Slot;
 
 pub use self::delete::DeleteError;
 pub use self::extend::{ExtendError, Extension};
 pub use self::process::Program;
-pub use self::submit::{Idempotency, Submission, SubmitError, Task};
+pub use self::submit::{Idempotency, Submission, SubmitError, Task, When};
 pub use self::verbs::VerbError;
 
 /// The handle on all of it; clones are the same.
@@ -51,9 +53,13 @@ struct Inner {
     db: store::Db,
     folder: Arc<Folder>,
     settings: config::Jobs,
+    devices: config::Devices,
+    storage: config::Storage,
     limits: config::Limits,
     program: Program,
     slots: Vec<Slot>,
+    /// Why devices with room start no job that could run there.
+    waiting: std::sync::Mutex<BTreeMap<String, String>>,
     /// The queue may have a job that some device has room for.
     queued: Notify,
     /// Grows when clients have something new to see.
@@ -102,10 +108,13 @@ impl Jobs {
         let jobs = Self(Arc::new(Inner {
             db,
             folder,
-            slots: slots(&config.jobs, gpus),
+            slots: slots(&config.devices, gpus),
+            devices: config.devices,
+            storage: config.storage,
             settings: config.jobs,
             limits: config.limits,
             program,
+            waiting: std::sync::Mutex::default(),
             queued: Notify::new(),
             news: watch::Sender::new(0),
             control: Mutex::new(()),
@@ -136,7 +145,7 @@ impl Jobs {
         self.0.stop.cancel();
         self.0.tasks.close();
         self.0.tasks.wait().await;
-        match store::jobs::active(&self.0.db).await.map_or(0, |jobs| jobs.len()) {
+        match store::queue::active(&self.0.db).await.map_or(0, |jobs| jobs.len()) {
             0 => {}
             1 => info!("1 job goes on in the background; start the server again to pick it up"),
             n => info!("{n} jobs go on in the background; start the server again to pick them up"),
@@ -157,14 +166,37 @@ impl Jobs {
 }
 
 /// A GPU takes what leaves the choice to us; the CPU does so only where there is none.
-fn slots(settings: &config::Jobs, gpus: Vec<String>) -> Vec<Slot> {
-    let has_gpu = !gpus.is_empty() && settings.gpu_slots > 0;
-    let gpu = |device| Slot { device, capacity: settings.gpu_slots.into(), takes_auto: true };
-    let cpu = Slot {
-        device: "cpu".to_owned(),
-        capacity: settings.cpu_slots.into(),
-        takes_auto: !has_gpu,
+fn slots(devices: &config::Devices, gpus: Vec<String>) -> Vec<Slot> {
+    let gpus = gpus.into_iter().filter(|gpu| devices.allows(gpu));
+    let slot = |device: String, takes_auto| {
+        let capacity = devices.slots_of(&device).into();
+        Slot { device, capacity, takes_auto }
     };
-    let slots = gpus.into_iter().map(gpu).chain([cpu]);
-    slots.filter(|slot| slot.capacity > 0).collect()
+    let has_room = |slot: &Slot| slot.capacity > 0;
+    let mut slots: Vec<Slot> = gpus.map(|gpu| slot(gpu, true)).filter(has_room).collect();
+    let cpu = slot("cpu".to_owned(), slots.is_empty());
+    slots.extend(Some(cpu).filter(has_room));
+    slots
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slots_are_those_of_the_devices_that_may_be_used() {
+        let gpus = || ["cuda:0", "cuda:1", "cuda:2"].map(str::to_owned).to_vec();
+        let devices = config::Devices {
+            gpus: vec![0, 2],
+            slots: BTreeMap::from([("cuda:2".to_owned(), 3), ("cpu".to_owned(), 0)]),
+            ..config::Devices::default()
+        };
+        let found: Vec<_> =
+            slots(&devices, gpus()).into_iter().map(|slot| (slot.device, slot.capacity)).collect();
+        assert_eq!(found, [("cuda:0".to_owned(), 1), ("cuda:2".to_owned(), 3)]);
+
+        let found = slots(&config::Devices::default(), gpus());
+        assert!(found[0].takes_auto && !found[3].takes_auto, "{found:?}");
+        assert!(slots(&config::Devices::default(), vec![])[0].takes_auto);
+    }
 }

@@ -12,8 +12,9 @@ use crate::store::ids::{JobId, ModelId};
 use crate::store::job_kind::JobKind;
 use crate::store::jobs::Job;
 use crate::store::models::Model;
-use crate::train::events::{JobSpec, Work};
+use crate::train::events::{CheckpointEvery, JobSpec, Work};
 use crate::train::job_dir::JobDir;
+use crate::train::schedule;
 use crate::train::spec::{DeviceChoice, Init, TrainSpec};
 
 /// The weights of a model that training can start from, best first.
@@ -44,6 +45,10 @@ impl Jobs {
             params.device = DeviceChoice::try_from(device).map_err(anyhow::Error::msg)?;
         }
         let dataset = job.dataset_id.context("the job's data set was deleted")?;
+        if job.batch_divisor > 1 {
+            let pictures = self.training_pictures(dataset).await?;
+            params = schedule::shrunk(&params, job.batch_divisor.unsigned_abs() as u32, pictures);
+        }
         let init_file = match params.init {
             Init::Model(id) => Some(self.init_file(id.into()).await?),
             Init::Mediapipe | Init::Scratch => None,
@@ -54,13 +59,17 @@ impl Jobs {
             dataset_dir: self.0.folder.dataset(dataset),
             init_file,
             threads: self.threads(),
+            checkpoints: CheckpointEvery {
+                seconds: self.0.settings.checkpoint_every_s,
+                steps: self.0.settings.checkpoint_every_steps,
+            },
             params,
         })
     }
 
     /// Of a CPU job; none where it takes every core.
     pub(super) fn threads(&self) -> Option<usize> {
-        Some(self.0.settings.cpu_threads).filter(|&threads| threads > 0)
+        Some(self.0.devices.cpu_threads).filter(|&threads| threads > 0)
     }
 
     async fn init_file(&self, id: ModelId) -> anyhow::Result<PathBuf> {

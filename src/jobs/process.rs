@@ -17,6 +17,8 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group, setpriority_process};
 use tracing::debug;
 
+use crate::train::cause::Cause;
+
 /// What to run as a worker; the job's folder is added as the last argument.
 #[derive(Debug, Clone)]
 pub struct Program {
@@ -34,6 +36,8 @@ pub(super) struct Worker {
     started: Option<i64>,
     /// None for one that an earlier server started.
     child: Option<Child>,
+    /// Processes that the system had killed for memory when this one began.
+    memory_kills: Option<u64>,
 }
 
 /// How a worker went.
@@ -41,20 +45,25 @@ pub(super) struct Worker {
 pub(super) enum Exit {
     /// As its parent, we were told.
     Status(ExitStatus),
+    /// The system killed it, for memory.
+    Memory,
     /// An earlier server was its parent.
     Unseen,
 }
 
-/// CPU workers leave the server and others some air.
-const NICENESS: i32 = 5;
+/// Workers go first when the system is out of memory: they can be started again at no loss.
+const OOM_SCORE: &str = "500";
 const LOCK: &str = "worker.lock";
 /// Standard output and error of the worker.
 pub(super) const OUTPUT: &str = "worker.log";
 
 impl Worker {
     /// Starts one on the job in `dir`; none when one is at work there already.
-    pub(super) fn start(program: &Program, dir: &Path, is_nice: bool) -> io::Result<Option<Self>> {
+    ///
+    /// * `nice`: how much others go before it, 0 to 19.
+    pub(super) fn start(program: &Program, dir: &Path, nice: u8) -> io::Result<Option<Self>> {
         let Some(lock) = lock(dir)? else { return Ok(None) };
+        let memory_kills = memory_kills();
         let output = OpenOptions::new().create(true).append(true).open(dir.join(OUTPUT))?;
         let child = Command::new(&program.path)
             .args(&program.args)
@@ -65,11 +74,16 @@ impl Worker {
             .process_group(0) // Ctrl-C in the server's terminal is not for the worker.
             .spawn()?;
         let pid = i64::from(child.id());
-        if is_nice && let Err(error) = setpriority_process(as_pid(pid), NICENESS) {
+        if nice > 0
+            && let Err(error) = setpriority_process(as_pid(pid), nice.into())
+        {
             debug!("cannot make worker {pid} nice: {error}");
         }
-        let started = started_at(pid);
-        Ok(Some(Self { dir: dir.to_owned(), pid: Some(pid), started, child: Some(child) }))
+        if let Err(error) = fs::write(format!("/proc/{pid}/oom_score_adj"), OOM_SCORE) {
+            debug!("cannot let worker {pid} go first when memory is short: {error}");
+        }
+        let (dir, started) = (dir.to_owned(), started_at(pid));
+        Ok(Some(Self { dir, pid: Some(pid), started, child: Some(child), memory_kills }))
     }
 
     /// The one that an earlier server started in `dir`, if it is still at work.
@@ -80,10 +94,18 @@ impl Worker {
     ) -> io::Result<Option<Self>> {
         match lock(dir) {
             Ok(Some(_free)) => Ok(None),
-            Ok(None) => Ok(Some(Self { dir: dir.to_owned(), pid, started, child: None })),
+            Ok(None) => {
+                let (dir, memory_kills) = (dir.to_owned(), memory_kills());
+                Ok(Some(Self { dir, pid, started, child: None, memory_kills }))
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether one is at work in `dir`.
+    pub(super) fn is_in(dir: &Path) -> bool {
+        matches!(lock(dir), Ok(None))
     }
 
     pub(super) fn pid(&self) -> Option<i64> {
@@ -97,8 +119,17 @@ impl Worker {
     /// How it went; none while it is at work.
     pub(super) fn exit(&mut self) -> io::Result<Option<Exit>> {
         match &mut self.child {
-            Some(child) => Ok(child.try_wait()?.map(Exit::Status)),
-            None => Ok(lock(&self.dir)?.map(|_| Exit::Unseen)),
+            Some(child) => {
+                let Some(status) = child.try_wait()? else { return Ok(None) };
+                let kills = self.memory_kills.zip(memory_kills());
+                let is_memory = status.signal() == Some(9) && kills.is_some_and(|(a, b)| b > a);
+                Ok(Some(if is_memory { Exit::Memory } else { Exit::Status(status) }))
+            }
+            // Its folder may be gone, and its lock with that.
+            None => match lock(&self.dir) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Some(Exit::Unseen)),
+                lock => Ok(lock?.map(|_| Exit::Unseen)),
+            },
         }
     }
 
@@ -139,11 +170,43 @@ fn started_at(pid: i64) -> Option<i64> {
     after_name.split_whitespace().nth(19)?.parse().ok()
 }
 
+/// How many processes of ours the system has killed for want of memory; of the whole machine where there is
+/// no telling.
+fn memory_kills() -> Option<u64> {
+    let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    let group = groups.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
+    let events = fs::read_to_string(format!("/sys/fs/cgroup{group}/memory.events"));
+    let text = events.or_else(|_| fs::read_to_string("/proc/vmstat")).ok()?;
+    let count = text.lines().find_map(|line| line.strip_prefix("oom_kill "))?;
+    count.trim().parse().ok()
+}
+
 impl Exit {
+    /// What kind of failure it is to end like this, without a report.
+    pub(super) fn cause(self) -> Cause {
+        match self {
+            Self::Memory => Cause::OutOfMemory,
+            Self::Unseen => Cause::Killed,
+            Self::Status(status) => match (status.signal(), status.code()) {
+                (Some(9), _) => Cause::Killed,
+                (Some(_), _) => Cause::Crashed,
+                (None, code) => Cause::of_exit_code(code.unwrap_or_default()),
+            },
+        }
+    }
+
     /// The end of a sentence that begins with "the worker".
     pub(super) fn describe(self) -> String {
-        let Self::Status(status) = self else {
-            return "ended while no server was watching, without a report".to_owned();
+        let status = match self {
+            Self::Status(status) => status,
+            Self::Memory => {
+                return "was killed by the system, which had run out of memory; try a smaller \
+                        batch_size, or fewer jobs at once"
+                    .to_owned();
+            }
+            Self::Unseen => {
+                return "ended while no server was watching, without a report".to_owned();
+            }
         };
         match (status.signal(), status.code()) {
             (Some(9), _) => {
@@ -153,6 +216,8 @@ impl Exit {
             }
             (Some(signal), _) => format!("crashed (signal {signal})"),
             (None, Some(0)) => "ended without a report".to_owned(),
+            (None, Some(28)) => "found no room on the disk, not even to say so".to_owned(),
+            (None, Some(5)) => "cannot write to the job's folder, not even to say so".to_owned(),
             (None, code) => format!("ended with exit code {}", code.unwrap_or_default()),
         }
     }
@@ -189,8 +254,8 @@ mod tests {
     fn a_folder_has_one_worker_at_a_time_and_any_server_can_see_it() {
         let dir = tempfile::tempdir().unwrap();
         let program = shell("sleep 100");
-        let mut worker = Worker::start(&program, dir.path(), true).unwrap().unwrap();
-        assert!(Worker::start(&program, dir.path(), true).unwrap().is_none());
+        let mut worker = Worker::start(&program, dir.path(), 5).unwrap().unwrap();
+        assert!(Worker::start(&program, dir.path(), 5).unwrap().is_none());
         let mut adopted =
             Worker::adopt(dir.path(), worker.pid(), worker.started()).unwrap().unwrap();
         assert!(adopted.exit().unwrap().is_none());
@@ -204,9 +269,10 @@ mod tests {
     #[test]
     fn a_process_id_that_another_process_has_now_is_not_killed() {
         let dir = tempfile::tempdir().unwrap();
-        let mut worker = Worker::start(&shell("sleep 100"), dir.path(), false).unwrap().unwrap();
+        let mut worker = Worker::start(&shell("sleep 100"), dir.path(), 0).unwrap().unwrap();
         let started = worker.started().map(|ticks| ticks - 1);
-        Worker { dir: dir.path().to_owned(), pid: worker.pid(), started, child: None }.kill();
+        let (dir, pid) = (dir.path().to_owned(), worker.pid());
+        Worker { dir, pid, started, child: None, memory_kills: None }.kill();
         assert!(worker.exit().unwrap().is_none());
         worker.kill();
         wait(&mut worker);
@@ -216,7 +282,7 @@ mod tests {
     fn exits_are_told_apart() {
         let dir = tempfile::tempdir().unwrap();
         let describe = |script: &str| {
-            let mut worker = Worker::start(&shell(script), dir.path(), false).unwrap().unwrap();
+            let mut worker = Worker::start(&shell(script), dir.path(), 0).unwrap().unwrap();
             wait(&mut worker).describe()
         };
         assert_eq!(describe("exit 0"), "ended without a report");

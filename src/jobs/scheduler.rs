@@ -1,22 +1,23 @@
 //! From the queue to devices.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing::{error, info};
 
 use super::Jobs;
-use super::changes::{Change, record};
+use super::changes::{Change, change, record};
 use crate::store;
 use crate::store::ids::JobId;
-use crate::store::jobs::{JobState, Slot};
+use crate::store::jobs::{JobState, Said};
+use crate::store::queue::Slot;
+use crate::store::transitions::Actor;
 
 /// The queue is looked at this often, even when nobody says that it has changed.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
-
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 impl Jobs {
     /// Sees jobs through that had a device when the last server ended.
     pub(super) async fn recover(&self) -> store::Result<()> {
-        for id in store::jobs::active(&self.0.db).await? {
+        for id in store::queue::active(&self.0.db).await? {
             info!(job.id = %id, "picking up job {id}");
             self.sync_control(id).await?;
             self.0.tasks.spawn(self.clone().supervise(id));
@@ -26,7 +27,17 @@ impl Jobs {
 
     /// Gives jobs to devices until told to stop.
     pub(super) async fn schedule(self) {
+        let mut looked_for_room = None;
+        // A job that found no room is not tried again sooner, whatever the disk says: there are quotas.
+        let again_after = Duration::from_secs(1 + 10 * self.0.settings.restart_delay_s);
         loop {
+            if looked_for_room.is_none_or(|at: Instant| at.elapsed() >= again_after) {
+                looked_for_room = Some(Instant::now());
+                self.keep_spare();
+                if let Err(error) = self.release_held().await {
+                    error!("cannot look for jobs that wait for room: {error}");
+                }
+            }
             if let Err(error) = self.claim_all().await {
                 error!("cannot look at the queue: {error}");
             }
@@ -40,10 +51,20 @@ impl Jobs {
 
     async fn claim_all(&self) -> store::Result<()> {
         for slot in &self.0.slots {
-            while let Some(id) = self.claim(slot).await? {
+            while store::queue::has_work_for(&self.0.db, slot).await? {
+                let lack = self.lacks();
+                let waits = lack.is_some();
+                self.set_waiting(slot, lack);
+                if waits {
+                    break;
+                }
+                let Some(id) = self.claim(slot).await? else { break };
                 info!(job.id = %id, "job {id} starts on {}", slot.device);
                 self.tell();
                 self.0.tasks.spawn(self.clone().supervise(id));
+            }
+            if !store::queue::has_work_for(&self.0.db, slot).await? {
+                self.set_waiting(slot, None);
             }
         }
         Ok(())
@@ -51,13 +72,35 @@ impl Jobs {
 
     async fn claim(&self, slot: &Slot) -> store::Result<Option<JobId>> {
         let mut tx = store::begin(&self.0.db).await?;
-        let Some(id) = store::jobs::claim_next(&mut *tx, slot).await? else { return Ok(None) };
-        let (from, to) = (JobState::Queued, JobState::Running);
+        let Some((id, to)) = store::queue::claim_next(&mut *tx, slot).await? else {
+            return Ok(None);
+        };
+        let from = if to == JobState::Running { JobState::Queued } else { to };
         let reason = format!("{} has room", slot.device);
-        let change = Change { from, to, reason: &reason, error: None };
+        let (actor, said) = (Actor::Server, Said::default());
+        let change = Change { from, to, actor, reason: &reason, said };
         record(&mut tx, id, Some(from), change).await?;
         tx.commit().await?;
         Ok(Some(id))
+    }
+
+    /// Puts jobs that found no room on the disk back into the queue when there is some.
+    async fn release_held(&self) -> store::Result<()> {
+        let held = store::queue::waiting_for_room(&self.0.db).await?;
+        if held.is_empty() || self.lacks().is_some() {
+            return Ok(());
+        }
+        for id in held {
+            let (from, to, actor) = (JobState::Paused, JobState::Queued, Actor::Server);
+            let (reason, said) = ("there is room on the disk again", Said::default());
+            let mut tx = store::begin(&self.0.db).await?;
+            change(&mut tx, id, Change { from, to, actor, reason, said }).await?;
+            tx.commit().await?;
+            info!(job.id = %id, "job {id} is queued: {reason}");
+            self.sync_control(id).await?;
+            self.tell();
+        }
+        Ok(())
     }
 
     /// The queue may have something to do.

@@ -4,41 +4,58 @@ use serde_json::{Value, json};
 use tracing::{info, warn};
 
 use super::Jobs;
-use super::changes::{Change, change};
+use super::changes::{Change, change, record};
 use super::intake::{self, End};
-use super::lifecycle::{self, Ended, Fate};
+use super::lifecycle::{self, Ended, Fate, Means};
 use crate::disk;
 use crate::store;
 use crate::store::ids::{JobId, ModelId};
 use crate::store::job_kind::JobKind;
-use crate::store::jobs::{Job, JobState};
+use crate::store::jobs::{Job, JobState, Said};
 use crate::store::models::NewModel;
+use crate::store::transitions::Actor;
+use crate::train::cause::Cause;
 use crate::train::events::{Artifact, Outcome};
 use crate::train::retention::Retention;
+use crate::train::schedule;
+use crate::train::spec::TrainSpec;
 
 /// How a worker ended.
 #[derive(Debug)]
 pub(super) enum Why {
     /// It said so.
     Said(Box<End>),
-    /// It is gone without a word; the rest of a sentence that begins with "the worker".
-    Gone(String),
+    /// It is gone without a word.
+    Gone {
+        /// What kind of failure that is.
+        cause: Cause,
+        /// The rest of a sentence that begins with "the worker".
+        how: String,
+    },
 }
 
 impl Why {
     fn ended(&self) -> Ended {
         match self {
-            Self::Said(end) => {
-                Ended::Reported { outcome: end.finished.outcome, retry: end.finished.retry }
-            }
-            Self::Gone(_) => Ended::Crashed,
+            Self::Said(end) => match (end.finished.outcome, end.finished.cause) {
+                (Outcome::Failed, cause) => Ended::Badly(cause.unwrap_or(Cause::Internal)),
+                (outcome, _) => Ended::Well(outcome),
+            },
+            Self::Gone { cause, .. } => Ended::Badly(*cause),
+        }
+    }
+
+    fn actor(&self) -> Actor {
+        match self {
+            Self::Said(_) => Actor::Worker,
+            Self::Gone { .. } => Actor::Server,
         }
     }
 
     /// For the history, and for the user when this is the end.
     fn text(&self) -> String {
         match self {
-            Self::Gone(how) => format!("the worker {how}"),
+            Self::Gone { how, .. } => format!("the worker {how}"),
             Self::Said(end) => match (&end.finished.error, end.finished.outcome) {
                 (Some(error), _) => error.clone(),
                 (None, Outcome::Completed) => "all is done".to_owned(),
@@ -54,37 +71,49 @@ impl Why {
 
 impl Jobs {
     /// Decides, stores it, and clears up after a job that leaves nothing.
-    pub(super) async fn settle(&self, id: JobId, why: Why) -> anyhow::Result<Fate> {
+    pub(super) async fn settle(&self, id: JobId, why: &Why) -> anyhow::Result<Fate> {
         let mut tx = store::begin(&self.0.db).await?;
         let Some(job) = store::jobs::find(&mut *tx, id).await? else {
             return Ok(Fate::Move(JobState::Cancelled)); // Deleted meanwhile.
         };
-        let has_restarts = job.restarts < i64::from(self.0.settings.max_restarts);
-        let fate = lifecycle::after(job.state, why.ended(), has_restarts);
-        match (fate, why.ended()) {
-            (Fate::Move(JobState::Completed), _) => keep(&mut tx, &job, &why).await?,
-            (Fate::Restart { counts: true }, _) => {
+        let means = Means {
+            restarts: job.restarts < i64::from(self.0.settings.max_restarts),
+            smaller_batches: self.can_shrink(&job).await,
+        };
+        let fate = lifecycle::after(job.state, why.ended(), means);
+        let text = why.text();
+        match fate {
+            Fate::Move(to) => {
+                if to == JobState::Completed {
+                    keep(&mut tx, &job, why).await?;
+                }
+                leave(&mut tx, &job, to, why, None).await?;
+            }
+            Fate::Hold(cause) => leave(&mut tx, &job, JobState::Paused, why, Some(cause)).await?,
+            Fate::Restart { counts } => {
+                if counts {
+                    store::jobs::count_restart(&mut *tx, id).await?;
+                }
+                note(&mut tx, &job, why, &format!("started again: {text}")).await?;
+            }
+            Fate::Shrink => {
                 store::jobs::count_restart(&mut *tx, id).await?;
+                store::jobs::shrink_batches(&mut *tx, id).await?;
+                let text = format!("started again with batches half as large: {text}");
+                note(&mut tx, &job, why, &text).await?;
             }
-            _ => {}
         }
-        if let Why::Said(end) = &why {
+        if let Why::Said(end) = why {
             intake::advance(&mut tx, id, end.from, end.to).await?;
-        }
-        let mut text = why.text();
-        if let Fate::Move(to) = fate {
-            if to == JobState::Failed && job.restarts > 0 {
-                text = format!("{text} (after {} restarts)", job.restarts);
-            }
-            let error = (to == JobState::Failed).then_some(text.as_str());
-            let moved = Change { from: job.state, to, reason: &text, error };
-            change(&mut tx, id, moved).await?;
         }
         tx.commit().await?;
         self.tell();
         match fate {
             Fate::Move(to) => info!(job.id = %id, "job {id} is {}: {text}", to.name()),
-            Fate::Restart { .. } => warn!(job.id = %id, "job {id} is started again: {text}"),
+            Fate::Hold(_) => warn!(job.id = %id, "job {id} is held: {text}"),
+            Fate::Restart { .. } | Fate::Shrink => {
+                warn!(job.id = %id, "job {id} is started again: {text}");
+            }
         }
         if fate == Fate::Move(JobState::Cancelled) {
             self.discard(id).await;
@@ -92,12 +121,27 @@ impl Jobs {
         Ok(fate)
     }
 
+    /// Whether the job can go on with batches half as large, on a GPU that has no memory for them.
+    async fn can_shrink(&self, job: &Job) -> bool {
+        let is_gpu = job.device.as_deref().is_some_and(|device| device != "cpu");
+        let (true, JobKind::Train, Some(dataset)) = (is_gpu, job.kind, job.dataset_id) else {
+            return false;
+        };
+        let Ok(spec) = serde_json::from_value::<TrainSpec>(job.params.0.clone()) else {
+            return false;
+        };
+        let divisor = job.batch_divisor.unsigned_abs() as u32 * 2;
+        let pictures = self.training_pictures(dataset).await;
+        pictures.is_ok_and(|pictures| schedule::can_shrink(&spec, divisor, pictures))
+    }
+
     /// Ends a job that cannot be started.
     pub(super) async fn fail(&self, id: JobId, reason: &str) -> anyhow::Result<()> {
         let mut tx = store::begin(&self.0.db).await?;
         let Some(job) = store::jobs::find(&mut *tx, id).await? else { return Ok(()) };
-        let failed = Change { from: job.state, to: JobState::Failed, reason, error: Some(reason) };
-        change(&mut tx, id, failed).await?;
+        let said = Said { error: Some(reason), ..Said::default() };
+        let (from, to, actor) = (job.state, JobState::Failed, Actor::Server);
+        change(&mut tx, id, Change { from, to, actor, reason, said }).await?;
         tx.commit().await?;
         self.tell();
         warn!(job.id = %id, "job {id} failed: {reason}");
@@ -118,6 +162,40 @@ impl Jobs {
             Err(error) => warn!(job.id = %id, "cannot clear up after job {id}: {error}"),
         }
     }
+}
+
+/// Moves the job to a state that holds no device, with what is to be said of it.
+async fn leave(
+    db: &mut store::Connection,
+    job: &Job,
+    to: JobState,
+    why: &Why,
+    hold: Option<Cause>,
+) -> store::Result<()> {
+    let mut text = why.text();
+    if to == JobState::Failed && job.restarts > 0 {
+        text = format!("{text} (after {} restarts)", job.restarts);
+    }
+    let failure = match (to, why.ended()) {
+        (JobState::Failed, Ended::Badly(cause)) => Some(cause.name()),
+        _ => None,
+    };
+    let hold = hold.map(Cause::name);
+    let is_told = failure.is_some() || hold.is_some() || to == JobState::Failed;
+    let said = Said {
+        error: is_told.then_some(text.as_str()),
+        failure: failure.as_deref(),
+        hold: hold.as_deref(),
+    };
+    let (from, actor) = (job.state, why.actor());
+    change(db, job.id, Change { from, to, actor, reason: &text, said }).await?;
+    Ok(())
+}
+
+/// Remembers that a worker was replaced.
+async fn note(db: &mut store::Connection, job: &Job, why: &Why, reason: &str) -> store::Result<()> {
+    let (from, to, actor, said) = (job.state, job.state, why.actor(), Said::default());
+    record(db, job.id, Some(from), Change { from, to, actor, reason, said }).await
 }
 
 /// Stores the artifacts, and the model that they are, where the job has trained one.

@@ -10,7 +10,8 @@ use crate::store;
 use crate::store::datasets::{Dataset, DatasetStatus};
 use crate::store::ids::{DatasetId, JobId, ModelId};
 use crate::store::job_kind::JobKind;
-use crate::store::jobs::{Job, JobState, NewJob};
+use crate::store::jobs::{Job, JobState, NewJob, Said};
+use crate::store::transitions::Actor;
 use crate::train::evaluation::spec::{EvaluateParams, SplitChoice};
 use crate::train::spec::{DeviceChoice, Init, TrainSpec};
 
@@ -23,8 +24,19 @@ pub struct Submission {
     pub dataset_id: DatasetId,
     /// What to do.
     pub task: Task,
+    /// When, and for how long.
+    pub when: When,
+}
+
+/// When a job is to run, and for how long at most.
+#[derive(Debug, Clone, Default)]
+pub struct When {
     /// Higher ones go first.
     pub priority: i64,
+    /// Not before this; RFC 3339, UTC, milliseconds.
+    pub not_before: Option<String>,
+    /// It is stopped, with what it has, when it has run for so long.
+    pub time_limit_s: Option<i64>,
 }
 
 /// What a job does, with the user's parameters, which were checked.
@@ -205,11 +217,13 @@ async fn insert(
         dataset_id: new.dataset_id,
         params: &params,
         wanted_device: &String::from(device),
-        priority: new.priority,
+        priority: new.when.priority,
+        not_before: new.when.not_before.as_deref(),
+        time_limit_s: new.when.time_limit_s,
     };
     store::jobs::insert(&mut *db, row).await?;
-    let queued = JobState::Queued;
-    let change = Change { from: queued, to: queued, reason, error: None };
+    let (queued, actor, said) = (JobState::Queued, Actor::User, Said::default());
+    let change = Change { from: queued, to: queued, actor, reason, said };
     record(db, id, None, change).await?;
     Ok(())
 }

@@ -1,25 +1,29 @@
 //! One job, from a device until it gives that back, over as many workers as it takes.
 
+use std::io::ErrorKind::PermissionDenied;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use tracing::{error, info, warn};
 
 use super::Jobs;
+use super::changes::{Change, change};
 use super::intake::{self, BadLine, End};
 use super::lifecycle::Fate;
-use super::process::{Worker, last_words};
+use super::patience::Patience;
+use super::process::{Exit, Worker, last_words};
 use super::settle::Why;
 use crate::store;
 use crate::store::ids::JobId;
-use crate::store::jobs::{Job, JobState};
+use crate::store::jobs::{Job, JobState, Said};
+use crate::store::transitions::Actor;
+use crate::train::cause::Cause;
+use crate::train::job_dir::JobDirError;
 
 /// Before another try, when the server itself is in trouble.
-const AFTER_TROUBLE: Duration = Duration::from_secs(5);
+const AFTER_TROUBLE: Duration = Duration::from_secs(2);
 /// The longest wait between two restarts of a job.
 const LONGEST_DELAY: Duration = Duration::from_mins(5);
-/// A worker that has reported its end gets this long to be gone.
-const LEAVE_WITHIN: Duration = Duration::from_secs(30);
 
 /// What was read, at the end of what there is to read for now.
 enum Tail {
@@ -57,13 +61,32 @@ impl Jobs {
                 },
             };
             let Some(why) = why else { return Ok(()) };
-            match self.settle(id, why).await? {
-                Fate::Move(_) => return Ok(()),
-                Fate::Restart { .. } => {
+            let Some(fate) = self.settle_in_time(id, &why).await else { return Ok(()) };
+            match fate {
+                Fate::Move(_) | Fate::Hold(_) => return Ok(()),
+                Fate::Restart { .. } | Fate::Shrink => {
                     if !self.back_off(id).await? {
                         return Ok(());
                     }
                 }
+            }
+        }
+    }
+
+    /// How a worker ended is known only now: it is kept until the database can be told. None when told to stop.
+    async fn settle_in_time(&self, id: JobId, why: &Why) -> Option<Fate> {
+        loop {
+            match self.settle(id, why).await {
+                Ok(fate) => return Some(fate),
+                Err(error) => {
+                    error!(job.id = %id, "cannot store what became of job {id}: {error:#}");
+                    if self.give_up_spare().unwrap_or(false) {
+                        continue;
+                    }
+                }
+            }
+            if !self.pause(AFTER_TROUBLE).await {
+                return None;
             }
         }
     }
@@ -76,18 +99,31 @@ impl Jobs {
         }
         // With nobody to tell, it is as good as done.
         if matches!(job.state, JobState::Cancelling | JobState::Pausing) {
-            return Ok(Next::Ended(Why::Gone("is gone".to_owned())));
+            let (cause, how) = (Cause::Killed, "is gone".to_owned());
+            return Ok(Next::Ended(Why::Gone { cause, how }));
         }
         if let Err(error) = self.prepare(job).await {
-            self.fail(job.id, &format!("{error:#}")).await?;
-            return Ok(Next::Leave);
+            let io = error.chain().find_map(|cause| cause.downcast_ref::<JobDirError>());
+            let Some(cause) = io.map(JobDirError::cause) else {
+                self.fail(job.id, &format!("{error:#}")).await?;
+                return Ok(Next::Leave);
+            };
+            return Ok(Next::Ended(Why::Gone { cause, how: format!("has no folder: {error:#}") }));
         }
         self.sync_control(job.id).await?;
-        let is_nice = job.device.as_deref() == Some("cpu");
-        let started = Worker::start(&self.0.program, self.dir(job.id).path(), is_nice);
+        let is_cpu = job.device.as_deref() == Some("cpu");
+        let nice = if is_cpu { self.0.devices.cpu_nice } else { 0 };
+        let started = Worker::start(&self.0.program, self.dir(job.id).path(), nice);
         let worker = match started {
             Ok(worker) => worker.context("the job has another worker already")?,
-            Err(error) => return Ok(Next::Ended(Why::Gone(format!("cannot be started: {error}")))),
+            Err(error) => {
+                let cause = match Cause::of_io(&error) {
+                    cause if cause.is_of_disk() && error.kind() != PermissionDenied => cause,
+                    _ => Cause::NotStarted,
+                };
+                let how = format!("cannot be started: {error}");
+                return Ok(Next::Ended(Why::Gone { cause, how }));
+            }
         };
         let pid = worker.pid().unwrap_or_default();
         store::jobs::set_worker(&self.0.db, job.id, pid, worker.started()).await?;
@@ -98,39 +134,31 @@ impl Jobs {
     /// Takes in what the worker reports until it is gone. None when told to stop watching.
     async fn watch(&self, id: JobId, mut worker: Worker) -> anyhow::Result<Option<Why>> {
         let poll = Duration::from_millis(self.0.settings.poll_ms);
-        let grace = Duration::from_secs(self.0.settings.cancel_grace_s);
-        let (mut cancelled_at, mut ended_at) = (None, None);
+        let mut patience = Patience::new(&self.0.settings, self.dir(id));
         loop {
             // In this order: what a worker said before it went is all there when it is gone.
             let exit = worker.exit()?;
             let tail = self.drain(id).await?;
-            match (exit, tail) {
-                (Some(_), Tail::Ended(end)) => return Ok(Some(Why::Said(end))),
-                (Some(exit), Tail::Open) => {
-                    let words = last_words(self.dir(id).path());
-                    let words = words.map_or(String::new(), |words| format!("; it said: {words}"));
-                    return Ok(Some(Why::Gone(exit.describe() + &words)));
-                }
-                (Some(_), Tail::Bad(bad)) => {
-                    return Ok(Some(Why::Gone(format!("reported nonsense: {bad}"))));
-                }
-                (None, Tail::Open) => {}
-                (None, Tail::Ended(_)) => {
-                    let since = ended_at.get_or_insert_with(Instant::now);
-                    if since.elapsed() > LEAVE_WITHIN {
-                        worker.kill();
-                    }
-                }
-                (None, Tail::Bad(bad)) => {
-                    warn!(job.id = %id, "ending the worker of job {id}: {bad}");
-                    worker.kill();
+            if let Some(exit) = exit {
+                return Ok(Some(self.why_gone(id, exit, tail, patience)));
+            }
+            match tail {
+                Tail::Open => patience.look(),
+                Tail::Ended(_) => patience.with_end(),
+                Tail::Bad(bad) => {
+                    patience.lose(Cause::Nonsense, &format!("reported nonsense: {bad}"))
                 }
             }
-            if self.is_cancelling(id).await? {
-                let since = cancelled_at.get_or_insert_with(Instant::now);
-                if since.elapsed() > grace {
-                    worker.kill();
-                }
+            let Some(job) = store::jobs::find(&self.0.db, id).await? else {
+                worker.kill(); // The job was deleted.
+                return Ok(None);
+            };
+            if job.state == JobState::Cancelling {
+                patience.with_cancel();
+            }
+            self.keep_time_limit(&job).await?;
+            if patience.is_lost() {
+                worker.kill();
             }
             if !self.pause(poll).await {
                 return Ok(None);
@@ -138,15 +166,66 @@ impl Jobs {
         }
     }
 
+    /// How a worker went that is gone.
+    fn why_gone(&self, id: JobId, exit: Exit, tail: Tail, patience: Patience) -> Why {
+        match (tail, patience.killed) {
+            (Tail::Ended(end), _) => Why::Said(end),
+            (_, Some((cause, how))) => Why::Gone { cause, how },
+            (Tail::Bad(bad), None) => {
+                Why::Gone { cause: Cause::Nonsense, how: format!("reported nonsense: {bad}") }
+            }
+            (Tail::Open, None) => {
+                let words = last_words(self.dir(id).path()).unwrap_or_default();
+                let cause = match exit.cause() {
+                    cause @ (Cause::Crashed | Cause::Exited) => {
+                        Cause::of_words(&words).unwrap_or(cause)
+                    }
+                    cause => cause,
+                };
+                let words = if words.is_empty() { words } else { format!("; it said: {words}") };
+                Why::Gone { cause, how: exit.describe() + &words }
+            }
+        }
+    }
+
+    /// Stops a job that has run for as long as it may.
+    async fn keep_time_limit(&self, job: &Job) -> anyhow::Result<()> {
+        let Some(limit_s) = job.time_limit_s else { return Ok(()) };
+        if job.state != JobState::Running || job.ran_s < limit_s as f64 {
+            return Ok(());
+        }
+        let reason = format!("its time limit of {limit_s} s is over");
+        let (from, to, actor) = (job.state, JobState::Stopping, Actor::Server);
+        let said = Said::default();
+        let mut tx = store::begin(&self.0.db).await?;
+        change(&mut tx, job.id, Change { from, to, actor, reason: &reason, said }).await?;
+        tx.commit().await?;
+        info!(job.id = %job.id, "job {} is stopping: {reason}", job.id);
+        self.sync_control(job.id).await?;
+        self.tell();
+        Ok(())
+    }
+
     /// Stores what the worker has reported since the last look.
     async fn drain(&self, id: JobId) -> anyhow::Result<Tail> {
         loop {
             let job = store::jobs::find(&self.0.db, id).await?;
-            let from = job.map_or(0, |job| job.events_read).cast_unsigned();
+            let mark = job.map_or(0, |job| job.events_read);
             let path = self.dir(id).events_file();
+            let from = mark.cast_unsigned();
             let batch = tokio::task::spawn_blocking(move || intake::read(&path, from)).await??;
-            if intake::store(&self.0.db, id, &batch).await? {
-                self.tell();
+            if let Some(length) = batch.shorter {
+                // The file was lost, or its end with the power; what is written from now on is new.
+                warn!(job.id = %id, "events.jsonl of job {id} is shorter than it was");
+                store::jobs::rewind_events(&self.0.db, id, mark, length.cast_signed()).await?;
+                continue;
+            }
+            match intake::store(&self.0.db, id, &batch).await {
+                Ok(true) => self.tell(),
+                Ok(false) => {}
+                // While a worker writes, it would only take that too.
+                Err(_) if !Worker::is_in(self.dir(id).path()) && self.give_up_spare()? => continue,
+                Err(error) => return Err(error),
             }
             if let Some(end) = batch.finished {
                 return Ok(Tail::Ended(Box::new(end)));
@@ -160,9 +239,10 @@ impl Jobs {
         }
     }
 
-    async fn is_cancelling(&self, id: JobId) -> store::Result<bool> {
+    /// Whether the job is to have a worker.
+    async fn goes_on(&self, id: JobId) -> store::Result<bool> {
         let job = store::jobs::find(&self.0.db, id).await?;
-        Ok(job.is_none_or(|job| job.state == JobState::Cancelling))
+        Ok(job.is_some_and(|job| matches!(job.state, JobState::Running | JobState::Stopping)))
     }
 
     /// Waits before a restart, each time twice as long. Answers whether to go on.
@@ -172,7 +252,7 @@ impl Jobs {
         let delay = Duration::from_secs(self.0.settings.restart_delay_s) * (1 << (restarts - 1));
         let until = Instant::now() + delay.min(LONGEST_DELAY);
         let poll = Duration::from_millis(self.0.settings.poll_ms);
-        while Instant::now() < until && !self.is_cancelling(id).await? {
+        while Instant::now() < until && self.goes_on(id).await? {
             if !self.pause(poll).await {
                 return Ok(false);
             }

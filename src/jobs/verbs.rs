@@ -4,11 +4,13 @@ use tracing::info;
 
 use super::Jobs;
 use super::changes::{Change, change};
-use super::lifecycle::{self, Next, Refused, Verb};
+use super::lifecycle::{self, Known, Next, Refused, Verb};
 use crate::store;
 use crate::store::ids::JobId;
 use crate::store::job_kind::JobKind;
-use crate::store::jobs::{Job, JobState};
+use crate::store::jobs::{Job, JobState, Said};
+use crate::store::transitions::Actor;
+use crate::train::cause::Cause;
 
 /// A verb that was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -19,6 +21,9 @@ pub enum VerbError {
     /// It makes no sense in the job's state.
     #[error(transparent)]
     Refused(#[from] Refused),
+    /// It cannot be moved within the queue.
+    #[error("cannot move a job that is {}; only one that is queued", .0.name())]
+    NotQueued(JobState),
     /// A report is whole or of no use.
     #[error("an evaluation has nothing to keep before its end; let it finish, or cancel it")]
     NothingToKeep,
@@ -39,9 +44,10 @@ impl Jobs {
         if verb == Verb::Stop && job.kind == JobKind::Evaluate && !job.state.is_terminal() {
             return Err(VerbError::NothingToKeep);
         }
-        let Next::Go(to) = lifecycle::next(job.state, verb)? else { return Ok(job) };
+        let Next::Go(to) = lifecycle::next(self.known(&job), verb)? else { return Ok(job) };
         let reason = format!("told to {}", verb.name());
-        let moved = Change { from: job.state, to, reason: &reason, error: None };
+        let (from, actor, said) = (job.state, Actor::User, Said::default());
+        let moved = Change { from, to, actor, reason: &reason, said };
         change(&mut tx, id, moved).await?;
         let job = store::jobs::find(&mut *tx, id).await?.ok_or(VerbError::NoJob(id))?;
         tx.commit().await?;
@@ -53,5 +59,27 @@ impl Jobs {
         self.tell();
         self.wake_scheduler();
         Ok(job)
+    }
+
+    /// Puts a queued job before all others of its priority.
+    ///
+    /// # Errors
+    ///
+    /// [`VerbError`].
+    pub async fn move_to_front(&self, id: JobId) -> Result<Job, VerbError> {
+        let moved = store::queue::move_to_front(&self.0.db, id).await?;
+        let job = store::jobs::find(&self.0.db, id).await?.ok_or(VerbError::NoJob(id))?;
+        if moved { Ok(job) } else { Err(VerbError::NotQueued(job.state)) }
+    }
+
+    fn known(&self, job: &Job) -> Known {
+        let dir = self.dir(job.id);
+        let checkpoints = [dir.last_checkpoint(), dir.previous_checkpoint()];
+        Known {
+            state: job.state,
+            has_device: job.device.is_some(),
+            has_checkpoint: checkpoints.iter().any(|path| path.is_file()),
+            failure: job.failure.as_deref().and_then(Cause::named),
+        }
     }
 }

@@ -68,6 +68,11 @@ impl Folder {
         self.root.join("blazetune.sqlite")
     }
 
+    /// Room that is kept for the database.
+    pub fn spare(&self) -> PathBuf {
+        self.root.join("spare")
+    }
+
     /// Archives that wait for their import, or are still on their way.
     pub fn uploads(&self) -> PathBuf {
         self.root.join("uploads")

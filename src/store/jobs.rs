@@ -35,8 +35,20 @@ pub struct Job {
     pub best: Option<Json<Value>>,
     /// The untouched model's measures.
     pub baseline: Option<Json<Value>>,
-    /// Why it failed.
+    /// Why it failed, or why the server has paused it.
     pub error: Option<String>,
+    /// What kind of failure that is: the name of a `Cause`.
+    pub failure: Option<String>,
+    /// The server has paused it by itself, until the disk was seen to: the name of a `Cause`.
+    pub hold: Option<String>,
+    /// Batches are this many times smaller than was asked for.
+    pub batch_divisor: i64,
+    /// It waits in the queue until then; RFC 3339.
+    pub not_before: Option<String>,
+    /// It is stopped when it has run for so long.
+    pub time_limit_s: Option<i64>,
+    /// Seconds that it has held a device.
+    pub ran_s: f64,
     /// Of the last worker.
     pub worker_pid: Option<i64>,
     /// When that began, in clock ticks since boot.
@@ -95,6 +107,11 @@ impl JobState {
         matches!(self, Self::Completed | Self::Cancelled | Self::Failed)
     }
 
+    /// Whether it takes up a slot of a device.
+    pub fn holds_device(self) -> bool {
+        matches!(self, Self::Running | Self::Pausing | Self::Stopping | Self::Cancelling)
+    }
+
     /// Its name, as in the database and in JSON.
     pub fn name(self) -> &'static str {
         match self {
@@ -128,6 +145,10 @@ pub struct NewJob<'a> {
     pub wanted_device: &'a str,
     /// Higher ones go first.
     pub priority: i64,
+    /// It waits until then; RFC 3339, UTC, milliseconds.
+    pub not_before: Option<&'a str>,
+    /// It is stopped when it has run for so long.
+    pub time_limit_s: Option<i64>,
 }
 
 /// Adds one to the queue.
@@ -139,8 +160,9 @@ pub async fn insert(db: impl SqliteExecutor<'_>, new: NewJob<'_>) -> sqlx::Resul
     let params = Json(new.params);
     sqlx::query!(
         "
-        insert into job (id, kind, name, dataset_id, params, wanted_device, priority)
-        values (?, ?, ?, ?, ?, ?, ?)
+        insert into job
+            (id, kind, name, dataset_id, params, wanted_device, priority, not_before, time_limit_s)
+        values (?, ?, ?, ?, ?, ?, ?, ?, ?)
         ",
         new.id,
         new.kind,
@@ -148,7 +170,9 @@ pub async fn insert(db: impl SqliteExecutor<'_>, new: NewJob<'_>) -> sqlx::Resul
         new.dataset_id,
         params,
         new.wanted_device,
-        new.priority
+        new.priority,
+        new.not_before,
+        new.time_limit_s
     )
     .execute(db)
     .await?;
@@ -168,7 +192,9 @@ pub async fn find(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Result<Option
             id as "id: JobId", kind as "kind: JobKind", name, state as "state: JobState",
             dataset_id as "dataset_id: DatasetId", params as "params: Json<Value>", priority,
             device, restarts, progress as "progress: Json<Value>", best as "best: Json<Value>", baseline as "baseline: Json<Value>",
-            error, worker_pid, worker_started, events_read, created_at, started_at, finished_at
+            error, failure, hold, batch_divisor, not_before, time_limit_s,
+            ran_s + coalesce(max(0, (julianday('now') - julianday(active_since)) * 86400), 0) as "ran_s!: f64",
+            worker_pid, worker_started, events_read, created_at, started_at, finished_at
         from job where id = ?
         "#,
         id
@@ -194,28 +220,14 @@ pub async fn page(
             id as "id: JobId", kind as "kind: JobKind", name, state as "state: JobState",
             dataset_id as "dataset_id: DatasetId", params as "params: Json<Value>", priority,
             device, restarts, progress as "progress: Json<Value>", best as "best: Json<Value>", baseline as "baseline: Json<Value>",
-            error, worker_pid, worker_started, events_read, created_at, started_at, finished_at
+            error, failure, hold, batch_divisor, not_before, time_limit_s,
+            ran_s + coalesce(max(0, (julianday('now') - julianday(active_since)) * 86400), 0) as "ran_s!: f64",
+            worker_pid, worker_started, events_read, created_at, started_at, finished_at
         from job where ?1 is null or id < ?1
         order by id desc limit ?2
         "#,
         before,
         limit
-    )
-    .fetch_all(db)
-    .await
-}
-
-/// Those that hold a device, oldest first.
-///
-/// # Errors
-///
-/// As [`insert`].
-pub async fn active(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<JobId>> {
-    sqlx::query_scalar!(
-        r#"
-        select id as "id: JobId" from job
-        where state in ('running', 'pausing', 'stopping', 'cancelling') order by id
-        "#
     )
     .fetch_all(db)
     .await
@@ -233,72 +245,51 @@ pub async fn counts(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<(JobState, 
     Ok(rows.fetch_all(db).await?.into_iter().map(|row| (row.state, row.jobs)).collect())
 }
 
-/// A device that jobs can run on.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Slot {
-    /// `cpu`, `cuda:0` ….
-    pub device: String,
-    /// Jobs at once.
-    pub capacity: i64,
-    /// Whether it takes jobs that leave the choice to the server.
-    pub takes_auto: bool,
+/// What is said of a job's new state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Said<'a> {
+    /// A sentence for the user.
+    pub error: Option<&'a str>,
+    /// The name of a `Cause`, where that failed.
+    pub failure: Option<&'a str>,
+    /// The same, where the server pauses it by itself.
+    pub hold: Option<&'a str>,
 }
 
-/// Gives the next job of the queue to a device, if that has room: highest priority first, then
-/// oldest first. One statement, so that no job is claimed twice.
+/// Moves a job from one state to another. Answers false when it was not in the first.
+///
+/// A job that goes back to the queue has its restarts anew if it had failed; one that is to be stopped and
+/// holds no device waits for one.
 ///
 /// # Errors
 ///
-/// As [`insert`].
-pub async fn claim_next(db: impl SqliteExecutor<'_>, slot: &Slot) -> sqlx::Result<Option<JobId>> {
-    sqlx::query_scalar!(
-        r#"
-        update job
-        set state = 'running', device = ?1,
-            started_at = coalesce(started_at, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
-        where id = (
-                select id from job
-                where state = 'queued'
-                    and (wanted_device = ?1 or (?2 and wanted_device = 'auto'))
-                order by priority desc, id limit 1)
-            and ?3 > (
-                select count(*) from job
-                where device = ?1 and state in ('running', 'pausing', 'stopping', 'cancelling'))
-        returning id as "id: JobId"
-        "#,
-        slot.device,
-        slot.takes_auto,
-        slot.capacity
-    )
-    .fetch_optional(db)
-    .await
-}
-
-/// Moves a job from one state to another. Answers false when it was in neither.
-///
-/// # Errors
-///
-/// As [`insert`].
+/// As [`insert`], and when there is no such change.
 pub async fn set_state(
     db: impl SqliteExecutor<'_>,
     id: JobId,
     from: JobState,
     to: JobState,
-    error: Option<&str>,
+    said: Said<'_>,
 ) -> sqlx::Result<bool> {
     let is_terminal = to.is_terminal();
+    let has_device = from.holds_device();
     let changed = sqlx::query!(
         "
         update job
-        set state = ?3, error = ?4,
-            finished_at = case when ?5 then strftime('%Y-%m-%dT%H:%M:%fZ', 'now') end
+        set state = ?3, error = ?4, failure = ?5, hold = ?6,
+            finished_at = case when ?7 then strftime('%Y-%m-%dT%H:%M:%fZ', 'now') end,
+            device = case when ?3 = 'stopping' and not ?8 then null else device end,
+            restarts = case when ?2 = 'failed' then 0 else restarts end
         where id = ?1 and state = ?2
         ",
         id,
         from,
         to,
-        error,
-        is_terminal
+        said.error,
+        said.failure,
+        said.hold,
+        is_terminal,
+        has_device
     )
     .execute(db)
     .await?;
@@ -324,6 +315,18 @@ pub async fn set_worker(
     )
     .execute(db)
     .await?;
+    Ok(())
+}
+
+/// Makes the job's batches half as large from now on.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn shrink_batches(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Result<()> {
+    sqlx::query!("update job set batch_divisor = batch_divisor * 2 where id = ?", id)
+        .execute(db)
+        .await?;
     Ok(())
 }
 
@@ -357,6 +360,28 @@ pub async fn advance_events(
     .execute(db)
     .await?;
     Ok(changed.rows_affected() == 1)
+}
+
+/// Goes back to the end of an `events.jsonl` that is shorter than it was.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn rewind_events(
+    db: impl SqliteExecutor<'_>,
+    id: JobId,
+    from: i64,
+    to: i64,
+) -> sqlx::Result<()> {
+    sqlx::query!(
+        "update job set events_read = ?3 where id = ?1 and events_read = ?2",
+        id,
+        from,
+        to
+    )
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 /// Sets the progress that clients see.
@@ -426,14 +451,14 @@ pub async fn delete_unused(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Resu
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::store::datasets;
     use crate::store::tests::empty;
     use serde_json::json;
     use sqlx::SqlitePool;
 
-    async fn queue(db: &SqlitePool, device: &str, priority: i64) -> JobId {
+    pub(in crate::store) async fn queue(db: &SqlitePool, device: &str, priority: i64) -> JobId {
         let (id, dataset_id) = (JobId::new(), DatasetId::new());
         datasets::insert(db, dataset_id, "faces").await.unwrap();
         let params = json!({"init": "mediapipe"});
@@ -445,77 +470,25 @@ mod tests {
             params: &params,
             wanted_device: device,
             priority,
+            not_before: None,
+            time_limit_s: None,
         };
         insert(db, new).await.unwrap();
         id
-    }
-
-    fn slot(device: &str, capacity: i64, takes_auto: bool) -> Slot {
-        Slot { device: device.to_owned(), capacity, takes_auto }
-    }
-
-    #[tokio::test]
-    async fn every_job_is_claimed_once_whoever_claims() {
-        let (_folder, db) = empty().await;
-        let mut queued = Vec::new();
-        for _ in 0..20 {
-            queued.push(queue(&db, "auto", 0).await);
-        }
-        let mut claimers = tokio::task::JoinSet::new();
-        for _ in 0..8 {
-            let db = db.clone();
-            claimers.spawn(async move {
-                let slot = slot("cpu", 1000, true);
-                let mut claimed = Vec::new();
-                while let Some(id) = claim_next(&db, &slot).await.unwrap() {
-                    claimed.push(id);
-                }
-                claimed
-            });
-        }
-        let mut claimed = Vec::new();
-        for ids in claimers.join_all().await {
-            let texts: Vec<_> = ids.iter().map(ToString::to_string).collect();
-            assert!(texts.is_sorted(), "oldest first");
-            claimed.extend(texts);
-        }
-        claimed.sort();
-        assert_eq!(claimed, queued.iter().map(ToString::to_string).collect::<Vec<_>>());
-    }
-
-    #[tokio::test]
-    async fn a_device_takes_no_more_jobs_than_it_has_room_for() {
-        let (_folder, db) = empty().await;
-        let first = queue(&db, "cpu", 0).await;
-        let second = queue(&db, "cpu", 0).await;
-        let cpu = slot("cpu", 1, true);
-        assert_eq!(claim_next(&db, &cpu).await.unwrap(), Some(first));
-        assert_eq!(claim_next(&db, &cpu).await.unwrap(), None);
-        let failed = set_state(&db, first, JobState::Running, JobState::Failed, Some("no"));
-        assert!(failed.await.unwrap());
-        assert_eq!(claim_next(&db, &cpu).await.unwrap(), Some(second));
-    }
-
-    #[tokio::test]
-    async fn jobs_go_by_priority_and_to_the_device_they_want() {
-        let (_folder, db) = empty().await;
-        let low = queue(&db, "auto", 0).await;
-        let high = queue(&db, "cuda:0", 5).await;
-        let cpu = queue(&db, "cpu", 9).await;
-        let gpu = slot("cuda:0", 9, true);
-        assert_eq!(claim_next(&db, &gpu).await.unwrap(), Some(high));
-        assert_eq!(claim_next(&db, &gpu).await.unwrap(), Some(low));
-        assert_eq!(claim_next(&db, &gpu).await.unwrap(), None);
-        assert_eq!(claim_next(&db, &slot("cpu", 9, false)).await.unwrap(), Some(cpu));
     }
 
     #[tokio::test]
     async fn a_state_changes_only_from_the_one_that_was_named() {
         let (_folder, db) = empty().await;
         let id = queue(&db, "auto", 0).await;
-        let wrong = set_state(&db, id, JobState::Running, JobState::Completed, None).await;
+        let wrong =
+            set_state(&db, id, JobState::Running, JobState::Completed, Said::default()).await;
         assert!(!wrong.unwrap());
-        assert!(set_state(&db, id, JobState::Queued, JobState::Cancelled, None).await.unwrap());
+        assert!(
+            set_state(&db, id, JobState::Queued, JobState::Cancelled, Said::default())
+                .await
+                .unwrap()
+        );
         let job = find(&db, id).await.unwrap().unwrap();
         assert_eq!((job.state, job.finished_at.is_some()), (JobState::Cancelled, true));
     }
@@ -524,7 +497,7 @@ mod tests {
     async fn the_database_refuses_a_failure_without_a_reason() {
         let (_folder, db) = empty().await;
         let id = queue(&db, "auto", 0).await;
-        set_state(&db, id, JobState::Queued, JobState::Failed, None).await.unwrap_err();
+        set_state(&db, id, JobState::Queued, JobState::Failed, Said::default()).await.unwrap_err();
     }
 
     #[tokio::test]
@@ -534,7 +507,7 @@ mod tests {
         let dataset = find(&db, id).await.unwrap().unwrap().dataset_id.unwrap();
         datasets::set_ready(&db, dataset, "abc", &json!({})).await.unwrap();
         assert!(!datasets::delete_unused(&db, dataset).await.unwrap());
-        set_state(&db, id, JobState::Queued, JobState::Cancelled, None).await.unwrap();
+        set_state(&db, id, JobState::Queued, JobState::Cancelled, Said::default()).await.unwrap();
         assert!(datasets::delete_unused(&db, dataset).await.unwrap());
         assert_eq!(find(&db, id).await.unwrap().unwrap().dataset_id, None);
     }

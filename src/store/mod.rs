@@ -13,11 +13,13 @@ pub mod ids;
 pub mod job_kind;
 pub mod jobs;
 pub mod models;
+pub mod queue;
 pub mod transitions;
 
 use std::path::Path;
 use std::time::Duration;
 
+use sqlx::Connection as _;
 use sqlx::Sqlite;
 use sqlx::SqliteConnection;
 use sqlx::SqlitePool;
@@ -55,7 +57,12 @@ async fn connect(path: &Path) -> sqlx::Result<SqlitePool> {
         .synchronous(SqliteSynchronous::Normal)
         .foreign_keys(true)
         .busy_timeout(BUSY_TIMEOUT);
-    SqlitePoolOptions::new().max_connections(CONNECTIONS).connect_with(options).await
+    SqlitePoolOptions::new()
+        .max_connections(CONNECTIONS)
+        // A commit that failed, on a full disk for example, leaves a connection that begins no other.
+        .after_release(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
+        .connect_with(options)
+        .await
 }
 
 /// Begins a transaction that takes the write lock at once, so that what it reads stays true.
@@ -65,6 +72,11 @@ async fn connect(path: &Path) -> sqlx::Result<SqlitePool> {
 /// When the database cannot be used, or is locked for too long.
 pub async fn begin(db: &SqlitePool) -> sqlx::Result<Transaction<'static, Sqlite>> {
     db.begin_with("BEGIN IMMEDIATE").await
+}
+
+/// Whether an error says that there is no room on the disk: `SQLITE_FULL`.
+pub fn is_full(error: &Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.code().is_some_and(|code| code == "13"))
 }
 
 /// Whether the database answers.
@@ -109,11 +121,12 @@ pub(crate) mod tests {
             "insert into job (id, name, params, wanted_device) values (?, 'old', '{}', 'cpu')";
         sqlx::query(job).bind(id).execute(&db).await.unwrap();
         let queued = jobs::JobState::Queued;
-        transitions::insert(&db, id, None, queued, "submitted").await.unwrap();
+        let sql = "insert into transition (job_id, to_state, reason) values (?, ?, 'submitted')";
+        sqlx::query(sql).bind(id).bind(queued).execute(&db).await.unwrap();
         db.close().await;
         let db = open(&path).await.unwrap();
         let job = jobs::find(&db, id).await.unwrap().unwrap();
         assert_eq!((job.kind, job.name.as_str()), (job_kind::JobKind::Train, "old"));
-        assert_eq!(transitions::of_job(&db, id).await.unwrap(), [queued]);
+        assert_eq!(transitions::of_job(&db, id).await.unwrap()[0].to, queued);
     }
 }

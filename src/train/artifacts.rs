@@ -200,13 +200,3 @@ fn described(name: &str, bytes: &[u8]) -> Artifact {
 fn hash(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
-
-/// Weights of an epoch, kept until the job ends.
-///
-/// # Errors
-///
-/// [`RunError::Disk`].
-pub fn save_weights(path: &Path, weights: &Weights) -> Result<(), RunError> {
-    let bytes = safetensors::write(weights, &BTreeMap::new()).map_err(export)?;
-    Ok(disk::write(path, &bytes)?)
-}

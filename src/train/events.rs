@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::cause::Cause;
 use super::diagnostics::Diagnostics;
 use super::evaluation::spec::EvaluationSpec;
 use super::retention::Retention;
@@ -48,6 +49,9 @@ pub struct Started {
     pub device: String,
     /// Epochs done before, from the checkpoint; 0 for a fresh start.
     pub resumed_at_epoch: u32,
+    /// Steps done before in the epoch after these.
+    #[serde(default)]
+    pub resumed_at_step: u32,
     /// Epochs to do in all; 0 for an evaluation.
     pub epochs: u32,
     /// Steps an epoch; for an evaluation, pictures to measure, once for each model.
@@ -250,8 +254,9 @@ pub struct Finished {
     pub outcome: Outcome,
     /// A sentence the user can act on, where the outcome is `failed`.
     pub error: Option<String>,
-    /// Whether a restart from the last checkpoint could help.
-    pub retry: bool,
+    /// What kind of failure that is.
+    #[serde(default)]
+    pub cause: Option<Cause>,
     /// The files of `artifacts/`.
     pub artifacts: Vec<Artifact>,
     /// How much of the untouched model is in the result, where there is one.
@@ -261,8 +266,14 @@ pub struct Finished {
 
 impl Finished {
     /// An end without a result.
-    pub fn without_result(outcome: Outcome, error: Option<String>, retry: bool) -> Self {
-        Self { outcome, error, retry, artifacts: Vec::new(), retention: None }
+    pub fn without_result(outcome: Outcome) -> Self {
+        Self { outcome, error: None, cause: None, artifacts: Vec::new(), retention: None }
+    }
+
+    /// An end that nobody wanted.
+    pub fn failed(cause: Cause, error: String) -> Self {
+        let failed = Self::without_result(Outcome::Failed);
+        Self { error: Some(error), cause: Some(cause), ..failed }
     }
 }
 
@@ -340,8 +351,27 @@ pub struct JobSpec {
     pub init_file: Option<std::path::PathBuf>,
     /// Threads for a CPU job; `None` takes every core.
     pub threads: Option<usize>,
+    /// When to save a checkpoint within an epoch.
+    #[serde(default)]
+    pub checkpoints: CheckpointEvery,
     /// What to do.
     pub params: super::spec::TrainSpec,
+}
+
+/// When a checkpoint is saved within an epoch; one is saved after each in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CheckpointEvery {
+    /// Seconds since the last one.
+    pub seconds: u64,
+    /// Steps since the epoch began or the last one; 0 counts none.
+    pub steps: u32,
+}
+
+impl Default for CheckpointEvery {
+    fn default() -> Self {
+        Self { seconds: 60, steps: 0 }
+    }
 }
 
 #[cfg(test)]
@@ -371,7 +401,13 @@ mod tests {
             diagnostics: None,
             val: ValMetrics { ap50: Some(0.5), ..ValMetrics::default() },
         };
-        let started = Started { device: "cpu".into(), resumed_at_epoch: 0, epochs: 2, steps: 3 };
+        let started = Started {
+            device: "cpu".into(),
+            resumed_at_epoch: 0,
+            resumed_at_step: 1,
+            epochs: 2,
+            steps: 3,
+        };
         let step = Step {
             epoch: 1,
             epochs: 2,
@@ -386,7 +422,7 @@ mod tests {
         let finished = Finished {
             outcome: Outcome::Completed,
             error: None,
-            retry: false,
+            cause: Some(Cause::Hung),
             artifacts: vec![artifact.clone()],
             retention: Some(Retention {
                 retain: 0.1,

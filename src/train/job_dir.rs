@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use super::cause::Cause;
 use super::events::{Body, Command, Control, Event, Work};
 use crate::disk;
 
@@ -18,6 +19,17 @@ pub struct JobDirError {
     path: PathBuf,
     #[source]
     source: io::Error,
+}
+
+impl JobDirError {
+    /// What kind of failure it is.
+    pub fn cause(&self) -> Cause {
+        // A `spec.json` that cannot be parsed is of another version.
+        match self.source.kind() {
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => Cause::Internal,
+            _ => Cause::of_io(&self.source),
+        }
+    }
 }
 
 impl JobDir {
@@ -46,6 +58,16 @@ impl JobDir {
         self.0.join("events.jsonl")
     }
 
+    /// In, of tests only: what is to go wrong; see [`super::faults`].
+    pub fn faults_file(&self) -> PathBuf {
+        self.0.join("faults.json")
+    }
+
+    /// Out: touched while work gets on.
+    pub fn heartbeat_file(&self) -> PathBuf {
+        self.0.join("heartbeat")
+    }
+
     /// Out: the log.
     pub fn log_file(&self) -> PathBuf {
         self.0.join("log.jsonl")
@@ -56,9 +78,14 @@ impl JobDir {
         self.0.join("checkpoints")
     }
 
-    /// Out: where to go on after the last epoch; absent before the first has ended.
+    /// Out: where to go on; absent at first.
     pub fn last_checkpoint(&self) -> PathBuf {
         self.checkpoints().join("last.safetensors")
+    }
+
+    /// Out: the checkpoint before that, for when the last one is damaged.
+    pub fn previous_checkpoint(&self) -> PathBuf {
+        self.checkpoints().join("previous.safetensors")
     }
 
     /// Out: the result.
@@ -213,7 +240,7 @@ mod tests {
 
     fn finished() -> Body {
         let outcome = Outcome::Stopped;
-        Body::Finished(Finished::without_result(outcome, None, false))
+        Body::Finished(Finished::without_result(outcome))
     }
 
     #[test]
@@ -237,7 +264,13 @@ mod tests {
         let job = JobDir::new(folder.path());
         assert_eq!(job.events().unwrap().done_before(), 0);
         for resumed_at_epoch in [3, 5] {
-            let started = Started { device: "cpu".into(), resumed_at_epoch, epochs: 9, steps: 4 };
+            let started = Started {
+                device: "cpu".into(),
+                resumed_at_epoch,
+                resumed_at_step: 0,
+                epochs: 9,
+                steps: 4,
+            };
             let mut events = job.events().unwrap();
             events.append(Body::Started(started)).unwrap();
             assert_eq!(events.done_before(), 3);

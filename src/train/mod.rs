@@ -3,6 +3,7 @@
 pub mod advice;
 pub mod artifacts;
 pub mod batch;
+pub mod cause;
 pub mod checkpoint;
 pub mod costs;
 pub mod device;
@@ -11,6 +12,8 @@ pub mod engine;
 pub mod evaluation;
 pub mod events;
 pub mod extension;
+pub mod faults;
+pub mod heartbeat;
 pub mod held;
 pub mod init;
 pub mod job_dir;
@@ -27,8 +30,10 @@ pub mod schedule;
 pub mod spec;
 pub mod targets;
 pub mod trainer;
+pub mod training;
 pub mod validation;
 pub mod views;
+pub mod within;
 
 /// Training cannot go on.
 #[derive(Debug, thiserror::Error)]

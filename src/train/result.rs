@@ -1,7 +1,5 @@
 //! What becomes of the epochs: the best one, mixed with the untouched model, in every format.
 
-use std::path::Path;
-
 use tch::Device;
 use tracing::info;
 
@@ -14,7 +12,7 @@ use super::run::RunError;
 use super::spec::{Init, Retain};
 use super::validation::Validation;
 use crate::model::tensors::Weights;
-use crate::weights::{safetensors, tflite};
+use crate::weights::tflite;
 
 /// A job whose epochs are over.
 #[derive(Debug)]
@@ -27,8 +25,10 @@ pub struct Ended<'a> {
     pub pictures: &'a Pictures,
     /// One row an epoch, the baseline's included.
     pub rows: &'a [MetricsRow],
-    /// The weights it began with: the result where no epoch was finished.
-    pub first: &'a Weights,
+    /// After the best epoch; what the job began with where there is none.
+    pub best: Weights,
+    /// After the last.
+    pub last: Weights,
     /// What the untouched model finds.
     pub baseline: &'a Validation,
     /// Where to measure.
@@ -42,20 +42,11 @@ impl Ended<'_> {
     ///
     /// [`RunError`] when a file cannot be read, written or exported.
     pub fn finish(&self, outcome: Outcome) -> Result<Finished, RunError> {
-        let has_epochs = self.rows.iter().any(|row| row.epoch > 0);
-        let saved = |stem: &str| {
-            if has_epochs {
-                load(&self.dir.checkpoints().join(format!("{stem}-weights.safetensors")))
-            } else {
-                Ok(self.first.clone())
-            }
-        };
-        let (unmixed, last) = (saved("best")?, saved("last")?);
         let params = &self.spec.params;
         // Weights that never were MediaPipe's have nothing in common with them to be mixed.
         let retain = if params.init == Init::Scratch { Retain::Share(0.0) } else { params.retain };
         let (retention, best, found) = retention::choose(
-            &unmixed,
+            &self.best,
             tflite::mediapipe(),
             retain,
             self.pictures,
@@ -75,15 +66,10 @@ impl Ended<'_> {
             retention: &retention,
             result: &found.metrics,
             best: &best,
-            unmixed: &unmixed,
-            last: &last,
+            unmixed: &self.best,
+            last: &self.last,
         };
         let artifacts = artifacts::write(self.dir, &content)?;
-        Ok(Finished { outcome, error: None, retry: false, artifacts, retention: Some(retention) })
+        Ok(Finished { outcome, error: None, cause: None, artifacts, retention: Some(retention) })
     }
-}
-
-fn load(path: &Path) -> Result<Weights, RunError> {
-    let bytes = std::fs::read(path)?;
-    safetensors::read(&bytes).map_err(|error| RunError::Export(error.into()))
 }

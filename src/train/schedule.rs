@@ -25,6 +25,19 @@ pub fn extended(spec: &TrainSpec, epochs: u32, pictures: usize) -> TrainSpec {
     TrainSpec { epochs, batch_size: batch_size(spec, pictures) as u32, ..spec.clone() }
 }
 
+/// The same parameters with batches so many times smaller, and as many more of them a step: the steps and
+/// what they learn stay what they are, but for BatchNorm, which sees fewer views at once.
+pub fn shrunk(spec: &TrainSpec, divisor: u32, pictures: usize) -> TrainSpec {
+    let batch_size = (batch_size(spec, pictures) as u32 / divisor).max(1);
+    let accumulate_batches = spec.accumulate_batches * divisor;
+    TrainSpec { batch_size, accumulate_batches, ..spec.clone() }
+}
+
+/// Whether batches a divisor smaller can be had, with the same steps.
+pub fn can_shrink(spec: &TrainSpec, divisor: u32, pictures: usize) -> bool {
+    batch_size(spec, pictures).is_multiple_of(divisor as usize)
+}
+
 /// Rises linearly over the warm-up, then goes on as the schedule says.
 ///
 /// * `step`: optimizer steps done before this one, below `steps_per_epoch × epochs`.
@@ -152,6 +165,14 @@ mod tests {
         assert!(rate(&longer, end) > 50.0 * rate(&first, end - 1), "up from the floor");
         let rest: Vec<f64> = (end..60 * 155).map(|step| rate(&longer, step)).collect();
         assert!(rest.is_sorted_by(|a, b| a >= b), "without a new warm-up");
+    }
+
+    #[test]
+    fn smaller_batches_make_the_same_steps() {
+        let spec = TrainSpec { batch_size: 12, accumulate_batches: 2, ..TrainSpec::default() };
+        let half = shrunk(&spec, 4, 1000);
+        assert_eq!((half.batch_size, half.accumulate_batches), (3, 8));
+        assert!(can_shrink(&spec, 4, 1000) && !can_shrink(&spec, 8, 1000));
     }
 
     #[test]

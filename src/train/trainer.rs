@@ -16,6 +16,7 @@ use super::schedule::{self, Part};
 use super::spec::{OptimizerChoice, TrainSpec, Unfold};
 use super::targets::{self, AnchorGrid, Faces};
 use super::views::{self, ViewFace};
+use super::within::{Counts, FIGURES, Within};
 use super::{TrainError, batch, held, losses};
 use crate::model::anchors::decode_boxes;
 use crate::model::cpu::Inputs;
@@ -30,9 +31,7 @@ const CALIBRATION_VIEWS: usize = 256;
 const CALIBRATION_BATCH: usize = 32;
 /// How often an epoch reports, and looks whether the loss is still finite.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
-/// Figures summed up on the device: loss parts, positives, faces, gradient norm.
-const FIGURES: i64 = 6;
-/// Where the gradient's norm stands among them.
+/// Where the gradient's norm stands among the figures.
 const NORM: i64 = 4;
 
 /// A network in training.
@@ -54,6 +53,8 @@ pub struct Trainer<'a> {
     pub watch: Watch,
     /// Runs it, and the untouched network, to which it is held.
     engine: Engine,
+    /// How far that epoch is.
+    pub within: Within,
     /// `[P]`: decoupled weight decay of each parameter.
     decay: Tensor,
 }
@@ -109,6 +110,7 @@ impl<'a> Trainer<'a> {
             optimizer,
             watch,
             engine,
+            within: Within::new(device),
             decay,
         }
     }
@@ -123,9 +125,10 @@ impl<'a> Trainer<'a> {
         self.batch_size * self.spec.accumulate_batches as usize
     }
 
-    /// One pass over the training pictures, `epoch` counting from 1.
+    /// One pass over the training pictures, `epoch` counting from 1, from where it is `within` it. Breaks
+    /// before step `until` of the epoch, so that a checkpoint can be saved there; the same call goes on.
     ///
-    /// `report` is called about twice a second and may end the epoch by breaking.
+    /// `report` is called about twice a second and may break too.
     ///
     /// # Errors
     ///
@@ -133,40 +136,66 @@ impl<'a> Trainer<'a> {
     pub fn epoch(
         &mut self,
         epoch: u32,
+        until: u32,
         report: &mut dyn FnMut(Progress) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<(), Progress>, TrainError> {
+    ) -> Result<ControlFlow<Progress, Progress>, TrainError> {
         let order = views::order(self.pictures.train.len(), self.spec.seed, epoch);
         let steps = self.steps_per_epoch();
-        let (part, rate) = schedule::part(self.spec, epoch);
+        let (part, _) = schedule::part(self.spec, epoch);
         let trainable = trainable(&self.network, part, self.spec.freeze_keypoint_heads);
-        let mut figures = Tensor::zeros([FIGURES], (Kind::Float, self.network.device()));
-        self.watch = Watch::new(self.network.device());
-        let (began, mut reported, mut seen) = (Instant::now(), Instant::now(), 0);
-        for (step, batch) in order.chunks(self.views_a_step()).enumerate() {
-            let lr = schedule::learning_rate(self.spec, self.optimizer.steps, u64::from(steps));
-            let lr = lr * rate;
+        let Counts { step: done, seconds: before, .. } = self.within.counts;
+        let (began, mut reported) = (Instant::now(), Instant::now());
+        for (batch, step) in order.chunks(self.views_a_step()).zip(1..).skip(done as usize) {
+            let lr = self.rate(epoch, self.optimizer.steps, steps);
             let indices: Vec<usize> = batch.iter().map(|&at| self.pictures.train[at]).collect();
-            figures += self.step(epoch, &indices, lr, &trainable);
-            seen += indices.len();
-            let last = step + 1 == steps as usize;
-            if !last && reported.elapsed() < REPORT_EVERY {
+            let figures = self.step(epoch, &indices, lr, &trainable);
+            self.within.figures += figures;
+            let counts = &mut self.within.counts;
+            counts.step = step;
+            counts.seen += indices.len() as u64;
+            counts.seconds = before + began.elapsed().as_secs_f64();
+            let breaks = step >= until.min(steps);
+            if !breaks && reported.elapsed() < REPORT_EVERY {
                 continue;
             }
             reported = Instant::now();
-            let train = means(&figures, step as u32 + 1);
-            if !train.loss.is_finite() || !train.gradient_norm.is_finite() {
+            let progress = self.progress(epoch);
+            let TrainMetrics { loss, gradient_norm, .. } = progress.train;
+            if !loss.is_finite() || !gradient_norm.is_finite() {
                 return Err(TrainError::Diverged { step: self.optimizer.steps, epoch });
             }
-            let images_per_s = seen as f64 / began.elapsed().as_secs_f64();
-            let progress = Progress { step: step as u32 + 1, lr, images_per_s, train };
-            if report(progress).is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-            if last {
+            let told = report(progress);
+            if step == steps {
                 return Ok(ControlFlow::Continue(progress));
+            }
+            if told.is_break() || breaks {
+                return Ok(ControlFlow::Break(progress));
             }
         }
         Err(TrainError::NoPictures)
+    }
+
+    /// Where the epoch under way is; at least one step of it was done.
+    pub fn progress(&self, epoch: u32) -> Progress {
+        let Counts { step, seen, seconds, .. } = self.within.counts;
+        let (steps, last) = (self.steps_per_epoch(), self.optimizer.steps.saturating_sub(1));
+        Progress {
+            step,
+            lr: self.rate(epoch, last, steps),
+            images_per_s: seen as f64 / seconds,
+            train: means(&self.within.figures, step),
+        }
+    }
+
+    fn rate(&self, epoch: u32, step: u64, steps: u32) -> f64 {
+        let (_, rate) = schedule::part(self.spec, epoch);
+        schedule::learning_rate(self.spec, step, u64::from(steps)) * rate
+    }
+
+    /// Between two epochs: nothing of the next one has been seen.
+    pub fn rest(&mut self) {
+        self.within = Within::new(self.network.device());
+        self.watch = Watch::new(self.network.device());
     }
 
     /// One optimizer step over one or more batches; returns its figures.

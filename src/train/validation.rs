@@ -2,6 +2,7 @@
 
 use super::costs::{self, Said};
 use super::events::ValMetrics;
+use super::heartbeat;
 use super::pictures::{Entry, Pictures};
 use super::spec::Loss;
 use super::views::{ViewFace, size_px};
@@ -44,6 +45,7 @@ pub fn validate(
     let (runner, mut sums) = (Runner::new(network), Sums::default());
     let mut detections = Vec::with_capacity(pictures.val.len());
     for indices in pictures.val.chunks(BATCH) {
+        heartbeat::beat();
         let entries: Vec<&Entry> = indices.iter().map(|&index| &pictures.entries[index]).collect();
         let outputs = runner.run(&pictures.inputs_of(runner.input_size(), indices));
         sums.add(&outputs, &entries, &grid, loss);

@@ -7,27 +7,27 @@ use serde_json::{Value, json};
 use crate::support::{Server, script};
 
 /// What the scripts say: `say`, then one of these.
-const WORDS: &str = r#"
+pub(crate) const WORDS: &str = r#"
 say() { printf '%s\n' "$1" >> "$dir/events.jsonl"; }
 dir=$1
 seq=$(($(cat "$dir/events.jsonl" 2>/dev/null | wc -l) + 1))
 started='{"seq":'$seq',"at":"2026-01-01T00:00:00.000Z","type":"started","device":"cpu","resumed_at_epoch":0,"epochs":2,"steps":9}'
 finished() {
-    printf '{"seq":9,"at":"2026-01-01T00:00:00.000Z","type":"finished","outcome":"%s","error":%s,"retry":%s,"artifacts":[]}\n' \
-        "$1" "${2:-null}" "${3:-false}" >> "$dir/events.jsonl"
+    printf '{"seq":9,"at":"2026-01-01T00:00:00.000Z","type":"finished","outcome":"%s","error":%s,"cause":%s,"artifacts":[]}\n' \
+        "$1" "${2:-null}" "${3:-null}" >> "$dir/events.jsonl"
 }
 wanted() { grep -q "\"$1\"" "$dir/control.json"; }
 until_wanted() { while ! wanted "$1"; do sleep 0.01; done; }
 "#;
 
-async fn server_of(worker: &str) -> (tempfile::TempDir, Server, String) {
+pub(crate) async fn server_of(worker: &str) -> (tempfile::TempDir, Server, String) {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), script(&format!("{WORDS}{worker}"))).await;
     let dataset = server.dataset().await;
     (folder, server, dataset)
 }
 
-async fn verb(server: &Server, job: &str, verb: &str) -> (u16, Value) {
+pub(crate) async fn verb(server: &Server, job: &str, verb: &str) -> (u16, Value) {
     server.post(&format!("/jobs/{job}/{verb}"), &json!({})).await
 }
 
@@ -85,6 +85,7 @@ async fn a_failure_that_a_retry_cannot_help_is_final() {
         let (answer, problem) = verb(&server, job["id"].as_str().unwrap(), verb_name).await;
         assert_eq!(answer, status, "{problem}");
         assert!(problem["detail"].as_str().unwrap().contains("is failed"), "{problem}");
+        assert_eq!(problem["state"], "failed");
     }
 }
 

@@ -4,8 +4,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod datasets;
+mod disk;
 mod evaluations;
 mod extend;
+mod failures;
 mod jobs;
 mod life;
 mod models;

@@ -9,53 +9,66 @@ use serde_json::{Value, json};
 use crate::support::archive;
 
 /// `blazetune serve`.
-struct Program {
-    child: Child,
+pub(crate) struct Program {
+    pub(crate) child: Child,
     base: String,
-    client: reqwest::Client,
+    pub(crate) client: reqwest::Client,
 }
 
-fn serve(data: &Path) -> Command {
+pub(crate) fn serve(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_blazetune"));
-    command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
-    command.env("BLAZETUNE__JOBS__POLL_MS", "20").env("BLAZETUNE__JOBS__RESTART_DELAY_S", "0");
-    command.current_dir(data).stdout(Stdio::piped());
+    configure(&mut command, data);
     command
 }
 
+/// With a worker that takes little of the machine, and without a reserve of anything.
+pub(crate) fn configure(command: &mut Command, data: &Path) {
+    command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+    command.env("BLAZETUNE__JOBS__POLL_MS", "20").env("BLAZETUNE__JOBS__RESTART_DELAY_S", "0");
+    command.env("BLAZETUNE__DEVICES__CPU_THREADS", "1");
+    command.env("BLAZETUNE__DEVICES__MIN_FREE_MEMORY_MIB", "0");
+    command.env("BLAZETUNE__STORAGE__RESERVE_BYTES", "0");
+    command.current_dir(data).stdout(Stdio::piped());
+}
+
 impl Program {
-    fn start(data: &Path) -> Self {
-        let mut child = serve(data).spawn().unwrap();
+    pub(crate) fn start(data: &Path) -> Self {
+        Self::spawn(&mut serve(data))
+    }
+
+    pub(crate) fn spawn(command: &mut Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
         let base = line.trim().strip_prefix("listening on ").unwrap().to_owned() + "/api/v1";
         Self { child, base, client: reqwest::Client::new() }
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let url = format!("{}{path}", self.base);
         self.client.get(url).send().await.unwrap().json().await.unwrap()
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Value {
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
         let url = format!("{}{path}", self.base);
         self.client.post(url).json(body).send().await.unwrap().json().await.unwrap()
     }
 
-    async fn when(&self, path: &str, is_there: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn when(&self, path: &str, is_there: impl Fn(&Value) -> bool) -> Value {
         let mut last = Value::Null;
-        for _ in 0..30_000 {
+        for _ in 0..6_000 {
             last = self.get(path).await;
             if is_there(&last) {
                 return last;
             }
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
-        panic!("{path} never became as it should be: {last}");
+        let history = self.get(&format!("{path}/transitions")).await;
+        panic!("{path} never became as it should be: it is {}, {history}", last["state"]);
     }
 
     /// Uploads the sample, waits, and starts a job of so many epochs.
-    async fn start_job(&self, epochs: u32) -> String {
+    pub(crate) async fn start_job(&self, epochs: u32) -> String {
         let upload = self.client.post(format!("{}/datasets", self.base));
         let upload = upload.header("content-type", "application/zip").body(archive());
         let dataset: Value = upload.send().await.unwrap().json().await.unwrap();
@@ -75,12 +88,12 @@ impl Drop for Program {
     }
 }
 
-fn signal(pid: u32, signal: &str) {
+pub(crate) fn signal(pid: u32, signal: &str) {
     let status = Command::new("kill").arg(signal).arg(pid.to_string()).status().unwrap();
     assert!(status.success());
 }
 
-fn worker_of(data: &Path) -> Option<u32> {
+pub(crate) fn worker_of(data: &Path) -> Option<u32> {
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
         let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
         let command = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
@@ -93,7 +106,7 @@ fn worker_of(data: &Path) -> Option<u32> {
 }
 
 /// The epochs of a job, each of which must be there exactly once.
-async fn assert_whole(server: &Program, job: &str, epochs: u64) {
+pub(crate) async fn assert_whole(server: &Program, job: &str, epochs: u64) {
     let done =
         server.when(job, |job| job["state"] == "completed" || job["state"] == "failed").await;
     assert_eq!(done["state"], "completed", "{done}");
@@ -141,6 +154,24 @@ async fn a_server_that_is_told_to_stop_ends_its_streams_and_leaves_in_order() {
     server.post(&format!("{job}/cancel"), &json!({})).await;
     server.when(&job, |job| job["state"] == "cancelled").await;
     assert_eq!(worker_of(&data_dir), None);
+}
+
+#[tokio::test]
+async fn a_worker_that_stands_still_is_replaced_and_goes_on_within_its_epoch() {
+    let data = tempfile::tempdir().unwrap();
+    let data_dir = data.path().canonicalize().unwrap();
+    let mut command = serve(&data_dir);
+    command.env("BLAZETUNE__JOBS__HANG_TIMEOUT_S", "5");
+    command.env("BLAZETUNE__JOBS__CHECKPOINT_EVERY_STEPS", "1");
+    let server = Program::spawn(&mut command);
+    let job = server.start_job(6).await;
+    server.when(&job, |job| job["best"].is_object()).await;
+    signal(worker_of(&data_dir).unwrap(), "-STOP");
+    server.when(&job, |job| job["restarts"] == 1).await;
+    assert_whole(&server, &job, 6).await;
+    let history = server.get(&format!("{job}/transitions")).await;
+    let restart = &history["items"][2];
+    assert_eq!(restart["reason"], "started again: the worker gave no sign of life for 5 s");
 }
 
 #[tokio::test]

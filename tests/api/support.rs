@@ -43,7 +43,9 @@ pub(crate) fn config() -> Config {
     config.jobs.poll_ms = 10;
     config.jobs.restart_delay_s = 0;
     config.jobs.cancel_grace_s = 1;
-    config.jobs.cpu_threads = 1;
+    config.devices.cpu_threads = 1;
+    config.storage.reserve_bytes = 0;
+    config.devices.min_free_memory_mib = 0;
     config
 }
 
@@ -53,6 +55,16 @@ impl Server {
     }
 
     pub(crate) async fn start_with(folder: &Path, program: Program, config: Config) -> Self {
+        Self::start_on(folder, program, config, vec![]).await
+    }
+
+    /// On a machine with these GPUs, as far as the server knows.
+    pub(crate) async fn start_on(
+        folder: &Path,
+        program: Program,
+        config: Config,
+        gpus: Vec<String>,
+    ) -> Self {
         let folder = Arc::new(Folder::open(folder).unwrap());
         let db = store::open(&folder.database()).await.unwrap();
         let jobs = Jobs::start(jobs::Setup {
@@ -60,7 +72,7 @@ impl Server {
             folder: folder.clone(),
             config: config.clone(),
             program,
-            gpus: vec![],
+            gpus,
         });
         let jobs = jobs.await.unwrap();
         let stop = CancellationToken::new();

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use blazetune::train::cause::Cause;
 use blazetune::train::evaluation::spec::{EvaluationSpec, NamedModel, SplitChoice};
 use blazetune::train::events::{Command, Outcome, Work};
 use blazetune::train::job_dir::JobDir;
@@ -49,5 +50,5 @@ fn weights_that_cannot_be_read_are_named() {
     let finished = run(&dir);
     let error = finished.error.unwrap();
     assert!(error.starts_with("the weights of the model \"mine\" cannot be used: "), "{error}");
-    assert_eq!((finished.outcome, finished.retry), (Outcome::Failed, false));
+    assert_eq!((finished.outcome, finished.cause), (Outcome::Failed, Some(Cause::BadWeights)));
 }

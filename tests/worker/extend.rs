@@ -16,7 +16,7 @@ fn extended(ended: &JobDir, epochs: u32) -> (tempfile::TempDir, JobDir) {
     let pictures = blazetune::data::Dataset::open(&dataset()).unwrap();
     let pictures = pictures.manifest.summary().splits.train.images;
     spec.params = schedule::extended(&spec.params, epochs, pictures);
-    extension::copy(ended, &rows(ended), &dir).unwrap();
+    extension::copy(ended, &dir).unwrap();
     dir.create(&Work::Train(spec)).unwrap();
     (folder, dir)
 }

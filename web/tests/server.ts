@@ -33,7 +33,7 @@ export class Server {
   async start(listen = new URL(this.url).host) {
     const data = path.join(this.folder, "data");
     // One thread: on a busy machine two that wait for each other are far slower than one.
-    const env = { BLAZETUNE__JOBS__CPU_THREADS: "1", ...process.env };
+    const env = { BLAZETUNE__DEVICES__CPU_THREADS: "1", ...process.env };
     const child = spawn(BINARY, ["serve", "--data", data, "--listen", listen], { env });
     this.#process = child;
     this.url = await new Promise<string>((resolve, reject) => {

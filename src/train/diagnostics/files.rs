@@ -10,18 +10,24 @@ use crate::train::artifacts;
 use crate::train::events::{Artifact, Artifacts, MetricsRow};
 use crate::train::run::RunError;
 
-/// Draws the epoch's sample views, where it is to have some, and answers the file's name.
+/// Draws the epoch's sample views, where it is to have some and they were not drawn before, and answers
+/// the file's name.
 ///
 /// # Errors
 ///
 /// [`RunError`] when the file cannot be written.
-pub fn save_views(folder: &Path, epoch: u32, watch: &Watch) -> Result<Option<String>, RunError> {
-    let (Some(name), Some(sheet)) = (sheet::file_name(epoch), watch.sheet()) else {
-        return Ok(None);
-    };
-    let jpeg = sheet::jpeg(&sheet).map_err(|error| RunError::Export(error.into()))?;
-    disk::write(&folder.join(&name), &jpeg)?;
-    Ok(Some(name))
+pub fn save_views(
+    folder: &Path,
+    epoch: u32,
+    watch: &mut Watch,
+) -> Result<Option<String>, RunError> {
+    let Some(name) = sheet::file_name(epoch) else { return Ok(None) };
+    let path = folder.join(&name);
+    if let Some(sheet) = watch.take_sheet() {
+        let jpeg = sheet::jpeg(&sheet).map_err(|error| RunError::Export(error.into()))?;
+        disk::write(&path, &jpeg)?;
+    }
+    Ok(path.exists().then_some(name))
 }
 
 /// The event file as it is now, and the sample views of `rows`, as far as they are there.

@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_sheet_shows_learnt_and_ignored_faces_and_anchors_in_their_views() {
-        let sheet = observed(1.0).0.sheet().unwrap();
+        let sheet = observed(1.0).0.take_sheet().unwrap();
         assert_eq!(sheet.dimensions(), (3 * 260 + 4, 264));
         let at = |view: u32, x: u32, y: u32| *sheet.get_pixel(4 + view * 260 + x, 4 + y);
         assert_eq!(at(0, 96, 128), GREEN, "the left edge of the face of 32 pixels");

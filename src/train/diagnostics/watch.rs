@@ -74,10 +74,12 @@ impl Watch {
         let _guard = tch::no_grad_guard();
         let sums = [self.by_size(batch), by_grid(batch), self.by_overlap(batch)];
         self.sums += Tensor::cat(&sums.map(|t| t.reshape([-1])), 0);
+        if self.views == 0 {
+            let Batch { pixels, faces, targets, .. } = batch;
+            self.first = Some(sheet::Seen::new(pixels, faces, &targets.positive));
+        }
         self.views += batch.pixels.count();
         self.views_without_face += batch.faces.views_without();
-        let Batch { pixels, faces, targets, .. } = batch;
-        self.first.get_or_insert_with(|| sheet::Seen::new(pixels, faces, &targets.positive));
     }
 
     /// Adds a batch that was costed on a CPU.
@@ -97,23 +99,39 @@ impl Watch {
             sums.add(faces, view, logits, share);
         }
         self.sums += Tensor::from_slice(&sums.flat());
-        self.views += faces.len();
-        self.views_without_face +=
-            faces.iter().filter(|faces| faces.iter().all(|face| face.ignored)).count();
-        self.first.get_or_insert_with(|| {
+        if self.views == 0 {
             let at = |view: usize, anchor: usize| (view * ANCHORS + anchor) as i64;
             let views = costs.views.iter().enumerate();
             let positive: Vec<i64> = views
                 .flat_map(|(view, of)| of.positives.iter().map(move |found| at(view, found.anchor)))
                 .collect();
             let faces = Faces::new(faces, Device::Cpu);
-            sheet::Seen::new(pixels, &faces, &Tensor::from_slice(&positive))
-        });
+            let seen = sheet::Seen::new(pixels, &faces, &Tensor::from_slice(&positive));
+            self.first = Some(seen);
+        }
+        self.views += faces.len();
+        self.views_without_face +=
+            faces.iter().filter(|faces| faces.iter().all(|face| face.ignored)).count();
     }
 
-    /// The first views of the epoch with their targets.
-    pub fn sheet(&self) -> Option<RgbImage> {
-        self.first.as_ref().map(sheet::Seen::draw)
+    /// The first views of the epoch with their targets, once.
+    pub fn take_sheet(&mut self) -> Option<RgbImage> {
+        self.first.take().map(|first| first.draw())
+    }
+
+    /// All sums on the device, for checkpoints.
+    pub fn sums_mut(&mut self) -> &mut Tensor {
+        &mut self.sums
+    }
+
+    /// Views seen, and those of them without a face, for checkpoints.
+    pub fn counts(&self) -> [usize; 2] {
+        [self.views, self.views_without_face]
+    }
+
+    /// Goes back to what [`Watch::counts`] was.
+    pub fn restore_counts(&mut self, [views, without]: [usize; 2]) {
+        (self.views, self.views_without_face, self.first) = (views, without, None);
     }
 
     /// `[3, 4]`

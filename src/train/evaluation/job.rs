@@ -13,6 +13,7 @@ use crate::data::Dataset;
 use crate::model::tensors::Weights;
 use crate::train::device;
 use crate::train::events::{Body, Command, Finished, Measured, Outcome, Started};
+use crate::train::heartbeat;
 use crate::train::job_dir::{EventLog, JobDir};
 use crate::train::pictures::Pictures;
 use crate::train::run::RunError;
@@ -61,7 +62,13 @@ pub fn run(
     let total = (models.len() * pictures.val.len()) as u32;
     let device_name = device::name(device);
     info!("measuring {} models on {} pictures on {device_name}", models.len(), pictures.val.len());
-    let started = Started { device: device_name, resumed_at_epoch: 0, epochs: 0, steps: total };
+    let started = Started {
+        device: device_name,
+        resumed_at_epoch: 0,
+        resumed_at_step: 0,
+        epochs: 0,
+        steps: total,
+    };
     events.append(Body::Started(started))?;
 
     let mut reporter = Reporter::new(dir, events, total);
@@ -69,7 +76,7 @@ pub fn run(
         evaluate(models, &pictures, device, &mut |done| reporter.proceed(done as u32));
     reporter.failed.map_or(Ok(()), Err)?;
     let Some(evaluations) = evaluations else {
-        return Ok(Finished::without_result(reporter.outcome, None, false));
+        return Ok(Finished::without_result(reporter.outcome));
     };
     let content = Content {
         dataset_name: &spec.dataset,
@@ -80,7 +87,7 @@ pub fn run(
     };
     let artifacts = files::write(&dir.artifacts(), &content, &flat_name)?;
     let outcome = Outcome::Completed;
-    Ok(Finished { outcome, error: None, retry: false, artifacts, retention: None })
+    Ok(Finished { outcome, error: None, cause: None, artifacts, retention: None })
 }
 
 fn load(model: &NamedModel) -> Result<(String, Weights), EvaluationError> {
@@ -117,6 +124,7 @@ impl<'a> Reporter<'a> {
     }
 
     fn proceed(&mut self, pictures: u32) -> ControlFlow<()> {
+        heartbeat::beat();
         if self.reported.elapsed() >= REPORT_EVERY {
             self.reported = Instant::now();
             let images_per_s = f64::from(pictures) / self.began.elapsed().as_secs_f64();

@@ -15,6 +15,7 @@ import type {
   Params,
   Samples,
   System,
+  Transition,
 } from "./types";
 
 export { ApiError, type Wrong } from "./client";
@@ -53,7 +54,7 @@ export interface NewJob {
   params: Params;
 }
 
-export type Verb = "pause" | "resume" | "stop" | "cancel";
+export type Verb = "pause" | "resume" | "stop" | "cancel" | "front";
 
 export const jobs = {
   schema: (signal?: AbortSignal) => get<unknown>("/schema/train", signal),
@@ -74,6 +75,8 @@ export const jobs = {
   eventsUrl: (id: string) => `${PREFIX}/jobs/${id}/events`,
   samples: (id: string, epoch?: number, signal?: AbortSignal) =>
     get<Samples>(`/jobs/${id}/samples${epoch === undefined ? "" : `?epoch=${epoch}`}`, signal),
+  transitions: (id: string, signal?: AbortSignal) =>
+    get<Page<Transition>>(`/jobs/${id}/transitions`, signal),
   log: (id: string, signal?: AbortSignal) =>
     get<Page<LogLine>>(`/jobs/${id}/log?limit=200`, signal),
   artifacts: (id: string, signal?: AbortSignal) =>

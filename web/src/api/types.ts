@@ -78,6 +78,15 @@ export interface Progress {
   eta_s?: number | null | undefined;
 }
 
+/** A change of a job's state; a restart when both are the same. */
+export interface Transition {
+  time: string;
+  from: JobState | null;
+  to: JobState;
+  actor: "user" | "server" | "worker";
+  reason: string;
+}
+
 export interface Job {
   id: string;
   kind: "train" | "evaluate";
@@ -94,6 +103,15 @@ export interface Job {
   /** The model that a completed job has made. */
   model_id?: string | null;
   error?: string | null;
+  /** What kind of failure that is. */
+  failure?: string | null;
+  /** Why the server has paused it by itself. */
+  hold?: "disk_full" | "disk_error" | null;
+  restarts?: number;
+  /** Batches are this many times smaller than was asked for. */
+  batch_divisor?: number;
+  not_before?: string | null;
+  time_limit_s?: number | null;
   created_at: string;
   started_at?: string | null;
   finished_at?: string | null;
@@ -264,6 +282,8 @@ export interface System {
   devices: { id: string; name: string; threads?: number }[];
   /** Jobs by state. */
   queue: Partial<Record<JobState, number>>;
+  /** Why devices that have room start no job, by device. */
+  waiting?: Record<string, string>;
   disk: { free_bytes: number; total_bytes: number };
   data_dir: string;
 }

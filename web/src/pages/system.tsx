@@ -17,7 +17,7 @@ export function SystemPage() {
       {data && (
         <div class="grid two">
           <Server system={data} />
-          <Devices devices={data.devices} />
+          <Devices devices={data.devices} waiting={data.waiting ?? {}} />
           <Jobs counts={data.queue} />
           <Disk disk={data.disk} />
         </div>
@@ -50,7 +50,12 @@ function Server({ system: { version, uptime_s, data_dir } }: { system: System })
   );
 }
 
-function Devices({ devices }: Pick<System, "devices">) {
+interface DevicesProps {
+  devices: System["devices"];
+  waiting: Record<string, string>;
+}
+
+function Devices({ devices, waiting }: DevicesProps) {
   return (
     <section class="card stack tight" aria-label="Devices">
       <h2>Devices</h2>
@@ -61,6 +66,7 @@ function Devices({ devices }: Pick<System, "devices">) {
             <dd>
               {name}
               {threads !== undefined && `, ${plural(threads, "thread")}`}
+              {waiting[id] && <p class="muted small">Waiting: {waiting[id]}</p>}
             </dd>
           </div>
         ))}

@@ -15,6 +15,7 @@ import { useResource } from "../../lib/hooks";
 import { type LiveJob, TERMINAL } from "../../lib/live";
 import { Downloads } from "./downloads";
 import { Figure } from "./figures";
+import { History } from "./history";
 import { JobHeader } from "./header";
 import { Log } from "./log";
 import { Parameters } from "./parameters";
@@ -46,6 +47,7 @@ export function EvaluationContent({ live, job }: { live: LiveJob; job: Job }) {
       <section class="grid two">
         <Log id={job.id} active={!over} />
         <Parameters params={job.params} />
+        <History id={job.id} state={job.state} restarts={job.restarts ?? 0} />
       </section>
     </>
   );

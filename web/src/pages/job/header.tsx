@@ -44,6 +44,9 @@ export function JobHeader({ job, dataset, refresh }: Props) {
               </span>
             )}
             {!active && <Ended job={job} />}
+            {(job.batch_divisor ?? 1) > 1 && <span>batches ÷ {job.batch_divisor}, for memory</span>}
+            {job.state === "queued" && job.not_before && <span>not before {job.not_before}</span>}
+            {job.time_limit_s && <span>at most {duration(job.time_limit_s)}</span>}
           </p>
         </div>
         <Actions job={job} refresh={refresh} />
@@ -53,7 +56,10 @@ export function JobHeader({ job, dataset, refresh }: Props) {
         <div class="note bad" role="alert">
           <div>
             <strong>
-              {job.state === "failed" ? "The job failed" : "The job reported a problem"}
+              {job.state === "failed" && "The job failed"}
+              {job.hold === "disk_full" && "Waiting for room on the disk; it goes on by itself"}
+              {job.hold === "disk_error" && "The disk has to be seen to; then resume the job"}
+              {job.state !== "failed" && !job.hold && "The job reported a problem"}
             </strong>
             <p>{job.error}</p>
           </div>
@@ -109,18 +115,30 @@ function Ended({ job }: { job: Job }) {
 }
 
 const VERBS: Partial<Record<JobState, Verb[]>> = {
-  queued: ["pause", "cancel"],
+  queued: ["front", "pause", "cancel"],
   running: ["pause", "stop", "cancel"],
   pausing: ["resume", "stop", "cancel"],
-  paused: ["resume", "cancel"],
+  paused: ["resume", "stop", "cancel"],
   stopping: ["cancel"],
 };
+
+const LABELS: Record<Verb, string> = {
+  front: "To the front",
+  pause: "Pause",
+  resume: "Resume",
+  stop: "Stop",
+  cancel: "Cancel",
+};
+
+/** Failures after which the same would happen again. */
+const FINAL = new Set(["diverged", "bad_data", "bad_weights", "bad_checkpoint", "internal"]);
 
 const HINTS: Record<Verb, string> = {
   pause: "Saves a checkpoint and frees the device; the job goes on from there later.",
   resume: "Goes on from the last checkpoint, as soon as a device is free.",
   stop: "Ends early and keeps the best model so far.",
   cancel: "Ends now and discards the result.",
+  front: "Goes before all other queued jobs of its priority.",
 };
 
 function Actions({ job, refresh }: { job: Job; refresh: () => void }) {
@@ -128,7 +146,7 @@ function Actions({ job, refresh }: { job: Job; refresh: () => void }) {
     await jobs.act(job.id, verb);
     refresh();
   });
-  if (TERMINAL.has(job.state)) return <Afterwards job={job} />;
+  if (TERMINAL.has(job.state)) return <Afterwards job={job} refresh={refresh} />;
   const evaluates = job.kind === "evaluate";
   // There is no part of a report to keep
   const verbs = (VERBS[job.state] ?? []).filter((verb) => !(evaluates && verb === "stop"));
@@ -157,7 +175,7 @@ function Actions({ job, refresh }: { job: Job; refresh: () => void }) {
               title={evaluates ? undefined : HINTS[verb]}
               onClick={() => start(verb)}
             >
-              {verb.charAt(0).toUpperCase() + verb.slice(1)}
+              {LABELS[verb]}
             </button>
           ),
         )}
@@ -171,9 +189,27 @@ function Actions({ job, refresh }: { job: Job; refresh: () => void }) {
   );
 }
 
-function Afterwards({ job }: { job: Job }) {
+function Afterwards({ job, refresh }: { job: Job; refresh: () => void }) {
+  const { start, busy, error } = useAction(async (verb: Verb) => {
+    await jobs.act(job.id, verb);
+    refresh();
+  });
+  const failed = job.state === "failed";
+  const mendable = failed && job.failure && !FINAL.has(job.failure);
+  const kept = failed && job.kind === "train" && job.best;
   return (
     <div class="row">
+      {mendable && (
+        <button type="button" disabled={busy} title={HINTS.resume} onClick={() => start("resume")}>
+          Resume
+        </button>
+      )}
+      {kept && (
+        <button type="button" disabled={busy} title={HINTS.stop} onClick={() => start("stop")}>
+          Keep the best model
+        </button>
+      )}
+      {error && <ErrorNote error={error} />}
       <ConfirmButton
         label="Delete"
         question={`Delete ${job.name}?`}

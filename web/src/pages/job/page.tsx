@@ -11,6 +11,7 @@ import { Downloads } from "./downloads";
 import { EvaluationContent } from "./evaluation";
 import { Extend } from "./extend";
 import { Figures } from "./figures";
+import { History } from "./history";
 import { JobHeader } from "./header";
 import { Log } from "./log";
 import { Parameters } from "./parameters";
@@ -63,6 +64,7 @@ function Content({ live, job }: { live: LiveJob; job: Job }) {
       <section class="grid two">
         <Log id={job.id} active={!over} />
         <Parameters params={job.params} />
+        <History id={job.id} state={job.state} restarts={job.restarts ?? 0} />
       </section>
     </>
   );

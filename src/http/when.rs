@@ -1,0 +1,87 @@
+//! When a job is to run, as requests say it; its place in the queue; and how it came to its state.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::State;
+use axum::routing::{get, post};
+
+use super::app::App;
+use super::extract::Path;
+use super::jobs::{self, JobView};
+use super::page::Page;
+use super::problem::{Result, Wrong};
+use crate::jobs::When;
+use crate::store;
+use crate::store::ids::JobId;
+use crate::store::transitions::Transition;
+
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/jobs/{id}/transitions", get(transitions))
+        .route("/jobs/{id}/front", post(front))
+}
+
+const PRIORITIES: std::ops::RangeInclusive<i64> = -1000..=1000;
+const LONGEST_S: i64 = 365 * 24 * 3600;
+
+/// Checks the fields that every kind of job has, and tells what is wrong with them.
+pub(super) fn when(
+    priority: i64,
+    not_before: Option<&str>,
+    time_limit_s: Option<i64>,
+) -> (When, Vec<Wrong>) {
+    let mut wrong = Vec::new();
+    let mut add = |pointer: &str, detail: String| {
+        wrong.push(Wrong { pointer: pointer.to_owned(), detail });
+    };
+    if !PRIORITIES.contains(&priority) {
+        let (least, most) = PRIORITIES.into_inner();
+        add("/priority", format!("has to be from {least} to {most}"));
+    }
+    if time_limit_s.is_some_and(|limit| !(1..=LONGEST_S).contains(&limit)) {
+        add("/time_limit_s", format!("has to be from 1 to {LONGEST_S} seconds"));
+    }
+    let time = not_before.map(str::parse::<jiff::Timestamp>);
+    if matches!(time, Some(Err(_))) {
+        add("/not_before", "has to be a time such as \"2026-03-01T22:00:00Z\"".to_owned());
+    }
+    let not_before = time.and_then(Result::ok).map(|time| format!("{time:.3}"));
+    (When { priority, not_before, time_limit_s }, wrong)
+}
+
+/// `GET /jobs/{id}/transitions`: every change of its state and every restart, oldest first.
+async fn transitions(
+    State(app): State<Arc<App>>,
+    Path(id): Path<JobId>,
+) -> Result<Json<Page<Transition>>> {
+    jobs::find(&app, id).await?;
+    let items = store::transitions::of_job(&app.db, id).await?;
+    Ok(Json(Page { items, next_cursor: None }))
+}
+
+/// `POST /jobs/{id}/front`: before all other queued jobs of its priority.
+async fn front(State(app): State<Arc<App>>, Path(id): Path<JobId>) -> Result<Json<JobView>> {
+    let job = app.jobs.move_to_front(id).await?;
+    Ok(Json(JobView::new(&app, job).await?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_brought_to_one_form_that_can_be_compared() {
+        let (found, wrong) = when(0, Some("2026-03-01T22:00:00+02:00"), Some(60));
+        assert!(wrong.is_empty());
+        assert_eq!(found.not_before.as_deref(), Some("2026-03-01T20:00:00.000Z"));
+    }
+
+    #[test]
+    fn each_wrong_field_is_named() {
+        let (_, wrong) = when(5000, Some("tomorrow"), Some(0));
+        let pointers: Vec<&str> = wrong.iter().map(|wrong| wrong.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/priority", "/time_limit_s", "/not_before"]);
+    }
+}

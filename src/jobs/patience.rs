@@ -1,0 +1,124 @@
+//! How long a worker is waited for: to heed, to be gone after its end, to show a sign of life.
+
+use std::fs;
+use std::time::{Duration, Instant, SystemTime};
+
+use tracing::warn;
+
+use crate::config;
+use crate::train::cause::Cause;
+use crate::train::job_dir::JobDir;
+
+/// A worker that has reported its end gets this long to be gone.
+const LEAVE_WITHIN: Duration = Duration::from_secs(30);
+
+/// With one worker. Only its own clock counts; the worker's and the file system's may jump.
+#[derive(Debug)]
+pub(super) struct Patience {
+    dir: JobDir,
+    hang: Option<Duration>,
+    grace: Duration,
+    signs: Signs,
+    seen: Instant,
+    cancelled: Option<Instant>,
+    ended: Option<Instant>,
+    /// It is over, because of this: the rest of a sentence that begins with "the worker".
+    pub(super) killed: Option<(Cause, String)>,
+    is_over: bool,
+}
+
+/// What changes while a worker gets on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Signs {
+    beat: Option<SystemTime>,
+    events: Option<u64>,
+}
+
+impl Signs {
+    fn of(dir: &JobDir) -> Self {
+        let beat = fs::metadata(dir.heartbeat_file()).and_then(|file| file.modified());
+        let events = fs::metadata(dir.events_file()).map(|file| file.len());
+        Self { beat: beat.ok(), events: events.ok() }
+    }
+}
+
+impl Patience {
+    pub(super) fn new(settings: &config::Jobs, dir: JobDir) -> Self {
+        Self {
+            hang: Some(settings.hang_timeout_s).filter(|&s| s > 0).map(Duration::from_secs),
+            grace: Duration::from_secs(settings.cancel_grace_s),
+            signs: Signs::of(&dir),
+            dir,
+            seen: Instant::now(),
+            cancelled: None,
+            ended: None,
+            killed: None,
+            is_over: false,
+        }
+    }
+
+    /// The worker is at work.
+    pub(super) fn look(&mut self) {
+        let Some(hang) = self.hang else { return };
+        let signs = Signs::of(&self.dir);
+        if signs != self.signs {
+            (self.signs, self.seen) = (signs, Instant::now());
+        } else if self.seen.elapsed() > hang {
+            self.lose(Cause::Hung, &format!("gave no sign of life for {} s", hang.as_secs()));
+        }
+    }
+
+    /// It has reported its end.
+    pub(super) fn with_end(&mut self) {
+        let since = self.ended.get_or_insert_with(Instant::now);
+        self.is_over |= since.elapsed() > LEAVE_WITHIN;
+    }
+
+    /// It was told to give up.
+    pub(super) fn with_cancel(&mut self) {
+        let since = self.cancelled.get_or_insert_with(Instant::now);
+        self.is_over |= since.elapsed() > self.grace;
+    }
+
+    /// It is to be killed, for this.
+    pub(super) fn lose(&mut self, cause: Cause, how: &str) {
+        if self.killed.is_none() {
+            warn!("ending the worker in {}: it {how}", self.dir.path().display());
+            self.killed = Some((cause, how.to_owned()));
+        }
+        self.is_over = true;
+    }
+
+    /// Whether it is to be killed.
+    pub(super) fn is_lost(&self) -> bool {
+        self.is_over
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_without_a_sign_of_life_is_given_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = JobDir::new(folder.path());
+        let settings = config::Jobs { hang_timeout_s: 1, ..config::Jobs::default() };
+        let mut patience = Patience::new(&settings, dir.clone());
+        let ago = |patience: &mut Patience| {
+            patience.seen = Instant::now().checked_sub(Duration::from_secs(5)).unwrap();
+        };
+        ago(&mut patience);
+        fs::write(dir.events_file(), "x").unwrap();
+        patience.look();
+        assert!(!patience.is_lost(), "it has reported something");
+        ago(&mut patience);
+        fs::write(dir.heartbeat_file(), "").unwrap();
+        patience.look();
+        assert!(!patience.is_lost(), "it has shown that it lives");
+        ago(&mut patience);
+        patience.look();
+        let (cause, how) = patience.killed.unwrap();
+        assert_eq!((cause, how.as_str()), (Cause::Hung, "gave no sign of life for 1 s"));
+    }
+}

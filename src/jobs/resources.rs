@@ -1,0 +1,120 @@
+//! What a job needs to be started, beside a device: memory, and room on the disk.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::sync::{MutexGuard, PoisonError};
+
+use tracing::warn;
+
+use super::Jobs;
+use crate::disk;
+use crate::store::queue::Slot;
+
+/// Kept for the database: what happened can be stored when the disk is full.
+const SPARE_BYTES: usize = 4 << 20;
+/// What a job writes: checkpoints, models, sample views, events and its log.
+const JOB_BYTES: u64 = 64 << 20;
+
+impl Jobs {
+    /// Why no job can be started now, whatever the device; none when one can.
+    pub(super) fn lacks(&self) -> Option<String> {
+        let free_mib = free_memory_mib();
+        let needed_mib = self.0.devices.min_free_memory_mib;
+        if let Some(free_mib) = free_mib.filter(|&free_mib| free_mib < needed_mib) {
+            return Some(format!(
+                "{free_mib} MiB of memory are free; a job is started from {needed_mib} MiB on"
+            ));
+        }
+        self.lacks_room(JOB_BYTES)
+    }
+
+    /// Why so many bytes should not be written now.
+    pub(super) fn lacks_room(&self, bytes: u64) -> Option<String> {
+        let free = self.free_bytes().unwrap_or(u64::MAX);
+        let reserve = self.0.storage.reserve_bytes;
+        // Without a reserve, the job finds out.
+        let is_enough = reserve == 0 || free >= reserve.saturating_add(bytes);
+        (!is_enough).then(|| {
+            let (free, needed) = (free >> 20, (reserve + bytes) >> 20);
+            format!("{free} MB of the data folder's disk are free; {needed} MB are needed")
+        })
+    }
+
+    /// Free bytes on the data folder's disk.
+    pub(super) fn free_bytes(&self) -> Option<u64> {
+        let stat = rustix::fs::statvfs(self.0.folder.root()).ok()?;
+        Some(stat.f_bavail * stat.f_frsize)
+    }
+
+    /// Takes up a little room that is given up when there is no other.
+    pub(super) fn keep_spare(&self) {
+        let path = self.0.folder.spare();
+        let has_room = self.free_bytes().is_some_and(|free| free > 4 * SPARE_BYTES as u64);
+        if !path.exists() && has_room {
+            // Written, so that no file system that is thin about zeros gives it away.
+            let bytes: Vec<u8> = (0..SPARE_BYTES).map(|at| (at % 251) as u8).collect();
+            if let Err(error) = disk::write(&path, &bytes) {
+                warn!("cannot keep some room for the database: {error}");
+            }
+        }
+    }
+
+    /// Gives it up. Answers whether there was any.
+    pub(super) fn give_up_spare(&self) -> io::Result<bool> {
+        let path = self.0.folder.spare();
+        let was_there = path.exists();
+        disk::remove_file(&path)?;
+        Ok(was_there)
+    }
+
+    /// Why devices with room start no job that could run there, by device.
+    pub fn waiting(&self) -> BTreeMap<String, String> {
+        self.waits().clone()
+    }
+
+    pub(super) fn set_waiting(&self, slot: &Slot, why: Option<String>) {
+        match why {
+            Some(why) => self.waits().insert(slot.device.clone(), why),
+            None => self.waits().remove(&slot.device),
+        };
+    }
+
+    fn waits(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
+        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What the machine can give, or this container; none where the system does not say.
+fn free_memory_mib() -> Option<u64> {
+    let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
+    let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| available_mib(&text));
+    let limit = number("/sys/fs/cgroup/memory.max");
+    let used = number("/sys/fs/cgroup/memory.current");
+    // What files were read lately is given back when memory is wanted.
+    let stat = fs::read_to_string("/sys/fs/cgroup/memory.stat").unwrap_or_default();
+    let cache = stat.lines().find_map(|line| line.strip_prefix("inactive_file "));
+    let cache: u64 = cache.and_then(|cache| cache.parse().ok()).unwrap_or(0);
+    let free = |(limit, used): (u64, u64)| limit.saturating_sub(used.saturating_sub(cache)) >> 20;
+    let container = limit.zip(used).map(free);
+    machine.into_iter().chain(container).min()
+}
+
+fn available_mib(meminfo: &str) -> Option<u64> {
+    let line = meminfo.lines().find_map(|line| line.strip_prefix("MemAvailable:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib >> 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn free_memory_is_what_the_system_says() {
+        let text = "MemTotal:       24576000 kB\nMemAvailable:    2048000 kB\n";
+        assert_eq!(available_mib(text), Some(2000));
+        assert_eq!(available_mib("MemTotal: 1 kB\n"), None);
+        assert!(free_memory_mib().is_some_and(|free| free > 0));
+    }
+}

@@ -1,0 +1,162 @@
+//! Why a job could not go on, in kinds: what decides whether another try could help.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+/// A kind of failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// Loss or weights are no longer finite numbers.
+    Diverged,
+    /// The data set cannot be used.
+    BadData,
+    /// The weights to begin with cannot be used.
+    BadWeights,
+    /// There is no checkpoint that can be used, where there should be one.
+    BadCheckpoint,
+    /// The device that was asked for is not there.
+    NoDevice,
+    /// A GPU that was there no longer answers.
+    DeviceLost,
+    /// There was no memory left, on the device or in the machine.
+    OutOfMemory,
+    /// No room to write.
+    DiskFull,
+    /// Writing or reading failed for another reason.
+    DiskError,
+    /// The job's folder is gone.
+    NoFolder,
+    /// A mistake of the program's.
+    Internal,
+    /// The worker was killed.
+    Killed,
+    /// It ended by another signal.
+    Crashed,
+    /// It ended with an exit code and without a report.
+    Exited,
+    /// It no longer got on.
+    Hung,
+    /// It reported what cannot be read.
+    Nonsense,
+    /// It could not be started.
+    NotStarted,
+}
+
+/// What libtorch and the allocator say when there is no memory.
+const MEMORY: [&str; 4] =
+    ["out of memory", "can't allocate memory", "memory allocation of", "std::bad_alloc"];
+/// What libtorch says when a GPU has gone.
+const DEVICE: [&str; 3] = ["CUDA error", "CUDA driver", "NCCL"];
+
+impl Cause {
+    /// Of a panic, or of a worker's last words; `None` where they say nothing of the kind.
+    pub fn of_words(text: &str) -> Option<Self> {
+        let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        if has(&MEMORY) {
+            Some(Self::OutOfMemory)
+        } else {
+            has(&DEVICE).then_some(Self::DeviceLost)
+        }
+    }
+
+    /// Of an error of the file system.
+    pub fn of_io(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull,
+            io::ErrorKind::NotFound => Self::NoFolder,
+            _ => Self::DiskError,
+        }
+    }
+
+    /// With which a worker ends that cannot even report: the numbers of `ENOSPC` and `EIO`.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Self::DiskFull => 28,
+            Self::DiskError => 5,
+            _ => 1,
+        }
+    }
+
+    /// Of a worker that ended with this code.
+    pub fn of_exit_code(code: i32) -> Self {
+        match code {
+            28 => Self::DiskFull,
+            5 => Self::DiskError,
+            _ => Self::Exited,
+        }
+    }
+
+    /// Whether going on from the last checkpoint at once could end differently.
+    pub fn may_pass(self) -> bool {
+        match self {
+            Self::DeviceLost
+            | Self::OutOfMemory
+            | Self::NoFolder
+            | Self::Killed
+            | Self::Crashed
+            | Self::Exited
+            | Self::Hung
+            | Self::Nonsense
+            | Self::NotStarted => true,
+            Self::Diverged
+            | Self::BadData
+            | Self::BadWeights
+            | Self::BadCheckpoint
+            | Self::NoDevice
+            | Self::DiskFull
+            | Self::DiskError
+            | Self::Internal => false,
+        }
+    }
+
+    /// Whether it could when somebody has seen to what was wrong.
+    pub fn can_be_mended(self) -> bool {
+        self.may_pass() || matches!(self, Self::NoDevice | Self::DiskFull | Self::DiskError)
+    }
+
+    /// Whether the disk is what has to be seen to.
+    pub fn is_of_disk(self) -> bool {
+        matches!(self, Self::DiskFull | Self::DiskError)
+    }
+
+    /// As in JSON and in the database.
+    pub fn name(self) -> String {
+        let name = serde_json::to_value(self).ok();
+        name.and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
+    }
+
+    /// Of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        serde_json::from_value(name.into()).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_and_errors_tell_what_kind_of_failure_it_was() {
+        let words = |text| Cause::of_words(text);
+        assert_eq!(words("CUDA out of memory. Tried to allocate"), Some(Cause::OutOfMemory));
+        assert_eq!(words("memory allocation of 64 bytes failed"), Some(Cause::OutOfMemory));
+        assert_eq!(words("CUDA error: unspecified launch failure"), Some(Cause::DeviceLost));
+        assert_eq!(words("index out of bounds"), None);
+        let errno = |number| Cause::of_io(&io::Error::from_raw_os_error(number));
+        assert_eq!([28, 122, 5, 30, 2].map(errno), {
+            use Cause::{DiskError, DiskFull, NoFolder};
+            [DiskFull, DiskFull, DiskError, DiskError, NoFolder]
+        });
+    }
+
+    #[test]
+    fn a_worker_that_cannot_report_says_it_with_its_exit_code() {
+        for cause in [Cause::DiskFull, Cause::DiskError] {
+            assert_eq!(Cause::of_exit_code(cause.exit_code().into()), cause);
+        }
+        assert_eq!(Cause::of_exit_code(1), Cause::Exited);
+        assert_eq!(Cause::named(&Cause::OutOfMemory.name()), Some(Cause::OutOfMemory));
+    }
+}

@@ -1,0 +1,30 @@
+//! A sign of life for whoever watches this worker: a file whose time changes while work gets on.
+//!
+//! It comes from the thread that works, not from one beside it, so a worker that hangs is silent too.
+
+use std::fs::File;
+use std::path::Path;
+use std::sync::Mutex;
+use std::time::{Duration, Instant, SystemTime};
+
+struct Heart {
+    file: File,
+    last: Instant,
+}
+
+static HEART: Mutex<Option<Heart>> = Mutex::new(None);
+const EVERY: Duration = Duration::from_millis(500);
+
+/// From now on this process beats at `path`. Where the file cannot be made it does without.
+pub fn begin(path: &Path) {
+    let heart = File::create(path).ok().map(|file| Heart { file, last: Instant::now() });
+    *HEART.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = heart;
+}
+
+/// Work has got on. Costs next to nothing, and needs no room on the disk.
+pub fn beat() {
+    let mut heart = HEART.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let Some(heart) = heart.as_mut().filter(|heart| heart.last.elapsed() >= EVERY) else { return };
+    heart.last = Instant::now();
+    let _ = heart.file.set_modified(SystemTime::now()); // The next one may do.
+}

@@ -1,0 +1,76 @@
+//! Real disks that are full, or that cannot be written to: a small tmpfs of the server's own.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+
+use crate::process::{Program, assert_whole, configure, worker_of};
+
+/// A server in a mount namespace of its own, whose data folder is a tmpfs of so many megabytes. None where this
+/// user may not make one.
+fn on_small_disk(data: &Path, megabytes: u32) -> Option<(Program, PathBuf)> {
+    let can = Command::new("unshare").args(["-rm", "true"]).stderr(Stdio::null()).status();
+    if !can.is_ok_and(|status| status.success()) {
+        skip("unshare -rm is not allowed here");
+        return None;
+    }
+    let script = format!(
+        "mount -t tmpfs -o size={megabytes}m tmpfs {data} && cd {data} && exec {program} \"$@\"",
+        data = data.display(),
+        program = env!("CARGO_BIN_EXE_blazetune")
+    );
+    let mut command = Command::new("unshare");
+    command.args(["-rm", "sh", "-c", &script, "sh"]);
+    configure(&mut command, data);
+    command.env("BLAZETUNE__JOBS__CHECKPOINT_EVERY_STEPS", "1");
+    command.env("BLAZETUNE__STORAGE__RESERVE_BYTES", "8000000");
+    let server = Program::spawn(&mut command);
+    let inside = PathBuf::from(format!("/proc/{}/root", server.child.id()));
+    let inside = inside.join(data.strip_prefix("/").unwrap());
+    Some((server, inside))
+}
+
+#[expect(clippy::print_stderr, reason = "a skipped test must say so")]
+fn skip(reason: &str) {
+    assert!(std::env::var_os("CI").is_none(), "{reason}");
+    eprintln!("SKIPPED: {reason}");
+}
+
+/// Writes until there is no room.
+fn fill(path: &Path) {
+    let mut file = std::fs::File::options().create(true).append(true).open(path).unwrap();
+    for size in [1 << 16, 1 << 12, 1] {
+        while file.write_all(&vec![0; size]).is_ok() {}
+    }
+}
+
+#[tokio::test]
+async fn a_job_on_a_disk_that_is_full_waits_and_goes_on_when_there_is_room() {
+    let data = tempfile::tempdir().unwrap();
+    let data_dir = data.path().canonicalize().unwrap();
+    let Some((server, inside)) = on_small_disk(&data_dir, 100) else { return };
+    let job = server.start_job(300).await;
+    server.when(&job, |job| job["best"].is_object()).await;
+    let is_held = |job: &serde_json::Value| {
+        if worker_of(&data_dir).is_some() {
+            fill(&inside.join("ballast")); // What a checkpoint before gives up, too.
+        }
+        job["state"] == "paused"
+    };
+    let held = server.when(&job, is_held).await;
+    assert_eq!((&held["hold"], &held["restarts"]), (&json!("disk_full"), &json!(0)), "{held}");
+    let metrics = server.get(&format!("{job}/metrics")).await;
+    assert!(metrics["items"].as_array().unwrap().len() > 1, "what there was can be read");
+    std::fs::remove_file(inside.join("ballast")).unwrap();
+    let epoch = held["progress"]["epoch"].as_u64().unwrap();
+    let job_path = job.as_str();
+    server.when(job_path, |job| job["progress"]["epoch"].as_u64() > Some(epoch + 1)).await;
+    server.post(&format!("{job}/stop"), &json!({})).await;
+    let done = server.when(&job, |job| job["state"] == "completed").await;
+    assert_whole(&server, &job, done["progress"]["epoch"].as_u64().unwrap()).await;
+    let left = std::fs::read_dir(inside.join(job.trim_start_matches('/')).join("checkpoints"));
+    let left: Vec<_> = left.unwrap().map(|file| file.unwrap().file_name()).collect();
+    assert!(left.len() <= 2, "half-written files are left: {left:?}");
+}

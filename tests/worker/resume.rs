@@ -1,0 +1,146 @@
+//! Where a job goes on after it was interrupted, and that nobody can tell afterwards.
+
+use blazetune::train::cause::Cause;
+use blazetune::train::events::{Body, Command as Wanted, Outcome, Work};
+use blazetune::train::job_dir::JobDir;
+use serde_json::{Value, json};
+
+use crate::{artifact, events, finished, job, numbers, rows, run, start, wait_for};
+
+/// Four steps an epoch and two batches a step, early stopping's memory, mosaics and all.
+fn params() -> Value {
+    json!({"epochs": 3, "batch_size": 4, "accumulate_batches": 2, "seed": 7, "early_stopping_patience": 2})
+}
+
+fn every(dir: &JobDir, steps: u32) {
+    let Work::Train(mut spec) = dir.work().unwrap() else { panic!("it trains") };
+    spec.checkpoints.steps = steps;
+    dir.create(&Work::Train(spec)).unwrap();
+}
+
+fn plan(dir: &JobDir, faults: &Value) {
+    std::fs::write(dir.faults_file(), faults.to_string()).unwrap();
+}
+
+/// Starts workers until one reports how it ended; answers how many it took.
+fn run_on(dir: &JobDir) -> usize {
+    for workers in 1..100 {
+        start(dir).wait().unwrap();
+        if finished(dir).is_some() {
+            return workers;
+        }
+    }
+    panic!("it does not get on: {:?}", events(dir));
+}
+
+fn assert_same(interrupted: &JobDir, whole: &JobDir) {
+    assert_eq!(finished(interrupted).unwrap().outcome, finished(whole).unwrap().outcome);
+    assert_eq!(numbers(&rows(interrupted)), numbers(&rows(whole)));
+    for file in ["best.safetensors", "last.pth", "best.tflite", "views-epoch-2.jpg"] {
+        if file.ends_with("safetensors") {
+            let load = |dir| blazetune::weights::load(&artifact(dir, file)).unwrap();
+            assert_eq!(load(interrupted), load(whole), "{file}");
+        } else {
+            assert!(artifact(interrupted, file) == artifact(whole, file), "{file} differs");
+        }
+    }
+}
+
+fn resumed_at(dir: &JobDir) -> Vec<(u32, u32)> {
+    let at = |body| match body {
+        Body::Started(started) => Some((started.resumed_at_epoch, started.resumed_at_step)),
+        _ => None,
+    };
+    events(dir).into_iter().filter_map(|event| at(event.body)).collect()
+}
+
+#[test]
+fn a_worker_killed_anywhere_goes_on_within_the_epoch_to_the_same_bits() {
+    let (_one, whole) = job(&params());
+    run(&whole);
+    let (_two, killed) = job(&params());
+    every(&killed, 2);
+    plan(
+        &killed,
+        &json!([
+            {"at": "step", "number": 1, "do": "kill"}, // before there is any checkpoint
+            {"at": "step", "number": 3, "do": "kill"}, // after the one of step 2
+            {"at": "saved", "number": 4, "do": "kill"}, // at the end of an epoch
+            {"at": "step", "number": 7, "do": "kill"},
+            {"at": "row", "number": 2, "do": "kill"}, // saved, and not reported
+            {"at": "end", "do": "kill"}
+        ]),
+    );
+    assert_eq!(run_on(&killed), 7);
+    let at = resumed_at(&killed);
+    assert_eq!(at, [(0, 0), (0, 0), (0, 2), (1, 0), (1, 2), (2, 0), (3, 0)]);
+    assert_same(&killed, &whole);
+}
+
+#[test]
+fn pause_and_stop_within_an_epoch_lose_nothing() {
+    let long = json!({"epochs": 2, "batch_size": 1, "seed": 7});
+    let (_one, whole) = job(&long);
+    run(&whole);
+    let (_two, paused) = job(&long);
+    let mut worker = start(&paused);
+    wait_for(&paused, |body| matches!(body, Body::Step(step) if step.step < step.steps));
+    paused.command(Wanted::Pause).unwrap();
+    worker.wait().unwrap();
+    assert_eq!(finished(&paused).unwrap().outcome, Outcome::Paused);
+    paused.command(Wanted::Run).unwrap();
+    run(&paused);
+    let at = resumed_at(&paused)[1];
+    assert!(at.1 > 0, "resumed at {at:?}");
+    assert_same(&paused, &whole);
+
+    let (_three, stopped) = job(&long);
+    let mut worker = start(&stopped);
+    wait_for(&stopped, |body| matches!(body, Body::Step(step) if step.step < step.steps));
+    stopped.command(Wanted::Stop).unwrap();
+    worker.wait().unwrap();
+    let rows = rows(&stopped);
+    let last = rows.last().unwrap();
+    assert!(last.step > 0 && last.step < 64, "{last:?}");
+    assert_eq!(finished(&stopped).unwrap().outcome, Outcome::Stopped);
+    let untouched = blazetune::weights::tflite::mediapipe();
+    let tuned = blazetune::weights::load(&artifact(&stopped, "last.safetensors")).unwrap();
+    assert!(tuned != *untouched, "what was learnt is in the result");
+}
+
+#[test]
+fn a_damaged_checkpoint_is_noticed_and_the_one_before_is_as_good() {
+    let (_one, whole) = job(&params());
+    run(&whole);
+    let truncate: &dyn Fn(&mut Vec<u8>) = &|bytes| bytes.truncate(bytes.len() / 2);
+    let flip: &dyn Fn(&mut Vec<u8>) = &|bytes| {
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+    };
+    for damage in [truncate, flip] {
+        let (_two, damaged) = job(&params());
+        every(&damaged, 2);
+        plan(&damaged, &json!([{"at": "saved", "number": 6, "do": "kill"}]));
+        start(&damaged).wait().unwrap();
+        let mut bytes = std::fs::read(damaged.last_checkpoint()).unwrap();
+        damage(&mut bytes);
+        std::fs::write(damaged.last_checkpoint(), &bytes).unwrap();
+        run_on(&damaged);
+        assert_eq!(resumed_at(&damaged), [(0, 0), (1, 0)]);
+        assert_same(&damaged, &whole);
+    }
+}
+
+#[test]
+fn a_job_with_two_damaged_checkpoints_says_so() {
+    let (_one, damaged) = job(&params());
+    every(&damaged, 2);
+    plan(&damaged, &json!([{"at": "saved", "number": 4, "do": "kill"}]));
+    start(&damaged).wait().unwrap();
+    for path in [damaged.last_checkpoint(), damaged.previous_checkpoint()] {
+        std::fs::write(path, "nothing").unwrap();
+    }
+    let finished = run(&damaged);
+    assert_eq!((finished.outcome, finished.cause), (Outcome::Failed, Some(Cause::BadCheckpoint)));
+    assert!(finished.error.unwrap().contains("cannot be used"));
+}
