@@ -34,8 +34,7 @@ fn a_checkpoint_without_batch_norm_holds_the_same_weights() {
 #[test]
 fn a_checkpoint_with_batch_norm_is_folded_and_torch_reads_it_unfolded() {
     let folder = tempfile::tempdir().unwrap();
-    let squares: Vec<_> =
-        pictures().iter().map(|file| square(file, 128, folder.path())).collect();
+    let squares: Vec<_> = pictures().iter().map(|file| square(file, 128, folder.path())).collect();
     let bytes = checkpoint(&unfold::identity(&Network::folded(&tuned(), Device::Cpu)));
     let folded = weights::load(&bytes).unwrap();
     let unfolded = checkpoint::unfolded(&bytes).unwrap().unwrap();
@@ -43,7 +42,7 @@ fn a_checkpoint_with_batch_norm_is_folded_and_torch_reads_it_unfolded() {
     assert!(weights::load(&written).unwrap() == folded, "the .pth folds to other weights");
     for square in &squares {
         let (ours, before) = (raw(&folded, &open(square)), raw(&tuned(), &open(square)));
-        let gap = relative_gap(&before, &ours, 128);
+        let gap = relative_gap(&before, &ours);
         assert!(gap < 1e-3, "folding changed what is found by {gap}");
     }
 
@@ -54,8 +53,9 @@ fn a_checkpoint_with_batch_norm_is_folded_and_torch_reads_it_unfolded() {
     arguments.extend(squares.iter().map(|file| path(file)));
     python.run("torch_network.py", &arguments);
     let answers = floats(&out);
-    for (square, theirs) in squares.iter().zip(answers.chunks_exact(answers.len() / squares.len())) {
-        let gap = relative_gap(&raw(&folded, &open(square)), theirs, 128);
+    for (square, theirs) in squares.iter().zip(answers.chunks_exact(answers.len() / squares.len()))
+    {
+        let gap = relative_gap(&raw(&folded, &open(square)), theirs);
         assert!(gap < 1e-4, "{}: off by {gap}", square.display());
     }
 }

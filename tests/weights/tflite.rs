@@ -10,7 +10,8 @@ use blazetune::weights::tflite::About;
 use blazetune::weights::{self, tflite};
 
 use crate::support::{
-    Python, compare_faces, export, floats, largest_gap, open, path, pictures, raw, shared, square, tuned, twenty,
+    Python, compare_faces, export, floats, largest_gap, open, path, pictures, raw, shared, square,
+    tuned, twenty,
 };
 
 #[test]
@@ -18,7 +19,8 @@ fn an_exported_tflite_answers_in_mediapipe_as_our_network_does() {
     let Some(python) = Python::find() else { return };
     let folder = tempfile::tempdir().unwrap();
     let pictures = pictures();
-    let squares: Vec<PathBuf> = pictures.iter().map(|file| square(file, 128, folder.path())).collect();
+    let squares: Vec<PathBuf> =
+        pictures.iter().map(|file| square(file, 128, folder.path())).collect();
     let exported = export(folder.path());
     let answers = folder.path().join("raw.f32");
     let mut arguments = vec!["raw", path(&exported), path(&answers)];
