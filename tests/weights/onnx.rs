@@ -39,7 +39,10 @@ fn compare(python: &Python, script: &[&str], weights: &Weights, unit: f32, what:
     let theirs = floats(&out);
     assert_eq!(theirs.len(), squares.len() * ANCHORS * 17);
     for (square, theirs) in squares.iter().zip(theirs.chunks_exact(ANCHORS * 17)) {
-        let gap = relative_gap(&raw(weights, &open(square)), theirs, side);
+        let ours = raw(weights, &open(square));
+        // Where numbers reach thousands on their way, so do their rounding errors.
+        let largest = ours.iter().fold(0.0f32, |largest, number| largest.max(number.abs()));
+        let gap = relative_gap(&ours, theirs) / (largest / 1000.0).max(1.0);
         assert!(gap < unit, "{what}, {}: off by {gap}", square.display());
     }
 }

@@ -142,13 +142,15 @@ pub(super) fn largest_gap(a: &[f32], b: &[f32], unit: f32) -> f32 {
     a.iter().zip(b).map(gap).fold(0.0, f32::max)
 }
 
-/// Largest distance of what is [`raw`]: of coordinates as fractions of the input, and of logits as a share of
-/// themselves where they are more than one.
-pub(super) fn relative_gap(a: &[f32], b: &[f32], side: u32) -> f32 {
+/// Largest distance of what is [`raw`], as a share of the largest number of its anchor where that is more than
+/// one. Wide black bars make numbers of many thousands, of which 32 bits hold no more digits than of others.
+pub(super) fn relative_gap(a: &[f32], b: &[f32]) -> f32 {
     assert_eq!(a.len(), b.len());
-    let unit = |index: usize, a: f32| if index % 17 == 0 { a.abs().max(1.0) } else { side as f32 };
-    let pairs = a.iter().zip(b).enumerate();
-    pairs.map(|(index, (a, b))| (a - b).abs() / unit(index, *a)).fold(0.0, f32::max)
+    let gap = |(a, b): (&[f32], &[f32])| {
+        let unit = a.iter().fold(1.0f32, |unit, a| unit.max(a.abs()));
+        a.iter().zip(b).map(|(a, b)| (a - b).abs() / unit).fold(0.0, f32::max)
+    };
+    a.chunks_exact(17).zip(b.chunks_exact(17)).map(gap).fold(0.0, f32::max)
 }
 
 pub(super) fn bits(values: &[f32]) -> Vec<u32> {
