@@ -35,8 +35,9 @@ test: setup-test ## check and test everything, as CI does
 	$(CARGO) build --release --locked
 	BLAZETUNE_BIN=$(CURDIR)/$(BLAZETUNE) npm --prefix web test
 
-bench: setup ## measure speed
-	$(CARGO) bench --locked
+bench: setup-test ## measure speed (QUICK=1: in two minutes), and write target/bench.json
+	$(CARGO) bench --locked --bench step -- --rounds $(if $(QUICK),1,3)
+	$(CARGO) bench --locked --bench speed -- $(if $(QUICK),--quick)
 
 fmt: ## format the code
 	$(CARGO) fmt

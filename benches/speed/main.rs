@@ -1,0 +1,96 @@
+//! How fast everything around the training step is, beside what it is compared with on the same machine in the same run:
+//! import, epochs of growing data sets, memory, and detection over HTTP.
+//!
+//! ```text
+//! make bench                  # the training step first (benches/step.rs), then this; about ten minutes
+//! make bench QUICK=1          # about two
+//! ```
+//!
+//! Prints a table and writes `target/bench.json`. Nothing is asserted: machines differ, and are busy.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a program for a terminal")]
+
+mod import;
+mod pictures;
+mod serving;
+mod table;
+mod training;
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use table::Table;
+
+/// What is measured, how often.
+struct Effort {
+    /// Pictures of a megapixel to import.
+    imported: usize,
+    /// Pictures in the data sets to train on.
+    sets: &'static [usize],
+    /// Views a step, on the second of these sets.
+    batches: &'static [u32],
+    /// Requests to detect faces, for each number of clients.
+    requests: usize,
+}
+
+const FULL: Effort = Effort {
+    imported: 600,
+    sets: &[1000, 2000, 4000, 8000],
+    batches: &[8, 16, 32, 64, 128],
+    requests: 3000,
+};
+const QUICK: Effort =
+    Effort { imported: 120, sets: &[500, 1000], batches: &[8, 64], requests: 600 };
+
+fn main() {
+    let is_quick = std::env::args().any(|argument| argument == "--quick");
+    let effort = if is_quick { QUICK } else { FULL };
+    let folder = tempfile::tempdir_in(root().join("target")).unwrap();
+    let mut table = Table::default();
+
+    let step = std::fs::read(root().join("target/bench/step.json")).ok();
+    let step: Option<Value> = step.and_then(|text| serde_json::from_slice(&text).ok());
+    if let Some(step) = &step {
+        training::report_step(step, &mut table);
+    }
+    let import = import::measure(folder.path(), &effort, &mut table);
+    let serving = serving::measure(folder.path(), &effort, &mut table);
+    let training = training::measure(folder.path(), &effort, &mut table);
+
+    println!("{table}");
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let found = json!({
+        "quick": is_quick, "cores": cores, "step": step, "import": import, "detect": serving,
+        "training": training, "table": table.to_json(),
+    });
+    let path = root().join("target/bench.json");
+    std::fs::write(&path, serde_json::to_vec_pretty(&found).unwrap()).unwrap();
+    println!("\nwritten to {}", path.display());
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// What a part of `benches/rivals.py` measured; `None`, and a word, where Python or its packages are missing.
+fn rival(arguments: &[&str]) -> Option<Value> {
+    let python: PathBuf = root().join(".deps/venv/bin/python");
+    let output =
+        Command::new(&python).arg(root().join("benches/rivals.py")).args(arguments).output();
+    match output {
+        Ok(output) if output.status.success() => {
+            let text = String::from_utf8_lossy(&output.stdout);
+            serde_json::from_str(text.lines().last()?).ok()
+        }
+        Ok(output) => {
+            println!("no comparison: {}", String::from_utf8_lossy(&output.stderr));
+            None
+        }
+        Err(error) => {
+            println!("no comparison: {}: {error}; run make setup-test", python.display());
+            None
+        }
+    }
+}

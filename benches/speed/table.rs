@@ -1,0 +1,67 @@
+//! The table that is printed.
+
+use std::fmt;
+
+use serde_json::{Value, json};
+
+/// Rows of what was measured.
+#[derive(Default)]
+pub(crate) struct Table {
+    rows: Vec<Row>,
+}
+
+struct Row {
+    what: String,
+    ours: f64,
+    unit: &'static str,
+    /// What it is compared with, and what that reaches in the same unit.
+    other: Option<(String, f64)>,
+}
+
+impl Table {
+    pub(crate) fn add(&mut self, what: impl Into<String>, ours: f64, unit: &'static str) {
+        self.rows.push(Row { what: what.into(), ours, unit, other: None });
+    }
+
+    /// Nothing to compare with is as good as [`Table::add`].
+    pub(crate) fn compare(
+        &mut self,
+        what: impl Into<String>,
+        ours: f64,
+        unit: &'static str,
+        other: &str,
+        theirs: Option<f64>,
+    ) {
+        let other = theirs.map(|theirs| (other.to_owned(), theirs));
+        self.rows.push(Row { what: what.into(), ours, unit, other });
+    }
+
+    pub(crate) fn to_json(&self) -> Value {
+        let row = |row: &Row| {
+            let (other, theirs) = row.other.clone().unzip();
+            let ratio = theirs.map(|theirs| row.ours / theirs);
+            json!({"what": row.what, "ours": row.ours, "unit": row.unit, "other": other, "theirs": theirs, "ratio": ratio})
+        };
+        self.rows.iter().map(row).collect()
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\n{:44} {:>12}  {:10} compared with", "", "here", "")?;
+        for Row { what, ours, unit, other } in &self.rows {
+            write!(f, "{what:44} {:>12}  {unit:10}", short(*ours))?;
+            match other {
+                Some((name, theirs)) => {
+                    writeln!(f, " {name}: {} (× {:.2})", short(*theirs), ours / theirs)?;
+                }
+                None => writeln!(f)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn short(value: f64) -> String {
+    if value.abs() < 100.0 { format!("{value:.2}") } else { format!("{value:.0}") }
+}
