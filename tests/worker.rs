@@ -214,6 +214,21 @@ fn a_killed_worker_goes_on_from_its_last_epoch_to_the_same_numbers() {
 }
 
 #[test]
+fn the_number_of_threads_changes_no_number() {
+    let runs = [1, 2].map(|threads| {
+        let (_folder, dir) = job(&json!({"epochs": 1, "batch_size": 8, "seed": 3}));
+        let mut work = dir.work().unwrap();
+        if let Work::Train(spec) = &mut work {
+            spec.threads = Some(threads);
+        }
+        dir.create(&work).unwrap();
+        run(&dir);
+        (numbers(&rows(&dir)), artifact(&dir, "last.safetensors"))
+    });
+    assert_eq!(runs[0], runs[1]);
+}
+
+#[test]
 fn stop_keeps_the_result_so_far_and_cancel_does_not() {
     for (wanted, outcome) in
         [(Wanted::Stop, Outcome::Stopped), (Wanted::Cancel, Outcome::Cancelled)]

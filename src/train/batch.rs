@@ -8,6 +8,7 @@ use super::pictures::{Pictures, unreadable};
 use super::render;
 use super::spec::TrainSpec;
 use super::views::{self, View, ViewFace};
+use crate::data::PictureFile;
 use crate::geometry::Rect;
 use crate::model::cpu::Inputs;
 use crate::model::layout::INPUT_SIZE;
@@ -78,21 +79,21 @@ pub fn cut(
     let mut faces: Vec<Vec<ViewFace>> = singles.iter().map(|cut| cut.view.faces.clone()).collect();
     faces.extend(tiles.chunks(TILES).map(tile_faces));
     let pixels = match device {
-        Device::Cpu => Pixels::Memory(render_in_memory(pictures, &singles, &tiles)),
+        Device::Cpu => Pixels::Memory(render_in_memory(&pictures.cache, &singles, &tiles)),
         _ => Pixels::Device(render_on_device(pictures, &singles, &tiles, device)),
     };
     (pixels, faces)
 }
 
 /// Several views at once.
-fn render_in_memory(pictures: &Pictures, singles: &[Cut], tiles: &[Cut]) -> Inputs {
+fn render_in_memory(cache: &PictureFile, singles: &[Cut], tiles: &[Cut]) -> Inputs {
     let views: Vec<&[Cut]> = singles.chunks(1).chain(tiles.chunks(TILES)).collect();
     let mut inputs = Inputs::zeros(views.len());
     let all: Vec<_> = inputs.pictures_mut().zip(views).collect();
     all.into_par_iter().for_each(|(mut input, cuts)| {
-        let (mut square, mut room) = (vec![0; pictures.cache.stride()], Vec::new());
+        let (mut square, mut room) = (vec![0; cache.stride()], Vec::new());
         for (tile, cut) in cuts.iter().enumerate() {
-            pictures.cache.read(cut.picture, &mut square).unwrap_or_else(unreadable);
+            cache.read(cut.picture, &mut square).unwrap_or_else(unreadable);
             let side = cut.view.side();
             let corner = (tile % 2 * side, tile / 2 * side);
             render::render(&square, &cut.view, &mut input, corner, &mut room);
@@ -104,9 +105,7 @@ fn render_in_memory(pictures: &Pictures, singles: &[Cut], tiles: &[Cut]) -> Inpu
 fn render_on_device(pictures: &Pictures, singles: &[Cut], tiles: &[Cut], device: Device) -> Tensor {
     let render = |cuts: &[Cut]| {
         let indices: Vec<usize> = cuts.iter().map(|cut| cut.picture).collect();
-        let squares = pictures.cache.read_all(&indices).unwrap_or_else(unreadable);
-        let side = pictures.cache.side() as i64;
-        let squares = Tensor::from_slice(&squares).reshape([-1, side, side, 3]).to_device(device);
+        let squares = pictures.squares_on(&indices, device);
         let views: Vec<&View> = cuts.iter().map(|cut| &cut.view).collect();
         views::render(&squares, &views)
     };
@@ -176,7 +175,6 @@ fn join(tiles: &Tensor) -> Tensor {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::PictureFile;
     use crate::geometry::Letterbox;
     use crate::train::pictures::Entry;
     use crate::train::views::Source;
@@ -208,6 +206,7 @@ mod tests {
         Pictures {
             cache: file(256),
             inputs: file(128),
+            on_device: None,
             entries: (0..count).map(entry).collect(),
             train: (0..count as usize).collect(),
             val: Vec::new(),

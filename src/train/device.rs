@@ -1,6 +1,6 @@
 //! Where a job trains.
 
-use tch::{Cuda, Device};
+use tch::{Cuda, Device, Tensor};
 
 use super::spec::DeviceChoice;
 
@@ -35,6 +35,14 @@ pub fn choose(choice: DeviceChoice) -> Result<Device, DeviceError> {
 /// GPUs that libtorch can use.
 pub fn gpu_count() -> i64 {
     if Cuda::is_available() { Cuda::device_count() } else { 0 }
+}
+
+/// A copy on `device` of what lies in memory; to a GPU through pinned memory, so that the host need not wait.
+pub fn upload(tensor: &Tensor, device: Device) -> Tensor {
+    match device {
+        Device::Cpu => tensor.shallow_clone(),
+        _ => tensor.pin_memory(device).to_device_(device, tensor.kind(), true, false),
+    }
 }
 
 /// `cpu`, `cuda:0` ….

@@ -2,10 +2,17 @@
 
 use std::path::Path;
 
+use tch::{Device, Kind, Tensor};
+
+use super::device::upload;
 use super::views::Source;
 use crate::data::{Dataset, DatasetError, Difficulty, Picture, PictureFile, Split};
 use crate::geometry::{Letterbox, Rect};
 use crate::model::layout::INPUT_SIZE;
+
+/// What pictures may take of a GPU's memory: 40,000 of them. More are read as they are needed.
+const ON_DEVICE_BYTES: usize = 8 << 30;
+const UPLOADED_AT_ONCE: usize = 256;
 
 /// A data set's pictures, and what is in them.
 #[derive(Debug)]
@@ -14,6 +21,8 @@ pub struct Pictures {
     pub cache: PictureFile,
     /// `[N, 128, 128, 3]` bytes: each picture as a deployed model is fed it.
     pub inputs: PictureFile,
+    /// `[N, 256, 256, 3]` bytes on a GPU, where they fit.
+    pub on_device: Option<Tensor>,
     /// For each picture, in order.
     pub entries: Vec<Entry>,
     /// Which are trained on.
@@ -93,10 +102,48 @@ impl Pictures {
         Ok(Self {
             cache: dataset.squares()?,
             inputs: dataset.inputs()?,
+            on_device: None,
             train: of(Split::Train),
             val: of(Split::Val),
             entries: dataset.manifest.pictures.iter().map(Entry::new).collect(),
         })
+    }
+
+    /// Keeps the squares on a GPU from now on, unless they are too many for it.
+    ///
+    /// # Panics
+    ///
+    /// When the data set can no longer be read.
+    pub fn keep_on(&mut self, device: Device) {
+        let (count, side) = (self.entries.len(), self.cache.side() as i64);
+        if device == Device::Cpu || count * self.cache.stride() > ON_DEVICE_BYTES {
+            return;
+        }
+        let size = [count as i64, side, side, 3];
+        let Ok(all) = Tensor::f_empty(size, (Kind::Uint8, device)) else { return };
+        let indices: Vec<usize> = (0..count).collect();
+        for some in indices.chunks(UPLOADED_AT_ONCE) {
+            let mut into = all.narrow(0, some[0] as i64, some.len() as i64);
+            into.copy_(&self.read_squares(some, device));
+        }
+        self.on_device = Some(all);
+    }
+
+    /// `[K, 256, 256, 3]` bytes on a GPU: the squares of some pictures.
+    ///
+    /// # Panics
+    ///
+    /// When the data set can no longer be read.
+    pub fn squares_on(&self, indices: &[usize], device: Device) -> Tensor {
+        let Some(all) = &self.on_device else { return self.read_squares(indices, device) };
+        let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
+        all.index_select(0, &upload(&Tensor::from_slice(&indices), device))
+    }
+
+    fn read_squares(&self, indices: &[usize], device: Device) -> Tensor {
+        let side = self.cache.side() as i64;
+        let squares = self.cache.read_all(indices).unwrap_or_else(unreadable);
+        upload(&Tensor::from_slice(&squares).reshape([-1, side, side, 3]), device)
     }
 
     /// `[N, size, size, 3]` bytes: some pictures as a network whose input has `size` pixels a side, 128 or 256, is

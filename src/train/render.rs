@@ -58,13 +58,14 @@ fn sample(square: &[u8], sampling: &Sampling, side: usize, pixels: &mut Vec<[f32
             let inside = low_x >= 0.0 && low_y >= 0.0 && low_x < last && low_y < last;
             let pixel = if inside {
                 let first = (low_y as usize * length + low_x as usize) * 3;
-                let [above, below] = [first, first + length * 3].map(|at| &square[at..at + 6]);
-                std::array::from_fn(|c| {
+                let (above, below) = (&square[first..][..6], &square[first + length * 3..][..6]);
+                let mix = |c: usize| {
                     weights[0] * f32::from(above[c])
                         + weights[1] * f32::from(above[c + 3])
                         + weights[2] * f32::from(below[c])
                         + weights[3] * f32::from(below[c + 3])
-                })
+                };
+                [mix(0), mix(1), mix(2)]
             } else {
                 edge(square, length, (low_x as i64, low_y as i64), weights)
             };

@@ -2,6 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
+use super::device::upload;
 use super::spec::Assignment;
 use super::views::ViewFace;
 use crate::model::anchors;
@@ -42,13 +43,13 @@ impl Faces {
         };
         let learnt = push_all(false);
         let count = push_all(true);
-        let boxes = Tensor::from_slice(&boxes).reshape([-1, 4]).to_device(device);
+        let boxes = upload(&Tensor::from_slice(&boxes).reshape([-1, 4]), device);
         let is_labelled = points.iter().any(|value| !value.is_nan());
         let keypoints =
-            is_labelled.then(|| Tensor::from_slice(&points).reshape([-1, 12]).to_device(device));
+            is_labelled.then(|| upload(&Tensor::from_slice(&points).reshape([-1, 12]), device));
         let has_none = |faces: &&V| faces.as_ref().iter().all(|face| face.ignored);
         let views_without = views.iter().filter(has_none).count();
-        let views = Tensor::from_slice(&indices).to_device(device);
+        let views = upload(&Tensor::from_slice(&indices), device);
         Self { boxes, views, learnt, count, views_without, keypoints }
     }
 

@@ -21,7 +21,7 @@ use super::{TrainError, batch, held, losses};
 use crate::model::anchors::decode_boxes;
 use crate::model::cpu::Inputs;
 use crate::model::layout::{COORDINATES, Role};
-use crate::model::network::{Form, Network};
+use crate::model::network::{Form, Network, array};
 use crate::model::tensors::Weights;
 use crate::model::unfold;
 
@@ -223,7 +223,7 @@ impl<'a> Trainer<'a> {
     fn update(&mut self, lr: f64, trainable: &Tensor) -> Tensor {
         let _guard = tch::no_grad_guard();
         let masked = self.engine.take_gradient(&self.network) * trainable;
-        let norm = masked.norm();
+        let norm = norm(&masked);
         let scale = (self.spec.gradient_clip_norm / (&norm + 1e-6)).clamp_max(1.0);
         let decay = &self.decay * trainable;
         self.optimizer.step(&mut self.network.parameters, &(masked * scale), lr, &decay);
@@ -396,6 +396,15 @@ fn matrices(network: &Network) -> Vec<Matrix> {
         start += count;
     }
     matrices
+}
+
+/// On a CPU added up in one order, whatever the number of threads: libtorch's depends on it.
+fn norm(gradient: &Tensor) -> Tensor {
+    if gradient.device() != Device::Cpu {
+        return gradient.norm();
+    }
+    let squares = array(gradient).values.into_iter().map(|value| f64::from(value).powi(2));
+    Tensor::from(squares.sum::<f64>().sqrt() as f32)
 }
 
 /// Reads the sums once.

@@ -57,11 +57,12 @@ enum Epoch {
 /// [`RunError`].
 pub fn run(dir: &JobDir, spec: &JobSpec, events: &mut EventLog) -> Result<Finished, RunError> {
     let device = device::choose(spec.params.device)?;
-    let pictures =
+    let mut pictures =
         Pictures::open(&spec.dataset_dir).map_err(|error| RunError::Data(error.into()))?;
     if pictures.train.is_empty() {
         return Err(TrainError::NoPictures.into());
     }
+    pictures.keep_on(device);
     let untouched = crate::weights::tflite::mediapipe();
     let weights = first_weights(spec, untouched)?;
     let mut trainer = Trainer::new(&spec.params, &pictures, &weights, untouched, device);

@@ -4,6 +4,7 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 use tch::{Kind, Tensor};
 
+use super::device::upload;
 use super::spec::{Colours, Views};
 use crate::data::CACHE_SIZE;
 use crate::geometry::{Keypoints, Rect};
@@ -260,7 +261,7 @@ pub fn render(squares: &Tensor, views: &[&View]) -> Tensor {
     let (device, n) = (squares.device(), views.len() as i64);
     let side = views.first().map_or(INPUT_SIZE, |view| view.side) as i64;
     let matrices: Vec<f32> = views.iter().flat_map(|view| view.matrix()).collect();
-    let matrices = Tensor::from_slice(&matrices).reshape([n, 2, 3]).to_device(device);
+    let matrices = upload(&Tensor::from_slice(&matrices).reshape([n, 2, 3]), device);
     let grid = Tensor::affine_grid_generator(&matrices, [n, 3, side, side], false);
     let squares = squares.permute([0, 3, 1, 2]).to_kind(Kind::Float);
     let pictures = squares.grid_sampler_2d(&grid, BILINEAR, ZEROS_OUTSIDE, false); // 0..255
@@ -274,13 +275,13 @@ const ZEROS_OUTSIDE: i64 = 0;
 fn recolour(pictures: &Tensor, views: &[&View]) -> Tensor {
     let column = |value: fn(&ColourChange) -> f32| {
         let values: Vec<f32> = views.iter().map(|view| value(&view.colour)).collect();
-        Tensor::from_slice(&values).reshape([-1, 1, 1, 1]).to_device(pictures.device())
+        upload(&Tensor::from_slice(&values).reshape([-1, 1, 1, 1]), pictures.device())
     };
     let saturation = column(|colour| colour.saturation);
     let contrast = column(|colour| colour.contrast);
     let brightness = column(|colour| colour.brightness);
     let weights = Tensor::from_slice(&[0.299f32, 0.587, 0.114]).reshape([1, 3, 1, 1]);
-    let weights = weights.to_device(pictures.device());
+    let weights = upload(&weights, pictures.device());
     let grey = (pictures * weights).sum_dim_intlist([1i64].as_slice(), true, Kind::Float);
     let mean = grey.mean_dim([2i64, 3].as_slice(), true, Kind::Float); // [N, 1, 1, 1]
     // (pixel towards grey, then towards the mean) × brightness, as one weighted sum.
@@ -327,6 +328,8 @@ fn along(rng: &mut Pcg64Mcg, from: f32, to: f32, length: f32) -> f32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::cpu::Inputs;
+    use crate::train::render;
 
     const KEY: (u64, u32, usize) = (1, 2, 3);
 
@@ -424,6 +427,36 @@ mod tests {
             seen += 1;
         }
         assert!(seen > 20, "{seen}");
+    }
+
+    #[test]
+    fn views_in_memory_are_those_of_tensors() {
+        let side = 256;
+        let bytes: Vec<u8> = (0..side * side * 3).map(|at| (at * at / 977 % 256) as u8).collect();
+        let square = Tensor::from_slice(&bytes).reshape([1, side as i64, side as i64, 3]);
+        let source = source(vec![Rect::around(0.3, 0.4, 0.1, 0.1)]);
+        for index in 0..12 {
+            let mut view = draw(&source, &Views::default(), (9, 1, index));
+            if index % 2 == 1 {
+                view = view.sized(64);
+            }
+            let mut inputs = Inputs::zeros(1);
+            let mut room = Vec::new();
+            let mut picture = inputs.pictures_mut().next().unwrap();
+            render::render(&bytes, &view, &mut picture, (0, 0), &mut room);
+            let expected = render(&square, &[&view]).get(0).permute([1, 2, 0]).contiguous();
+            let width = view.side() * 3;
+            for y in 0..view.side() {
+                let expected: Vec<f32> =
+                    Vec::try_from(expected.get(y as i64).reshape([-1])).unwrap();
+                for (found, expected) in inputs.row(0, y)[..width].iter().zip(expected) {
+                    assert!(
+                        (found - expected).abs() < 2e-3,
+                        "{index}, row {y}: {found} {expected}"
+                    );
+                }
+            }
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// Black pictures, or rather grey ones: all 0.
+    /// All 0, a middle grey.
     pub fn zeros(count: usize) -> Self {
         Self { values: vec![0.0; count * INPUT_LENGTH] }
     }
@@ -35,11 +35,6 @@ impl Inputs {
     /// How many there are.
     pub fn count(&self) -> usize {
         self.values.len() / INPUT_LENGTH
-    }
-
-    /// Makes room for this many; what is in them is what was there, or 0.
-    pub fn resize(&mut self, count: usize) {
-        self.values.resize(count * INPUT_LENGTH, 0.0);
     }
 
     /// Each, to write.

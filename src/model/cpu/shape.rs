@@ -75,7 +75,7 @@ impl Block {
     }
 }
 
-/// Row `y` of a bordered map, without the border's pixels; -1 + 1 = 0 is the border's row.
+/// Row `y` of a bordered map, without the border's pixels.
 pub(super) fn inner(y: usize, side: usize, wide: usize) -> Range<usize> {
     let start = ((y + 1) * (side + 2) + 1) * wide;
     start..start + side * wide

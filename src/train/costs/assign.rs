@@ -48,8 +48,10 @@ fn dynamic(said: &Said<'_>, truth: [f32; 4], grid: &Grid) -> Vec<(usize, f32)> {
     for anchor in 0..ANCHORS {
         let near = within(grid, anchor, truth, 0.0, RADIUS as f32)
             || within(grid, anchor, truth, 0.5, 0.0);
-        if near {
-            candidates.push((anchor, iou(said.found(grid, anchor), truth)));
+        let found = said.found(grid, anchor);
+        // What is not a number finds no face.
+        if near && found.iter().all(|value| !value.is_nan()) {
+            candidates.push((anchor, iou(found, truth)));
         }
     }
     let mut overlaps: Vec<f32> = candidates.iter().map(|(_, overlap)| *overlap).collect();
@@ -62,10 +64,10 @@ fn dynamic(said: &Said<'_>, truth: [f32; 4], grid: &Grid) -> Vec<(usize, f32)> {
         (anchor, entropy * gap * gap - (overlap + 1e-7).ln() * IOU_COST as f32)
     };
     let mut costs: Vec<(usize, f32)> = candidates.iter().map(cost).collect();
-    // What is not a number costs too much, and finds no face where it is an overlap.
+    // Nor where it is the score.
     costs.retain(|(_, cost)| *cost < FORBIDDEN as f32);
     costs.sort_by(|a, b| a.1.total_cmp(&b.1));
-    costs.truncate(if sum.is_nan() { 0 } else { sum.floor().max(1.0) as usize });
+    costs.truncate(sum.floor().max(1.0) as usize);
     costs
 }
 
