@@ -35,6 +35,10 @@ test: setup-test ## check and test everything, as CI does
 	$(CARGO) build --release --locked
 	BLAZETUNE_BIN=$(CURDIR)/$(BLAZETUNE) npm --prefix web test
 
+soak: setup ## break jobs at random for a while and see whether any is lost
+	$(CARGO) test --release --locked --test worker -- --ignored --nocapture fifty
+	$(CARGO) test --release --locked --test api -- --ignored --nocapture soak
+
 bench: setup ## measure speed
 	$(CARGO) bench --locked
 
@@ -47,4 +51,4 @@ clean: ## remove what was built, but not .deps and data
 
 step = printf '\n== %s\n' '$(1)'
 
-.PHONY: help setup setup-test build demo test bench fmt clean
+.PHONY: help setup setup-test build demo test soak bench fmt clean

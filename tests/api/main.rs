@@ -12,4 +12,5 @@ mod jobs;
 mod life;
 mod problems;
 mod process;
+mod soak;
 mod support;
