@@ -39,6 +39,10 @@ bench: setup-test ## measure speed (QUICK=1: in two minutes), and write target/b
 	$(CARGO) bench --locked --bench step -- --rounds $(if $(QUICK),1,3)
 	$(CARGO) bench --locked --bench speed -- $(if $(QUICK),--quick)
 
+soak: setup ## break jobs at random for a while and see whether any is lost
+	$(CARGO) test --release --locked --test worker -- --ignored --nocapture fifty
+	$(CARGO) test --release --locked --test api -- --ignored --nocapture soak
+
 fmt: ## format the code
 	$(CARGO) fmt
 
@@ -48,4 +52,4 @@ clean: ## remove what was built, but not .deps and data
 
 step = printf '\n== %s\n' '$(1)'
 
-.PHONY: help setup setup-test build demo test bench fmt clean
+.PHONY: help setup setup-test build demo test soak bench fmt clean

@@ -30,6 +30,28 @@ pub fn write_keeping(path: &Path, former: &Path, bytes: &[u8]) -> io::Result<()>
     sync_folder(folder_of(path))
 }
 
+/// Deletes what a crash left of files that were being written to `folder`.
+///
+/// # Errors
+///
+/// Whatever the file system says, but that there is no such folder.
+pub fn remove_leftovers(folder: &Path) -> io::Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        if entry.file_name().to_string_lossy().starts_with(BESIDE) && entry.file_type()?.is_file() {
+            remove_file(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// How names begin of files that are being written.
+const BESIDE: &str = ".tmp";
+
 /// Deletes a file, if it is there.
 ///
 /// # Errors
@@ -43,7 +65,7 @@ pub fn remove_file(path: &Path) -> io::Result<()> {
 }
 
 fn beside(path: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
-    let mut beside = tempfile::NamedTempFile::new_in(folder_of(path))?;
+    let mut beside = tempfile::Builder::new().prefix(BESIDE).tempfile_in(folder_of(path))?;
     beside.write_all(bytes)?;
     beside.as_file().sync_all()?;
     Ok(beside)

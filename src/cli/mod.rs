@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod backup;
 mod cuda;
 mod demo;
 mod detect;
@@ -25,6 +26,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Backup(backup::Args),
     Demo(demo::Args),
     Detect(detect::Args),
     Evaluate(evaluate::Args),
@@ -38,6 +40,7 @@ enum Command {
 /// Reads the arguments and does what they say.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
+        Command::Backup(args) => backup::run(args),
         Command::Demo(args) => demo::run(&args),
         Command::Detect(args) => detect::run(&args),
         Command::Evaluate(args) => evaluate::run(&args),

@@ -20,6 +20,7 @@ mod scheduler;
 mod settle;
 mod submit;
 mod supervisor;
+mod sweep;
 mod verbs;
 
 use std::collections::{BTreeMap, HashMap};
@@ -123,6 +124,7 @@ impl Jobs {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         }));
+        jobs.sweep().await?;
         jobs.recover_imports().await?;
         jobs.recover().await?;
         jobs.0.tasks.spawn(jobs.clone().import_all(to_import));

@@ -9,6 +9,9 @@ use rustix::fs::flock;
 
 use super::ids::{DatasetId, JobId, ModelId};
 
+/// The database's file within the folder.
+pub const DATABASE: &str = "blazetune.sqlite";
+
 /// The folder, locked for as long as this lives.
 #[derive(Debug)]
 pub struct Folder {
@@ -65,7 +68,7 @@ impl Folder {
 
     /// The database.
     pub fn database(&self) -> PathBuf {
-        self.root.join("blazetune.sqlite")
+        self.root.join(DATABASE)
     }
 
     /// Room that is kept for the database.

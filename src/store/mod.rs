@@ -19,14 +19,20 @@ pub mod transitions;
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::Context;
+use anyhow::bail;
+use anyhow::ensure;
 use sqlx::Connection as _;
 use sqlx::Sqlite;
 use sqlx::SqliteConnection;
 use sqlx::SqlitePool;
 use sqlx::Transaction;
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 
 pub use sqlx::{Error, Result};
+
+use crate::disk;
 
 /// The database.
 pub type Db = SqlitePool;
@@ -35,6 +41,8 @@ pub type Connection = SqliteConnection;
 
 /// How long a statement waits for another's write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// To which the write-ahead log is cut back after a time of many writes.
+const WAL_BYTES: &str = "67108864";
 /// Readers do not wait for each other or for the one writer.
 const CONNECTIONS: u32 = 8;
 
@@ -42,20 +50,53 @@ const CONNECTIONS: u32 = 8;
 ///
 /// # Errors
 ///
-/// A file that cannot be opened, or was made by a newer version.
+/// A file that cannot be opened, is damaged, or was made by a newer version.
 pub async fn open(path: &Path) -> anyhow::Result<SqlitePool> {
-    let pool = connect(path).await?;
-    sqlx::migrate!().run(&pool).await?;
+    let pool = connect(path, true).await?;
+    let found: String = sqlx::query_scalar("pragma quick_check(1)").fetch_one(&pool).await?;
+    ensure!(
+        found == "ok",
+        "the database is damaged ({found}); stop the server and put a backup in its place"
+    );
+    match sqlx::migrate!().run(&pool).await {
+        Err(MigrateError::VersionMissing(version)) => bail!(
+            "the database was made by a newer version of Blazetune (its schema has number {version}); \
+             start that version, or give this one another folder with --data"
+        ),
+        done => done?,
+    }
     Ok(pool)
 }
 
-async fn connect(path: &Path) -> sqlx::Result<SqlitePool> {
+/// Copies the database of a server that may be running, as it is at one moment, to a file that is not there yet.
+///
+/// # Errors
+///
+/// A database that is not there or cannot be read, or a file that is there or cannot be written.
+pub async fn backup(path: &Path, to: &Path) -> anyhow::Result<()> {
+    ensure!(!to.exists(), "{} is there already; name another file", to.display());
+    let pool = connect(path, false).await?;
+    let mut partial = to.as_os_str().to_owned();
+    partial.push(".partial");
+    disk::remove_file(Path::new(&partial))?;
+    let name = partial.to_str().context("the file's name is not UTF-8")?;
+    sqlx::query("vacuum into ?").bind(name).execute(&pool).await?;
+    pool.close().await;
+    std::fs::File::open(&partial)?.sync_all()?;
+    std::fs::rename(&partial, to)?;
+    let folder = to.parent().filter(|folder| !folder.as_os_str().is_empty());
+    disk::sync_folder(folder.unwrap_or(Path::new(".")))?;
+    Ok(())
+}
+
+async fn connect(path: &Path, creates: bool) -> sqlx::Result<SqlitePool> {
     let options = SqliteConnectOptions::new()
         .filename(path)
-        .create_if_missing(true)
+        .create_if_missing(creates)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Normal)
         .foreign_keys(true)
+        .pragma("journal_size_limit", WAL_BYTES)
         .busy_timeout(BUSY_TIMEOUT);
     SqlitePoolOptions::new()
         .max_connections(CONNECTIONS)
@@ -111,22 +152,78 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn jobs_from_before_there_were_evaluations_are_kept_with_what_belongs_to_them() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("test.sqlite");
-        let db = connect(&path).await.unwrap();
-        sqlx::migrate!().run_to(2, &db).await.unwrap();
-        let id = ids::JobId::new();
-        let job =
-            "insert into job (id, name, params, wanted_device) values (?, 'old', '{}', 'cpu')";
-        sqlx::query(job).bind(id).execute(&db).await.unwrap();
-        let queued = jobs::JobState::Queued;
-        let sql = "insert into transition (job_id, to_state, reason) values (?, ?, 'submitted')";
-        sqlx::query(sql).bind(id).bind(queued).execute(&db).await.unwrap();
+    async fn a_database_of_every_earlier_version_keeps_its_jobs_and_what_belongs_to_them() {
+        let migrator = sqlx::migrate!();
+        let versions: Vec<i64> = migrator.iter().map(|migration| migration.version).collect();
+        assert!(versions.len() >= 4);
+        for version in versions {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("test.sqlite");
+            let db = connect(&path, true).await.unwrap();
+            migrator.run_to(version, &db).await.unwrap();
+            let id = ids::JobId::new();
+            let job =
+                "insert into job (id, name, params, wanted_device) values (?, 'old', '{}', 'cpu')";
+            sqlx::query(job).bind(id).execute(&db).await.unwrap();
+            for old in [
+                "insert into transition (job_id, to_state, reason) values (?, 'queued', 'submitted')",
+                "insert into epoch (job_id, epoch, row) values (?, 0, '{}')",
+                "insert into model (id, name, kind, job_id, files) values ('01970000-0000-7000-8000-000000000000', 'm', 'trained', ?, '[]')",
+            ] {
+                sqlx::query(old).bind(id).execute(&db).await.unwrap();
+            }
+            db.close().await;
+            let db = open(&path).await.unwrap();
+            let job = jobs::find(&db, id).await.unwrap().unwrap();
+            assert_eq!((job.kind, job.name.as_str()), (job_kind::JobKind::Train, "old"));
+            let history = transitions::of_job(&db, id).await.unwrap();
+            assert_eq!(history[0].to, jobs::JobState::Queued, "from version {version}");
+            assert_eq!(epochs::of_job(&db, id).await.unwrap().len(), 1);
+            assert!(models::of_job(&db, id).await.unwrap().is_some());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_database_of_a_newer_version_or_a_damaged_one_is_refused_with_the_reason() {
+        let (folder, db) = empty().await;
+        let newer = "insert into _sqlx_migrations (version, description, success, checksum, execution_time) values (9999, 'newer', true, x'00', 0)";
+        sqlx::query(newer).execute(&db).await.unwrap();
         db.close().await;
-        let db = open(&path).await.unwrap();
-        let job = jobs::find(&db, id).await.unwrap().unwrap();
-        assert_eq!((job.kind, job.name.as_str()), (job_kind::JobKind::Train, "old"));
-        assert_eq!(transitions::of_job(&db, id).await.unwrap()[0].to, queued);
+        let path = folder.path().join("test.sqlite");
+        let text = open(&path).await.unwrap_err().to_string();
+        assert!(text.contains("newer version of Blazetune") && text.contains("9999"), "{text}");
+
+        let mut bytes = std::fs::read(&path).unwrap();
+        let end = bytes.len();
+        bytes[4096..end].fill(0xa5);
+        std::fs::write(&path, bytes).unwrap();
+        let text = format!("{:#}", open(&path).await.unwrap_err());
+        assert!(text.contains("damaged") || text.contains("malformed"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn a_backup_made_while_others_write_is_a_whole_database() {
+        let (folder, db) = empty().await;
+        let id = ids::DatasetId::new();
+        datasets::insert(&db, id, "faces").await.unwrap();
+        let mut tx = begin(&db).await.unwrap(); // Somebody writes.
+        datasets::insert(&mut *tx, ids::DatasetId::new(), "not yet").await.unwrap();
+        let (path, to) = (folder.path().join("test.sqlite"), folder.path().join("copy.sqlite"));
+        backup(&path, &to).await.unwrap();
+        tx.commit().await.unwrap();
+        let text = backup(&path, &to).await.unwrap_err().to_string();
+        assert!(text.contains("is there already"), "{text}");
+        let copy = open(&to).await.unwrap();
+        let names: Vec<_> = datasets::page(&copy, None, 9).await.unwrap();
+        assert_eq!(names.iter().map(|set| set.name.as_str()).collect::<Vec<_>>(), ["faces"]);
+    }
+
+    #[tokio::test]
+    async fn a_change_that_may_not_be_is_refused_by_the_database_itself() {
+        let (_folder, db) = empty().await;
+        let id = jobs::tests::queue(&db, "cpu", 0).await;
+        let wrong = "update job set state = 'pausing' where id = ?";
+        let error = sqlx::query(wrong).bind(id).execute(&db).await.unwrap_err().to_string();
+        assert!(error.contains("cannot change from this state to that one"), "{error}");
     }
 }

@@ -22,6 +22,7 @@ use super::trainer::{Progress, Trainer};
 use super::validation::{Validation, validate};
 use super::within::Kept;
 use super::{TrainError, init};
+use crate::disk;
 use crate::model::network::Network;
 use crate::model::tensors::Weights;
 use crate::model::unfold;
@@ -133,6 +134,9 @@ impl Job<'_> {
         let folder = self.dir.artifacts();
         std::fs::create_dir_all(&folder)?;
         std::fs::create_dir_all(self.dir.checkpoints())?;
+        for folder in [&folder, &self.dir.checkpoints()] {
+            disk::remove_leftovers(folder)?;
+        }
         tensorboard::rewrite(&folder, &self.state.rows)?;
         let written = files::written(&folder, &self.state.rows)?;
         self.events.append(Body::Artifacts(written))?;

@@ -131,6 +131,32 @@ async fn a_worker_that_does_not_listen_is_killed_on_cancel_and_leaves_nothing() 
 }
 
 #[tokio::test]
+async fn what_a_crash_left_of_a_deletion_is_gone_after_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), script("exit 0")).await;
+    let dataset = server.dataset().await;
+    server.shut_down().await;
+    let nobody = "01970000-0000-7000-8000-000000000000";
+    let left: Vec<_> = ["jobs", "datasets", "models"]
+        .iter()
+        .flat_map(|kind| {
+            [nobody.to_owned(), format!("{nobody}.deleted")]
+                .map(|name| folder.path().join(kind).join(name))
+        })
+        .collect();
+    for path in &left {
+        std::fs::create_dir_all(path.join("some")).unwrap();
+    }
+    let other = folder.path().join("jobs/notes");
+    std::fs::create_dir(&other).unwrap();
+    let server = Server::start(folder.path(), script("exit 0")).await;
+    assert!(left.iter().all(|path| !path.exists()));
+    assert!(other.exists(), "what is not ours is left alone");
+    assert_eq!(server.get(&format!("/datasets/{dataset}")).await.1["status"], "ready");
+    assert!(folder.path().join("datasets").join(&dataset).exists());
+}
+
+#[tokio::test]
 async fn one_device_does_one_job_at_a_time_in_order() {
     let (_folder, server, dataset) =
         server_of("say \"$started\"; until_wanted stop; finished stopped").await;

@@ -14,4 +14,5 @@ mod models;
 mod problems;
 mod process;
 mod serving;
+mod soak;
 mod support;

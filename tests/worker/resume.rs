@@ -3,6 +3,7 @@
 use blazetune::train::cause::Cause;
 use blazetune::train::events::{Body, Command as Wanted, Outcome, Work};
 use blazetune::train::job_dir::JobDir;
+use rand::RngExt;
 use serde_json::{Value, json};
 
 use crate::{artifact, events, finished, job, numbers, rows, run, start, wait_for};
@@ -129,6 +130,28 @@ fn a_damaged_checkpoint_is_noticed_and_the_one_before_is_as_good() {
         assert_eq!(resumed_at(&damaged), [(0, 0), (1, 0)]);
         assert_same(&damaged, &whole);
     }
+}
+
+/// `make soak`: each job is killed once at a random step, and once more at a random one after that.
+#[test]
+#[ignore = "takes some minutes; part of `make soak`"]
+#[expect(clippy::print_stdout, reason = "what `make soak` is for")]
+fn fifty_jobs_killed_at_random_steps_end_with_the_same_bits() {
+    let params = json!({"epochs": 2, "batch_size": 2, "seed": 7});
+    let (_one, whole) = job(&params);
+    run(&whole);
+    let mut rng = rand_pcg::Pcg32::new(7, 7);
+    let (mut kills, mut same) = (0, 0);
+    for _ in 0..50 {
+        let (_two, killed) = job(&params);
+        every(&killed, rng.random_range(1..=5));
+        let step = rng.random_range(1..=31);
+        plan(&killed, &json!([{"at": "step", "number": step, "do": "kill"}]));
+        kills += run_on(&killed) - 1;
+        assert_same(&killed, &whole);
+        same += 1;
+    }
+    println!("{kills} kills at random steps, {same} of 50 jobs ended with the same bits");
 }
 
 #[test]

@@ -1,0 +1,63 @@
+//! The second half of deletions that a crash cut short, and what a crash left half written.
+//!
+//! A deletion removes the row, and then the files. Files without a row are those of a deletion that did not get
+//! so far, or of something that never came to be; when a server starts, nobody else has any.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tracing::{info, warn};
+
+use super::Jobs;
+use crate::disk;
+use crate::store;
+use crate::store::ids::{DatasetId, JobId, ModelId};
+
+impl Jobs {
+    /// Deletes files that belong to nothing in the database.
+    pub(super) async fn sweep(&self) -> anyhow::Result<()> {
+        let db = &self.0.db;
+        for (path, id) in named::<JobId>(&self.0.folder.root().join("jobs"))? {
+            if store::jobs::find(db, id).await?.is_none() {
+                remove(&path);
+            } else if let Err(error) = disk::remove_leftovers(&path) {
+                warn!("cannot clear up {}: {error}", path.display());
+            }
+        }
+        for (path, id) in named::<DatasetId>(&self.0.folder.root().join("datasets"))? {
+            if store::datasets::find(db, id).await?.is_none() {
+                remove(&path);
+            }
+        }
+        for (path, id) in named::<ModelId>(&self.0.folder.root().join("models"))? {
+            if store::models::find(db, id).await?.is_none() {
+                remove(&path);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The folders that are named by an id; those of a deletion under way have lost their name already.
+fn named<Id: std::str::FromStr>(folder: &Path) -> std::io::Result<Vec<(PathBuf, Id)>> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+        let name = name.unwrap_or_default();
+        if let Ok(id) = name.parse() {
+            found.push((path, id));
+        } else if name.strip_suffix(".deleted").is_some_and(|name| name.parse::<Id>().is_ok()) {
+            remove(&path);
+        }
+    }
+    Ok(found)
+}
+
+fn remove(path: &Path) {
+    info!("deleting {}, which belongs to nothing", path.display());
+    // Whatever is left is tried again when the next server starts.
+    if let Err(error) = disk::remove_folder(path) {
+        warn!("cannot delete {}: {error}", path.display());
+    }
+}
