@@ -28,7 +28,7 @@ pub(crate) struct Args {
     /// The name that the file shall have for the model; the first file's where not given.
     #[arg(long)]
     name: Option<String>,
-    /// Advice for MediaPipe's min_detection_confidence, kept in the file.
+    /// The lowest score that is advised, from 0 to 1; kept in the file.
     #[arg(long)]
     threshold: Option<f32>,
 }

@@ -53,15 +53,13 @@ async fn model_file(
     if let Some(artifact) = model.files.iter().find(|artifact| artifact.name == file) {
         return send(folder.join(&artifact.name), artifact, request).await;
     }
-    let bytes = match (file.as_str(), model.job_id) {
-        (UNFOLDED, Some(job)) => unfolded(app.jobs.dir(job).last_checkpoint()).await?,
-        _ => {
-            let Some((source, format)) = source(&model, &file) else {
-                named(&listed(&model), &file)?;
-                return Err(Problem::not_found(format_args!("weights for {file} here")));
-            };
-            written(folder.join(source), format, notes(&model, &file)).await?
-        }
+    let bytes = if let (UNFOLDED, Some(job)) = (file.as_str(), model.job_id) {
+        unfolded(app.jobs.dir(job).last_checkpoint()).await?
+    } else if let Some((source, format)) = source(&model, &file) {
+        written(folder.join(source), format, notes(&model, &file)).await?
+    } else {
+        named(&listed(&model), &file)?;
+        return Err(Problem::not_found(format_args!("weights for {file} here")));
     };
     let artifact = Artifact { name: file, size_bytes: bytes.len() as u64, sha256: sha256(&bytes) };
     Ok(send_bytes(&artifact, bytes, request.headers()))

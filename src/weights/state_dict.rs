@@ -12,12 +12,15 @@ use crate::model::tensors::{Array, Arrays, Weights};
 /// Where trainers put the weights in their checkpoints.
 const INNER: [&str; 3] = ["model_state_dict", "state_dict", "model"];
 
+/// A storage's bytes.
+pub(super) type Storage<'a> = Result<Cow<'a, [u8]>, WeightsError>;
+
 /// The weights in an unpickled state dict, or checkpoint with one.
 ///
 /// * `storage`: the bytes of a storage by its key.
 pub(super) fn read<'a>(
     pickle: &Pickle<'_>,
-    storage: &mut dyn FnMut(&str) -> Result<Cow<'a, [u8]>, WeightsError>,
+    storage: &mut dyn FnMut(&str) -> Storage<'a>,
 ) -> Result<Weights, WeightsError> {
     let tensors = tensors(pickle)?;
     let names = Names::of(tensors.iter().map(|(name, _)| *name));

@@ -36,7 +36,7 @@ impl Table {
     }
 
     /// The file of which this is the root, with an identifier of four bytes.
-    pub(super) fn finish(&self, identifier: &[u8; 4]) -> Vec<u8> {
+    pub(super) fn finish(&self, identifier: [u8; 4]) -> Vec<u8> {
         let mut writer = Writer(vec![0; 4]);
         writer.0.extend(identifier);
         let root = writer.table(self);
@@ -153,7 +153,7 @@ mod tests {
             .with(5, Value::Bytes(vec![1, 2, 3]))
             .with(1, Value::Ints(vec![4, 5]))
             .with(0, Value::Tables(vec![inner.clone(), inner]));
-        let bytes = table.finish(b"TEST");
+        let bytes = table.finish(*b"TEST");
         assert_eq!(&bytes[4..8], b"TEST");
         let root = flatbuffer::Table::root(&bytes).unwrap();
         let data = root.bytes(5).unwrap().unwrap();

@@ -54,7 +54,7 @@ pub(super) fn write(weights: &Weights, about: &About) -> Vec<u8> {
         .text(3, "written by Blazetune")
         .with(4, Value::Tables(model.buffers))
         .with(6, Value::Tables(vec![metadata]))
-        .finish(MAGIC)
+        .finish(*MAGIC)
 }
 
 /// As `Network::forward`; `[1, 896, 1]` logits and `[1, 896, 16]` coordinates.

@@ -71,7 +71,7 @@ pub(super) fn bytes(about: &About) -> Vec<u8> {
         .with(3, Value::Tables(vec![graph]))
         .text(5, LICENCE)
         .text(7, MIN_PARSER_VERSION)
-        .finish(IDENTIFIER)
+        .finish(*IDENTIFIER)
 }
 
 /// A copy of a model with this metadata in place of its own, behind its end: nothing else moves.

@@ -45,6 +45,12 @@ export async function post<T>(path: string, body?: unknown, headers?: HeadersIni
   return (text ? JSON.parse(text) : undefined) as T;
 }
 
+export async function patch<T>(path: string, body: unknown): Promise<T> {
+  const headers = { "content-type": "application/json" };
+  const response = await send(path, { method: "PATCH", headers, body: JSON.stringify(body) });
+  return (await response.json()) as T;
+}
+
 /** POSTs bytes as they are. */
 export async function postFile<T>(path: string, file: Blob, type: string): Promise<T> {
   const headers = { "content-type": type };

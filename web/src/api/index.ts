@@ -1,6 +1,6 @@
 // Every route the dashboard uses, by resource.
 
-import { get, PREFIX, post, postFile, remove, upload } from "./client";
+import { get, PREFIX, patch, post, postFile, remove, upload } from "./client";
 import type { EvaluationReport, NewEvaluation } from "./evaluation";
 import type {
   Artifact,
@@ -16,6 +16,7 @@ import type {
   Samples,
   System,
   Transition,
+  WholeModel,
 } from "./types";
 
 export { ApiError, type Wrong } from "./client";
@@ -102,6 +103,10 @@ export const models = {
     ),
   /** A new model, of these tuned weights and a share of the untouched ones. */
   mix: (id: string, retain: number) => post<Model>(`/models/${id}/mix`, { retain }),
+  find: (id: string, signal?: AbortSignal) => get<WholeModel>(`/models/${id}`, signal),
+  describe: (id: string, change: { name?: string; tags?: string[] }) =>
+    patch<Model>(`/models/${id}`, change),
+  remove: (id: string) => remove(`/models/${id}`),
   fileUrl: (id: string, file: string) => `${PREFIX}/models/${id}/${encodeURIComponent(file)}`,
   detect: (id: string, picture: Blob, minScore: number) =>
     postFile<Detections>(

@@ -260,7 +260,22 @@ export interface Model {
     baseline: ValMetrics | null;
     retention?: Retention | null;
   } | null;
+  /** `short`: 128×128, `back`: 256×256. */
+  variant: "short" | "back";
+  tags: string[];
+  /** Every name of a file that can be downloaded, those too that are only written then. */
+  downloads: string[];
   created_at?: string | null;
+}
+
+/** A model, and where it comes from. */
+export interface WholeModel extends Model {
+  provenance: {
+    parent_id: string | null;
+    job: { id: string; name: string; finished_at: string | null } | null;
+    dataset: { id: string; name: string; content_hash: string | null } | null;
+    licence: string;
+  };
 }
 
 export interface DetectedFace {

@@ -5,10 +5,14 @@ import { bytes } from "../lib/format";
 import { Copy } from "./copy";
 
 const USES: [RegExp, string][] = [
+  [/\.float32\.tflite$/, "for MediaPipe's FaceDetector, in 32 bits"],
   [/\.tflite$/, "for MediaPipe's FaceDetector"],
+  [/\.bn\.pth$/, "for PyTorch, the last epoch with BatchNorm"],
+  [/\.faces\.onnx$/, "for ONNX Runtime, answers faces"],
+  [/bundle\.zip$/, "every format, with the model's card"],
   [/\.pth$/, "for PyTorch: torch.load(…, weights_only=True)"],
   [/\.safetensors$/, "named tensors, for anything"],
-  [/\.onnx$/, "for ONNX Runtime"],
+  [/\.onnx$/, "for ONNX Runtime, raw outputs"],
   [/report\.json$/, "every figure, and the curves"],
   [/ground_truth\.json$/, "the annotations, in COCO's format"],
   [/detections(_compare)?\.json$/, "what was found, in COCO's format"],

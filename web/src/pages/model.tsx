@@ -1,11 +1,11 @@
 // One model: its files, and a place to try it on a picture.
 
 import { ApiError, models } from "../api";
-import { FileList } from "../components/files";
 import { ErrorNote, Pending } from "../components/status";
 import { useResource, useTitle } from "../lib/hooks";
 import { Evaluate } from "./evaluate";
 import { Mix } from "./mix";
+import { Downloads, Provenance } from "./provenance";
 import { TryIt } from "./try";
 
 export function ModelPage({ id }: { id: string }) {
@@ -39,12 +39,8 @@ export function ModelPage({ id }: { id: string }) {
       <TryIt model={model} advice={model.metrics?.best.best_threshold ?? 0.5} />
       <Evaluate key={`evaluate-${id}`} model={model} />
       {(model.kind === "trained" || model.kind === "mixed") && <Mix key={id} model={model} />}
-      {model.files.length > 0 && (
-        <section class="card stack tight" aria-label="Files">
-          <h2>Files</h2>
-          <FileList files={model.files} url={(file) => models.fileUrl(id, file)} />
-        </section>
-      )}
+      <Provenance key={`provenance-${id}`} model={model} />
+      <Downloads model={model} />
     </>
   );
 }

@@ -1,0 +1,101 @@
+// Where a model comes from, what it is called, and every format it can be had in.
+
+import { useState } from "preact/hooks";
+import { type Model, models } from "../api";
+import { ConfirmButton } from "../components/confirm";
+import { FileList } from "../components/files";
+import { ErrorNote, Pending } from "../components/status";
+import { useAction, useResource } from "../lib/hooks";
+import { navigate } from "../router";
+
+export function Provenance({ model }: { model: Model }) {
+  const { data, error, reload } = useResource((signal) => models.find(model.id, signal), [model.id]);
+  if (!data) return <Pending error={error} what="where it comes from" retry={reload} />;
+  const { parent_id, job, dataset, licence } = data.provenance;
+  return (
+    <section class="card stack tight" aria-label="Provenance">
+      <h2>Where it comes from</h2>
+      <dl class="facts">
+        <dt>Network</dt>
+        <dd>{data.variant === "back" ? "back camera, 256×256" : "short range, 128×128"}</dd>
+        {parent_id && (
+          <>
+            <dt>Made from</dt>
+            <dd>
+              <a href={`/models/${parent_id}`}>
+                {parent_id === "base" ? "MediaPipe’s own" : parent_id}
+              </a>
+            </dd>
+          </>
+        )}
+        {job && (
+          <>
+            <dt>Job</dt>
+            <dd>
+              <a href={`/jobs/${job.id}`}>{job.name}</a>
+            </dd>
+          </>
+        )}
+        {dataset && (
+          <>
+            <dt>Data set</dt>
+            <dd>
+              <a href={`/datasets/${dataset.id}`}>{dataset.name}</a>{" "}
+              <code title={dataset.content_hash ?? ""}>{dataset.content_hash?.slice(0, 12)}</code>
+            </dd>
+          </>
+        )}
+        <dt>Licence</dt>
+        <dd>{licence}</dd>
+      </dl>
+      {model.kind !== "base" && <Tags key={model.id} model={data} />}
+    </section>
+  );
+}
+
+function Tags({ model }: { model: Model }) {
+  const [text, setText] = useState(model.tags.join(", "));
+  const { start, busy, error } = useAction(async () => {
+    const tags = text.split(",").map((tag) => tag.trim());
+    const changed = await models.describe(model.id, { tags: tags.filter((tag) => tag !== "") });
+    setText(changed.tags.join(", "));
+  });
+  return (
+    <div class="row">
+      <label for="tags">Tags</label>
+      <input id="tags" value={text} onInput={(event) => setText(event.currentTarget.value)} />
+      <button type="button" disabled={busy} onClick={() => void start()}>
+        Save tags
+      </button>
+      {(model.kind === "imported" || model.kind === "mixed") && (
+        <ConfirmButton
+          label="Delete"
+          class="danger"
+          question={`Delete ${model.name}?`}
+          detail="Its files go with it."
+          verb="Delete it"
+          act={async () => {
+            await models.remove(model.id);
+            navigate("/models");
+          }}
+        />
+      )}
+      {error && <ErrorNote error={error} />}
+    </div>
+  );
+}
+
+/** Those that are there have sizes and checksums; the others are written when they are asked for. */
+export function Downloads({ model }: { model: Model }) {
+  const there = model.files.map((file) => (typeof file === "string" ? file : file.name));
+  const others = model.downloads.filter((name) => !there.includes(name));
+  return (
+    <section class="card stack tight" aria-label="Files">
+      <h2>Files</h2>
+      <FileList
+        files={[...model.files, ...others]}
+        url={(file) => models.fileUrl(model.id, file)}
+      />
+    </section>
+  );
+}
