@@ -42,7 +42,7 @@ pub(crate) fn measure(folder: &Path, effort: &Effort, table: &mut Table) -> Valu
     let set = pictures::drawn(folder, effort.sets[0] as u32 / 2);
     let (mut sizes, mut batches) = (Vec::new(), Vec::new());
     for (number, &pictures) in effort.sets.iter().enumerate() {
-        println!("training: an epoch of {pictures} pictures …");
+        eprintln!("training: an epoch of {pictures} pictures …");
         let dataset = pictures::repeated(folder, &set, pictures);
         let run = epoch(folder, &dataset, pictures, 32);
         table.add(format!("an epoch of {pictures} pictures"), run.seconds, "s");
@@ -51,7 +51,7 @@ pub(crate) fn measure(folder: &Path, effort: &Effort, table: &mut Table) -> Valu
         sizes.push(run.to_json());
         if number == 1 {
             for &batch in effort.batches {
-                println!("training: an epoch in batches of {batch} …");
+                eprintln!("training: an epoch in batches of {batch} …");
                 let run = epoch(folder, &dataset, pictures, batch);
                 table.add(format!("training in batches of {batch}"), run.images_per_s, "images/s");
                 batches.push(run.to_json());
