@@ -116,8 +116,8 @@ fn epoch(folder: &Path, dataset: &Path, pictures: usize, batch_size: u32) -> Epo
     let log = fs::read_to_string(dir.log_file()).unwrap_or_default();
     assert!(status.success(), "the worker failed: {log}");
     let events = fs::read_to_string(dir.events_file()).unwrap();
-    let events = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let last = events.filter(|event| event["type"] == "epoch").last().unwrap();
+    let mut events = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let last = events.rfind(|event| event["type"] == "epoch").unwrap();
     let images_per_s = last["images_per_s"].as_f64().unwrap();
     let seconds = pictures as f64 / images_per_s;
     Epoch { pictures, batch: batch_size, images_per_s, seconds, peak_mb }
