@@ -11,7 +11,7 @@ use crate::table::Table;
 use crate::{Effort, pictures, rival};
 
 pub(crate) fn measure(folder: &Path, effort: &Effort, table: &mut Table) -> Value {
-    println!("import: {} pictures of a megapixel …", effort.imported);
+    eprintln!("import: {} pictures of a megapixel …", effort.imported);
     let archive = pictures::megapixels(folder, effort.imported);
     let size = std::fs::metadata(&archive).unwrap().len();
     let began = Instant::now();

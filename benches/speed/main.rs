@@ -8,7 +8,12 @@
 //!
 //! Prints a table and writes `target/bench.json`. Nothing is asserted: machines differ, and are busy.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a program for a terminal")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program for a terminal"
+)]
 
 mod import;
 mod pictures;
@@ -59,7 +64,6 @@ fn main() {
     let serving = serving::measure(folder.path(), &effort, &mut table);
     let training = training::measure(folder.path(), &effort, &mut table);
 
-    println!("{table}");
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let found = json!({
         "quick": is_quick, "cores": cores, "step": step, "import": import, "detect": serving,
@@ -85,11 +89,11 @@ fn rival(arguments: &[&str]) -> Option<Value> {
             serde_json::from_str(text.lines().last()?).ok()
         }
         Ok(output) => {
-            println!("no comparison: {}", String::from_utf8_lossy(&output.stderr));
+            eprintln!("no comparison: {}", String::from_utf8_lossy(&output.stderr));
             None
         }
         Err(error) => {
-            println!("no comparison: {}: {error}; run make setup-test", python.display());
+            eprintln!("no comparison: {}: {error}; run make setup-test", python.display());
             None
         }
     }

@@ -9,7 +9,7 @@ use blazetune::data::import::{ImportOptions, import};
 use blazetune::data::sample::{self, SampleSpec};
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{FilterType, resize};
-use image::{Rgb, RgbImage};
+use image::{DynamicImage, Rgb, RgbImage};
 use rayon::prelude::*;
 use serde_json::{Value, json};
 use zip::write::SimpleFileOptions;
@@ -57,7 +57,7 @@ fn drawings(folder: &Path) -> Vec<RgbImage> {
         let mut entry = zip.by_index(index).unwrap();
         let mut bytes = Vec::new();
         entry.read_to_end(&mut bytes).unwrap();
-        drawings.extend(image::load_from_memory(&bytes).map(|picture| picture.into_rgb8()));
+        drawings.extend(image::load_from_memory(&bytes).map(DynamicImage::into_rgb8));
     }
     drawings
 }

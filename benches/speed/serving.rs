@@ -16,7 +16,7 @@ use crate::{Effort, pictures, rival, root};
 const CLIENTS: [usize; 3] = [1, 4, 16];
 
 pub(crate) fn measure(folder: &Path, effort: &Effort, table: &mut Table) -> Value {
-    println!("detection: {} requests for each of {CLIENTS:?} clients …", effort.requests);
+    eprintln!("detection: {} requests for each of {CLIENTS:?} clients …", effort.requests);
     let files = small_pictures(folder);
     let bodies: Vec<Vec<u8>> = files.iter().map(|file| std::fs::read(file).unwrap()).collect();
     let server = Server::start(folder);

@@ -1,10 +1,10 @@
-//! The table that is printed.
+//! The table that is printed and written.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
-/// Rows of what was measured.
+/// Rows of what was measured, printed as they come.
 #[derive(Default)]
 pub(crate) struct Table {
     rows: Vec<Row>,
@@ -20,7 +20,7 @@ struct Row {
 
 impl Table {
     pub(crate) fn add(&mut self, what: impl Into<String>, ours: f64, unit: &'static str) {
-        self.rows.push(Row { what: what.into(), ours, unit, other: None });
+        self.compare(what, ours, unit, "", None);
     }
 
     /// Nothing to compare with is as good as [`Table::add`].
@@ -33,7 +33,9 @@ impl Table {
         theirs: Option<f64>,
     ) {
         let other = theirs.map(|theirs| (other.to_owned(), theirs));
-        self.rows.push(Row { what: what.into(), ours, unit, other });
+        let row = Row { what: what.into(), ours, unit, other };
+        println!("{row}");
+        self.rows.push(row);
     }
 
     pub(crate) fn to_json(&self) -> Value {
@@ -46,19 +48,16 @@ impl Table {
     }
 }
 
-impl fmt::Display for Table {
+impl fmt::Display for Row {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "\n{:44} {:>12}  {:10} compared with", "", "here", "")?;
-        for Row { what, ours, unit, other } in &self.rows {
-            write!(f, "{what:44} {:>12}  {unit:10}", short(*ours))?;
-            match other {
-                Some((name, theirs)) => {
-                    writeln!(f, " {name}: {} (× {:.2})", short(*theirs), ours / theirs)?;
-                }
-                None => writeln!(f)?,
+        let Self { what, ours, unit, other } = self;
+        write!(f, "{what:44} {:>9} {unit:10}", short(*ours))?;
+        match other {
+            Some((name, theirs)) => {
+                write!(f, "  {name}: {} (× {:.2})", short(*theirs), ours / theirs)
             }
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

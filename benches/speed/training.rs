@@ -42,7 +42,7 @@ pub(crate) fn measure(folder: &Path, effort: &Effort, table: &mut Table) -> Valu
     let set = pictures::drawn(folder, effort.sets[0] as u32 / 2);
     let (mut sizes, mut batches) = (Vec::new(), Vec::new());
     for (number, &pictures) in effort.sets.iter().enumerate() {
-        println!("training: an epoch of {pictures} pictures …");
+        eprintln!("training: an epoch of {pictures} pictures …");
         let dataset = pictures::repeated(folder, &set, pictures);
         let run = epoch(folder, &dataset, pictures, 32);
         table.add(format!("an epoch of {pictures} pictures"), run.seconds, "s");
@@ -51,7 +51,7 @@ pub(crate) fn measure(folder: &Path, effort: &Effort, table: &mut Table) -> Valu
         sizes.push(run.to_json());
         if number == 1 {
             for &batch in effort.batches {
-                println!("training: an epoch in batches of {batch} …");
+                eprintln!("training: an epoch in batches of {batch} …");
                 let run = epoch(folder, &dataset, pictures, batch);
                 table.add(format!("training in batches of {batch}"), run.images_per_s, "images/s");
                 batches.push(run.to_json());
@@ -116,8 +116,8 @@ fn epoch(folder: &Path, dataset: &Path, pictures: usize, batch_size: u32) -> Epo
     let log = fs::read_to_string(dir.log_file()).unwrap_or_default();
     assert!(status.success(), "the worker failed: {log}");
     let events = fs::read_to_string(dir.events_file()).unwrap();
-    let events = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let last = events.filter(|event| event["type"] == "epoch").last().unwrap();
+    let mut events = events.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let last = events.rfind(|event| event["type"] == "epoch").unwrap();
     let images_per_s = last["images_per_s"].as_f64().unwrap();
     let seconds = pictures as f64 / images_per_s;
     Epoch { pictures, batch: batch_size, images_per_s, seconds, peak_mb }

@@ -27,7 +27,9 @@ pub(super) fn merge(
         slots.sort_unstable();
         if let Outcome::Bad(reason) = &outcomes[decoded] {
             let reason = reason.clone();
-            slots.iter().for_each(|&slot| outcomes[slot] = Outcome::Bad(reason.clone()));
+            for slot in slots {
+                outcomes[slot] = Outcome::Bad(reason.clone());
+            }
             continue;
         }
         let kept = merge_plans(planned, &slots, report);

@@ -43,9 +43,9 @@ impl Tap {
     /// At `position`, in 1/32 of a pixel, of a row or column of `length` pixels.
     fn new(position: i32, length: i32) -> Self {
         let (first, second) = (position.div_euclid(POSITIONS), position.rem_euclid(POSITIONS));
-        let neighbour = |at: i32, share: i32| match (0..length).contains(&at) {
-            true => (at as usize, share as u32),
-            false => (0, 0), // Black, and so is anything times nothing.
+        // Outside is black, and so is anything times nothing.
+        let neighbour = |at: i32, share: i32| {
+            if (0..length).contains(&at) { (at as usize, share as u32) } else { (0, 0) }
         };
         let (a, b) = (neighbour(first, POSITIONS - second), neighbour(first + 1, second));
         Self { at: [a.0, b.0], shares: [a.1, b.1] }

@@ -66,13 +66,12 @@ fn run(waiting: &Receiver<Task>) {
 
 fn answer(detector: &Detector, tasks: Vec<Task>) {
     let pictures: Vec<&Letterboxed> = tasks.iter().map(|task| &task.picture).collect();
-    match catch_unwind(AssertUnwindSafe(|| detector.run(&pictures))) {
-        Ok(answers) => {
-            for (task, answer) in tasks.into_iter().zip(answers) {
-                let _ = task.answer.send(answer); // Gone when the client is.
-            }
-        }
-        Err(_) => error!("the network crashed on {} pictures", tasks.len()),
+    let Ok(answers) = catch_unwind(AssertUnwindSafe(|| detector.run(&pictures))) else {
+        error!("the network crashed on {} pictures", tasks.len());
+        return;
+    };
+    for (task, answer) in tasks.into_iter().zip(answers) {
+        let _ = task.answer.send(answer); // Gone when the client is.
     }
 }
 
