@@ -146,7 +146,7 @@ impl Jobs {
                 Tail::Open => patience.look(),
                 Tail::Ended(_) => patience.with_end(),
                 Tail::Bad(bad) => {
-                    patience.lose(Cause::Nonsense, &format!("reported nonsense: {bad}"))
+                    patience.lose(Cause::Nonsense, &format!("reported nonsense: {bad}"));
                 }
             }
             let Some(job) = store::jobs::find(&self.0.db, id).await? else {

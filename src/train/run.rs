@@ -57,8 +57,9 @@ impl RunError {
     pub fn cause(&self) -> Cause {
         match self {
             Self::Train(TrainError::Diverged { .. }) | Self::NotFinite(_) => Cause::Diverged,
-            Self::Train(TrainError::NoPictures) | Self::Data(_) => Cause::BadData,
-            Self::Evaluation(EvaluationError::NoPictures(_)) => Cause::BadData,
+            Self::Train(TrainError::NoPictures)
+            | Self::Data(_)
+            | Self::Evaluation(EvaluationError::NoPictures(_)) => Cause::BadData,
             Self::Evaluation(EvaluationError::Weights { .. }) | Self::Init(_) => Cause::BadWeights,
             Self::Device(_) => Cause::NoDevice,
             Self::Folder(error) => error.cause(),

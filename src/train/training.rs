@@ -241,7 +241,7 @@ impl Job<'_> {
     fn next_break(&self) -> u32 {
         let done = self.trainer.within.counts.step;
         let every = self.spec.checkpoints.steps;
-        let checkpoint = if every > 0 { (done / every + 1) * every } else { u32::MAX };
+        let checkpoint = done.checked_div(every).map_or(u32::MAX, |saved| (saved + 1) * every);
         let steps = self.trainer.optimizer.steps;
         let fault = self.faults.next_step(steps).map(|step| done + (step - steps) as u32);
         checkpoint.min(fault.unwrap_or(u32::MAX))

@@ -207,7 +207,6 @@ async fn soak() {
 
 /// What is left when all is over.
 #[derive(Debug, Default)]
-#[expect(dead_code, reason = "printed")]
 struct Report {
     states: BTreeMap<String, u32>,
     restarts: u64,
