@@ -125,7 +125,7 @@ fn where_the_data_set_says_how_hard_faces_are_each_difficulty_has_its_figure() {
         for (number, line) in lines.enumerate() {
             // A row without a box is a picture without faces.
             counts[number % 4] += usize::from(!line.ends_with(",,"));
-            marked += &format!("{line},{}\n", words[number % 4]);
+            marked.extend([line, ",", words[number % 4], "\n"]);
         }
         fs::write(&table, marked).unwrap();
     }

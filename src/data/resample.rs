@@ -120,7 +120,7 @@ mod tests {
     #[test]
     fn every_byte_is_what_the_definition_says_whatever_the_shape() {
         for (width, height) in [(480, 361), (7, 100), (1, 1), (300, 3), (97, 129), (256, 256)] {
-            let noise = |x: u32, y: u32| (x * 2_654_435 ^ y * 40_503).wrapping_mul(97) >> 8;
+            let noise = |x: u32, y: u32| ((x * 2_654_435) ^ (y * 40_503)).wrapping_mul(97) >> 8;
             let picture = RgbImage::from_fn(width, height, |x, y| {
                 image::Rgb([noise(x, y) as u8, noise(y, x) as u8, (noise(x, y) >> 8) as u8])
             });

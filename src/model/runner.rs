@@ -33,14 +33,11 @@ impl Runner {
     pub fn new(folded: &Network) -> Self {
         assert_eq!(folded.form(), network::Form::Folded, "fold first");
         let layout = folded.layout();
-        let on = match (folded.device(), layout.variant) {
-            (Device::Cpu, Variant::Short) => {
-                On::Engine(Inference::new(&network::array(&folded.parameters).values))
-            }
-            _ => {
-                let copy = folded.with_numbers(&folded.parameters.copy(), &folded.buffers);
-                On::Libtorch(Mutex::new(copy))
-            }
+        let on = if folded.device() == Device::Cpu && layout.variant == Variant::Short {
+            On::Engine(Inference::new(&network::array(&folded.parameters).values))
+        } else {
+            let copy = folded.with_numbers(&folded.parameters.copy(), &folded.buffers);
+            On::Libtorch(Mutex::new(copy))
         };
         Self { input_size: layout.input_size, on }
     }

@@ -161,6 +161,7 @@ impl Pictures {
 }
 
 /// Ends the job: the file system, of all things, has failed.
+#[expect(clippy::needless_pass_by_value, reason = "for unwrap_or_else")]
 pub(super) fn unreadable<T>(error: std::io::Error) -> T {
     panic!("the data set's pictures can no longer be read: {error}")
 }
