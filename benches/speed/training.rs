@@ -95,6 +95,7 @@ fn epoch(folder: &Path, dataset: &Path, pictures: usize, batch_size: u32) -> Epo
         dataset_dir: dataset.to_owned(),
         init_file: None,
         threads: None,
+        checkpoints: Default::default(),
         params: TrainSpec { epochs: 1, batch_size, ..TrainSpec::default() },
     }));
     dir.create(&work).unwrap();
