@@ -186,7 +186,7 @@ async fn soak() {
         if soak.faults.values().sum::<u32>() < wanted {
             soak.break_something().await;
         }
-        let wait = soak.rng.random_range(100..1500);
+        let wait = soak.rng.random_range(50..500);
         tokio::time::sleep(Duration::from_millis(wait)).await;
     }
     let report = examine(&soak).await;
