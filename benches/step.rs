@@ -76,7 +76,9 @@ fn run(args: &Args) {
         for (name, rate) in parts(&spec, &pictures, &mut trainer) {
             add(name, rate);
         }
-        let epoch = trainer.epoch(round as u32 + 1, &mut |_| ControlFlow::Continue(())).unwrap();
+        trainer.rest();
+        let proceed = &mut |_| ControlFlow::Continue(());
+        let epoch = trainer.epoch(round as u32 + 1, u32::MAX, proceed).unwrap();
         if let ControlFlow::Continue(progress) = epoch {
             add("whole epoch", progress.images_per_s);
         }
@@ -180,7 +182,7 @@ fn ceiling() -> (f64, f64) {
 fn forward_flops() -> f64 {
     let mut side = INPUT_SIZE;
     let mut flops = 0;
-    for conv in layout::convs() {
+    for conv in layout::SHORT.convs() {
         side /= conv.stride;
         let pixels = match conv.role {
             Role::Head if conv.shape[1] == layout::GRIDS[0].channels => {
