@@ -15,7 +15,7 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder(folder_of(path))
 }
 
-/// As [`write`], but what `path` was is `former` then. A crash may leave it there with nothing at `path`.
+/// As [`write()`], but what `path` was is `former` then. A crash may leave it there with nothing at `path`.
 ///
 /// # Errors
 ///

@@ -32,11 +32,11 @@ pub fn write(weights: &Weights) -> Result<Vec<u8>, WeightsError> {
     write_named(&names, weights.arrays())
 }
 
-/// As [`write`], with BatchNorm as [`super::checkpoint::unfolded`] has it.
+/// As [`write()`], with BatchNorm as [`super::checkpoint::unfolded`] has it.
 ///
 /// # Errors
 ///
-/// As [`write`].
+/// As [`write()`].
 pub fn write_unfolded(arrays: &Arrays) -> Result<Vec<u8>, WeightsError> {
     let names: Vec<String> = arrays.keys().cloned().collect();
     write_named(&names, arrays)

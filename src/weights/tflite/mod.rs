@@ -134,7 +134,7 @@ pub fn write(base: &[u8], weights: &Weights) -> Result<Vec<u8>, TfliteError> {
 ///
 /// # Errors
 ///
-/// As [`write`].
+/// As [`write()`].
 pub fn write_float16(weights: &Weights, about: &About) -> Result<Vec<u8>, TfliteError> {
     metadata::replace(&write(base(), weights)?, about)
 }
