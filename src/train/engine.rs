@@ -14,7 +14,7 @@ pub enum Engine {
     /// On a CPU.
     Cpu(Box<Cpu>),
     /// On a GPU, beside the untouched network.
-    Device(Runner),
+    Device(Box<Runner>),
 }
 
 impl Engine {
@@ -31,7 +31,7 @@ impl Engine {
             }));
         }
         network.parameters = network.parameters.set_requires_grad(true);
-        Self::Device(Runner::new(reference))
+        Self::Device(Box::new(Runner::new(reference)))
     }
 
     /// The gradient gathered since this was last called.

@@ -154,6 +154,7 @@ impl Pictures {
 }
 
 /// Ends the job: the file system, of all things, has failed.
+#[expect(clippy::needless_pass_by_value, reason = "as unwrap_or_else hands it over")]
 pub(super) fn unreadable<T>(error: std::io::Error) -> T {
     panic!("the data set's pictures can no longer be read: {error}")
 }

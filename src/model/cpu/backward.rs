@@ -42,7 +42,9 @@ pub(super) fn run(
     into: &mut [f32],
 ) {
     let Training { slots, blocks, groups, .. } = training;
-    groups.iter_mut().for_each(|group| group.gradients.clear());
+    for group in groups.iter_mut() {
+        group.gradients.clear();
+    }
     let packed = &layers.packed;
     let wide = blocks.last().map_or(0, Block::wide);
     let mut sums = tape::over_pictures(groups, wide, |maps, sums, gradients| {
@@ -202,7 +204,7 @@ fn pointwise(
     }
 }
 
-/// Through its first BatchNorm and its depthwise convolution, around it, and through the ReLU before.
+/// Through its first BatchNorm and its depthwise convolution, around it, and through the `ReLU` before.
 #[expect(clippy::too_many_arguments, reason = "one pass over a picture")]
 fn depthwise_pass(
     block: &Block,

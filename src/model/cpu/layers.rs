@@ -50,7 +50,7 @@ pub(super) fn pointwise(block: &Block, map: &[f32], weight: &[f32], out: &mut [f
 }
 
 /// One row of a block's output: its convolutions' row `map`, scaled and shifted, plus its input, pooled where it has a
-/// stride, ReLU.
+/// stride, `ReLU`.
 ///
 /// * `input`: the bordered map that came in; `pooled`: room for a row.
 pub(super) fn join(

@@ -4,6 +4,11 @@
 //! Maps are rows of pixels of channels (NHWC), channels a multiple of eight, what goes into a block with a border of one
 //! zero pixel. Results depend neither on the number of threads nor on which thread did what.
 
+#![expect(
+    clippy::inline_always,
+    reason = "a kernel is compiled for each kind of processor it is inlined for"
+)]
+
 mod backward;
 mod depthwise;
 mod forward;

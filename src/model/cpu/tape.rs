@@ -24,7 +24,7 @@ pub(super) struct Maps {
     pub(super) depthwise: Vec<Vec<f32>>,
     /// What its pointwise convolution gave.
     pub(super) pointwise: Vec<Vec<f32>>,
-    /// Backward: the gradient behind the block at hand, before its ReLU, and room for the next.
+    /// Backward: the gradient behind the block at hand, before its `ReLU`, and room for the next.
     pub(super) gradients: [Vec<f32>; 2],
     /// Backward: the gradient behind its depthwise convolution's BatchNorm.
     pub(super) between: Vec<f32>,
@@ -131,7 +131,9 @@ pub(super) fn over_pictures(
         let Group { pictures, gradients, sums } = group;
         sums.clear();
         sums.resize(2 * channels, 0.0);
-        pictures.iter_mut().for_each(|maps| work(maps, sums, gradients));
+        for maps in pictures {
+            work(maps, sums, gradients);
+        }
     });
     let mut total = vec![0.0; 2 * channels];
     for group in groups {

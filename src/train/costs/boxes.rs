@@ -107,8 +107,9 @@ impl Axis {
         let inner_low = share(low > other_low, low == other_low);
         let overlap = high.min(other_high) - low.max(other_low);
         let is_there = if overlap >= 0.0 { 1.0 } else { 0.0 };
-        let by =
-            |of_high: f32, of_low: f32| [of_high - of_low, (of_high + of_low) / 2.0 * length_by];
+        let by = |of_high: f32, of_low: f32| {
+            [of_high - of_low, f32::midpoint(of_high, of_low) * length_by]
+        };
         Self {
             length: length.max(0.0),
             length_by,
