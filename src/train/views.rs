@@ -431,9 +431,9 @@ mod tests {
 
     #[test]
     fn views_in_memory_are_those_of_tensors() {
-        let side = 256;
+        let side = 256_i64;
         let bytes: Vec<u8> = (0..side * side * 3).map(|at| (at * at / 977 % 256) as u8).collect();
-        let square = Tensor::from_slice(&bytes).reshape([1, side as i64, side as i64, 3]);
+        let square = Tensor::from_slice(&bytes).reshape([1, side, side, 3]);
         let source = source(vec![Rect::around(0.3, 0.4, 0.1, 0.1)]);
         for index in 0..12 {
             let mut view = draw(&source, &Views::default(), (9, 1, index));
