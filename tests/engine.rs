@@ -106,10 +106,11 @@ fn theirs(network: &Network, bytes: &[u8], kind: Kind) -> (Step, Vec<Tensor>) {
 
 #[test]
 fn a_step_is_libtorchs_forward_and_backward_whatever_the_batch() {
-    for form in [Form::Folded, Form::Unfolded] {
+    // Seventeen are more than there are groups.
+    for (form, counts) in [(Form::Folded, &[2, 1][..]), (Form::Unfolded, &[3, 1, 17])] {
         let network = network(form);
         let mut training = Training::new(form);
-        for count in [3, 1, 18] {
+        for &count in counts {
             let bytes = pictures(count);
             let found = ours(&mut training, &numbers(&network), &bytes);
             // In double precision, so that only our own rounding shows.

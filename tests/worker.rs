@@ -223,7 +223,7 @@ fn the_number_of_threads_changes_no_number() {
         }
         dir.create(&work).unwrap();
         run(&dir);
-        (numbers(&rows(&dir)), artifact(&dir, "last.safetensors"))
+        (numbers(&rows(&dir)), artifact(&dir, "last.pth"))
     });
     assert_eq!(runs[0], runs[1]);
 }
