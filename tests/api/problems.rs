@@ -60,7 +60,7 @@ async fn each_wrong_value_is_pointed_at() {
         (job(json!({"params": {"epoch": 3}})), vec!["/params/epoch"]),
         (job(json!({"params": {"views": {"flip": "often"}}})), vec!["/params/views/flip"]),
         (job(json!({"params": {"device": "tpu"}})), vec!["/params/device"]),
-        (job(json!({"priority": 5000, "name": " "})), vec!["/name", "/priority"]),
+        (job(json!({"priority": 5000, "name": " "})), vec!["/priority", "/name"]),
         (job(json!({"colour": "red"})), vec!["/colour"]),
         (job(json!({"kind": "dream"})), vec!["/kind"]),
         (job(json!({})), vec!["/dataset_id"]),
