@@ -5,11 +5,12 @@
 //! job: it is taken out of the file before it is carried out.
 
 use std::io;
-use std::path::PathBuf;
+use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 use serde::{Deserialize, Serialize};
 
+use super::events::Command;
 use super::job_dir::JobDir;
 use crate::disk;
 
@@ -35,6 +36,8 @@ pub enum Fault {
     Kill,
     /// It stands still, as when its device hangs.
     Hang,
+    /// It waits until it is told to do something else than run, which it then does at its next look.
+    Wait,
     /// Its next write finds the disk full.
     DiskFull,
     /// Its next write meets a broken disk.
@@ -61,17 +64,16 @@ pub struct Planned {
 /// Those that have not been yet.
 #[derive(Debug)]
 pub struct Faults {
-    file: PathBuf,
+    dir: JobDir,
     planned: Vec<Planned>,
 }
 
 impl Faults {
     /// Those of a job; none where there is no readable file.
     pub fn of(dir: &JobDir) -> Self {
-        let file = dir.faults_file();
-        let planned = std::fs::read(&file).ok();
+        let planned = std::fs::read(dir.faults_file()).ok();
         let planned = planned.and_then(|text| serde_json::from_slice(&text).ok());
-        Self { file, planned: planned.unwrap_or_default() }
+        Self { dir: dir.clone(), planned: planned.unwrap_or_default() }
     }
 
     /// The first step after `done` at which there is one.
@@ -94,13 +96,19 @@ impl Faults {
             |planned: &Planned| planned.at == at && (planned.number == number || at == Point::End);
         let Some(place) = self.planned.iter().position(is_here) else { return Ok(()) };
         let fault = self.planned.remove(place).fault;
-        disk::write(&self.file, &serde_json::to_vec(&self.planned)?)?;
+        disk::write(&self.dir.faults_file(), &serde_json::to_vec(&self.planned)?)?;
         match fault {
             Fault::Kill => {
                 kill_process(getpid(), Signal::KILL)?;
                 hang()
             }
             Fault::Hang => hang(),
+            Fault::Wait => {
+                while self.dir.wanted() == Command::Run {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                Ok(())
+            }
             Fault::DiskFull => Err(rustix::io::Errno::NOSPC.into()),
             Fault::DiskBroken => Err(rustix::io::Errno::IO.into()),
             Fault::CudaMemory => panic!("CUDA out of memory. Tried to allocate 2.00 GiB (planned)"),

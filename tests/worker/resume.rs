@@ -1,12 +1,14 @@
 //! Where a job goes on after it was interrupted, and that nobody can tell afterwards.
 
+use std::time::{Duration, Instant};
+
 use blazetune::train::cause::Cause;
 use blazetune::train::events::{Body, Command as Wanted, Outcome, Work};
 use blazetune::train::job_dir::JobDir;
 use rand::RngExt;
 use serde_json::{Value, json};
 
-use crate::{artifact, events, finished, job, numbers, rows, run, start, wait_for};
+use crate::{artifact, events, finished, job, numbers, rows, run, start};
 
 /// Four steps an epoch and two batches a step, early stopping's memory, mosaics and all.
 fn params() -> Value {
@@ -21,6 +23,20 @@ fn every(dir: &JobDir, steps: u32) {
 
 fn plan(dir: &JobDir, faults: &Value) {
     std::fs::write(dir.faults_file(), faults.to_string()).unwrap();
+}
+
+/// Starts a worker that waits in the middle of its first epoch, and lets it go on to heed this.
+fn tell_within_an_epoch(dir: &JobDir, wanted: Wanted) {
+    every(dir, 2);
+    plan(dir, &json!([{"at": "step", "number": 5, "do": "wait"}]));
+    let mut worker = start(dir);
+    let deadline = Instant::now() + Duration::from_mins(2);
+    while std::fs::read(dir.faults_file()).unwrap() != b"[]" {
+        assert!(Instant::now() < deadline, "it does not get there: {:?}", events(dir));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    dir.command(wanted).unwrap();
+    worker.wait().unwrap();
 }
 
 /// Starts workers until one reports how it ended; answers how many it took.
@@ -84,10 +100,7 @@ fn pause_and_stop_within_an_epoch_lose_nothing() {
     let (_one, whole) = job(&long);
     run(&whole);
     let (_two, paused) = job(&long);
-    let mut worker = start(&paused);
-    wait_for(&paused, |body| matches!(body, Body::Step(step) if step.step < step.steps));
-    paused.command(Wanted::Pause).unwrap();
-    worker.wait().unwrap();
+    tell_within_an_epoch(&paused, Wanted::Pause);
     assert_eq!(finished(&paused).unwrap().outcome, Outcome::Paused);
     paused.command(Wanted::Run).unwrap();
     run(&paused);
@@ -96,10 +109,7 @@ fn pause_and_stop_within_an_epoch_lose_nothing() {
     assert_same(&paused, &whole);
 
     let (_three, stopped) = job(&long);
-    let mut worker = start(&stopped);
-    wait_for(&stopped, |body| matches!(body, Body::Step(step) if step.step < step.steps));
-    stopped.command(Wanted::Stop).unwrap();
-    worker.wait().unwrap();
+    tell_within_an_epoch(&stopped, Wanted::Stop);
     let rows = rows(&stopped);
     let last = rows.last().unwrap();
     assert!(last.step > 0 && last.step < 64, "{last:?}");
