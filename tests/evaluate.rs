@@ -12,6 +12,10 @@ use blazetune::weights::{pth, tflite};
 use serde_json::Value;
 use tempfile::TempDir;
 
+mod common;
+
+use common::{shared, skip};
+
 #[test]
 fn average_precision_is_what_cocos_tools_say() {
     let Some(python) = python() else { return };
@@ -230,20 +234,4 @@ fn python() -> Option<PathBuf> {
     assert!(std::env::var_os("CI").is_none(), "{} has no pycocotools", python.display());
     skip("no pycocotools in .deps/venv; run `make setup-test` once");
     None
-}
-
-/// Pictures that are not ours to publish, where they lie beside the checkout.
-fn shared(name: &str) -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let places = ["../shared", "../../shared"].map(|shared| root.join(shared).join(name));
-    let found = places.into_iter().find(|place| place.exists());
-    if found.is_none() {
-        skip(&format!("../shared/{name} is not here"));
-    }
-    found
-}
-
-#[expect(clippy::print_stderr, reason = "a skipped test must say so")]
-fn skip(reason: &str) {
-    eprintln!("SKIPPED: {reason}");
 }

@@ -52,24 +52,12 @@ impl Runner {
         match &self.on {
             On::Engine(inference) => on_cpu(inference, &Inputs::from_bytes(pictures)),
             On::Libtorch(network) => {
+                let network = network.lock().unwrap_or_else(PoisonError::into_inner);
                 let side = self.input_size as i64;
                 let pictures = Tensor::from_slice(pictures).reshape([-1, side, side, 3]);
-                let device = network.lock().unwrap_or_else(PoisonError::into_inner).device();
-                self.run_on_device(&to_input(&pictures.to_device(device)))
+                on_libtorch(&network, &to_input(&pictures.to_device(network.device())))
             }
         }
-    }
-
-    /// Runs pictures in memory, on a CPU.
-    ///
-    /// # Panics
-    ///
-    /// If it is not the short-range network, or elsewhere.
-    pub fn run_in_memory(&self, pictures: &Inputs) -> Outputs {
-        let On::Engine(inference) = &self.on else {
-            panic!("the engine does not run this network")
-        };
-        on_cpu(inference, pictures)
     }
 
     /// Runs `[N, 3, side, side]`, where the network is.
@@ -79,9 +67,12 @@ impl Runner {
     /// If that is our own engine.
     pub fn run_on_device(&self, pictures: &Tensor) -> Outputs {
         let On::Libtorch(network) = &self.on else { panic!("the network runs on the engine") };
-        let network = network.lock().unwrap_or_else(PoisonError::into_inner);
-        tch::no_grad(|| network.forward(pictures, Mode::Evaluate))
+        on_libtorch(&network.lock().unwrap_or_else(PoisonError::into_inner), pictures)
     }
+}
+
+fn on_libtorch(network: &Network, pictures: &Tensor) -> Outputs {
+    tch::no_grad(|| network.forward(pictures, Mode::Evaluate))
 }
 
 fn on_cpu(inference: &Inference, pictures: &Inputs) -> Outputs {

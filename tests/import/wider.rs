@@ -1,27 +1,16 @@
 //! Real pictures: a subset of WIDER FACE, where it lies beside the repository.
 
 use std::fs;
-use std::path::{Path, PathBuf};
 
 use blazetune::data::{Counts, Splits};
 use zip::CompressionMethod;
 
+use crate::common::shared;
 use crate::support::{Files, imported, zip_by};
-
-fn wider() -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    ["..", "../.."].iter().map(|up| root.join(up).join("shared/data")).find(|path| path.is_dir())
-}
 
 #[test]
 fn the_wider_subset_is_imported_whole() {
-    let Some(data) = wider() else {
-        #[expect(clippy::print_stderr, reason = "a test that was skipped should say so")]
-        {
-            eprintln!("SKIPPED: ../shared/data is not there");
-        }
-        return;
-    };
+    let Some(data) = shared("data") else { return };
     let mut all = Files::new();
     for set in ["wider_train", "wider_val"] {
         for file in walkdir::WalkDir::new(data.join(set)) {

@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod checkpoints;
+#[path = "../common/mod.rs"]
+mod common;
 mod hostile;
 mod onnx;
 mod pth;

@@ -10,9 +10,10 @@ use blazetune::model::tensors::Weights;
 use blazetune::weights;
 use blazetune::weights::export::{Format, Notes};
 
+use crate::common::shared;
 use crate::support::{
-    Python, floats, is_same, made_up, open, path, pictures, raw, relative_gap, shared, square,
-    tuned, twenty,
+    Python, floats, is_same, made_up, open, path, pictures, raw, relative_gap, square, tuned,
+    twenty,
 };
 
 fn variants() -> [(&'static str, Weights); 2] {

@@ -7,7 +7,8 @@ use blazetune::model::layout::{BACK, SHORT};
 use blazetune::weights::{self, pth, safetensors, tflite};
 use half::{bf16, f16};
 
-use crate::support::{Python, bits, floats, map, path, published_names, shared, tuned};
+use crate::common::shared;
+use crate::support::{Python, bits, floats, map, path, published_names, tuned};
 
 #[test]
 fn torch_loads_a_pth_as_the_published_state_dict() {

@@ -15,6 +15,8 @@ use blazetune::weights::tflite;
 use image::RgbImage;
 use tch::{Device, Tensor};
 
+use crate::common::skip;
+
 /// `MediaPipe`'s weights, moved so far that every output differs, but not so far that no face is
 /// found; and not to values that 16 bits can hold.
 pub(super) fn tuned() -> Weights {
@@ -188,17 +190,6 @@ pub(super) fn path(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// Pictures and weights that are not ours to publish, where they lie beside the checkout.
-pub(super) fn shared(name: &str) -> Option<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let places = ["../shared", "../../shared"].map(|shared| root.join(shared).join(name));
-    let found = places.into_iter().find(|place| place.exists());
-    if found.is_none() {
-        skip(&format!("../shared/{name} is not here"));
-    }
-    found
-}
-
 /// The interpreter that `make setup-test` equips.
 pub(super) struct Python(PathBuf);
 
@@ -222,9 +213,4 @@ impl Python {
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{script}: {errors}");
     }
-}
-
-#[expect(clippy::print_stderr, reason = "a skipped test must say so")]
-pub(super) fn skip(reason: &str) {
-    eprintln!("SKIPPED: {reason}");
 }

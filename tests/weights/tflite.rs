@@ -9,9 +9,10 @@ use blazetune::weights::export::{Format, Notes};
 use blazetune::weights::tflite::About;
 use blazetune::weights::{self, tflite};
 
+use crate::common::shared;
 use crate::support::{
-    Python, compare_faces, export, floats, largest_gap, open, path, pictures, raw, shared, square,
-    tuned, twenty,
+    Python, compare_faces, export, floats, largest_gap, open, path, pictures, raw, square, tuned,
+    twenty,
 };
 
 #[test]

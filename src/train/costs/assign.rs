@@ -1,8 +1,9 @@
 //! Which anchors of a view are to find which face; see `targets`, of which this is the counterpart.
 
 use super::boxes::iou;
-use super::scores::{sigmoid, softplus};
+use super::scores::softplus;
 use super::{Grid, Positive, Said, truth};
+use crate::eval::detect::sigmoid;
 use crate::model::layout::ANCHORS;
 use crate::train::spec::Assignment;
 use crate::train::targets::{FORBIDDEN, IOU_COST, RADIUS, TOP};

@@ -3,8 +3,9 @@
 use rayon::prelude::*;
 
 use super::boxes::{diou, iou};
-use super::scores::{focal, sigmoid};
+use super::scores::focal;
 use super::{Costs, Grid, Said, ViewCosts, truth};
+use crate::eval::detect::sigmoid;
 use crate::model::layout::{ANCHORS, COORDINATES, INPUT_SIZE};
 use crate::train::held::{FOOT, SAME_FACE, SURE};
 use crate::train::spec::Loss;

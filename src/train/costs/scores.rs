@@ -83,10 +83,6 @@ pub(super) fn focal(logit: f32, target: f32, gamma: f32) -> (f32, f32) {
     (factor * entropy, factor * gap + slope * score * (1.0 - score) * entropy)
 }
 
-pub(super) fn sigmoid(logit: f32) -> f32 {
-    1.0 / (1.0 + (-logit).exp())
-}
-
 /// ln(1 + e^x)
 pub(super) fn softplus(logit: f32) -> f32 {
     logit.max(0.0) + (-logit.abs()).exp().ln_1p()
