@@ -98,7 +98,7 @@ impl JobView {
             batch_divisor: job.batch_divisor,
             not_before: job.not_before,
             time_limit_s: job.time_limit_s,
-            ran_s: (job.ran_s * 10.0).round() / 10.0,
+            ran_s: (job.ran_s * 1000.0).round() / 1000.0,
             created_at: job.created_at,
             started_at: job.started_at,
             finished_at: job.finished_at,
