@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 
+use super::aligned::Aligned;
 use super::depthwise;
 use super::gemm::{self, Left, Size};
 use super::inference::clear_border;
@@ -22,11 +23,11 @@ use crate::model::layout::{ANCHORS, COORDINATES, FIRST_BACKBONE_BLOCKS, GRIDS, S
 #[derive(Default)]
 struct Scratch {
     /// Some pixels' gradient behind a convolution.
-    pixels: Vec<f32>,
+    pixels: Aligned,
     /// A depthwise convolution's gradient, with a border.
-    bordered: Vec<f32>,
+    bordered: Aligned,
     /// Numbers that stay 0.
-    zeros: Vec<f32>,
+    zeros: Aligned,
 }
 
 thread_local! {
@@ -61,8 +62,7 @@ pub(super) fn run(
             });
         });
         let factors = first.backward(first_slot, &sums, into);
-        let flipped: Vec<f32> =
-            packed.depthwise[at].chunks_exact(block.wide_in()).rev().flatten().copied().collect();
+        let flipped = flipped(&packed.depthwise[at], block.wide_in());
         sums = tape::over_pictures(groups, block.wide_in(), |maps, sums, gradients| {
             with_scratch(|scratch| {
                 depthwise_pass(block, at, &flipped, maps, &factors, scratch, gradients, sums);
@@ -97,13 +97,21 @@ fn with_scratch(work: impl FnOnce(&mut Scratch)) {
 }
 
 /// The sum over the groups, in order.
-fn total(groups: &[tape::Group], of: impl Fn(&Gradients) -> &Vec<f32>) -> Vec<f32> {
+fn total(groups: &[tape::Group], of: impl Fn(&Gradients) -> &Aligned) -> Aligned {
     let mut groups = groups.iter().map(|group| of(&group.gradients));
     let mut sum = groups.next().cloned().unwrap_or_default();
     for more in groups {
-        sum.iter_mut().zip(more).for_each(|(sum, more)| *sum += more);
+        sum.iter_mut().zip(&**more).for_each(|(sum, more)| *sum += more);
     }
     sum
+}
+
+/// The taps of a depthwise convolution in reverse, `[9, C]`.
+fn flipped(weights: &[f32], wide: usize) -> Aligned {
+    let mut flipped = Aligned::zeros(weights.len());
+    let taps = flipped.chunks_exact_mut(wide).zip(weights.chunks_exact(wide).rev());
+    taps.for_each(|(into, tap)| into.copy_from_slice(tap));
+    flipped
 }
 
 /// From the outputs to the gradient behind the last block, and to the branch's.
@@ -123,7 +131,7 @@ fn heads(
         let shape = &GRIDS[grid];
         let (side, channels) = (shape.side, padded(shape.channels));
         let (terms, columns) = (head_columns(shape), padded(head_columns(shape)));
-        let pixels = room(&mut scratch.pixels, side * columns);
+        let pixels = scratch.pixels.room(side * columns);
         for y in 0..side {
             for (x, cell) in pixels.chunks_exact_mut(columns).enumerate() {
                 let anchors = shape.anchors_per_cell;
@@ -164,7 +172,7 @@ fn heads(
                 false,
             );
             if grid == 1 {
-                let zeros = room(&mut scratch.zeros, side * channels);
+                let zeros = scratch.zeros.room(side * channels);
                 rows::add_gated(out, zeros, channels, map, channels);
                 let row = y * side * channels;
                 rows::moments(out, &pointwise[at - 1][row..row + side * channels], sums);
@@ -187,7 +195,7 @@ fn pointwise(
 ) {
     let (wide_in, wide) = (block.wide_in(), block.wide());
     let factors = factors.each_ref().map(Vec::as_slice);
-    let pixels = room(&mut scratch.pixels, PIXELS * wide);
+    let pixels = scratch.pixels.room(PIXELS * wide);
     let into = &mut gradients.pointwise[at];
     let gradient = maps.gradients[0].chunks_exact(PIXELS * wide);
     let outputs = maps.pointwise[at].chunks_exact(PIXELS * wide);
@@ -219,8 +227,8 @@ fn depthwise_pass(
     let (side, side_in, wide) = (block.side, block.side_in, block.wide_in());
     let factors = factors.each_ref().map(Vec::as_slice);
     let length = side * wide;
-    let row = room(&mut scratch.pixels, length);
-    let bordered = room(&mut scratch.bordered, block.bordered_in());
+    let row = scratch.pixels.room(length);
+    let bordered = scratch.bordered.room(block.bordered_in());
     if block.stride == 1 {
         clear_border(bordered, side_in, wide);
     } else {
@@ -240,7 +248,7 @@ fn depthwise_pass(
             }
         }
     }
-    let zeros = room(&mut scratch.zeros, side_in * wide);
+    let zeros = scratch.zeros.room(side_in * wide);
     let Maps { inputs, stem, pointwise, gradients: [behind, before], branch, .. } = maps;
     let map = if at == 0 { &*stem } else { &pointwise[at - 1] };
     let length_in = side_in * wide;
@@ -283,7 +291,7 @@ fn stem(
 ) {
     let factors = factors.each_ref().map(Vec::as_slice);
     let length = STEM_SIDE * STEM_CHANNELS;
-    let row = room(&mut scratch.pixels, length);
+    let row = scratch.pixels.room(length);
     let picture = inputs.picture(maps.index);
     let gradient = maps.gradients[0].chunks_exact(length);
     for (y, (gradient, map)) in gradient.zip(maps.stem.chunks_exact(length)).enumerate() {
@@ -320,10 +328,4 @@ fn write_stem_and_heads(groups: &[tape::Group], slots: &Slots, into: &mut [f32])
             }
         }
     }
-}
-
-/// The first `length` numbers, made longer where they are fewer.
-fn room(values: &mut Vec<f32>, length: usize) -> &mut [f32] {
-    values.resize(values.len().max(length), 0.0);
-    &mut values[..length]
 }

@@ -3,8 +3,11 @@
 use super::shape::TAPS;
 use super::simd::{LANES, Lanes, kernel};
 
+/// Neighbouring outputs that are made together, from what they read in common.
+const PAIR: usize = 2;
+
 kernel! {
-    /// One row of outputs from three rows of inputs, border included.
+    /// One row of outputs, of an even number of pixels, from three rows of inputs, border included.
     ///
     /// * `weights`: `[9, C]`; `first`: the pixel of the rows at which the first output's kernel begins.
     pub(super) fn convolve(out: &mut [f32], rows: [&[f32]; 3], weights: &[f32], first: usize, stride: usize) = convolve_body;
@@ -18,30 +21,44 @@ fn convolve_body<L: Lanes>(
     first: usize,
     stride: usize,
 ) {
-    let vectors = weights.len() / TAPS / LANES;
+    match stride {
+        1 => convolve_pairs::<L, 1, 4>(out, rows, weights, first),
+        _ => convolve_pairs::<L, 2, 5>(out, rows, weights, first),
+    }
+}
+
+/// * `COLUMNS`: that the kernels of two neighbours cover.
+#[inline(always)]
+fn convolve_pairs<L: Lanes, const STRIDE: usize, const COLUMNS: usize>(
+    out: &mut [f32],
+    rows: [&[f32]; 3],
+    weights: &[f32],
+    first: usize,
+) {
+    let wide = weights.len() / TAPS / LANES;
     let weights = weights.as_chunks::<LANES>().0;
     let out = out.as_chunks_mut::<LANES>().0;
     let rows = same_length(rows);
-    for v in 0..vectors {
-        let weights: [L; TAPS] = std::array::from_fn(|tap| L::load(&weights[tap * vectors + v]));
-        let (mut at, mut to) = (first * vectors + v, v);
-        while to < out.len() {
-            // A sum a row: three short chains are through sooner than a long one.
-            let (next, last) = (vectors, 2 * vectors);
-            let [above, here, below] = window(&rows, at, last + 1);
-            let a = L::load(&above[0]).mul(weights[0]);
-            let b = L::load(&here[0]).mul(weights[3]);
-            let c = L::load(&below[0]).mul(weights[6]);
-            let a = L::load(&above[next]).mul_add(weights[1], a);
-            let b = L::load(&here[next]).mul_add(weights[4], b);
-            let c = L::load(&below[next]).mul_add(weights[7], c);
-            let a = L::load(&above[last]).mul_add(weights[2], a);
-            let b = L::load(&here[last]).mul_add(weights[5], b);
-            let c = L::load(&below[last]).mul_add(weights[8], c);
-            let sum = a.add(b).add(c);
-            sum.store(&mut out[to]);
-            at += stride * vectors;
-            to += vectors;
+    for v in 0..wide {
+        let weights: [L; TAPS] = std::array::from_fn(|tap| L::load(&weights[tap * wide + v]));
+        let mut at = first * wide + v;
+        for out in out.chunks_exact_mut(PAIR * wide) {
+            let window = window(&rows, at, (COLUMNS - 1) * wide + 1);
+            // The middle row apart: two short chains of sums are through sooner than a long one.
+            let mut sums = [[L::splat(0.0); 2]; PAIR];
+            for (row, pixels) in window.into_iter().enumerate() {
+                let pixels: [L; COLUMNS] = std::array::from_fn(|i| L::load(&pixels[i * wide]));
+                for (output, sums) in sums.iter_mut().enumerate() {
+                    let sum = &mut sums[row % 2];
+                    for tap in 0..3 {
+                        *sum = pixels[output * STRIDE + tap].mul_add(weights[row * 3 + tap], *sum);
+                    }
+                }
+            }
+            let [left, right] = sums.map(|[outer, middle]| outer.add(middle));
+            left.store(&mut out[v]);
+            right.store(&mut out[wide + v]);
+            at += PAIR * STRIDE * wide;
         }
     }
 }
@@ -61,31 +78,41 @@ fn gradient_body<L: Lanes>(
     first: usize,
     stride: usize,
 ) {
-    let vectors = sums.len() / TAPS / LANES;
+    match stride {
+        1 => gradient_pairs::<L, 1, 4>(sums, gradient, rows, first),
+        _ => gradient_pairs::<L, 2, 5>(sums, gradient, rows, first),
+    }
+}
+
+#[inline(always)]
+fn gradient_pairs<L: Lanes, const STRIDE: usize, const COLUMNS: usize>(
+    sums: &mut [f32],
+    gradient: &[f32],
+    rows: [&[f32]; 3],
+    first: usize,
+) {
+    let wide = sums.len() / TAPS / LANES;
     let sums = sums.as_chunks_mut::<LANES>().0;
     let gradient = gradient.as_chunks::<LANES>().0;
     let rows = same_length(rows);
-    for v in 0..vectors {
-        let mut taps: [L; TAPS] = std::array::from_fn(|tap| L::load(&sums[tap * vectors + v]));
-        let (mut at, mut from) = (first * vectors + v, v);
-        while from < gradient.len() {
-            let gradient = L::load(&gradient[from]);
-            from += vectors;
-            let (next, last) = (vectors, 2 * vectors);
-            let [above, here, below] = window(&rows, at, last + 1);
-            taps[0] = L::load(&above[0]).mul_add(gradient, taps[0]);
-            taps[1] = L::load(&above[next]).mul_add(gradient, taps[1]);
-            taps[2] = L::load(&above[last]).mul_add(gradient, taps[2]);
-            taps[3] = L::load(&here[0]).mul_add(gradient, taps[3]);
-            taps[4] = L::load(&here[next]).mul_add(gradient, taps[4]);
-            taps[5] = L::load(&here[last]).mul_add(gradient, taps[5]);
-            taps[6] = L::load(&below[0]).mul_add(gradient, taps[6]);
-            taps[7] = L::load(&below[next]).mul_add(gradient, taps[7]);
-            taps[8] = L::load(&below[last]).mul_add(gradient, taps[8]);
-            at += stride * vectors;
+    for v in 0..wide {
+        let mut taps: [L; TAPS] = std::array::from_fn(|tap| L::load(&sums[tap * wide + v]));
+        let mut at = first * wide + v;
+        for gradient in gradient.chunks_exact(PAIR * wide) {
+            let gradient = [L::load(&gradient[v]), L::load(&gradient[wide + v])];
+            let window = window(&rows, at, (COLUMNS - 1) * wide + 1);
+            for (row, pixels) in window.into_iter().enumerate() {
+                let pixels: [L; COLUMNS] = std::array::from_fn(|i| L::load(&pixels[i * wide]));
+                for tap in 0..3 {
+                    let sum = &mut taps[row * 3 + tap];
+                    *sum = pixels[tap].mul_add(gradient[0], *sum);
+                    *sum = pixels[STRIDE + tap].mul_add(gradient[1], *sum);
+                }
+            }
+            at += PAIR * STRIDE * wide;
         }
         for (tap, sum) in taps.into_iter().enumerate() {
-            sum.store(&mut sums[tap * vectors + v]);
+            sum.store(&mut sums[tap * wide + v]);
         }
     }
 }

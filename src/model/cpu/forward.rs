@@ -4,6 +4,7 @@
 
 use std::cell::RefCell;
 
+use super::aligned::Aligned;
 use super::inputs::Inputs;
 use super::layers;
 use super::norm::Norm;
@@ -15,7 +16,7 @@ use super::training::{Layers, Training};
 use crate::model::layout::{FIRST_BACKBONE_BLOCKS, STEM_CHANNELS};
 
 thread_local! {
-    static POOLED: RefCell<Vec<f32>> = RefCell::default();
+    static POOLED: RefCell<Aligned> = RefCell::default();
 }
 
 pub(super) fn run(
@@ -42,7 +43,7 @@ pub(super) fn run(
 
         let weight = &packed.pointwise[at];
         let through = layers::apply(weight, &first.shift, block.wide());
-        let mut scaled = vec![0.0; weight.len()];
+        let mut scaled = Aligned::zeros(weight.len());
         layers::scale_rows(weight, &first.scale, block.wide(), &mut scaled);
         let sums = tape::over_pictures(&mut training.groups, block.wide(), |maps, sums, _| {
             second_half(block, at, &scaled, maps, sums);
@@ -111,8 +112,7 @@ fn enter(blocks: &[Block], at: usize, norm: &Norm, maps: &mut Maps, y: usize) {
     let out = &mut outputs[0][inner(y, before.side, before.wide())];
     let map = &maps.pointwise[at - 1][y * row..(y + 1) * row];
     POOLED.with_borrow_mut(|pooled| {
-        pooled.resize(pooled.len().max(row), 0.0);
-        layers::join(before, &inputs[at - 1], y, map, factors, pooled, out);
+        layers::join(before, &inputs[at - 1], y, map, factors, pooled.room(row), out);
     });
 }
 

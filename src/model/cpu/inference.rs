@@ -4,6 +4,7 @@ use std::cell::RefCell;
 
 use rayon::prelude::*;
 
+use super::aligned::Aligned;
 use super::inputs::Inputs;
 use super::layers;
 use super::packed::Packed;
@@ -27,10 +28,10 @@ pub struct Inference {
 /// Maps of one picture, a thread's own.
 #[derive(Default)]
 struct Scratch {
-    maps: [Vec<f32>; 2],
-    depthwise: Vec<f32>,
-    pointwise: Vec<f32>,
-    pooled: Vec<f32>,
+    maps: [Aligned; 2],
+    depthwise: Aligned,
+    pointwise: Aligned,
+    pooled: Aligned,
 }
 
 thread_local! {
@@ -126,9 +127,11 @@ impl Scratch {
         let largest = |of: fn(&Block) -> usize| blocks.iter().map(of).max().unwrap_or(0);
         let map = largest(Block::bordered).max(largest(Block::bordered_in));
         let row = PIXELS * largest(Block::wide);
-        self.maps.iter_mut().for_each(|values| values.resize(map, 0.0));
+        for values in &mut self.maps {
+            values.room(map);
+        }
         for values in [&mut self.depthwise, &mut self.pointwise, &mut self.pooled] {
-            values.resize(row, 0.0);
+            values.room(row);
         }
     }
 }

@@ -9,6 +9,7 @@
     reason = "a kernel is one function, compiled once for each processor"
 )]
 
+mod aligned;
 mod backward;
 mod depthwise;
 mod forward;

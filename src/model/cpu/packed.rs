@@ -1,5 +1,6 @@
 //! Weights in the order in which the kernels read them, and gradients back in the published order.
 
+use super::aligned::Aligned;
 use super::shape::{Block, STEM_KERNEL, STEM_TERMS, Slots, TAPS, head_columns, padded};
 use crate::model::layout::{GRIDS, STEM_CHANNELS};
 
@@ -7,13 +8,13 @@ use crate::model::layout::{GRIDS, STEM_CHANNELS};
 #[derive(Debug)]
 pub(super) struct Packed {
     /// `[75, 24]`: row, column and colour of the kernel, then channels.
-    pub(super) stem: Vec<f32>,
+    pub(super) stem: Aligned,
     /// Of each block `[9, C]`.
-    pub(super) depthwise: Vec<Vec<f32>>,
+    pub(super) depthwise: Vec<Aligned>,
     /// Of each block `[I, O]`.
-    pub(super) pointwise: Vec<Vec<f32>>,
+    pub(super) pointwise: Vec<Aligned>,
     /// Of each block `[O, I]`.
-    pub(super) transposed: Vec<Vec<f32>>,
+    pub(super) transposed: Vec<Aligned>,
     /// Of each grid.
     pub(super) heads: Vec<Head>,
     /// What is added behind the stem, and behind each block's two convolutions.
@@ -31,9 +32,9 @@ pub(super) struct Shifts {
 #[derive(Debug)]
 pub(super) struct Head {
     /// `[channels, columns]`
-    pub(super) weight: Vec<f32>,
+    pub(super) weight: Aligned,
     /// `[columns, channels]`
-    pub(super) transposed: Vec<f32>,
+    pub(super) transposed: Aligned,
     /// `[columns]`
     pub(super) bias: Vec<f32>,
 }
@@ -43,13 +44,13 @@ impl Packed {
         let blocks = Block::all();
         let pairs = || blocks.iter().zip(&slots.blocks);
         let stem = &parameters[slots.stem.weight.clone()];
-        let mut packed = vec![0.0; STEM_KERNEL * STEM_TERMS * STEM_CHANNELS];
+        let mut packed = Aligned::zeros(STEM_KERNEL * STEM_TERMS * STEM_CHANNELS);
         for (at, value) in stem.iter().enumerate() {
             packed[stem_at(at)] = *value;
         }
         let depthwise = pairs().map(|(block, [slot, _])| {
             let (weight, wide) = (&parameters[slot.weight.clone()], block.wide_in());
-            let mut packed = vec![0.0; TAPS * wide];
+            let mut packed = Aligned::zeros(TAPS * wide);
             for (channel, taps) in weight.chunks_exact(TAPS).enumerate() {
                 taps.iter()
                     .enumerate()
@@ -59,7 +60,7 @@ impl Packed {
         });
         let transposed = pairs().map(|(block, [_, slot])| {
             let weight = &parameters[slot.weight.clone()];
-            widened(weight, block.inputs, block.wide_in())
+            widened(weight, block.inputs, block.wide_in(), block.outputs)
         });
         let pointwise = pairs().map(|(block, [_, slot])| {
             let weight = &parameters[slot.weight.clone()];
@@ -73,8 +74,7 @@ impl Packed {
             let weight = both([&pair[0].weight, &pair[1].weight]);
             let mut bias = both([&pair[0].shift, &pair[1].shift]);
             bias.resize(padded(columns), 0.0);
-            let mut transposed = widened(&weight, channels, padded(channels));
-            transposed.resize(padded(columns) * padded(channels), 0.0);
+            let transposed = widened(&weight, channels, padded(channels), padded(columns));
             let weight = transpose(&weight, columns, channels, padded(columns));
             Head { weight, transposed, bias }
         });
@@ -111,16 +111,18 @@ pub(super) fn stem_at(at: usize) -> usize {
     (tap * 3 + colour) * STEM_CHANNELS + channel
 }
 
-/// Rows of `columns` become rows of `wide`.
-fn widened(matrix: &[f32], columns: usize, wide: usize) -> Vec<f32> {
-    let spare = std::iter::repeat_n(0.0, wide - columns);
-    let rows = matrix.chunks_exact(columns);
-    rows.flat_map(|row| row.iter().copied().chain(spare.clone())).collect()
+/// Rows of `columns` become rows of `wide`, and `rows` of them.
+fn widened(matrix: &[f32], columns: usize, wide: usize, rows: usize) -> Aligned {
+    let mut out = Aligned::zeros(rows * wide);
+    for (out, row) in out.chunks_exact_mut(wide).zip(matrix.chunks_exact(columns)) {
+        out[..columns].copy_from_slice(row);
+    }
+    out
 }
 
 /// `[rows, columns]` → `[columns, wide]`.
-fn transpose(matrix: &[f32], rows: usize, columns: usize, wide: usize) -> Vec<f32> {
-    let mut out = vec![0.0; columns * wide];
+fn transpose(matrix: &[f32], rows: usize, columns: usize, wide: usize) -> Aligned {
+    let mut out = Aligned::zeros(columns * wide);
     for row in 0..rows {
         for column in 0..columns {
             out[column * wide + row] = matrix[row * columns + column];

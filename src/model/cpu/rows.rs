@@ -97,7 +97,7 @@ fn add_gated_body<L: Lanes>(
 }
 
 kernel! {
-    /// Adds up `a` and `a × b`, channel by channel: `sums` are `[2, C]`.
+    /// Adds up `a` and `a × b`, channel by channel: `sums` are `[2, C]`. A multiple of 4 pixels.
     pub(super) fn moments(a: &[f32], b: &[f32], sums: &mut [f64]) = moments_body;
 }
 
@@ -106,26 +106,29 @@ fn moments_body<L: Lanes>(a: &[f32], b: &[f32], sums: &mut [f64]) {
     let channels = sums.len() / 2;
     let wide = channels / LANES;
     let (sums, products) = sums.split_at_mut(channels);
+    let (sums, products) = (sums.as_chunks_mut().0, products.as_chunks_mut().0);
     let (a, b) = (vectors(a), vectors(b));
-    let b = &b[..a.len()];
-    for v in 0..wide {
-        let (mut sum, mut product) = (L::splat(0.0), L::splat(0.0));
-        let mut at = v;
-        while at < a.len() {
-            let value = L::load(&a[at]);
-            sum = sum.add(value);
-            product = value.mul_add(L::load(&b[at]), product);
-            at += wide;
-        }
-        for (totals, more) in [(&mut *sums, sum), (&mut *products, product)] {
-            let mut lanes = [0.0; LANES];
-            more.store(&mut lanes);
-            for (total, lane) in totals[v * LANES..][..LANES].iter_mut().zip(lanes) {
-                *total += f64::from(lane);
+    debug_assert!(a.len().is_multiple_of(CHAINS * wide));
+    for (v, (sums, products)) in sums.iter_mut().zip(products).enumerate() {
+        // Several chains of sums: a single one would wait for each addition.
+        let mut sum = [L::splat(0.0); CHAINS];
+        let mut product = sum;
+        let pixels = a.chunks_exact(CHAINS * wide).zip(b.chunks_exact(CHAINS * wide));
+        for (a, b) in pixels {
+            for chain in 0..CHAINS {
+                let value = L::load(&a[chain * wide + v]);
+                sum[chain] = sum[chain].add(value);
+                product[chain] = value.mul_add(L::load(&b[chain * wide + v]), product[chain]);
             }
+        }
+        for (totals, [a, b, c, d]) in [(sums, sum), (products, product)] {
+            a.add(b).add(c.add(d)).add_to(totals);
         }
     }
 }
+
+/// Sums that [`moments`] adds up side by side.
+const CHAINS: usize = 4;
 
 kernel! {
     /// Adds each pixel's gradient to the first of the largest of its 2 × 2 pixels.

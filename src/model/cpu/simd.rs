@@ -21,6 +21,8 @@ pub(super) trait Lanes: Copy {
     fn where_positive(self, gate: Self) -> Self;
     /// `self` where `a` equals `b`, else 0.
     fn where_equal(self, a: Self, b: Self) -> Self;
+    /// Adds each to a total.
+    fn add_to(self, totals: &mut [f64; LANES]);
 }
 
 /// For any processor.
@@ -76,6 +78,10 @@ impl Lanes for Plain {
     fn where_equal(self, a: Self, b: Self) -> Self {
         Self(std::array::from_fn(|lane| if a.0[lane] == b.0[lane] { self.0[lane] } else { 0.0 }))
     }
+    #[inline(always)]
+    fn add_to(self, totals: &mut [f64; LANES]) {
+        totals.iter_mut().zip(self.0).for_each(|(total, more)| *total += f64::from(more));
+    }
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -83,9 +89,10 @@ mod x86 {
     #![expect(unsafe_code, reason = "intrinsics; only kernels that checked the processor get here")]
 
     use std::arch::x86_64::{
-        __m256, _CMP_EQ_OQ, _CMP_GT_OQ, _mm256_add_ps, _mm256_and_ps, _mm256_cmp_ps,
-        _mm256_fmadd_ps, _mm256_loadu_ps, _mm256_max_ps, _mm256_mul_ps, _mm256_set1_ps,
-        _mm256_setzero_ps, _mm256_storeu_ps, _mm256_sub_ps,
+        __m256, _CMP_EQ_OQ, _CMP_GT_OQ, _mm256_add_pd, _mm256_add_ps, _mm256_and_ps,
+        _mm256_castps256_ps128, _mm256_cmp_ps, _mm256_cvtps_pd, _mm256_extractf128_ps,
+        _mm256_fmadd_ps, _mm256_loadu_pd, _mm256_loadu_ps, _mm256_max_ps, _mm256_mul_ps,
+        _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_pd, _mm256_storeu_ps, _mm256_sub_ps,
     };
 
     use super::{LANES, Lanes};
@@ -139,6 +146,17 @@ mod x86 {
         #[inline(always)]
         fn where_equal(self, a: Self, b: Self) -> Self {
             Self(unsafe { _mm256_and_ps(self.0, _mm256_cmp_ps::<_CMP_EQ_OQ>(a.0, b.0)) })
+        }
+        #[inline(always)]
+        fn add_to(self, totals: &mut [f64; LANES]) {
+            unsafe {
+                let halves = [_mm256_castps256_ps128(self.0), _mm256_extractf128_ps::<1>(self.0)];
+                let (totals, _) = totals.as_chunks_mut::<4>();
+                for (total, half) in totals.iter_mut().zip(halves) {
+                    let sum = _mm256_add_pd(_mm256_loadu_pd(total.as_ptr()), _mm256_cvtps_pd(half));
+                    _mm256_storeu_pd(total.as_mut_ptr(), sum);
+                }
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use rayon::prelude::*;
 
+use super::aligned::Aligned;
 use super::shape::{Block, STEM_KERNEL, STEM_SIDE, TAPS, head_columns, padded};
 use crate::model::layout::{ANCHORS, COORDINATES, GRIDS, STEM_CHANNELS};
 
@@ -17,19 +18,19 @@ pub(super) struct Maps {
     /// Its number in the batch.
     pub(super) index: usize,
     /// What the stem's convolution gave.
-    pub(super) stem: Vec<f32>,
+    pub(super) stem: Aligned,
     /// What goes into each block, with a border, and what comes out of the last.
-    pub(super) inputs: Vec<Vec<f32>>,
+    pub(super) inputs: Vec<Aligned>,
     /// What each block's depthwise convolution gave.
-    pub(super) depthwise: Vec<Vec<f32>>,
+    pub(super) depthwise: Vec<Aligned>,
     /// What its pointwise convolution gave.
-    pub(super) pointwise: Vec<Vec<f32>>,
+    pub(super) pointwise: Vec<Aligned>,
     /// Backward: the gradient behind the block at hand, before its `ReLU`, and room for the next.
-    pub(super) gradients: [Vec<f32>; 2],
+    pub(super) gradients: [Aligned; 2],
     /// Backward: the gradient behind its depthwise convolution's BatchNorm.
-    pub(super) between: Vec<f32>,
+    pub(super) between: Aligned,
     /// Backward: the gradient that the first grid's heads give their map.
-    pub(super) branch: Vec<f32>,
+    pub(super) branch: Aligned,
     pub(super) logits: Vec<f32>,
     pub(super) coordinates: Vec<f32>,
 }
@@ -39,16 +40,16 @@ impl Maps {
         let stem = STEM_SIDE * STEM_SIDE * STEM_CHANNELS;
         let widest = blocks.iter().map(|b| b.pixels() * b.wide()).max().unwrap_or(0).max(stem);
         let depthwise = |b: &Block| b.pixels() * b.wide_in();
-        let last = blocks.last().map(|block| vec![0.0; block.bordered()]);
+        let last = blocks.last().map(|block| Aligned::zeros(block.bordered()));
         Self {
             index,
-            stem: vec![0.0; stem],
-            inputs: blocks.iter().map(|block| vec![0.0; block.bordered_in()]).chain(last).collect(),
-            depthwise: blocks.iter().map(|block| vec![0.0; depthwise(block)]).collect(),
-            pointwise: blocks.iter().map(|b| vec![0.0; b.pixels() * b.wide()]).collect(),
-            gradients: [vec![0.0; widest], vec![0.0; widest]],
-            between: vec![0.0; blocks.iter().map(depthwise).max().unwrap_or(0)],
-            branch: vec![0.0; GRIDS[0].side * GRIDS[0].side * GRIDS[0].channels],
+            stem: Aligned::zeros(stem),
+            inputs: blocks.iter().map(|b| Aligned::zeros(b.bordered_in())).chain(last).collect(),
+            depthwise: blocks.iter().map(|block| Aligned::zeros(depthwise(block))).collect(),
+            pointwise: blocks.iter().map(|b| Aligned::zeros(b.pixels() * b.wide())).collect(),
+            gradients: [Aligned::zeros(widest), Aligned::zeros(widest)],
+            between: Aligned::zeros(blocks.iter().map(depthwise).max().unwrap_or(0)),
+            branch: Aligned::zeros(GRIDS[0].side * GRIDS[0].side * GRIDS[0].channels),
             logits: vec![0.0; ANCHORS],
             coordinates: vec![0.0; ANCHORS * COORDINATES],
         }
@@ -59,30 +60,33 @@ impl Maps {
 #[derive(Debug)]
 pub(super) struct Gradients {
     /// `[5, 16, 24]`
-    pub(super) stem: Vec<f32>,
+    pub(super) stem: Aligned,
     /// Of each block `[9, C]`.
-    pub(super) depthwise: Vec<Vec<f32>>,
+    pub(super) depthwise: Vec<Aligned>,
     /// Of each block `[O, I]`, against the outputs of the depthwise convolution before its BatchNorm.
-    pub(super) pointwise: Vec<Vec<f32>>,
+    pub(super) pointwise: Vec<Aligned>,
     /// Of each grid `[columns, channels]`.
-    pub(super) heads: Vec<Vec<f32>>,
+    pub(super) heads: Vec<Aligned>,
     /// Of each grid `[columns]`.
-    pub(super) biases: Vec<Vec<f32>>,
+    pub(super) biases: Vec<Aligned>,
 }
 
 impl Gradients {
     pub(super) fn zeros(blocks: &[Block]) -> Self {
         let columns = || GRIDS.iter().map(|grid| padded(head_columns(grid)));
         Self {
-            stem: vec![0.0; STEM_KERNEL * STEM_ROWS * STEM_CHANNELS],
-            depthwise: blocks.iter().map(|block| vec![0.0; TAPS * block.wide_in()]).collect(),
-            pointwise: blocks.iter().map(|b| vec![0.0; b.wide() * b.wide_in()]).collect(),
-            heads: columns().zip(GRIDS).map(|(c, g)| vec![0.0; c * padded(g.channels)]).collect(),
-            biases: columns().map(|columns| vec![0.0; columns]).collect(),
+            stem: Aligned::zeros(STEM_KERNEL * STEM_ROWS * STEM_CHANNELS),
+            depthwise: blocks.iter().map(|block| Aligned::zeros(TAPS * block.wide_in())).collect(),
+            pointwise: blocks.iter().map(|b| Aligned::zeros(b.wide() * b.wide_in())).collect(),
+            heads: columns()
+                .zip(GRIDS)
+                .map(|(c, g)| Aligned::zeros(c * padded(g.channels)))
+                .collect(),
+            biases: columns().map(Aligned::zeros).collect(),
         }
     }
 
-    fn all_mut(&mut self) -> impl Iterator<Item = &mut Vec<f32>> {
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut Aligned> {
         let Self { stem, depthwise, pointwise, heads, biases } = self;
         let rest = depthwise.iter_mut().chain(pointwise).chain(heads).chain(biases);
         std::iter::once(stem).chain(rest)

@@ -1,0 +1,67 @@
+//! Numbers that begin with a cache line, so that no vector of eight lies across two.
+
+use std::ops::{Deref, DerefMut};
+
+/// Bytes of a cache line.
+const LINE: usize = 64;
+/// Numbers that it may take to get to the next one.
+const SPARE: usize = LINE / size_of::<f32>();
+
+/// A fixed number of `f32`.
+#[derive(Debug)]
+pub(super) struct Aligned {
+    values: Vec<f32>,
+    start: usize,
+    length: usize,
+}
+
+impl Aligned {
+    pub(super) fn zeros(length: usize) -> Self {
+        let values = vec![0.0; length + SPARE];
+        // It may say that it cannot tell: then they are only slower.
+        let start = values.as_ptr().align_offset(LINE).min(SPARE);
+        Self { values, start, length }
+    }
+
+    /// The first `length` numbers, made more where they are fewer; what they were is then lost.
+    pub(super) fn room(&mut self, length: usize) -> &mut [f32] {
+        if self.length < length {
+            *self = Self::zeros(length);
+        }
+        &mut self[..length]
+    }
+}
+
+impl Default for Aligned {
+    fn default() -> Self {
+        Self::zeros(0)
+    }
+}
+
+impl Clone for Aligned {
+    fn clone(&self) -> Self {
+        Self::from(&**self)
+    }
+}
+
+impl From<&[f32]> for Aligned {
+    fn from(values: &[f32]) -> Self {
+        let mut aligned = Self::zeros(values.len());
+        aligned.copy_from_slice(values);
+        aligned
+    }
+}
+
+impl Deref for Aligned {
+    type Target = [f32];
+
+    fn deref(&self) -> &[f32] {
+        &self.values[self.start..self.start + self.length]
+    }
+}
+
+impl DerefMut for Aligned {
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.values[self.start..self.start + self.length]
+    }
+}
