@@ -30,7 +30,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 400)]
     images: u32,
     /// Passes over them.
-    #[arg(long, default_value_t = 45)]
+    #[arg(long, default_value_t = 60)]
     epochs: u32,
     /// End when the job has ended, instead of serving on.
     #[arg(long)]
