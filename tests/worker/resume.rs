@@ -142,7 +142,7 @@ fn a_damaged_checkpoint_is_noticed_and_the_one_before_is_as_good() {
     }
 }
 
-/// `make soak`: each job is killed once at a random step, and once more at a random one after that.
+/// `make soak`: each job is killed once, at a random step, with its last checkpoint up to five steps old.
 #[test]
 #[ignore = "takes some minutes; part of `make soak`"]
 #[expect(clippy::print_stdout, reason = "what `make soak` is for")]
