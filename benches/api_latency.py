@@ -48,7 +48,7 @@ def fill(database, like, rows):
                        [(job, epoch, sample) for epoch in (0, 1, 2, 4, 8, 16, 32, 64, 77, 100)])
         db.executemany("insert into transition (job_id, from_state, to_state, reason) values (?, ?, ?, '')",
                        [(job, None, "queued"), (job, "queued", "running"), (job, "running", "completed")])
-        db.execute("insert into model (id, name, kind, job_id, files) values (?, 'm', 'trained', ?, '[]')",
+        db.execute("insert into model (id, name, kind, job_id, files, metrics) values (?, 'm', 'trained', ?, '[]', '{}')",
                    [str(uuid.uuid4()), job])
     db.commit()
 

@@ -107,12 +107,16 @@ impl Jobs {
             let job = store::jobs::find(&mut *tx, id).await?;
             let paths = paths(&self.dir(id), part);
             // No job begins while this transaction is open; one that has meanwhile keeps what it has.
-            if job.is_some_and(|job| job.state.is_terminal()) {
-                paths.iter().try_for_each(|path| disk::set_aside(path))?;
-            }
+            let goes = job.is_some_and(|job| job.state.is_terminal());
+            let set_aside = || paths.iter().try_for_each(|path| disk::set_aside(path));
+            let out_of_sight = if goes { set_aside() } else { Ok(()) };
             tx.rollback().await?;
             let remove = move || paths.iter().try_for_each(|path| disk::remove_aside(path));
-            if let Err(error) = tokio::task::spawn_blocking(remove).await? {
+            let removed = match out_of_sight {
+                Ok(()) => tokio::task::spawn_blocking(remove).await?,
+                failed => failed,
+            };
+            if let Err(error) = removed {
                 warn!(job.id = %id, "cannot delete files of job {id}, will try again: {error}");
                 continue;
             }
