@@ -28,10 +28,11 @@ def call(connection, method, path, body=None, kind="application/json"):
 
 
 def fill(database, like, rows):
-    """A thousand copies of a finished job, under ids that are older."""
+    """A thousand copies of a finished job, under ids that are older, with what is kept of a hundred epochs."""
     db = sqlite3.connect(database)
     columns = [row[1] for row in db.execute("pragma table_info(job)")]
     source = dict(zip(columns, db.execute("select * from job where id = ?", [like]).fetchone()))
+    (sample,) = db.execute("select body from event where job_id = ? and type = 'sample'", [like]).fetchone()
     for number in range(1000):
         job = str(uuid.UUID(int=(0x01900000000070008000000000000000 + number)))
         begun = {**source, "id": job, "state": "queued", "finished_at": None}
@@ -41,7 +42,13 @@ def fill(database, like, rows):
             db.execute("update job set state = ?, finished_at = ? where id = ?", [state, finished, job])
         db.executemany("insert into epoch (job_id, epoch, row) values (?, ?, ?)",
                        [(job, epoch, rows[min(epoch, len(rows) - 1)]) for epoch in range(101)])
-        db.execute("insert into model (id, name, kind, job_id, files) values (?, 'm', 'trained', ?, '[]')",
+        db.executemany("insert into event (job_id, type, epoch, body) values (?, 'epoch', ?, '{}')",
+                       [(job, epoch) for epoch in range(101)])
+        db.executemany("insert into event (job_id, type, epoch, body) values (?, 'sample', ?, ?)",
+                       [(job, epoch, sample) for epoch in (0, 1, 2, 4, 8, 16, 32, 64, 77, 100)])
+        db.executemany("insert into transition (job_id, from_state, to_state, reason) values (?, ?, ?, '')",
+                       [(job, None, "queued"), (job, "queued", "running"), (job, "running", "completed")])
+        db.execute("insert into model (id, name, kind, job_id, files, metrics) values (?, 'm', 'trained', ?, '[]', '{}')",
                    [str(uuid.uuid4()), job])
     db.commit()
 

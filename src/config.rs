@@ -52,11 +52,23 @@ pub struct Storage {
     pub data_dir: PathBuf,
     /// Bytes of free space without which nothing new is begun.
     pub reserve_bytes: u64,
+    /// Checkpoints that are kept of a job that has completed, 0 to 2. Each holds its best weights, too.
+    pub keep_checkpoints: u32,
+    /// Of so many of the newest jobs that have ended the files are kept; 0 keeps all.
+    pub keep_jobs: u32,
+    /// Bytes that the data folder may take; 0 for as many as there are.
+    pub max_bytes: u64,
 }
 
 impl Default for Storage {
     fn default() -> Self {
-        Self { data_dir: PathBuf::from("./data"), reserve_bytes: 1 << 30 }
+        Self {
+            data_dir: PathBuf::from("./data"),
+            reserve_bytes: 1 << 30,
+            keep_checkpoints: 1,
+            keep_jobs: 0,
+            max_bytes: 0,
+        }
     }
 }
 
@@ -290,6 +302,12 @@ impl Config {
                 cpu_nice.to_string(),
                 "it has to be from 0 to 19",
                 *cpu_nice <= 19,
+            ),
+            (
+                "storage.keep_checkpoints",
+                self.storage.keep_checkpoints.to_string(),
+                "it has to be from 0 to 2",
+                self.storage.keep_checkpoints <= 2,
             ),
         ];
         for (key, value, need, is_fine) in checks {

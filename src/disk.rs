@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Replaces `path` with `bytes`: written beside, flushed to disk, renamed.
 ///
@@ -86,20 +86,43 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Deletes a folder so that a crash leaves it whole or out of sight: renamed aside first.
+/// Deletes a file or folder so that a crash leaves it whole or out of sight: renamed aside first.
 ///
 /// # Errors
 ///
 /// Whatever the file system says, but that there is nothing to delete.
 pub fn remove_folder(path: &Path) -> io::Result<()> {
+    set_aside(path)?;
+    remove_aside(path)
+}
+
+/// The first half of [`remove_folder`], which takes no time: a rename to `….deleted`.
+///
+/// # Errors
+///
+/// As [`remove_folder`].
+pub fn set_aside(path: &Path) -> io::Result<()> {
+    if !path.try_exists()? {
+        return Ok(());
+    }
+    remove_aside(path)?; // Left behind by a crash, it would be in the way.
+    fs::rename(path, aside(path))
+}
+
+/// The second half.
+///
+/// # Errors
+///
+/// As [`remove_folder`].
+pub fn remove_aside(path: &Path) -> io::Result<()> {
+    let path = aside(path);
+    if path.is_dir() { remove_all(&path) } else { remove_file(&path) }
+}
+
+fn aside(path: &Path) -> PathBuf {
     let mut aside = path.as_os_str().to_owned();
     aside.push(".deleted");
-    remove_all(Path::new(&aside))?; // Left behind by a crash, it would be in the way.
-    match fs::rename(path, &aside) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-        Ok(()) => remove_all(Path::new(&aside)),
-    }
+    aside.into()
 }
 
 fn remove_all(path: &Path) -> io::Result<()> {

@@ -54,8 +54,8 @@ pub(super) fn decode_all(
 ) -> Result<Vec<Outcome>, ImportError> {
     let threads = options.threads.max(1);
     let shared = Shared {
-        squares: SQUARES.create(work).map_err(ImportError::Disk)?,
-        inputs: INPUTS.create(work).map_err(ImportError::Disk)?,
+        squares: SQUARES.create(work).map_err(ImportError::of_disk)?,
+        inputs: INPUTS.create(work).map_err(ImportError::of_disk)?,
         megapixels: options.megapixels,
         memory: Memory::new(MEMORY.max(MEMORY_A_THREAD * threads as u64)),
         outcomes: Mutex::new(Outcomes { of: names.iter().map(|_| None).collect(), done: 0 }),
@@ -78,8 +78,8 @@ pub(super) fn decode_all(
         return Err(error);
     }
     visited?;
-    shared.squares.sync_all().map_err(ImportError::Disk)?;
-    shared.inputs.sync_all().map_err(ImportError::Disk)?;
+    shared.squares.sync_all().map_err(ImportError::of_disk)?;
+    shared.inputs.sync_all().map_err(ImportError::of_disk)?;
     let outcomes = std::mem::take(&mut lock(&shared.outcomes).of);
     let missing = || Outcome::Bad("is missing".to_owned());
     Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(missing)).collect())
@@ -158,7 +158,7 @@ impl Shared<'_> {
     }
 
     fn decode(&self, slot: usize, bytes: &[u8]) -> Result<(), ImportError> {
-        let outcome = self.store(slot, bytes).map_err(ImportError::Disk)?;
+        let outcome = self.store(slot, bytes).map_err(ImportError::of_disk)?;
         let mut outcomes = lock(&self.outcomes);
         outcomes.of[slot] = Some(outcome);
         outcomes.done += 1;

@@ -30,13 +30,25 @@ pub struct ImportOptions {
     pub seed: u64,
     /// Threads that decode.
     pub threads: usize,
+    /// Bytes that have to stay free on the disk.
+    pub reserve_bytes: u64,
+    /// The most that the data set may take of it.
+    pub most_bytes: u64,
 }
 
 impl Default for ImportOptions {
     fn default() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let archive = ArchiveLimits::default();
-        Self { archive, megapixels: 100, val_share: 0.2, seed: 0, threads }
+        Self {
+            archive,
+            megapixels: 100,
+            val_share: 0.2,
+            seed: 0,
+            threads,
+            reserve_bytes: 0,
+            most_bytes: u64::MAX,
+        }
     }
 }
 
@@ -86,16 +98,33 @@ pub enum ImportError {
     #[error("the import was cancelled")]
     Cancelled,
     /// The disk is too full.
-    #[error("the data set needs {needed_mb} MB on the server's disk, where {free_mb} MB are free")]
+    #[error(
+        "the data set needs {needed_mb} MB on the server's disk, where {free_mb} MB may be used; free some room and upload the archive again"
+    )]
     NoRoom {
         /// For the pictures' cache.
         needed_mb: u64,
-        /// Now.
+        /// Of what is free now.
         free_mb: u64,
     },
+    /// It became so.
+    #[error(
+        "the server's disk is full; nothing of the data set was kept, so free some room and upload the archive again"
+    )]
+    DiskFull,
     /// Writing failed.
-    #[error("cannot write the data set; is the disk full?")]
+    #[error("cannot write the data set")]
     Disk(#[source] io::Error),
+}
+
+impl ImportError {
+    /// Of an error of the file system that the data set is written to.
+    pub fn of_disk(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull,
+            _ => Self::Disk(error),
+        }
+    }
 }
 
 impl From<ArchiveError> for ImportError {
@@ -132,13 +161,13 @@ pub fn import(
         disk::remove_folder(&work)?;
         fs::create_dir_all(&work)
     };
-    fresh().map_err(ImportError::Disk)?;
+    fresh().map_err(ImportError::of_disk)?;
     let imported = import_into(archive, &work, options, progress).and_then(|manifest| {
         let publish = || {
             fs::rename(&work, dir)?;
             disk::sync_folder(dir.parent().unwrap_or(Path::new(".")))
         };
-        publish().map_err(ImportError::Disk).map(|()| manifest)
+        publish().map_err(ImportError::of_disk).map(|()| manifest)
     });
     if imported.is_err() {
         let _ = disk::remove_folder(&work); // The next import of this id removes it otherwise.
@@ -170,7 +199,7 @@ fn import_into(
     let mut planned: Vec<(String, Planned)> = planned.into_iter().collect();
     let names: Vec<&str> = planned.iter().map(|(name, _)| name.as_str()).collect();
     let count = names.len();
-    check_room(work, count)?;
+    check_room(work, count, options)?;
     let mut outcomes = decoding::decode_all(&archive, &names, work, options, progress)?;
     copies::merge(&mut planned, &mut outcomes, &mut report);
 
@@ -199,11 +228,11 @@ fn import_into(
     }
     split_open(&mut pictures, &open, options);
     check(&pictures, &report)?;
-    close_gaps(work, &moved, &slots).map_err(ImportError::Disk)?;
+    close_gaps(work, &moved, &slots).map_err(ImportError::of_disk)?;
     let content_hash = content_hash(&pictures, &hashes);
     let manifest = Manifest { format_version: FORMAT_VERSION, content_hash, pictures, report };
-    let text = serde_json::to_vec(&manifest).map_err(|error| ImportError::Disk(error.into()))?;
-    disk::write(&work.join(MANIFEST), &text).map_err(ImportError::Disk)?;
+    let text = serde_json::to_vec(&manifest).map_err(|error| ImportError::of_disk(error.into()))?;
+    disk::write(&work.join(MANIFEST), &text).map_err(ImportError::of_disk)?;
     Ok(manifest)
 }
 
@@ -274,9 +303,10 @@ fn survey(
 }
 
 /// Rather now than after an hour of decoding.
-fn check_room(work: &Path, pictures: usize) -> Result<(), ImportError> {
-    let disk = rustix::fs::statvfs(work).map_err(|error| ImportError::Disk(error.into()))?;
+fn check_room(work: &Path, pictures: usize, options: &ImportOptions) -> Result<(), ImportError> {
+    let disk = rustix::fs::statvfs(work).map_err(|error| ImportError::of_disk(error.into()))?;
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+    let free = free.saturating_sub(options.reserve_bytes).min(options.most_bytes);
     let needed = (pictures * (SQUARES.stride() + INPUTS.stride())) as u64;
     if needed > free {
         return Err(ImportError::NoRoom { needed_mb: needed >> 20, free_mb: free >> 20 });

@@ -44,7 +44,7 @@ async fn extend(
     let idempotency = jobs::idempotency(&headers, &request)?;
     let extension = Extension { epochs, name: name.map(|name| name.trim().to_owned()) };
     let job = app.jobs.extend(id, extension, idempotency).await?;
-    jobs::created(&app, job).await
+    Ok(jobs::created(job))
 }
 
 impl From<ExtendError> for Problem {

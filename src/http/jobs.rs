@@ -73,12 +73,8 @@ pub(super) struct JobView {
 }
 
 impl JobView {
-    pub(super) async fn new(app: &App, job: Job) -> Result<Self> {
-        let model_id = match job.state {
-            JobState::Completed => store::models::of_job(&app.db, job.id).await?,
-            _ => None,
-        };
-        Ok(Self {
+    pub(super) fn new(job: Job) -> Self {
+        Self {
             id: job.id,
             kind: job.kind,
             name: job.name,
@@ -91,7 +87,7 @@ impl JobView {
             progress: job.progress.map(|progress| progress.0),
             best: job.best.map(|best| best.0),
             baseline: job.baseline.map(|baseline| baseline.0),
-            model_id,
+            model_id: job.model_id,
             error: job.error,
             failure: job.failure,
             hold: job.hold,
@@ -102,7 +98,7 @@ impl JobView {
             created_at: job.created_at,
             started_at: job.started_at,
             finished_at: job.finished_at,
-        })
+        }
     }
 }
 
@@ -146,7 +142,7 @@ async fn create(
         JobKind::Evaluate => evaluations::submission(value)?,
     };
     let job = app.jobs.submit(new, idempotency(&headers, &bytes)?).await?;
-    created(&app, job).await
+    Ok(created(job))
 }
 
 /// Jobs train the short-range network only.
@@ -166,9 +162,9 @@ async fn check_variant(app: &App, new: &Submission) -> Result<()> {
 }
 
 /// 201 with a job that was queued.
-pub(super) async fn created(app: &App, job: Job) -> Result<Response> {
+pub(super) fn created(job: Job) -> Response {
     let location = [(header::LOCATION, format!("/api/v1/jobs/{}", job.id))];
-    Ok((StatusCode::CREATED, location, Json(JobView::new(app, job).await?)).into_response())
+    (StatusCode::CREATED, location, Json(JobView::new(job))).into_response()
 }
 
 fn training(mut value: Value) -> Result<Submission> {
@@ -217,17 +213,15 @@ async fn list(
     Query(page): Query<PageQuery>,
 ) -> Result<Json<Page<JobView>>> {
     let limit = page.limit()?;
-    let mut views = Vec::new();
-    for job in store::jobs::page(&app.db, page.cursor()?, limit as i64 + 1).await? {
-        views.push(JobView::new(&app, job).await?);
-    }
+    let jobs = store::jobs::page(&app.db, page.cursor()?, limit as i64 + 1).await?;
+    let views = jobs.into_iter().map(JobView::new).collect();
     Ok(Json(Page::new(views, limit, |view: &JobView| view.id.to_string())))
 }
 
 /// `GET /jobs/{id}`
 async fn show(State(app): State<Arc<App>>, Path(id): Path<JobId>) -> Result<Json<JobView>> {
     let job = find(&app, id).await?;
-    Ok(Json(JobView::new(&app, job).await?))
+    Ok(Json(JobView::new(job)))
 }
 
 /// `DELETE /jobs/{id}`: with its files and its model.
@@ -246,7 +240,7 @@ async fn command(
     let is_under_way =
         matches!(job.state, JobState::Pausing | JobState::Stopping | JobState::Cancelling);
     let status = if is_under_way { StatusCode::ACCEPTED } else { StatusCode::OK };
-    Ok((status, Json(JobView::new(&app, job).await?)))
+    Ok((status, Json(JobView::new(job))))
 }
 
 /// `GET /schema/train`

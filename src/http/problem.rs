@@ -20,6 +20,7 @@ use crate::train::run::chain;
 pub(super) type Result<T, E = Problem> = std::result::Result<T, E>;
 
 const CONTENT_TYPE: &str = "application/problem+json";
+const FULL: &str = "the server's disk is full; free some room, and try again";
 /// What frameworks say about a failure is shorter.
 const LONGEST_TEXT: usize = 4096;
 
@@ -102,6 +103,11 @@ impl Problem {
         Self { retry_after_s: Some(retry_after_s), ..problem }
     }
 
+    /// 507: the server's disk is full, or as full as it may be.
+    pub(super) fn no_room(detail: impl Display) -> Self {
+        Self::new(StatusCode::INSUFFICIENT_STORAGE, detail)
+    }
+
     /// 422: values of the request cannot be used.
     pub(super) fn invalid(errors: Vec<Wrong>) -> Self {
         let texts: Vec<String> =
@@ -126,17 +132,17 @@ impl Problem {
 /// A database error in a handler is ours.
 impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
-        if store::is_full(&error) {
-            let detail = "the server's disk is full; free some room, and try again";
-            return Self::new(StatusCode::INSUFFICIENT_STORAGE, detail);
-        }
-        Self::internal(&error)
+        if store::is_full(&error) { Self::no_room(FULL) } else { Self::internal(&error) }
     }
 }
 
 impl From<std::io::Error> for Problem {
     fn from(error: std::io::Error) -> Self {
-        Self::internal(&error)
+        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
+        match error.kind() {
+            StorageFull | QuotaExceeded => Self::no_room(FULL),
+            _ => Self::internal(&error),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Bytes, HttpBody};
 use axum::extract::multipart::Field;
 use axum::extract::{FromRequest, Multipart, Request, State};
 use axum::http::{StatusCode, header};
@@ -61,6 +61,11 @@ async fn create(
     request: Request,
 ) -> Result<impl IntoResponse> {
     let name = query.name()?;
+    // Rather now than after gigabytes. What is imported is checked once more, by its pictures.
+    let length = request.body().size_hint().exact().unwrap_or(0);
+    if let Some(lack) = app.jobs.lacks_room(length) {
+        return Err(Problem::no_room(lack));
+    }
     let id = DatasetId::new();
     let mut upload = Upload::begin(&app, id).await?;
     let kind = content_type(request.headers());

@@ -31,6 +31,9 @@ pub(super) async fn change(
     if !store::jobs::set_state(&mut *db, id, from, to, said).await? {
         return Ok(false);
     }
+    if to.is_terminal() {
+        store::events::thin(&mut *db, id).await?;
+    }
     record(db, id, Some(from), change).await?;
     Ok(true)
 }

@@ -45,6 +45,7 @@ impl Jobs {
         }
         self.tell();
         remove(self.0.folder.job(id)).await;
+        self.0.ended.notify_one();
         Ok(())
     }
 
@@ -65,6 +66,7 @@ impl Jobs {
             return Err(DeleteError::InUse(text));
         }
         remove(self.0.folder.dataset(id)).await;
+        self.0.ended.notify_one();
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tracing::{error, info, warn};
 
+use super::supervisor::AFTER_TROUBLE;
 use super::{ImportProgress, Jobs};
 use crate::data::import::{BAD_PICTURE, ImportError, ImportOptions, Progress, import};
 use crate::data::{ArchiveLimits, Dataset, Manifest};
@@ -93,6 +94,7 @@ impl Jobs {
                 error!(dataset.id = %id, "cannot import data set {id}: {error:#}");
             }
             self.progress().remove(&id);
+            self.0.ended.notify_one();
             self.tell();
         }
     }
@@ -111,25 +113,44 @@ impl Jobs {
         // A panic is a bug of ours, but no reason to leave the user waiting.
         let imported = imported
             .unwrap_or_else(|_| Imported::Failed("the import crashed on this archive".to_owned()));
-        match imported {
-            Imported::Later => return Ok(()),
-            Imported::Done(manifest) => {
-                let mut summary = summary(&manifest)?;
-                summary["archive_sha256"] = json!(sha256);
-                let hash = &manifest.content_hash;
-                store::datasets::set_ready(&self.0.db, id, hash, &summary).await?;
-                info!(dataset.id = %id, "data set {id} has {} pictures", manifest.pictures.len());
+        while let Err(error) = self.store_end(id, &imported, sha256.as_deref()).await {
+            error!(dataset.id = %id, "cannot store what became of data set {id}: {error:#}");
+            if !self.give_up_spare().unwrap_or(false) && !self.pause(AFTER_TROUBLE).await {
+                return Ok(()); // The next server imports it again.
             }
-            Imported::Failed(reason) => {
-                store::datasets::set_failed(&self.0.db, id, &reason).await?;
-                warn!(dataset.id = %id, "data set {id} failed: {reason}");
-            }
+        }
+        if matches!(imported, Imported::Later) {
+            return Ok(());
         }
         // Only now: until the database knows, the next server may have to begin again.
         match fs::remove_file(self.0.folder.upload(id)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
             _ => Ok(()),
         }
+    }
+
+    /// How an import ended is kept until the database can be told.
+    async fn store_end(
+        &self,
+        id: DatasetId,
+        imported: &Imported,
+        sha256: Option<&str>,
+    ) -> anyhow::Result<()> {
+        match imported {
+            Imported::Later => {}
+            Imported::Done(manifest) => {
+                let mut summary = summary(manifest)?;
+                summary["archive_sha256"] = json!(sha256);
+                let hash = &manifest.content_hash;
+                store::datasets::set_ready(&self.0.db, id, hash, &summary).await?;
+                info!(dataset.id = %id, "data set {id} has {} pictures", manifest.pictures.len());
+            }
+            Imported::Failed(reason) => {
+                store::datasets::set_failed(&self.0.db, id, reason).await?;
+                warn!(dataset.id = %id, "data set {id} failed: {reason}");
+            }
+        }
+        Ok(())
     }
 
     /// What was imported from the same archive is shared, not imported again.
@@ -172,6 +193,8 @@ impl Jobs {
                 file_bytes: limits.picture_bytes,
             },
             megapixels: limits.picture_megapixels,
+            reserve_bytes: self.0.storage.reserve_bytes,
+            most_bytes: self.may_take(),
             ..ImportOptions::default()
         }
     }
@@ -179,7 +202,7 @@ impl Jobs {
 
 /// A whole data set that the last server could not tell the database of is made again.
 fn clean(dir: &Path) -> Result<(), ImportError> {
-    disk::remove_folder(dir).map_err(ImportError::Disk)
+    disk::remove_folder(dir).map_err(ImportError::of_disk)
 }
 
 fn summary(manifest: &Manifest) -> serde_json::Result<Value> {

@@ -172,6 +172,7 @@ async fn store_event(db: &mut store::Connection, id: JobId, event: &Event) -> an
                 let best = json!({"epoch": row.epoch, "metrics": row.val});
                 store::jobs::set_best(&mut *db, id, &best).await?;
             }
+            body = json!({}); // The row is stored already.
             ("epoch", Some(row.epoch))
         }
         Body::Sample(samples) => ("sample", Some(samples.epoch)),

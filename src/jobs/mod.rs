@@ -20,11 +20,14 @@ mod scheduler;
 mod settle;
 mod submit;
 mod supervisor;
+mod surplus;
 mod sweep;
+mod tidy;
 mod verbs;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, Notify, mpsc, watch};
@@ -63,6 +66,10 @@ struct Inner {
     waiting: std::sync::Mutex<BTreeMap<String, String>>,
     /// The queue may have a job that some device has room for.
     queued: Notify,
+    /// A job has ended, and others may have to give up their files.
+    ended: Notify,
+    /// What the data folder held when it was last looked at; 0 where it has no limit.
+    used_bytes: AtomicU64,
     /// Grows when clients have something new to see.
     news: watch::Sender<u64>,
     /// Held while `control.json` of any job is written from the database.
@@ -117,6 +124,8 @@ impl Jobs {
             program,
             waiting: std::sync::Mutex::default(),
             queued: Notify::new(),
+            ended: Notify::new(),
+            used_bytes: AtomicU64::new(0),
             news: watch::Sender::new(0),
             control: Mutex::new(()),
             imports,
@@ -125,10 +134,12 @@ impl Jobs {
             tasks: TaskTracker::new(),
         }));
         jobs.sweep().await?;
+        jobs.carry_out().await?;
         jobs.recover_imports().await?;
         jobs.recover().await?;
         jobs.0.tasks.spawn(jobs.clone().import_all(to_import));
         jobs.0.tasks.spawn(jobs.clone().schedule());
+        jobs.0.tasks.spawn(jobs.clone().tidy_all());
         Ok(jobs)
     }
 

@@ -95,6 +95,24 @@ impl Patience {
     }
 }
 
+/// How long a job has held a device, by the clock that does not jump; the database's may.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stopwatch {
+    before_s: f64,
+    since: Instant,
+}
+
+impl Stopwatch {
+    /// Goes on from so many seconds.
+    pub(super) fn from(before_s: f64) -> Self {
+        Self { before_s, since: Instant::now() }
+    }
+
+    pub(super) fn seconds(self) -> f64 {
+        self.before_s + self.since.elapsed().as_secs_f64()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::sync::atomic::Ordering;
 use std::sync::{MutexGuard, PoisonError};
 
 use tracing::warn;
@@ -14,7 +15,7 @@ use crate::store::queue::Slot;
 /// Kept for the database: what happened can be stored when the disk is full.
 const SPARE_BYTES: usize = 4 << 20;
 /// What a job writes: checkpoints, models, sample views, events and its log.
-const JOB_BYTES: u64 = 64 << 20;
+pub(super) const JOB_BYTES: u64 = 64 << 20;
 
 impl Jobs {
     /// Why no job can be started now, whatever the device; none when one can.
@@ -30,7 +31,16 @@ impl Jobs {
     }
 
     /// Why so many bytes should not be written now.
-    pub(super) fn lacks_room(&self, bytes: u64) -> Option<String> {
+    pub fn lacks_room(&self, bytes: u64) -> Option<String> {
+        if bytes > self.may_take() {
+            let (used, most) =
+                (self.0.used_bytes.load(Ordering::Relaxed), self.0.storage.max_bytes);
+            let (used, needed, most) = (used >> 20, bytes >> 20, most >> 20);
+            return Some(format!(
+                "the data folder holds {used} MB and {needed} MB more are needed, but storage.max_bytes \
+                 is {most} MB; delete some data sets or jobs"
+            ));
+        }
         let free = self.free_bytes().unwrap_or(u64::MAX);
         let reserve = self.0.storage.reserve_bytes;
         // Without a reserve, the job finds out.
@@ -39,6 +49,14 @@ impl Jobs {
             let (free, needed) = (free >> 20, (reserve + bytes) >> 20);
             format!("{free} MB of the data folder's disk are free; {needed} MB are needed")
         })
+    }
+
+    /// Bytes by which the data folder may grow.
+    pub(super) fn may_take(&self) -> u64 {
+        match self.0.storage.max_bytes {
+            0 => u64::MAX,
+            most => most.saturating_sub(self.0.used_bytes.load(Ordering::Relaxed)),
+        }
     }
 
     /// Free bytes on the data folder's disk.

@@ -71,7 +71,7 @@ impl Why {
 
 impl Jobs {
     /// Decides, stores it, and clears up after a job that leaves nothing.
-    pub(super) async fn settle(&self, id: JobId, why: &Why) -> anyhow::Result<Fate> {
+    pub(super) async fn settle(&self, id: JobId, why: &Why, ran_s: f64) -> anyhow::Result<Fate> {
         let mut tx = store::begin(&self.0.db).await?;
         let Some(job) = store::jobs::find(&mut *tx, id).await? else {
             return Ok(Fate::Move(JobState::Cancelled)); // Deleted meanwhile.
@@ -81,6 +81,7 @@ impl Jobs {
             smaller_batches: self.can_shrink(&job).await,
         };
         let fate = lifecycle::after(job.state, why.ended(), means);
+        store::jobs::set_ran(&mut *tx, id, ran_s).await?;
         let text = why.text();
         match fate {
             Fate::Move(to) => {

@@ -10,7 +10,7 @@ use super::Jobs;
 use super::changes::{Change, change};
 use super::intake::{self, BadLine, End};
 use super::lifecycle::Fate;
-use super::patience::Patience;
+use super::patience::{Patience, Stopwatch};
 use super::process::{Exit, Worker, last_words};
 use super::settle::Why;
 use crate::store;
@@ -21,7 +21,7 @@ use crate::train::cause::Cause;
 use crate::train::job_dir::JobDirError;
 
 /// Before another try, when the server itself is in trouble.
-const AFTER_TROUBLE: Duration = Duration::from_secs(2);
+pub(super) const AFTER_TROUBLE: Duration = Duration::from_secs(2);
 /// The longest wait between two restarts of a job.
 const LONGEST_DELAY: Duration = Duration::from_mins(5);
 
@@ -35,8 +35,9 @@ enum Tail {
 impl Jobs {
     /// Sees the job through.
     pub(super) async fn supervise(self, id: JobId) {
+        let mut ran = None;
         loop {
-            match self.see_through(id).await {
+            match self.see_through(id, &mut ran).await {
                 Ok(()) => break,
                 // The disk is full, or the database locked: that is no fault of the job.
                 Err(error) => error!(job.id = %id, "cannot see to job {id}: {error:#}"),
@@ -46,22 +47,24 @@ impl Jobs {
             }
         }
         self.wake_scheduler();
+        self.0.ended.notify_one();
     }
 
-    async fn see_through(&self, id: JobId) -> anyhow::Result<()> {
+    async fn see_through(&self, id: JobId, ran: &mut Option<Stopwatch>) -> anyhow::Result<()> {
         loop {
             let Some(job) = store::jobs::find(&self.0.db, id).await? else { return Ok(()) };
+            let ran = *ran.get_or_insert_with(|| Stopwatch::from(job.ran_s));
             let adopted = Worker::adopt(self.dir(id).path(), job.worker_pid, job.worker_started)?;
             let why = match adopted {
-                Some(worker) => self.watch(id, worker).await?,
+                Some(worker) => self.watch(id, worker, ran).await?,
                 None => match self.without_worker(&job).await? {
                     Next::Ended(why) => Some(why),
-                    Next::Watch(worker) => self.watch(id, worker).await?,
+                    Next::Watch(worker) => self.watch(id, worker, ran).await?,
                     Next::Leave => None,
                 },
             };
             let Some(why) = why else { return Ok(()) };
-            let Some(fate) = self.settle_in_time(id, &why).await else { return Ok(()) };
+            let Some(fate) = self.settle_in_time(id, &why, ran).await else { return Ok(()) };
             match fate {
                 Fate::Move(_) | Fate::Hold(_) => return Ok(()),
                 Fate::Restart { .. } | Fate::Shrink => {
@@ -74,9 +77,9 @@ impl Jobs {
     }
 
     /// How a worker ended is known only now: it is kept until the database can be told. None when told to stop.
-    async fn settle_in_time(&self, id: JobId, why: &Why) -> Option<Fate> {
+    async fn settle_in_time(&self, id: JobId, why: &Why, ran: Stopwatch) -> Option<Fate> {
         loop {
-            match self.settle(id, why).await {
+            match self.settle(id, why, ran.seconds()).await {
                 Ok(fate) => return Some(fate),
                 Err(error) => {
                     error!(job.id = %id, "cannot store what became of job {id}: {error:#}");
@@ -132,7 +135,12 @@ impl Jobs {
     }
 
     /// Takes in what the worker reports until it is gone. None when told to stop watching.
-    async fn watch(&self, id: JobId, mut worker: Worker) -> anyhow::Result<Option<Why>> {
+    async fn watch(
+        &self,
+        id: JobId,
+        mut worker: Worker,
+        ran: Stopwatch,
+    ) -> anyhow::Result<Option<Why>> {
         let poll = Duration::from_millis(self.0.settings.poll_ms);
         let mut patience = Patience::new(&self.0.settings, self.dir(id));
         loop {
@@ -156,7 +164,7 @@ impl Jobs {
             if job.state == JobState::Cancelling {
                 patience.with_cancel();
             }
-            self.keep_time_limit(&job).await?;
+            self.keep_time_limit(&job, ran.seconds()).await?;
             if patience.is_lost() {
                 worker.kill();
             }
@@ -189,9 +197,9 @@ impl Jobs {
     }
 
     /// Stops a job that has run for as long as it may.
-    async fn keep_time_limit(&self, job: &Job) -> anyhow::Result<()> {
+    async fn keep_time_limit(&self, job: &Job, ran_s: f64) -> anyhow::Result<()> {
         let Some(limit_s) = job.time_limit_s else { return Ok(()) };
-        if job.state != JobState::Running || job.ran_s < limit_s as f64 {
+        if job.state != JobState::Running || ran_s < limit_s as f64 {
             return Ok(());
         }
         let reason = format!("its time limit of {limit_s} s is over");

@@ -24,7 +24,7 @@ pub struct NewEvent<'a> {
     pub kind: &'a str,
     /// That it belongs to.
     pub epoch: Option<u32>,
-    /// What clients get.
+    /// What clients get; of an epoch nothing, for they get its row.
     pub body: &'a Value,
 }
 
@@ -65,7 +65,13 @@ pub async fn after(
     sqlx::query_as!(
         Event,
         r#"
-        select id as "id!", type as kind, body from event
+        select id as "id!", type as kind,
+            case when type = 'epoch'
+                then coalesce((
+                    select row from epoch
+                    where epoch.job_id = event.job_id and epoch.epoch = event.epoch), body)
+                else body end as "body!: String"
+        from event
         where job_id = ? and id > ? order by id limit ?
         "#,
         job_id,
@@ -116,4 +122,85 @@ pub async fn forget_steps(
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// Forgets what is not worth keeping of a job that has ended: steps, and sample detections but those of epochs 0,
+/// 1, 2, 4, 8 and so on, of the best and of the last.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn thin(db: impl SqliteExecutor<'_>, job_id: JobId) -> sqlx::Result<()> {
+    sqlx::query!(
+        "
+        delete from event
+        where job_id = ?1 and (type = 'step' or type = 'sample'
+            and (epoch & (epoch - 1)) <> 0
+            and epoch <> (
+                select max(last.epoch) from event last
+                where last.job_id = ?1 and last.type = 'sample')
+            and epoch is not (select best ->> '$.epoch' from job where id = ?1))
+        ",
+        job_id
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::epochs;
+    use crate::store::jobs::{self, tests::queue};
+    use crate::store::tests::empty;
+    use crate::train::events::{MetricsRow, ValMetrics};
+    use serde_json::json;
+
+    #[tokio::test]
+    async fn what_is_kept_of_a_job_that_has_ended_grows_with_the_logarithm_of_its_epochs() {
+        let (_folder, db) = empty().await;
+        let id = queue(&db, "cpu", 0).await;
+        jobs::set_best(&db, id, &json!({"epoch": 77})).await.unwrap();
+        for epoch in 0..=100 {
+            for kind in ["step", "sample", "epoch"] {
+                let body = json!({"epoch": epoch});
+                insert(&db, id, NewEvent { kind, epoch: Some(epoch), body: &body }).await.unwrap();
+            }
+        }
+        thin(&db, id).await.unwrap();
+        let kept = after(&db, id, 0, 1000).await.unwrap();
+        let of = |kind: &str| -> Vec<u64> {
+            let epoch = |event: &Event| {
+                serde_json::from_str::<Value>(&event.body).unwrap()["epoch"].as_u64().unwrap()
+            };
+            kept.iter().filter(|event| event.kind == kind).map(epoch).collect()
+        };
+        assert_eq!(of("step"), [0; 0]);
+        assert_eq!(of("sample"), [0, 1, 2, 4, 8, 16, 32, 64, 77, 100]);
+        assert_eq!(of("epoch"), (0..=100).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn an_epochs_row_is_stored_once_and_told_whole() {
+        let (_folder, db) = empty().await;
+        let id = queue(&db, "cpu", 0).await;
+        let row = MetricsRow {
+            epoch: 3,
+            step: 9,
+            time: "2026-01-01T00:00:00.000Z".to_owned(),
+            lr: 0.5,
+            images_per_s: 1.0,
+            seconds: 1.0,
+            is_best: true,
+            train: None,
+            diagnostics: None,
+            val: ValMetrics::default(),
+        };
+        epochs::put(&db, id, &row).await.unwrap();
+        let new = NewEvent { kind: "epoch", epoch: Some(3), body: &json!({}) };
+        insert(&db, id, new).await.unwrap();
+        let told = after(&db, id, 0, 9).await.unwrap();
+        assert_eq!(serde_json::from_str::<Value>(&told[0].body).unwrap(), json!(row));
+    }
 }

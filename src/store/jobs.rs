@@ -5,7 +5,7 @@ use serde_json::Value;
 use sqlx::SqliteExecutor;
 use sqlx::types::Json;
 
-use super::ids::{DatasetId, JobId};
+use super::ids::{DatasetId, JobId, ModelId};
 use super::job_kind::JobKind;
 
 /// A job, as the database knows it.
@@ -61,6 +61,8 @@ pub struct Job {
     pub started_at: Option<String>,
     /// When it came to its last state.
     pub finished_at: Option<String>,
+    /// The model that it has made.
+    pub model_id: Option<ModelId>,
 }
 
 /// How far a job is.
@@ -194,7 +196,8 @@ pub async fn find(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Result<Option
             device, restarts, progress as "progress: Json<Value>", best as "best: Json<Value>", baseline as "baseline: Json<Value>",
             error, failure, hold, batch_divisor, not_before, time_limit_s,
             ran_s + coalesce(max(0, (julianday('now') - julianday(active_since)) * 86400), 0) as "ran_s!: f64",
-            worker_pid, worker_started, events_read, created_at, started_at, finished_at
+            worker_pid, worker_started, events_read, created_at, started_at, finished_at,
+            (select model.id from model where model.job_id = job.id) as "model_id?: ModelId"
         from job where id = ?
         "#,
         id
@@ -222,7 +225,8 @@ pub async fn page(
             device, restarts, progress as "progress: Json<Value>", best as "best: Json<Value>", baseline as "baseline: Json<Value>",
             error, failure, hold, batch_divisor, not_before, time_limit_s,
             ran_s + coalesce(max(0, (julianday('now') - julianday(active_since)) * 86400), 0) as "ran_s!: f64",
-            worker_pid, worker_started, events_read, created_at, started_at, finished_at
+            worker_pid, worker_started, events_read, created_at, started_at, finished_at,
+            (select model.id from model where model.job_id = job.id) as "model_id?: ModelId"
         from job where ?1 is null or id < ?1
         order by id desc limit ?2
         "#,
@@ -312,6 +316,28 @@ pub async fn set_worker(
         id,
         pid,
         started
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Says for how many seconds the job has held a device until now, whatever the clock on the wall says.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn set_ran(db: impl SqliteExecutor<'_>, id: JobId, ran_s: f64) -> sqlx::Result<()> {
+    sqlx::query!(
+        "
+        update job
+        set ran_s = ?2,
+            active_since = case when active_since is not null
+                then strftime('%Y-%m-%dT%H:%M:%fZ', 'now') end
+        where id = ?1
+        ",
+        id,
+        ran_s
     )
     .execute(db)
     .await?;

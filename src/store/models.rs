@@ -224,14 +224,3 @@ pub async fn delete_unused(db: impl SqliteExecutor<'_>, id: ModelId) -> sqlx::Re
     .await?;
     Ok(deleted.rows_affected() == 1)
 }
-
-/// The model that a job trained.
-///
-/// # Errors
-///
-/// As [`insert`].
-pub async fn of_job(db: impl SqliteExecutor<'_>, job_id: JobId) -> sqlx::Result<Option<ModelId>> {
-    sqlx::query_scalar!(r#"select id as "id: ModelId" from model where job_id = ?"#, job_id)
-        .fetch_optional(db)
-        .await
-}

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 
 use crate::process::{Program, assert_whole, configure, worker_of};
+use crate::support::archive;
 
 /// A server in a mount namespace of its own, whose data folder is a tmpfs of so many megabytes. None where this
 /// user may not make one.
@@ -73,4 +74,68 @@ async fn a_job_on_a_disk_that_is_full_waits_and_goes_on_when_there_is_room() {
     let left = std::fs::read_dir(inside.join(job.trim_start_matches('/')).join("checkpoints"));
     let left: Vec<_> = left.unwrap().map(|file| file.unwrap().file_name()).collect();
     assert!(left.len() <= 2, "half-written files are left: {left:?}");
+}
+
+/// Runs a command in the server's mount namespace.
+fn beside(server: &Program, command: &[&str]) {
+    let mut nsenter = Command::new("nsenter");
+    nsenter.args(["--preserve-credentials", "-U", "-m", "-t", &server.child.id().to_string()]);
+    assert!(nsenter.args(command).status().unwrap().success(), "{command:?}");
+}
+
+#[tokio::test]
+async fn a_job_whose_folder_became_read_only_waits_for_its_user_and_goes_on() {
+    let data = tempfile::tempdir().unwrap();
+    let data_dir = data.path().canonicalize().unwrap();
+    let Some((server, _inside)) = on_small_disk(&data_dir, 100) else { return };
+    let job = server.start_job(300).await;
+    server.when(&job, |job| job["best"].is_object()).await;
+    let folder = data_dir.join(job.trim_start_matches('/'));
+    let folder = folder.to_str().unwrap();
+    beside(&server, &["mount", "--bind", folder, folder]);
+    beside(&server, &["mount", "-o", "remount,bind,ro", folder]);
+    let held = server.when(&job, |job| job["state"] == "paused").await;
+    assert_eq!((&held["hold"], &held["restarts"]), (&json!("disk_error"), &json!(0)), "{held}");
+    let error = held["error"].as_str().unwrap();
+    assert!(error.contains("Read-only file system"), "{error}");
+    assert_eq!(worker_of(&data_dir), None);
+
+    beside(&server, &["umount", folder]);
+    server.post(&format!("{job}/resume"), &json!({})).await;
+    let epoch = held["progress"]["epoch"].as_u64().unwrap();
+    server.when(&job, |job| job["progress"]["epoch"].as_u64() > Some(epoch + 1)).await;
+    server.post(&format!("{job}/stop"), &json!({})).await;
+    let done = server.when(&job, |job| job["state"] == "completed").await;
+    assert_whole(&server, &job, done["progress"]["epoch"].as_u64().unwrap()).await;
+}
+
+#[tokio::test]
+async fn an_upload_and_an_import_without_room_say_so_and_leave_nothing() {
+    let data = tempfile::tempdir().unwrap();
+    let data_dir = data.path().canonicalize().unwrap();
+    let Some((server, inside)) = on_small_disk(&data_dir, 20) else { return };
+    let upload = async || {
+        let upload = server.client.post(format!("{}/datasets", server.base));
+        let upload = upload.header("content-type", "application/zip").body(archive());
+        upload.send().await.unwrap().json::<serde_json::Value>().await.unwrap()
+    };
+    // Of 20 MB, 8 are not for use, and 4 are the database's.
+    std::fs::write(inside.join("ballast"), vec![0; 5 << 20]).unwrap();
+    let dataset = upload().await;
+    let path = format!("/datasets/{}", dataset["id"].as_str().unwrap());
+    let failed = server.when(&path, |dataset| dataset["status"] != "importing").await;
+    let error = failed["error"].as_str().unwrap();
+    assert!(error.contains("the data set needs") && error.contains("upload"), "{error}");
+    fill(&inside.join("ballast"));
+    let problem = upload().await;
+    assert_eq!(problem["status"], 507, "{problem}");
+    for folder in ["uploads", "datasets"] {
+        let left: Vec<_> = std::fs::read_dir(inside.join(folder)).unwrap().collect();
+        assert!(left.is_empty(), "{folder}: {left:?}");
+    }
+    std::fs::remove_file(inside.join("ballast")).unwrap();
+    let dataset = upload().await;
+    let path = format!("/datasets/{}", dataset["id"].as_str().unwrap());
+    let ready = server.when(&path, |dataset| dataset["status"] != "importing").await;
+    assert_eq!(ready["status"], "ready", "{ready}");
 }

@@ -142,7 +142,28 @@ fn a_damaged_checkpoint_is_noticed_and_the_one_before_is_as_good() {
     }
 }
 
-/// `make soak`: each job is killed once at a random step, and once more at a random one after that.
+#[test]
+fn what_the_disk_or_the_device_did_is_told_and_the_next_worker_goes_on_to_the_same_bits() {
+    let (_one, whole) = job(&params());
+    run(&whole);
+    for (fault, cause) in [
+        ("disk_full", Cause::DiskFull),
+        ("disk_broken", Cause::DiskError),
+        ("cuda_memory", Cause::OutOfMemory),
+        ("device_lost", Cause::DeviceLost),
+    ] {
+        let (_two, broken) = job(&params());
+        every(&broken, 2);
+        plan(&broken, &json!([{"at": "step", "number": 7, "do": fault}]));
+        let finished = run(&broken);
+        assert_eq!((finished.outcome, finished.cause), (Outcome::Failed, Some(cause)));
+        run(&broken);
+        assert_eq!(resumed_at(&broken), [(0, 0), (1, 2)], "{fault}");
+        assert_same(&broken, &whole);
+    }
+}
+
+/// `make soak`: each job is killed once, at a random step, with its last checkpoint up to five steps old.
 #[test]
 #[ignore = "takes some minutes; part of `make soak`"]
 #[expect(clippy::print_stdout, reason = "what `make soak` is for")]

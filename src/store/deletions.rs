@@ -1,0 +1,115 @@
+//! Table `deletion`: files of jobs that have ended, which are to be deleted or half are.
+
+use sqlx::SqliteExecutor;
+
+use super::ids::JobId;
+use super::jobs::JobState;
+
+/// What of a job is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
+#[sqlx(rename_all = "snake_case")]
+pub enum Part {
+    /// The checkpoint that is there in case the last one is damaged.
+    PreviousCheckpoint,
+    /// Both.
+    Checkpoints,
+    /// All that is large: these, the artifacts and the model.
+    Files,
+}
+
+/// A job that has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// Its id.
+    pub id: JobId,
+    /// How.
+    pub state: JobState,
+    /// Its model has a tag, another was made from it, or a job trains it further or measures it.
+    pub is_needed: bool,
+}
+
+/// Every job that has ended, newest first.
+///
+/// # Errors
+///
+/// When the database cannot be used, as for every function here.
+pub async fn ended(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<Ended>> {
+    sqlx::query_as!(
+        Ended,
+        r#"
+        select id as "id: JobId", state as "state: JobState", exists (
+            select 1 from model
+            where model.job_id = job.id and (model.tags <> '[]' or model.id in (
+                select parent_id from model
+                union select params ->> '$.init' from job
+                union select params ->> '$.model_id' from job
+                union select params ->> '$.compare_with' from job))
+            ) as "is_needed!: bool"
+        from job where state in ('completed', 'cancelled', 'failed')
+        order by id desc
+        "#
+    )
+    .fetch_all(db)
+    .await
+}
+
+/// Says that a part of a job is to be deleted. Answers false where that may not be, or was said before: the job
+/// goes on, or its model is needed.
+///
+/// # Errors
+///
+/// As [`ended`].
+pub async fn intend(db: impl SqliteExecutor<'_>, id: JobId, part: Part) -> sqlx::Result<bool> {
+    let intended = sqlx::query!(
+        "
+        insert into deletion (job_id, part)
+        select id, ?2 from job
+        where id = ?1 and state in ('completed', 'cancelled', 'failed')
+            and (?2 <> 'files' or not exists (
+                select 1 from model
+                where model.job_id = ?1 and (model.tags <> '[]' or model.id in (
+                    select parent_id from model
+                    union select params ->> '$.init' from job
+                    union select params ->> '$.model_id' from job
+                    union select params ->> '$.compare_with' from job))))
+        on conflict do nothing
+        ",
+        id,
+        part
+    );
+    Ok(intended.execute(db).await?.rows_affected() == 1)
+}
+
+/// What is to be deleted, or half is.
+///
+/// # Errors
+///
+/// As [`ended`].
+pub async fn intended(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<(JobId, Part)>> {
+    let rows = sqlx::query!(
+        r#"select job_id as "id: JobId", part as "part: Part" from deletion order by job_id, part"#
+    );
+    Ok(rows.fetch_all(db).await?.into_iter().map(|row| (row.id, row.part)).collect())
+}
+
+/// It is deleted.
+///
+/// # Errors
+///
+/// As [`ended`].
+pub async fn done(db: impl SqliteExecutor<'_>, id: JobId, part: Part) -> sqlx::Result<()> {
+    sqlx::query!("delete from deletion where job_id = ? and part = ?", id, part)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// Deletes the model of a job.
+///
+/// # Errors
+///
+/// As [`ended`].
+pub async fn forget_model(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Result<()> {
+    sqlx::query!("delete from model where job_id = ?", id).execute(db).await?;
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! A disk that becomes full while a data set is written to it: a small tmpfs in a mount namespace of its own.
+
+use std::fs;
+use std::io::Write;
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use blazetune::data::import::{ImportError, ImportOptions, import};
+
+use crate::common::skip;
+use crate::support::{ordinary, zip};
+
+const SMALL_DISK: &str = "BLAZETUNE_SMALL_DISK";
+const NAME: &str = "disk::an_import_that_runs_out_of_room_leaves_nothing_and_says_so";
+
+/// Runs this test once more where `folder` is a disk of eight megabytes.
+fn run_on_small_disk(folder: &Path) {
+    let can = Command::new("unshare").args(["-rm", "true"]).stderr(Stdio::null()).status();
+    if !can.is_ok_and(|status| status.success()) {
+        skip("unshare -rm is not allowed here");
+        return;
+    }
+    let script = "mount -t tmpfs -o size=8m small \"$1\" && exec \"$2\" --exact \"$3\" --nocapture";
+    let mut command = Command::new("unshare");
+    command.args(["-rm", "sh", "-c", script, "sh"]).arg(folder);
+    command.arg(std::env::current_exe().unwrap()).arg(NAME).env(SMALL_DISK, folder);
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(String::from_utf8_lossy(&output.stdout).contains("1 passed"));
+}
+
+#[test]
+fn an_import_that_runs_out_of_room_leaves_nothing_and_says_so() {
+    let Some(disk) = std::env::var_os(SMALL_DISK) else {
+        run_on_small_disk(tempfile::tempdir().unwrap().path());
+        return;
+    };
+    let disk = Path::new(&disk);
+    let (archive, dir) = (disk.join("upload"), disk.join("set"));
+    fs::write(&archive, zip(&ordinary())).unwrap();
+    let options = ImportOptions { threads: 1, ..ImportOptions::default() };
+    let fill = |progress: blazetune::data::import::Progress| {
+        if progress.done == 1 {
+            let mut ballast = fs::File::create(disk.join("ballast")).unwrap();
+            while ballast.write_all(&[0; 4096]).is_ok() {}
+        }
+        ControlFlow::Continue(())
+    };
+    let error = import(&archive, &dir, &options, &fill).unwrap_err();
+    assert!(matches!(error, ImportError::DiskFull), "{error:?}");
+    assert!(error.to_string().contains("disk is full; nothing of the data set was kept"));
+    let mut left: Vec<_> =
+        fs::read_dir(disk).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["ballast", "upload"]);
+    fs::remove_file(disk.join("ballast")).unwrap();
+    import(&archive, &dir, &options, &|_| ControlFlow::Continue(())).unwrap();
+}
