@@ -54,7 +54,7 @@ async fn each_wrong_value_is_pointed_at() {
     };
     let cases = [
         (
-            job(json!({"params": {"epochs": 0, "loss": {"box_weight": -1}}})),
+            job(json!({"params": {"epochs": 20_000, "loss": {"box_weight": -1}}})),
             vec!["/params/epochs", "/params/loss/box_weight"],
         ),
         (job(json!({"params": {"epoch": 3}})), vec!["/params/epoch"]),

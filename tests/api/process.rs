@@ -11,7 +11,7 @@ use crate::support::archive;
 /// `blazetune serve`.
 pub(crate) struct Program {
     pub(crate) child: Child,
-    base: String,
+    pub(crate) base: String,
     pub(crate) client: reqwest::Client,
 }
 
