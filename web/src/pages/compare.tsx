@@ -87,6 +87,13 @@ const HEADLINE = [
   { name: "best_f1", label: "Best F1" },
 ];
 const HELP = "On the validation pictures of the job; pixels of the 128-pixel input";
+const LABELS: Record<string, string> = {
+  background: "Background loss",
+  box: "Box loss",
+  positive: "Score loss at faces",
+  val_iou: "Mean IoU",
+  keypoint_nme: "Keypoint error, in face widths",
+};
 /** Where less is better. */
 const COSTS = new Set(["loss", "box", "positive", "background", "keypoint_nme"]);
 /** Where neither is. */
@@ -113,7 +120,7 @@ function Result({ a, b }: { a: Model; b: Model }) {
         </div>
       )}
       <section aria-label="Figures">
-        <dl class="card figures before-after">
+        <dl class="card figures before-after six">
           {HEADLINE.map(({ name, label }) => (
             <Figure
               key={name}
@@ -158,7 +165,7 @@ function Row({ name, a, b, difference }: ComparedFigure) {
   const kind = NEUTRAL.has(name) || !difference ? "" : better ? "gain" : "loss";
   return (
     <tr data-figure={name}>
-      <td>{title(name)}</td>
+      <td>{LABELS[name] ?? title(name)}</td>
       <td>{score(a)}</td>
       <td>{score(b)}</td>
       <td class={kind}>{difference === null ? "–" : change(difference)}</td>
