@@ -100,7 +100,7 @@ async fn the_server_tells_how_it_is() {
     assert_eq!(system["queue"]["queued"], 0);
     assert!(system["disk"]["free_bytes"].as_u64().unwrap() > 0);
     let (_, schema) = server.get("/schema/train").await;
-    assert_eq!(schema["properties"]["epochs"]["minimum"], 1);
+    assert_eq!(schema["properties"]["epochs"]["maximum"], 10_000);
 }
 
 #[tokio::test]
