@@ -102,7 +102,7 @@ fn parts(
 ) -> Vec<(&'static str, f64)> {
     let batch = (spec.batch_size as usize).min(pictures.train.len());
     let indices = &pictures.train[..batch];
-    let cut = || batch::cut(spec, pictures, 1, indices, Device::Cpu);
+    let cut = || batch::cut(spec, pictures, 1, indices, Device::Cpu, &layout::SHORT);
     let (pixels, faces) = cut();
     let Pixels::Memory(inputs) = &pixels else { unreachable!("on a CPU") };
     let grid = costs::Grid::default();

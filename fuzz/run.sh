@@ -15,4 +15,4 @@ mkdir -p "work/$target" artifacts
 corpora=$(ls -d corpus/*)
 # shellcheck disable=SC2086 # A list of folders.
 exec nice "target/$triple/release/$target" "work/$target" $corpora -max_total_time="$seconds" -artifact_prefix=artifacts/ \
-    -rss_limit_mb=100 -malloc_limit_mb=64 -timeout=10 -max_len=65536 -print_final_stats=1
+    -rss_limit_mb=100 -malloc_limit_mb=64 -timeout=60 -max_len=65536 -print_final_stats=1

@@ -96,7 +96,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             upload_bytes: 8 << 30,
-            weights_bytes: 64 << 20,
+            weights_bytes: 32 << 20,
             picture_bytes: 64 << 20,
             picture_megapixels: 64,
             entries: 1_000_000,

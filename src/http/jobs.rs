@@ -20,13 +20,12 @@ use super::problem::{Problem, Result, Wrong};
 use super::when::when;
 use crate::jobs::lifecycle::Verb;
 use crate::jobs::{Idempotency, Submission, SubmitError, Task, VerbError};
-use crate::model::layout::Variant;
 use crate::store;
 use crate::store::ids::{DatasetId, JobId, ModelId};
 use crate::store::job_kind::JobKind;
 use crate::store::jobs::{Job, JobState};
 use crate::train::presets;
-use crate::train::spec::{Init, TrainSpec};
+use crate::train::spec::TrainSpec;
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
@@ -134,31 +133,11 @@ async fn create(
     JsonBody { value, bytes }: JsonBody<Value>,
 ) -> Result<Response> {
     let new = match typed::<Kind, _>(&value)?.kind {
-        JobKind::Train => {
-            let new = training(value)?;
-            check_variant(&app, &new).await?;
-            new
-        }
+        JobKind::Train => training(value)?,
         JobKind::Evaluate => evaluations::submission(value)?,
     };
     let job = app.jobs.submit(new, idempotency(&headers, &bytes)?).await?;
     Ok(created(job))
-}
-
-/// Jobs train the short-range network only.
-async fn check_variant(app: &App, new: &Submission) -> Result<()> {
-    let Task::Train(params) = &new.task else { return Ok(()) };
-    let Init::Model(id) = params.init else { return Ok(()) };
-    match store::models::find(&app.db, id.into()).await? {
-        Some(model) if model.variant.0 != Variant::Short => {
-            let detail = format!(
-                "is {}, which can be measured and exported but not trained yet",
-                model.variant.layout().title
-            );
-            Err(Problem::invalid_value("/params/init", detail))
-        }
-        _ => Ok(()), // One that is not there is the queue's to refuse.
-    }
 }
 
 /// 201 with a job that was queued.

@@ -211,15 +211,17 @@ async fn keep(db: &mut store::Connection, job: &Job, why: &Why) -> store::Result
     }
     let rows = store::epochs::of_job(&mut *db, job.id).await?;
     let files: Vec<Artifact> = artifacts.clone();
+    let id = ModelId::new();
     let model = NewModel {
-        id: ModelId::new(),
+        id,
         name: &job.name,
         job_id: Some(job.id),
         parent_id: None,
         files: &files,
         metrics: Some(&before_and_after(&rows, end.finished.retention.as_ref())),
     };
-    store::models::insert(db, model).await
+    store::models::insert(&mut *db, model).await?;
+    store::models::set_variant(db, id, end.finished.variant).await
 }
 
 /// `{epoch, best, baseline, retention}`: the measures of the result, which is the best epoch mixed

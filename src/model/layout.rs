@@ -59,10 +59,11 @@ const BACK_BLOCKS: [(usize, usize); 32] = {
 };
 
 /// Which network.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Variant {
     /// `MediaPipe`'s short-range model, for the front camera: 128×128.
+    #[default]
     Short,
     /// `MediaPipe`'s model for the back camera: 256×256.
     Back,

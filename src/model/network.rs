@@ -5,7 +5,7 @@
 
 use tch::{Device, Kind, Tensor};
 
-use super::layout::{ANCHORS, COORDINATES, Conv, Layout, Role};
+use super::layout::{ANCHORS, COORDINATES, Conv, INPUT_SIZE, Layout, Role};
 use super::tensors::{Array, Arrays, LayoutError, Weights};
 
 pub use super::layout::EPSILON;
@@ -38,6 +38,19 @@ pub struct Outputs {
     /// `[N, 896, 16]`: x, y, w, h, then six keypoints x, y, in pixels of the input, relative to
     /// the anchor's centre.
     pub coordinates: Tensor,
+}
+
+impl Outputs {
+    /// The same with coordinates in pixels of [`INPUT_SIZE`], in which training measures, from a network whose
+    /// input has `input_size`.
+    #[must_use]
+    pub fn rescaled(self, input_size: usize) -> Self {
+        if input_size == INPUT_SIZE {
+            return self;
+        }
+        let scale = INPUT_SIZE as f64 / input_size as f64;
+        Self { coordinates: self.coordinates * scale, ..self }
+    }
 }
 
 /// The network's numbers, in two flat buffers, so that an optimizer step is a handful of operations.

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use tch::{Device, Tensor};
 
 use super::cpu::{Inference, Inputs};
-use super::layout::{ANCHORS, COORDINATES, Variant};
+use super::layout::{ANCHORS, COORDINATES, Layout, Variant};
 use super::network::{self, Mode, Network, Outputs, to_input};
 
 /// Ready to run.
@@ -33,7 +33,7 @@ impl Runner {
     pub fn new(folded: &Network) -> Self {
         assert_eq!(folded.form(), network::Form::Folded, "fold first");
         let layout = folded.layout();
-        let on = if folded.device() == Device::Cpu && layout.variant == Variant::Short {
+        let on = if is_engines(folded.device(), layout) {
             On::Engine(Inference::new(&network::array(&folded.parameters).values))
         } else {
             let copy = folded.with_numbers(&folded.parameters.copy(), &folded.buffers);
@@ -69,6 +69,11 @@ impl Runner {
         let On::Libtorch(network) = &self.on else { panic!("the network runs on the engine") };
         on_libtorch(&network.lock().unwrap_or_else(PoisonError::into_inner), pictures)
     }
+}
+
+/// Whether our own engine runs a network, which is made for the short-range variant on a CPU.
+pub fn is_engines(device: Device, layout: &Layout) -> bool {
+    device == Device::Cpu && layout.variant == Variant::Short
 }
 
 fn on_libtorch(network: &Network, pictures: &Tensor) -> Outputs {

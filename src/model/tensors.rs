@@ -115,7 +115,10 @@ impl Weights {
     pub fn mixed(&self, other: &Self, share: f32) -> Self {
         let mix = |(name, own): (&String, &Array)| {
             let pairs = own.values.iter().zip(&other.1[name].values);
-            let values = pairs.map(|(a, b)| a * (1.0 - share) + b * share).collect();
+            // What is the same in both must not come out a rounding away.
+            let mix =
+                |(a, b): (&f32, &f32)| if a == b { *a } else { a * (1.0 - share) + b * share };
+            let values = pairs.map(mix).collect();
             (name.clone(), Array { shape: own.shape.clone(), values })
         };
         assert_eq!(self.0.variant, other.0.variant, "only weights of one variant can be mixed");

@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::events::ValMetrics;
 use super::pictures::Pictures;
 use crate::eval::report::SEEN_PX;
-use crate::model::layout::INPUT_SIZE;
+use crate::model::layout::{INPUT_SIZE, Variant};
 
 /// Advice in `card.json`.
 #[derive(Debug, Serialize)]
@@ -24,21 +24,31 @@ pub struct Advice {
 
 impl Advice {
     /// From what the untouched model and the result measured on the validation pictures.
-    pub fn new(baseline: Option<&ValMetrics>, result: &ValMetrics, pictures: &Pictures) -> Self {
+    pub fn new(
+        variant: Variant,
+        baseline: Option<&ValMetrics>,
+        result: &ValMetrics,
+        pictures: &Pictures,
+    ) -> Self {
         let seen = pictures.val.iter().flat_map(|&index| &pictures.entries[index].faces);
         let side = |face: &crate::geometry::Rect| face.width().max(face.height());
         let faces = seen.filter(|face| side(face) * INPUT_SIZE as f32 >= SEEN_PX).count();
+        let untouched = match variant {
+            Variant::Short => "MediaPipe's own model",
+            Variant::Back => "the model it began with",
+        };
         Self {
             threshold: result.best_threshold,
             precision: result.best_precision,
             recall: result.best_recall,
-            expected_change: sentence(baseline, result, faces, pictures.val.len()),
-            latency: "the network has MediaPipe's own shape, so it takes as long as the untouched one",
+            expected_change: sentence(untouched, baseline, result, faces, pictures.val.len()),
+            latency: "the network's shape is what it was, so it takes as long as the untouched one",
         }
     }
 }
 
 fn sentence(
+    untouched: &str,
     before: Option<&ValMetrics>,
     after: &ValMetrics,
     faces: usize,
@@ -52,8 +62,7 @@ fn sentence(
     let percent = |share: f64| format!("{:.0} %", share * 100.0);
     format!(
         "At a threshold of {:.2} it finds {} of the {faces} faces of at least {SEEN_PX} pixels in your {pictures} \
-         validation pictures, and {} of what it reports are faces; MediaPipe's own model, at its best threshold of \
-         {:.2}, finds {} of them and is right in {}.",
+         validation pictures, and {} of what it reports are faces; {untouched}, at its best threshold of {:.2}, finds {} of them and is right in {}.",
         after.0,
         percent(after.2),
         percent(after.1),
@@ -75,14 +84,20 @@ mod tests {
             best_recall: Some(recall),
             ..ValMetrics::default()
         };
-        let text = sentence(Some(&val(0.5, 0.9, 0.2)), &val(0.234, 0.8, 0.55), 120, 40);
+        let text = sentence(
+            "MediaPipe's own model",
+            Some(&val(0.5, 0.9, 0.2)),
+            &val(0.234, 0.8, 0.55),
+            120,
+            40,
+        );
         assert_eq!(
             text,
             "At a threshold of 0.23 it finds 55 % of the 120 faces of at least 6 pixels in your 40 validation \
              pictures, and 80 % of what it reports are faces; MediaPipe's own model, at its best threshold of 0.50, \
              finds 20 % of them and is right in 90 %."
         );
-        let none = sentence(None, &ValMetrics::default(), 0, 4);
+        let none = sentence("the model it began with", None, &ValMetrics::default(), 0, 4);
         assert_eq!(none, "There are no faces in the validation pictures to measure with.");
     }
 }

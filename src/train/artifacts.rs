@@ -15,7 +15,9 @@ use super::retention::Retention;
 use super::run::RunError;
 use crate::data::Dataset;
 use crate::disk;
+use crate::model::layout::Variant;
 use crate::model::tensors::Weights;
+use crate::weights::export::Format;
 use crate::weights::{WeightsError, pth, safetensors, tflite};
 
 /// The best epoch's weights before they were mixed with the untouched ones.
@@ -67,11 +69,13 @@ struct Card<'a> {
     files: &'a [Artifact],
 }
 
+/// The weights that the result is measured against.
 #[derive(Debug, Serialize)]
 struct Base {
-    file: &'static str,
+    file: String,
     sha256: String,
-    licence: &'static str,
+    /// `None` where only the user knows.
+    licence: Option<&'static str>,
 }
 
 /// Writes `best.*`, `last.*` and `card.json` into the job's `artifacts/`.
@@ -106,16 +110,17 @@ pub fn write(dir: &JobDir, content: &Content<'_>) -> Result<Vec<Artifact>, RunEr
         job_id: &content.spec.job_id,
         created_at: now(),
         blazetune_version: env!("CARGO_PKG_VERSION"),
-        network: "BlazeFace short range, 128×128, 896 anchors",
-        base_weights: Base {
-            file: "face_detection_short_range.tflite",
-            sha256: hash(tflite::base()),
-            licence: "Apache-2.0, Google",
-        },
+        network: content.best.layout().title,
+        base_weights: base(content)?,
         dataset: dataset(&content.spec.dataset_dir)?,
         params: &content.spec.params,
         recommended_threshold: content.result.best_threshold,
-        advice: Advice::new(baseline.map(|row| &row.val), content.result, content.pictures),
+        advice: Advice::new(
+            content.best.layout().variant,
+            baseline.map(|row| &row.val),
+            content.result,
+            content.pictures,
+        ),
         baseline,
         result: content.result,
         retention: content.retention,
@@ -129,7 +134,22 @@ pub fn write(dir: &JobDir, content: &Content<'_>) -> Result<Vec<Artifact>, RunEr
     Ok(files)
 }
 
-/// Writes the same weights in every format, `metadata` where the format has a place for it.
+fn base(content: &Content<'_>) -> std::io::Result<Base> {
+    match (content.best.layout().variant, &content.spec.init_file) {
+        (Variant::Back, Some(path)) => Ok(Base {
+            file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            sha256: hash(&std::fs::read(path)?),
+            licence: None,
+        }),
+        _ => Ok(Base {
+            file: "face_detection_short_range.tflite".to_owned(),
+            sha256: hash(tflite::base()),
+            licence: Some("Apache-2.0, Google"),
+        }),
+    }
+}
+
+/// Writes the same weights in every format that the network has, `metadata` where the format has a place for it.
 ///
 /// # Errors
 ///
@@ -141,12 +161,14 @@ pub fn write_formats(
     mut metadata: BTreeMap<String, String>,
 ) -> Result<Vec<Artifact>, RunError> {
     metadata.insert("blazetune_version".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-    let tflite = tflite::write(tflite::base(), weights);
-    let formats = [
+    let mut formats = vec![
         ("safetensors", safetensors::write(weights, &metadata).map_err(export)?),
         ("pth", pth::write(weights).map_err(export)?),
-        ("tflite", tflite.map_err(|error| export(error.into()))?),
     ];
+    if Format::Tflite.fits(weights.layout().variant) {
+        let tflite = tflite::write(tflite::base(), weights);
+        formats.push(("tflite", tflite.map_err(|error| export(error.into()))?));
+    }
     let write = |(extension, bytes): &(&str, Vec<u8>)| {
         Ok(artifact(folder, &format!("{stem}.{extension}"), bytes)?)
     };

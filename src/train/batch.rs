@@ -11,7 +11,8 @@ use super::views::{self, View, ViewFace};
 use crate::data::PictureFile;
 use crate::geometry::Rect;
 use crate::model::cpu::Inputs;
-use crate::model::layout::INPUT_SIZE;
+use crate::model::layout::{INPUT_SIZE, Layout};
+use crate::model::runner::is_engines;
 
 /// Tiles of a mosaic, row by row.
 const TILES: usize = 4;
@@ -27,9 +28,9 @@ struct Cut {
 /// A batch's pixels, where the network is.
 #[derive(Debug)]
 pub enum Pixels {
-    /// For a CPU.
+    /// For our own engine.
     Memory(Inputs),
-    /// `[N, 3, 128, 128]` on a GPU.
+    /// `[N, 3, side, side]` for libtorch, on its device.
     Device(Tensor),
 }
 
@@ -42,7 +43,7 @@ impl Pixels {
         }
     }
 
-    /// The first views, at most `count`, as `[K, 3, 128, 128]`.
+    /// The first views, at most `count`, as `[K, 3, side, side]`.
     pub fn first(&self, count: usize) -> Tensor {
         let count = count.min(self.count());
         match self {
@@ -61,6 +62,8 @@ impl Pixels {
 
 /// Cuts one view for each of some pictures: of it alone, or a mosaic of it and three others. Mosaics come last.
 ///
+/// * `device`, `layout`: of the network they are for.
+///
 /// Returns the views and the faces of each.
 pub fn cut(
     spec: &TrainSpec,
@@ -68,19 +71,22 @@ pub fn cut(
     epoch: u32,
     indices: &[usize],
     device: Device,
+    layout: &Layout,
 ) -> (Pixels, Vec<Vec<ViewFace>>) {
     let (mut singles, mut tiles) = (Vec::new(), Vec::new());
+    let side = layout.input_size;
     for &index in indices {
         match others(spec, pictures, epoch, index) {
-            None => singles.push(single(spec, pictures, epoch, index)),
-            Some(others) => tiles.extend(mosaic(spec, pictures, epoch, index, others)),
+            None => singles.push(single(spec, pictures, epoch, index, side)),
+            Some(others) => tiles.extend(mosaic(spec, pictures, epoch, index, others, side)),
         }
     }
     let mut faces: Vec<Vec<ViewFace>> = singles.iter().map(|cut| cut.view.faces.clone()).collect();
     faces.extend(tiles.chunks(TILES).map(tile_faces));
-    let pixels = match device {
-        Device::Cpu => Pixels::Memory(render_in_memory(&pictures.cache, &singles, &tiles)),
-        _ => Pixels::Device(render_on_device(pictures, &singles, &tiles, device)),
+    let pixels = if is_engines(device, layout) {
+        Pixels::Memory(render_in_memory(&pictures.cache, &singles, &tiles))
+    } else {
+        Pixels::Device(render_on_device(pictures, &singles, &tiles, device))
     };
     (pixels, faces)
 }
@@ -125,11 +131,11 @@ fn others(spec: &TrainSpec, pictures: &Pictures, epoch: u32, index: usize) -> Op
     is_mosaic.then(|| [any(), any(), any()])
 }
 
-fn single(spec: &TrainSpec, pictures: &Pictures, epoch: u32, picture: usize) -> Cut {
+fn single(spec: &TrainSpec, pictures: &Pictures, epoch: u32, picture: usize, side: usize) -> Cut {
     let source = &pictures.entries[picture].source;
     let key = (spec.seed, epoch, picture);
     let view = View::draw(source, &spec.views, &spec.colours, spec.loss.min_face_px, key);
-    Cut { picture, view }
+    Cut { picture, view: view.sized(side) }
 }
 
 fn mosaic(
@@ -138,13 +144,14 @@ fn mosaic(
     epoch: u32,
     index: usize,
     [b, c, d]: [usize; 3],
+    side: usize,
 ) -> impl Iterator<Item = Cut> {
     [index, b, c, d].into_iter().zip(0u32..).map(move |(picture, tile)| {
         let source = &pictures.entries[picture].source;
         let key = (spec.seed, epoch + tile * TILE_EPOCHS, picture);
         let min_face_px = 2.0 * spec.loss.min_face_px; // A tile has half as many.
         let view = View::draw(source, &spec.views, &spec.colours, min_face_px, key);
-        Cut { picture, view: view.sized(INPUT_SIZE / 2) }
+        Cut { picture, view: view.sized(side / 2) }
     })
 }
 
@@ -165,7 +172,7 @@ fn tile_faces(tiles: &[Cut]) -> Vec<ViewFace> {
         .collect()
 }
 
-/// `[4 N, 3, 64, 64]` → `[N, 3, 128, 128]`.
+/// `[4 N, 3, side, side]` → `[N, 3, 2 side, 2 side]`.
 fn join(tiles: &Tensor) -> Tensor {
     let (n, side) = (tiles.size()[0] / TILES as i64, tiles.size()[3]);
     let tiles = tiles.contiguous().view([n, 2, 2, 3, side, side]);
@@ -176,6 +183,7 @@ fn join(tiles: &Tensor) -> Tensor {
 mod tests {
     use super::*;
     use crate::geometry::Letterbox;
+    use crate::model::layout::SHORT;
     use crate::train::pictures::Entry;
     use crate::train::views::Source;
     use std::io::Write;
@@ -226,7 +234,7 @@ mod tests {
     #[test]
     fn a_mosaic_shows_four_pictures_at_half_their_size_each_with_its_face() {
         let pictures = pictures(20);
-        let (inputs, faces) = cut(&spec(1.0), &pictures, 1, &[7], Device::Cpu);
+        let (inputs, faces) = cut(&spec(1.0), &pictures, 1, &[7], Device::Cpu, &SHORT);
         let inputs = inputs.first(9);
         assert_eq!(inputs.size(), [1, 3, 128, 128]);
         assert_eq!(faces[0].iter().filter(|face| !face.ignored).count(), 4);
@@ -253,7 +261,7 @@ mod tests {
         };
         assert_eq!((count(0.0), count(1.0)), (0, 1000));
         assert!((250..350).contains(&count(0.3)), "{}", count(0.3));
-        let again = || cut(&spec(0.5), &pictures, 3, &all, Device::Cpu);
+        let again = || cut(&spec(0.5), &pictures, 3, &all, Device::Cpu, &SHORT);
         let ((first, faces), (second, _)) = (again(), again());
         assert_eq!(first.first(20), second.first(20));
         assert!(faces.concat().len() > 20 && first.count() == 20);

@@ -1,26 +1,27 @@
-//! The network in training, and the untouched one beside it: on a CPU our own kernels, elsewhere libtorch.
+//! The network in training, and the untouched one beside it: our own kernels for the short-range network on a CPU,
+//! libtorch for all others.
 
-use tch::{Device, Tensor};
+use tch::Tensor;
 
 use super::costs::Said;
 use crate::model::cpu::{Inference, Inputs, Training};
 use crate::model::layout::{ANCHORS, COORDINATES};
 use crate::model::network::{Mode, Network, Outputs, array};
-use crate::model::runner::Runner;
+use crate::model::runner::{Runner, is_engines};
 
 /// Where batches run forward and backward.
 #[derive(Debug)]
 pub enum Engine {
-    /// On a CPU.
+    /// In our own kernels.
     Cpu(Box<Cpu>),
-    /// On a GPU, beside the untouched network.
+    /// In libtorch, beside the untouched network.
     Device(Box<Runner>),
 }
 
 impl Engine {
     /// For a network like this one, beside a folded one on the same device.
     pub fn new(network: &mut Network, reference: &Network) -> Self {
-        if network.device() == Device::Cpu {
+        if is_engines(network.device(), network.layout()) {
             return Self::Cpu(Box::new(Cpu {
                 training: Training::new(network.form()),
                 reference: Inference::new(&array(&reference.parameters).values),
@@ -114,11 +115,14 @@ impl Cpu {
     }
 }
 
-/// Runs a batch through the network on a GPU, and through the untouched one.
+/// Runs a batch through the network in libtorch, and through the untouched one. Coordinates are in pixels of
+/// [`INPUT_SIZE`](crate::model::layout::INPUT_SIZE).
 pub fn forward_on_device(
     network: &Network,
     reference: &Runner,
     pictures: &Tensor,
 ) -> (Outputs, Outputs) {
-    (network.forward(pictures, Mode::Train), reference.run_on_device(pictures))
+    let size = reference.input_size();
+    let found = network.forward(pictures, Mode::Train).rescaled(size);
+    (found, reference.run_on_device(pictures).rescaled(size))
 }

@@ -8,6 +8,7 @@ use super::evaluation::spec::EvaluationSpec;
 use super::retention::Retention;
 use super::spec::Monitor;
 use crate::geometry::Rect;
+use crate::model::layout::Variant;
 
 /// One line of `events.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -262,12 +263,22 @@ pub struct Finished {
     /// How much of the untouched model is in the result, where there is one.
     #[serde(default)]
     pub retention: Option<Retention>,
+    /// Which network the result is.
+    #[serde(default)]
+    pub variant: Variant,
 }
 
 impl Finished {
     /// An end without a result.
     pub fn without_result(outcome: Outcome) -> Self {
-        Self { outcome, error: None, cause: None, artifacts: Vec::new(), retention: None }
+        Self {
+            outcome,
+            error: None,
+            cause: None,
+            artifacts: Vec::new(),
+            retention: None,
+            variant: Variant::default(),
+        }
     }
 
     /// An end that nobody wanted.
@@ -429,6 +440,7 @@ mod tests {
                 reason: Reason::KeepsEverySize,
                 curve: vec![],
             }),
+            variant: Variant::Back,
         };
         for body in [
             Body::Started(started),

@@ -12,7 +12,6 @@ use super::run::RunError;
 use super::spec::{Init, Retain};
 use super::validation::Validation;
 use crate::model::tensors::Weights;
-use crate::weights::tflite;
 
 /// A job whose epochs are over.
 #[derive(Debug)]
@@ -29,7 +28,9 @@ pub struct Ended<'a> {
     pub best: Weights,
     /// After the last.
     pub last: Weights,
-    /// What the untouched model finds.
+    /// What it is measured against and mixed with.
+    pub untouched: &'a Weights,
+    /// What that finds.
     pub baseline: &'a Validation,
     /// Where to measure.
     pub device: Device,
@@ -47,7 +48,7 @@ impl Ended<'_> {
         let retain = if params.init == Init::Scratch { Retain::Share(0.0) } else { params.retain };
         let (retention, best, found) = retention::choose(
             &self.best,
-            tflite::mediapipe(),
+            self.untouched,
             retain,
             self.pictures,
             params,
@@ -70,6 +71,11 @@ impl Ended<'_> {
             last: &self.last,
         };
         let artifacts = artifacts::write(self.dir, &content)?;
-        Ok(Finished { outcome, error: None, cause: None, artifacts, retention: Some(retention) })
+        Ok(Finished {
+            artifacts,
+            retention: Some(retention),
+            variant: best.layout().variant,
+            ..Finished::without_result(outcome)
+        })
     }
 }

@@ -235,8 +235,8 @@ impl<'a> Trainer<'a> {
 
     /// Adds `share` of a batch's gradient to that of the parameters; returns its figures, the norm apart.
     fn gradient(&mut self, epoch: u32, indices: &[usize], share: f64) -> Tensor {
-        let device = self.network.device();
-        let (pixels, faces) = batch::cut(self.spec, self.pictures, epoch, indices, device);
+        let (device, layout) = (self.network.device(), self.network.layout());
+        let (pixels, faces) = batch::cut(self.spec, self.pictures, epoch, indices, device, layout);
         self.gradient_of(&pixels, &faces, share)
     }
 
@@ -257,7 +257,7 @@ impl<'a> Trainer<'a> {
         faces: &[Vec<ViewFace>],
         share: f64,
     ) -> Tensor {
-        let Engine::Cpu(engine) = &mut self.engine else { panic!("the network is not on a CPU") };
+        let Engine::Cpu(engine) = &mut self.engine else { panic!("the network is libtorch's") };
         engine.forward(&mut self.network, inputs);
         let (said, expected) = engine.said();
         let costs = costs::costs(said, Some(expected), faces, &self.spec.loss, &self.anchors);
@@ -277,7 +277,7 @@ impl<'a> Trainer<'a> {
         faces: &Faces,
         share: f64,
     ) -> Tensor {
-        let Engine::Device(reference) = &self.engine else { panic!("the network is on a CPU") };
+        let Engine::Device(reference) = &self.engine else { panic!("the network is the engine's") };
         let (outputs, expected) = engine::forward_on_device(&self.network, reference, pictures);
         let boxes = decode_boxes(&outputs.coordinates, &self.grid.centres); // [N, 896, 4]
         let rule = self.spec.loss.assignment;
@@ -322,7 +322,7 @@ fn statistics(spec: &TrainSpec, pictures: &Pictures, folded: &Network) -> Vec<un
         order.iter().take(CALIBRATION_VIEWS).map(|&at| pictures.train[at]).collect();
     let (mut in_memory, mut on_device) = (Vec::new(), Vec::new());
     for chunk in chosen.chunks(CALIBRATION_BATCH) {
-        match batch::cut(spec, pictures, 0, chunk, folded.device()).0 {
+        match batch::cut(spec, pictures, 0, chunk, folded.device(), folded.layout()).0 {
             Pixels::Memory(inputs) => in_memory.push(inputs),
             Pixels::Device(pictures) => on_device.push(pictures),
         }
@@ -342,11 +342,12 @@ fn trainable(network: &Network, part: Part, freeze_keypoints: bool) -> Tensor {
     let masked = network.with_numbers(&mask, &network.buffers);
     let mut pieces = masked.pieces();
     let mut rest = pieces.iter_mut();
-    for conv in network.convs() {
+    let first_backbone = 1 + 2 * network.layout().first_blocks;
+    for (index, conv) in network.convs().iter().enumerate() {
         let count = if network.form() == Form::Unfolded && conv.role != Role::Head { 3 } else { 2 };
         let waits = match part {
             Part::All => false,
-            Part::SecondBackbone => conv.name.starts_with("backbone1"),
+            Part::SecondBackbone => index < first_backbone,
             Part::Heads => conv.role != Role::Head,
         };
         for piece in rest.by_ref().take(count).filter(|_| waits) {

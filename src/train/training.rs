@@ -23,9 +23,11 @@ use super::validation::{Validation, validate};
 use super::within::Kept;
 use super::{TrainError, init};
 use crate::disk;
+use crate::model::layout::Variant;
 use crate::model::network::Network;
 use crate::model::tensors::Weights;
 use crate::model::unfold;
+use crate::weights::tflite::mediapipe;
 
 /// A job under way.
 struct Job<'a> {
@@ -33,6 +35,7 @@ struct Job<'a> {
     events: &'a mut EventLog,
     spec: &'a JobSpec,
     pictures: &'a Pictures,
+    untouched: &'a Weights,
     trainer: Trainer<'a>,
     kept: Kept,
     state: State,
@@ -64,8 +67,8 @@ pub fn run(dir: &JobDir, spec: &JobSpec, events: &mut EventLog) -> Result<Finish
         return Err(TrainError::NoPictures.into());
     }
     pictures.keep_on(device);
-    let untouched = crate::weights::tflite::mediapipe();
-    let weights = first_weights(spec, untouched)?;
+    let weights = first_weights(spec)?;
+    let untouched = untouched(&weights);
     let mut trainer = Trainer::new(&spec.params, &pictures, &weights, untouched, device);
     let first = || Network::folded(&weights, device);
     let mut kept = Kept { best: first(), last: first() };
@@ -96,6 +99,7 @@ pub fn run(dir: &JobDir, spec: &JobSpec, events: &mut EventLog) -> Result<Finish
         events,
         spec,
         pictures,
+        untouched,
         trainer,
         kept,
         state,
@@ -355,6 +359,7 @@ impl Job<'_> {
                     rows: &self.state.rows,
                     best: self.kept.best.weights()?,
                     last: self.kept.last.weights()?,
+                    untouched: self.untouched,
                     baseline: &self.baseline,
                     device: self.trainer.network.device(),
                 };
@@ -405,21 +410,25 @@ fn heed(command: Command) -> Result<(), Outcome> {
     }
 }
 
-fn first_weights(spec: &JobSpec, untouched: &Weights) -> Result<Weights, RunError> {
+fn first_weights(spec: &JobSpec) -> Result<Weights, RunError> {
     let TrainSpec { init, seed, .. } = &spec.params;
     match init {
-        Init::Mediapipe => Ok(untouched.clone()),
+        Init::Mediapipe => Ok(mediapipe().clone()),
         Init::Scratch => Ok(init::scratch(*seed)),
         Init::Model(_) => {
             let path = spec.init_file.as_deref().unwrap_or(std::path::Path::new(""));
             let bytes = std::fs::read(path).map_err(|error| RunError::Init(error.into()))?;
             let weights = crate::weights::load(&bytes);
-            let weights = weights.map_err(|error| RunError::Init(error.into()))?;
-            if weights.layout().variant != untouched.layout().variant {
-                let text = format!("jobs do not train {}", weights.layout().title);
-                return Err(RunError::Init(text.into()));
-            }
-            Ok(weights)
+            weights.map_err(|error| RunError::Init(error.into()))
         }
+    }
+}
+
+/// What a network that begins with `first` is held to, measured against and mixed with: `MediaPipe`'s own weights.
+/// For the back camera's network there are none of Google's to have, so those that it begins with.
+fn untouched(first: &Weights) -> &Weights {
+    match first.layout().variant {
+        Variant::Short => mediapipe(),
+        Variant::Back => first,
     }
 }

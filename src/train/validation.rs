@@ -47,9 +47,10 @@ pub fn validate(
     for indices in pictures.val.chunks(BATCH) {
         heartbeat::beat();
         let entries: Vec<&Entry> = indices.iter().map(|&index| &pictures.entries[index]).collect();
-        let outputs = runner.run(&pictures.inputs_of(runner.input_size(), indices));
+        let size = runner.input_size();
+        let outputs = runner.run(&pictures.inputs_of(size, indices)).rescaled(size);
         sums.add(&outputs, &entries, &grid, loss);
-        detections.extend(detect::faces(&outputs, runner.input_size(), &centres, MIN_SCORE));
+        detections.extend(detect::faces(&outputs, INPUT_SIZE, &centres, MIN_SCORE));
     }
     let mut metrics = sums.means();
     ranked(&mut metrics, pictures, &detections);

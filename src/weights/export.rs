@@ -19,6 +19,8 @@ pub enum Format {
     Tflite,
     /// `.tflite` in 32 bits.
     TfliteFloat32,
+    /// `.tflite` with kernels of 8 bits.
+    TfliteInt8,
     /// `.onnx` with raw outputs.
     Onnx,
     /// `.onnx` with faces as its outputs.
@@ -36,10 +38,11 @@ pub struct Notes {
 
 impl Format {
     /// Every one; longer endings before those they end with.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Safetensors,
         Self::Pth,
         Self::TfliteFloat32,
+        Self::TfliteInt8,
         Self::Tflite,
         Self::OnnxFaces,
         Self::Onnx,
@@ -52,6 +55,7 @@ impl Format {
             Self::Pth => "pth",
             Self::Tflite => "tflite",
             Self::TfliteFloat32 => "float32.tflite",
+            Self::TfliteInt8 => "int8.tflite",
             Self::Onnx => "onnx",
             Self::OnnxFaces => "faces.onnx",
         }
@@ -66,7 +70,8 @@ impl Format {
     /// Whether weights of a variant can be written so. `MediaPipe` has its short-range network built in, so
     /// there is no use for a `.tflite` of another.
     pub fn fits(self, variant: Variant) -> bool {
-        variant == Variant::Short || !matches!(self, Self::Tflite | Self::TfliteFloat32)
+        let is_tflite = matches!(self, Self::Tflite | Self::TfliteFloat32 | Self::TfliteInt8);
+        variant == Variant::Short || !is_tflite
     }
 
     /// The file's bytes; the same ones for the same arguments.
@@ -81,6 +86,7 @@ impl Format {
             Self::Pth => pth::write(weights)?,
             Self::Tflite => tflite::write_float16(weights, about)?,
             Self::TfliteFloat32 => tflite::write_float32(weights, about)?,
+            Self::TfliteInt8 => tflite::write_int8(weights, about)?,
             Self::Onnx => onnx::write(weights, Outputs::Raw, texts),
             Self::OnnxFaces => onnx::write(weights, Outputs::Faces, texts),
         })

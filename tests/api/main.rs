@@ -3,6 +3,11 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../weights/support.rs"]
+#[expect(dead_code, reason = "tests/weights uses the rest")]
+mod consumers;
 mod datasets;
 mod disk;
 mod evaluations;
@@ -18,3 +23,4 @@ mod serving;
 mod soak;
 mod support;
 mod trouble;
+mod weights;

@@ -2,31 +2,24 @@
 
 use std::io::{Cursor, Read};
 
-use blazetune::model::layout::BACK;
-use blazetune::model::tensors::{Array, Weights, shapes};
 use blazetune::weights::{self, pth, tflite};
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{Server, id, read, script};
 
-async fn upload(server: &Server, name: &str, bytes: impl Into<reqwest::Body>) -> (u16, Value) {
+pub(crate) async fn upload(
+    server: &Server,
+    name: &str,
+    bytes: impl Into<reqwest::Body>,
+) -> (u16, Value) {
     let request = server.request(Method::POST, &format!("/models?name={name}")).body(bytes);
     read(request.send().await.unwrap()).await
 }
 
-async fn download(server: &Server, path: &str) -> (u16, Vec<u8>) {
+pub(crate) async fn download(server: &Server, path: &str) -> (u16, Vec<u8>) {
     let answer = server.request(Method::GET, path).send().await.unwrap();
     (answer.status().as_u16(), answer.bytes().await.unwrap().to_vec())
-}
-
-/// Nobody's weights for the back camera's network.
-fn back() -> Weights {
-    let array = |(name, shape): (String, Vec<usize>)| {
-        let values = (0..shape.iter().product()).map(|index| (index as f32).sin() * 0.1);
-        (name, Array { values: values.collect(), shape })
-    };
-    Weights::new(shapes(&BACK).into_iter().map(array).collect()).unwrap()
 }
 
 #[tokio::test]
@@ -40,11 +33,17 @@ async fn a_model_is_downloaded_in_every_format_and_in_a_bundle_with_its_card() {
     for name in downloads.iter().map(|name| name.as_str().unwrap()) {
         let (status, bytes) = download(&server, &format!("{path}/{name}")).await;
         assert_eq!(status, 200, "{name}");
-        if !name.contains("onnx") && name != "bundle.zip" {
+        if !name.contains("onnx") && !name.contains("int8") && name != "bundle.zip" {
             assert!(&weights::load(&bytes).unwrap() == tflite::mediapipe(), "{name}");
         }
     }
-    for name in ["model.onnx", "model.faces.onnx", "model.float32.tflite", "bundle.zip"] {
+    for name in [
+        "model.onnx",
+        "model.faces.onnx",
+        "model.float32.tflite",
+        "model.int8.tflite",
+        "bundle.zip",
+    ] {
         assert!(downloads.contains(&json!(name)), "{name} is not among {downloads:?}");
     }
     let (status, problem) = download(&server, &format!("{path}/best.onnx")).await;
@@ -65,7 +64,7 @@ async fn a_model_is_downloaded_in_every_format_and_in_a_bundle_with_its_card() {
     assert!(text("SHA256SUMS").contains("  model.tflite\n"));
     let mut names: Vec<String> = zip.file_names().map(str::to_owned).collect();
     names.retain(|name| name.starts_with("model."));
-    assert_eq!(names.len(), 6, "{names:?}");
+    assert_eq!(names.len(), 7, "{names:?}");
     let (status, base) = download(&server, "/models/base/model.onnx").await;
     assert!(status == 200 && base.len() > 400_000, "MediaPipe's own has every format too");
 }
@@ -98,26 +97,6 @@ async fn files_that_are_no_weights_are_refused_with_what_is_wrong() {
         assert!(status == 422 && detail.contains(expected), "{expected}: {status} {problem}");
     }
     assert_eq!(server.get("/models").await.1["items"].as_array().unwrap().len(), 1);
-}
-
-#[tokio::test]
-async fn the_back_cameras_network_is_run_and_exported_but_not_trained() {
-    let folder = tempfile::tempdir().unwrap();
-    let server = Server::start(folder.path(), script("exit 0")).await;
-    let (status, model) = upload(&server, "back", pth::write(&back()).unwrap()).await;
-    assert_eq!((status, &model["variant"]), (201, &json!("back")), "{model}");
-    let path = format!("/models/{}", id(&model));
-    for (name, status) in [("model.onnx", 200), ("model.faces.onnx", 200), ("model.tflite", 422)] {
-        assert_eq!(download(&server, &format!("{path}/{name}")).await.0, status, "{name}");
-    }
-    let picture = include_bytes!("../parity/golden/pictures/astronaut.jpg");
-    let detect = server.request(Method::POST, &format!("{path}/detect"));
-    let detect = detect.header("content-type", "image/jpeg").body(picture.as_slice());
-    assert_eq!(read(detect.send().await.unwrap()).await.0, 200);
-    let body = json!({"kind": "train", "dataset_id": server.dataset().await, "params": {"init": id(&model)}});
-    let (status, problem) = server.post("/jobs", &body).await;
-    assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!("/params/init")));
-    assert_eq!(server.post(&format!("{path}/mix"), &json!({"retain": 0.5})).await.0, 409);
 }
 
 #[tokio::test]

@@ -5,16 +5,13 @@ use std::path::{Path, PathBuf};
 
 use blazetune::eval::detect::Detector;
 use blazetune::eval::suppression::Detection;
-use blazetune::model::layout::{ANCHORS, BACK};
+use blazetune::model::layout::BACK;
 use blazetune::model::tensors::Weights;
 use blazetune::weights;
 use blazetune::weights::export::{Format, Notes};
 
 use crate::common::shared;
-use crate::support::{
-    Python, floats, is_same, made_up, open, path, pictures, raw, relative_gap, square, tuned,
-    twenty,
-};
+use crate::support::{Python, compare, is_same, made_up, open, path, square, tuned, twenty};
 
 fn variants() -> [(&'static str, Weights); 2] {
     [("short", tuned()), ("back", made_up(&BACK))]
@@ -24,28 +21,6 @@ fn write(weights: &Weights, format: Format, folder: &Path) -> PathBuf {
     let file = folder.join(format!("model.{}", format.ending()));
     fs::write(&file, format.write(weights, &Notes::default()).unwrap()).unwrap();
     file
-}
-
-/// What a script of tests/parity answers is what our network does, to `unit`.
-fn compare(python: &Python, script: &[&str], weights: &Weights, unit: f32, what: &str) {
-    let folder = tempfile::tempdir().unwrap();
-    let out = folder.path().join("raw.f32");
-    let side = weights.layout().input_size as u32;
-    let squares: Vec<PathBuf> =
-        pictures().iter().map(|file| square(file, side, folder.path())).collect();
-    let mut arguments = script[1..].to_vec();
-    arguments.push(path(&out));
-    arguments.extend(squares.iter().map(|file| path(file)));
-    python.run(script[0], &arguments);
-    let theirs = floats(&out);
-    assert_eq!(theirs.len(), squares.len() * ANCHORS * 17);
-    for (square, theirs) in squares.iter().zip(theirs.chunks_exact(ANCHORS * 17)) {
-        let ours = raw(weights, &open(square));
-        // Where numbers reach thousands on their way, so do their rounding errors.
-        let largest = ours.iter().fold(0.0f32, |largest, number| largest.max(number.abs()));
-        let gap = relative_gap(&ours, theirs) / (largest / 1000.0).max(1.0);
-        assert!(gap < unit, "{what}, {}: off by {gap}", square.display());
-    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use blazetune::data::resample;
 use blazetune::data::sample::{self, SampleSpec};
 use blazetune::eval::detect::Detector;
 use blazetune::eval::suppression::Detection;
-use blazetune::model::layout::{Conv, Layout, SHORT};
+use blazetune::model::layout::{ANCHORS, Conv, Layout, SHORT};
 use blazetune::model::network::{Mode, Network, array, to_input};
 use blazetune::model::tensors::{Array, Weights, shapes};
 use blazetune::weights::tflite;
@@ -100,6 +100,28 @@ pub(super) fn raw(weights: &Weights, picture: &RgbImage) -> Vec<f32> {
     let (logits, coordinates) = (array(&outputs.logits), array(&outputs.coordinates));
     let anchors = logits.values.iter().zip(coordinates.values.chunks_exact(16));
     anchors.flat_map(|(logit, numbers)| [&[*logit], numbers].concat()).collect()
+}
+
+/// What a script of tests/parity answers is what our network does, to `unit`.
+pub(super) fn compare(python: &Python, script: &[&str], weights: &Weights, unit: f32, what: &str) {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().join("raw.f32");
+    let side = weights.layout().input_size as u32;
+    let squares: Vec<PathBuf> =
+        pictures().iter().map(|file| square(file, side, folder.path())).collect();
+    let mut arguments = script[1..].to_vec();
+    arguments.push(path(&out));
+    arguments.extend(squares.iter().map(|file| path(file)));
+    python.run(script[0], &arguments);
+    let theirs = floats(&out);
+    assert_eq!(theirs.len(), squares.len() * ANCHORS * 17);
+    for (square, theirs) in squares.iter().zip(theirs.chunks_exact(ANCHORS * 17)) {
+        let ours = raw(weights, &open(square));
+        // Where numbers reach thousands on their way, so do their rounding errors.
+        let largest = ours.iter().fold(0.0f32, |largest, number| largest.max(number.abs()));
+        let gap = relative_gap(&ours, theirs) / (largest / 1000.0).max(1.0);
+        assert!(gap < unit, "{what}, {}: off by {gap}", square.display());
+    }
 }
 
 /// Weights of a variant that are nobody's, but keep numbers within bounds.

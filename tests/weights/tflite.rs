@@ -11,9 +11,11 @@ use blazetune::weights::{self, tflite};
 
 use crate::common::shared;
 use crate::support::{
-    Python, compare_faces, export, floats, largest_gap, open, path, pictures, raw, square, tuned,
-    twenty,
+    Python, bits, compare_faces, export, floats, largest_gap, open, path, pictures, raw, square,
+    tuned, twenty,
 };
+
+const TFLITES: [Format; 3] = [Format::Tflite, Format::TfliteFloat32, Format::TfliteInt8];
 
 #[test]
 fn an_exported_tflite_answers_in_mediapipe_as_our_network_does() {
@@ -45,7 +47,7 @@ fn faces_that_mediapipe_finds_with_every_exported_tflite_are_ours() {
     let Some(python) = Python::find() else { return };
     let folder = tempfile::tempdir().unwrap();
     let files = twenty(folder.path());
-    for format in [Format::Tflite, Format::TfliteFloat32] {
+    for format in TFLITES {
         let exported = folder.path().join(format!("tuned.{}", format.ending()));
         fs::write(&exported, format.write(&tuned(), &notes()).unwrap()).unwrap();
         let weights = weights::load(&fs::read(&exported).unwrap()).unwrap();
@@ -58,7 +60,7 @@ fn faces_that_mediapipe_finds_with_every_exported_tflite_are_ours() {
 fn what_a_tflite_says_about_itself_is_read_by_mediapipes_own_library() {
     let Some(python) = Python::find() else { return };
     let folder = tempfile::tempdir().unwrap();
-    for format in [Format::Tflite, Format::TfliteFloat32] {
+    for format in TFLITES {
         let (file, out) = (folder.path().join("tuned.tflite"), folder.path().join("out.json"));
         fs::write(&file, format.write(&tuned(), &notes()).unwrap()).unwrap();
         python.run("metadata.py", &[path(&file), path(&out)]);
@@ -88,6 +90,27 @@ fn notes() -> Notes {
     let (name, version) = ("tuned".into(), "1.2".into());
     let about = About { name, version, threshold: Some(0.25), ..About::default() };
     Notes { about, ..Notes::default() }
+}
+
+#[test]
+fn kernels_of_8_bits_are_within_half_a_step_of_their_channels_and_come_back_bit_by_bit() {
+    let bytes = Format::TfliteInt8.write(&tuned(), &notes()).unwrap();
+    assert!(bytes.len() * 4 < tflite::base().len() * 3, "{} bytes", bytes.len());
+    let read = weights::load(&bytes).unwrap();
+    for (name, array) in tuned().arrays() {
+        let kept = &read.arrays()[name].values;
+        if array.shape.len() == 1 {
+            assert!(bits(kept) == bits(&array.values), "{name} has other values");
+            continue;
+        }
+        let channel = array.values.len() / array.shape[0];
+        for (ours, kept) in array.values.chunks(channel).zip(kept.chunks(channel)) {
+            let half = ours.iter().fold(0.0f32, |most, value| most.max(value.abs())) / 254.0;
+            let near = |(a, b): (&f32, &f32)| (a - b).abs() <= half * 1.001;
+            assert!(ours.iter().zip(kept).all(near), "{name}: {ours:?} became {kept:?}");
+        }
+    }
+    assert!(Format::TfliteInt8.write(&read, &notes()).unwrap() == bytes);
 }
 
 #[test]

@@ -4,6 +4,7 @@ import { useEffect, useErrorBoundary, useRef } from "preact/hooks";
 import { system } from "./api";
 import { connection } from "./api/connection";
 import { useConnection, useResource } from "./lib/hooks";
+import { ComparePage } from "./pages/compare";
 import { DatasetPage } from "./pages/dataset";
 import { DatasetsPage } from "./pages/datasets";
 import { JobPage } from "./pages/job/page";
@@ -83,6 +84,7 @@ function Page({ place, id, url }: PageProps) {
   if (place === "jobs" && id === "new") return <NewJobPage query={url.searchParams} />;
   if (place === "jobs") return id ? <JobPage key={id} id={id} /> : <JobsPage />;
   if (place === "datasets") return id ? <DatasetPage key={id} id={id} /> : <DatasetsPage />;
+  if (place === "models" && id === "compare") return <ComparePage query={url.searchParams} />;
   if (place === "models") return id ? <ModelPage key={id} id={id} /> : <ModelsPage />;
   if (place === "system") return <SystemPage />;
   return (

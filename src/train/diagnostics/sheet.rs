@@ -37,7 +37,7 @@ pub fn file_name(epoch: u32) -> Option<String> {
 /// The first views of a batch, still on the device.
 #[derive(Debug)]
 pub struct Seen {
-    /// `[K, 3, 128, 128]`
+    /// `[K, 3, side, side]`
     inputs: Tensor,
     /// `[F, 4]`: centre x, y, width, height; those to be learnt come first.
     boxes: Tensor,
@@ -92,12 +92,12 @@ impl Seen {
         let pixels = ((&self.inputs + 1.0) * 127.5).round().clamp(0.0, 255.0);
         let pixels = pixels.permute([0, 2, 3, 1]).to_kind(Kind::Uint8).to_device(Device::Cpu);
         let bytes: Vec<u8> = Vec::try_from(pixels.reshape([-1])).unwrap_or_default();
-        let side = INPUT_SIZE as u32;
+        let (side, drawn) = (self.inputs.size()[2] as u32, INPUT_SIZE as u32 * ZOOM);
         let tile = |bytes: &[u8]| {
             let view = RgbImage::from_raw(side, side, bytes.to_vec()).unwrap_or_default();
-            imageops::resize(&view, side * ZOOM, side * ZOOM, FilterType::Nearest)
+            imageops::resize(&view, drawn, drawn, FilterType::Nearest)
         };
-        bytes.chunks_exact(INPUT_SIZE * INPUT_SIZE * 3).map(tile).collect()
+        bytes.chunks_exact((side * side * 3) as usize).map(tile).collect()
     }
 
     fn faces(&self) -> Vec<(usize, Rect)> {

@@ -87,7 +87,7 @@ pub fn run(
     };
     let artifacts = files::write(&dir.artifacts(), &content, &flat_name)?;
     let outcome = Outcome::Completed;
-    Ok(Finished { outcome, error: None, cause: None, artifacts, retention: None })
+    Ok(Finished { artifacts, ..Finished::without_result(outcome) })
 }
 
 fn load(model: &NamedModel) -> Result<(String, Weights), EvaluationError> {

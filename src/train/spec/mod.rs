@@ -22,8 +22,8 @@ pub struct TrainSpec {
     /// Where the other parameters start from.
     #[garde(skip)]
     pub preset: Preset,
-    /// Passes over the training pictures.
-    #[garde(range(min = 1, max = 10_000))]
+    /// Passes over the training pictures; 0 measures and exports what it starts from.
+    #[garde(range(max = 10_000))]
     pub epochs: u32,
     /// Views a step; 0 chooses from 8 to 64 by the number of pictures and epochs. Small batches learn more
     /// in few epochs, large ones are faster on a GPU.
@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn every_violation_is_named_with_its_pointer() {
         let spec: TrainSpec =
-            serde_json::from_value(json!({"epochs": 0, "views": {"scale_max": 0.1}})).unwrap();
+            serde_json::from_value(json!({"epochs": 20_000, "views": {"scale_max": 0.1}})).unwrap();
         let violations = spec.check().unwrap_err();
         let pointers: Vec<_> = violations.iter().map(|v| v.pointer.as_str()).collect();
         assert_eq!(pointers, ["/epochs", "/views/scale_max"], "{violations:?}");
@@ -201,8 +201,9 @@ mod tests {
     fn the_schema_shows_limits_defaults_and_descriptions() {
         let schema = TrainSpec::schema();
         let epochs = &schema["properties"]["epochs"];
-        assert_eq!((&epochs["minimum"], &epochs["maximum"]), (&json!(1), &json!(10_000)));
+        assert_eq!((&epochs["minimum"], &epochs["maximum"]), (&json!(0), &json!(10_000)));
         assert_eq!(epochs["default"], json!(12));
-        assert_eq!(epochs["description"], json!("Passes over the training pictures."));
+        let text = "Passes over the training pictures; 0 measures and exports what it starts from.";
+        assert_eq!(epochs["description"], json!(text));
     }
 }

@@ -16,6 +16,7 @@ pub(super) enum Value {
     /// Aligned to 16 bytes, as tensors must be.
     Bytes(Vec<u8>),
     Ints(Vec<i32>),
+    Longs(Vec<i64>),
     Floats(Vec<f32>),
     Table(Table),
     Tables(Vec<Table>),
@@ -100,6 +101,11 @@ impl Writer {
                 self.0.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
                 to
             }
+            Value::Longs(numbers) => {
+                let to = self.vector(numbers.len(), 8);
+                self.0.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
+                to
+            }
             Value::Floats(numbers) => {
                 let to = self.vector(numbers.len(), 4);
                 self.0.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
@@ -158,7 +164,7 @@ mod tests {
         let root = flatbuffer::Table::root(&bytes).unwrap();
         let data = root.bytes(5).unwrap().unwrap();
         assert_eq!((&bytes[data.clone()], data.start % 16), ([1, 2, 3].as_slice(), 0));
-        assert_eq!(root.u32s(1).unwrap(), [4, 5]);
+        assert_eq!(root.u32s(1, 8).unwrap(), [4, 5]);
         for table in root.tables(0).unwrap() {
             assert_eq!((table.text(0).unwrap().as_str(), table.u8(2).unwrap()), ("inner", 7));
             assert_eq!(table.u32(1).unwrap(), 0, "a field that is not there has its default");

@@ -26,8 +26,6 @@ type Result<T> = std::result::Result<T, Damaged>;
 const MAX_TABLES: usize = 4096;
 /// Bytes of a name.
 const MAX_TEXT: usize = 1024;
-/// Dimensions of a tensor.
-const MAX_NUMBERS: usize = 8;
 
 impl<'a> Table<'a> {
     /// The table at the root.
@@ -95,10 +93,23 @@ impl<'a> Table<'a> {
         Ok(String::from_utf8_lossy(&self.bytes[range]).into_owned())
     }
 
-    /// A vector of 32-bit numbers.
-    pub(super) fn u32s(&self, number: usize) -> Result<Vec<u32>> {
+    /// The bytes of a vector whose elements have this size.
+    pub(super) fn bytes_of(&self, number: usize, element_size: usize) -> Result<Option<&'a [u8]>> {
+        let place = self.vector(number, element_size)?;
+        Ok(place.map(|(at, count)| &self.bytes[at..at + count * element_size]))
+    }
+
+    /// A table that a field refers to.
+    pub(super) fn table(&self, number: usize) -> Result<Option<Self>> {
+        let Some(field) = self.field(number)? else { return Ok(None) };
+        let to = field.checked_add(u32_at(self.bytes, field)? as usize).ok_or(Damaged(field))?;
+        Self::at(self.bytes, to).map(Some)
+    }
+
+    /// A vector of at most so many 32-bit numbers.
+    pub(super) fn u32s(&self, number: usize, most: usize) -> Result<Vec<u32>> {
         let (at, count) = self.vector(number, 4)?.unwrap_or((0, 0));
-        if count > MAX_NUMBERS {
+        if count > most {
             return Err(Damaged(at));
         }
         (0..count).map(|index| u32_at(self.bytes, at + 4 * index)).collect()
@@ -148,10 +159,10 @@ mod tests {
     #[test]
     fn a_vector_is_read_when_it_lies_within_the_file() {
         let bytes = table_of(2, &[7, 0, 0, 0, 9, 0, 0, 0]);
-        assert_eq!(Table::root(&bytes).unwrap().u32s(0), Ok(vec![7, 9]));
+        assert_eq!(Table::root(&bytes).unwrap().u32s(0, 8), Ok(vec![7, 9]));
         for count in [3, u32::MAX] {
             let bytes = table_of(count, &[7, 0, 0, 0, 9, 0, 0, 0]);
-            assert_eq!(Table::root(&bytes).unwrap().u32s(0), Err(Damaged(20)));
+            assert_eq!(Table::root(&bytes).unwrap().u32s(0, 8), Err(Damaged(20)));
         }
     }
 
@@ -159,7 +170,7 @@ mod tests {
     fn lengths_that_no_such_file_has_are_refused() {
         let zeros = vec![0; 1 << 16];
         let numbers = table_of(9, &zeros);
-        assert!(Table::root(&numbers).unwrap().u32s(0).is_err());
+        assert!(Table::root(&numbers).unwrap().u32s(0, 8).is_err());
         let tables = table_of(5000, &zeros);
         assert!(Table::root(&tables).unwrap().tables(0).is_err());
         let text = table_of(1025, &zeros);

@@ -4,8 +4,9 @@
 
 mod build;
 mod flatbuffer;
-mod float32;
+mod graph;
 mod metadata;
+mod quantised;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -15,6 +16,7 @@ use half::f16;
 
 pub use self::flatbuffer::Damaged;
 use self::flatbuffer::Table;
+use self::graph::Kernels;
 pub use self::metadata::About;
 use crate::model::layout::{Conv, Layout, Role, SHORT, Variant};
 use crate::model::tensors::{Array, Arrays, LayoutError, Weights};
@@ -146,7 +148,17 @@ pub fn write_float16(weights: &Weights, about: &About) -> Result<Vec<u8>, Tflite
 /// [`TfliteError::Variant`].
 pub fn write_float32(weights: &Weights, about: &About) -> Result<Vec<u8>, TfliteError> {
     check_variant(weights)?;
-    Ok(float32::write(weights, about))
+    Ok(graph::write(weights, Kernels::Float32, about))
+}
+
+/// The same graph with kernels of 8 bits, each output channel with a scale of its own; it computes in 32.
+///
+/// # Errors
+///
+/// [`TfliteError::Variant`].
+pub fn write_int8(weights: &Weights, about: &About) -> Result<Vec<u8>, TfliteError> {
+    check_variant(weights)?;
+    Ok(graph::write(weights, Kernels::Int8, about))
 }
 
 fn check_variant(weights: &Weights) -> Result<(), TfliteError> {
@@ -161,24 +173,48 @@ fn check_variant(weights: &Weights) -> Result<(), TfliteError> {
 struct Constant {
     name: String,
     shape: Vec<u32>,
-    half: bool,
+    stored: Stored,
     range: Range<usize>,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Stored {
+    Float32,
+    Float16,
+    /// Whole numbers, to be multiplied by one scale, or by one of each index of a dimension.
+    Int8(Vec<f32>, usize),
+}
+
+impl Stored {
+    fn size(&self) -> usize {
+        match self {
+            Self::Float32 => 4,
+            Self::Float16 => 2,
+            Self::Int8(..) => 1,
+        }
+    }
 }
 
 impl Constant {
     fn values(&self, bytes: &[u8]) -> Vec<f32> {
         let data = &bytes[self.range.clone()];
-        if self.half {
-            let pairs = data.as_chunks::<2>().0.iter();
-            pairs.map(|&pair| f16::from_le_bytes(pair).to_f32()).collect()
-        } else {
-            data.as_chunks::<4>().0.iter().map(|&four| f32::from_le_bytes(four)).collect()
+        match &self.stored {
+            Stored::Float32 => {
+                data.as_chunks::<4>().0.iter().map(|&four| f32::from_le_bytes(four)).collect()
+            }
+            Stored::Float16 => {
+                let pairs = data.as_chunks::<2>().0.iter();
+                pairs.map(|&pair| f16::from_le_bytes(pair).to_f32()).collect()
+            }
+            Stored::Int8(scales, dimension) => {
+                quantised::scaled(&self.shape, data, scales, *dimension)
+            }
         }
     }
 
     fn overwrite(&self, bytes: &mut [u8], values: &[f32]) -> Result<(), TfliteError> {
         let data = &mut bytes[self.range.clone()];
-        if !self.half {
+        if self.stored == Stored::Float32 {
             for (four, value) in data.as_chunks_mut::<4>().0.iter_mut().zip(values) {
                 *four = value.to_le_bytes();
             }
@@ -206,13 +242,22 @@ mod field {
     pub(super) const TENSOR_TYPE: usize = 1;
     pub(super) const TENSOR_BUFFER: usize = 2;
     pub(super) const TENSOR_NAME: usize = 3;
+    pub(super) const TENSOR_QUANTIZATION: usize = 4;
+    pub(super) const QUANTIZATION_SCALE: usize = 2;
+    pub(super) const QUANTIZATION_ZERO_POINT: usize = 3;
+    pub(super) const QUANTIZATION_DIMENSION: usize = 6;
     pub(super) const BUFFER_DATA: usize = 0;
 }
 
 const FLOAT32: u8 = 0;
 const FLOAT16: u8 = 1;
+const INT8: u8 = 9;
+/// Dimensions of a tensor.
+const MAX_DIMENSIONS: usize = 8;
+/// Channels with a scale of their own.
+const MAX_SCALES: usize = 256;
 
-/// Every float constant of the first subgraph, by name.
+/// Every constant of the first subgraph that stands for floats, by name.
 fn constants(bytes: &[u8]) -> Result<BTreeMap<String, Constant>, TfliteError> {
     if !is_tflite(bytes) {
         return Err(TfliteError::NotTflite);
@@ -227,14 +272,32 @@ fn constants(bytes: &[u8]) -> Result<BTreeMap<String, Constant>, TfliteError> {
         let buffer = tensor.u32(field::TENSOR_BUFFER)? as usize;
         let buffer = buffers.get(buffer).ok_or(Damaged(buffer))?;
         let Some(range) = buffer.bytes(field::BUFFER_DATA)? else { continue };
-        if range.is_empty() || !matches!(kind, FLOAT32 | FLOAT16) {
-            continue;
-        }
+        let shape = tensor.u32s(field::TENSOR_SHAPE, MAX_DIMENSIONS)?;
+        let stored = match kind {
+            FLOAT32 => Some(Stored::Float32),
+            FLOAT16 => Some(Stored::Float16),
+            INT8 => int8(&tensor, &shape)?,
+            _ => None,
+        };
+        let Some(stored) = stored.filter(|_| !range.is_empty()) else { continue };
         let name = tensor.text(field::TENSOR_NAME)?;
-        let shape = tensor.u32s(field::TENSOR_SHAPE)?;
-        constants.insert(name.clone(), Constant { name, shape, half: kind == FLOAT16, range });
+        constants.insert(name.clone(), Constant { name, shape, stored, range });
     }
     Ok(constants)
+}
+
+/// How whole numbers are scaled; `None` where zero is not zero, as in activations, or where it does not fit `shape`.
+fn int8(tensor: &Table<'_>, shape: &[u32]) -> Result<Option<Stored>, TfliteError> {
+    let Some(scaling) = tensor.table(field::TENSOR_QUANTIZATION)? else { return Ok(None) };
+    let scales = scaling.u32s(field::QUANTIZATION_SCALE, MAX_SCALES)?;
+    let zeros = scaling.bytes_of(field::QUANTIZATION_ZERO_POINT, 8)?.unwrap_or_default();
+    let dimension = scaling.u32(field::QUANTIZATION_DIMENSION)? as usize;
+    let fits = scales.len() == 1 || shape.get(dimension) == Some(&(scales.len() as u32));
+    if !fits || zeros.iter().any(|&byte| byte != 0) {
+        return Ok(None);
+    }
+    let scales = scales.into_iter().map(f32::from_bits).collect();
+    Ok(Some(Stored::Int8(scales, dimension)))
 }
 
 /// A convolution's kernel or bias, of the right size.
@@ -251,7 +314,7 @@ fn find<'a>(
         (_, Role::Depthwise) => vec![1, h, w, o],
         _ => vec![o, h, w, i],
     };
-    let size = expected.iter().product::<u32>() as usize * if constant.half { 2 } else { 4 };
+    let size = expected.iter().product::<u32>() as usize * constant.stored.size();
     if constant.shape != expected || constant.range.len() != size {
         let found = format!("shape {:?} in {} bytes", constant.shape, constant.range.len());
         let expected = format!("shape {expected:?} in {size} bytes");

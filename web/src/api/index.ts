@@ -4,6 +4,7 @@ import { get, PREFIX, patch, post, postFile, remove, upload } from "./client";
 import type { EvaluationReport, NewEvaluation } from "./evaluation";
 import type {
   Artifact,
+  Comparison,
   Dataset,
   DatasetImage,
   Detections,
@@ -104,6 +105,8 @@ export const models = {
   /** A new model, of these tuned weights and a share of the untouched ones. */
   mix: (id: string, retain: number) => post<Model>(`/models/${id}/mix`, { retain }),
   find: (id: string, signal?: AbortSignal) => get<WholeModel>(`/models/${id}`, signal),
+  compare: (a: string, b: string, signal?: AbortSignal) =>
+    get<Comparison>(`/models/compare?${search({ a, b })}`, signal),
   describe: (id: string, change: { name?: string; tags?: string[] }) =>
     patch<Model>(`/models/${id}`, change),
   remove: (id: string) => remove(`/models/${id}`),

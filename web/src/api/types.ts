@@ -278,6 +278,30 @@ export interface WholeModel extends Model {
   };
 }
 
+/** One figure of two models. */
+export interface ComparedFigure {
+  name: string;
+  a: number | null;
+  b: number | null;
+  /** `b` less `a`. */
+  difference: number | null;
+}
+
+export interface ComparedModel {
+  id: string;
+  name: string;
+  dataset_hash: string | null;
+}
+
+/** What the jobs that trained two models measured. */
+export interface Comparison {
+  a: ComparedModel;
+  b: ComparedModel;
+  /** Whether on the same pictures. */
+  same_dataset: boolean;
+  metrics: ComparedFigure[];
+}
+
 export interface DetectedFace {
   box: Rect;
   score: number;

@@ -29,6 +29,11 @@ export function ModelPage({ id }: { id: string }) {
       <div class="head">
         <h1>{model.name}</h1>
         <div class="row">
+          {model.kind !== "base" && (
+            <a class="button" href={`/models/compare?a=base&b=${id}`}>
+              Compare
+            </a>
+          )}
           {model.job_id && (
             <a class="button" href={`/jobs/${model.job_id}`}>
               Its job
@@ -39,7 +44,7 @@ export function ModelPage({ id }: { id: string }) {
       <TryIt model={model} advice={model.metrics?.best.best_threshold ?? 0.5} />
       <Evaluate key={`evaluate-${id}`} model={model} />
       {(model.kind === "trained" || model.kind === "mixed") && <Mix key={id} model={model} />}
-      <Provenance key={`provenance-${id}`} model={model} />
+      <Provenance key={`provenance-${id}`} model={model} renamed={reload} />
       <Downloads model={model} />
     </>
   );

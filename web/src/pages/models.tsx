@@ -5,6 +5,7 @@ import { type Model, models } from "../api";
 import { DropZone } from "../components/drop";
 import { FileList } from "../components/files";
 import { Ago, Bar, ErrorNote, Pending } from "../components/status";
+import { TagList } from "../components/tags";
 import { score } from "../lib/format";
 import { useAction, useResource, useTitle } from "../lib/hooks";
 import { navigate } from "../router";
@@ -16,6 +17,11 @@ export function ModelsPage() {
     <>
       <div class="head">
         <h1>Models</h1>
+        {data && data.items.length > 1 && (
+          <a class="button" href="/models/compare">
+            Compare two
+          </a>
+        )}
       </div>
       {!data && <Pending error={error} what="models" retry={reload} />}
       <ul class="cards" aria-label="Models">
@@ -31,7 +37,7 @@ export function ModelsPage() {
   );
 }
 
-const KINDS: Record<Model["kind"], string> = {
+export const KINDS: Record<Model["kind"], string> = {
   base: "MediaPipe's own",
   imported: "imported",
   mixed: "mixed",
@@ -60,6 +66,7 @@ function Card({ model }: { model: Model }) {
             24 px <b>{score(metrics.ap50_ge24)}</b>
           </span>
         )}
+        <TagList tags={model.tags} />
         {created_at && <Ago time={created_at} />}
       </p>
       {files.length > 0 && (

@@ -8,7 +8,7 @@ import { ErrorNote, Pending } from "../components/status";
 import { useAction, useResource } from "../lib/hooks";
 import { navigate } from "../router";
 
-export function Provenance({ model }: { model: Model }) {
+export function Provenance({ model, renamed }: { model: Model; renamed: () => void }) {
   const { data, error, reload } = useResource((signal) => models.find(model.id, signal), [model.id]);
   if (!data) return <Pending error={error} what="where it comes from" retry={reload} />;
   const { parent_id, job, dataset, licence } = data.provenance;
@@ -48,24 +48,37 @@ export function Provenance({ model }: { model: Model }) {
         <dt>Licence</dt>
         <dd>{licence}</dd>
       </dl>
-      {model.kind !== "base" && <Tags key={model.id} model={data} />}
+      {model.kind !== "base" && <Description key={model.id} model={data} renamed={renamed} />}
     </section>
   );
 }
 
-function Tags({ model }: { model: Model }) {
+function Description({ model, renamed }: { model: Model; renamed: () => void }) {
+  const [name, setName] = useState(model.name);
   const [text, setText] = useState(model.tags.join(", "));
   const { start, busy, error } = useAction(async () => {
     const tags = text.split(",").map((tag) => tag.trim());
-    const changed = await models.describe(model.id, { tags: tags.filter((tag) => tag !== "") });
+    const changed = await models.describe(model.id, {
+      name,
+      tags: tags.filter((tag) => tag !== ""),
+    });
     setText(changed.tags.join(", "));
+    setName(changed.name);
+    renamed();
   });
   return (
     <div class="row">
+      <label for="name">Name</label>
+      <input
+        id="name"
+        value={name}
+        maxLength={200}
+        onInput={(event) => setName(event.currentTarget.value)}
+      />
       <label for="tags">Tags</label>
       <input id="tags" value={text} onInput={(event) => setText(event.currentTarget.value)} />
       <button type="button" disabled={busy} onClick={() => void start()}>
-        Save tags
+        Save
       </button>
       {(model.kind === "imported" || model.kind === "mixed") && (
         <ConfirmButton

@@ -1,11 +1,12 @@
-//! A `.tflite` in 32 bits, built from nothing: the same graph as `MediaPipe`'s without the conversions from
-//! 16 bits, and with activations in the operators before them.
+//! A `.tflite` built from nothing, with weights of 32 bits or of 8: the same graph as `MediaPipe`'s with activations
+//! in the operators before them. It computes in 32 bits; weights of 8 bits are scaled to them when it is loaded.
 //!
 //! Source: TensorFlow Lite's `schema.fbs`.
 
 use super::build::{Table, Value};
 use super::metadata::{self, About};
-use super::{FLOAT32, MAGIC, from_pytorch};
+use super::quantised::quantise;
+use super::{FLOAT32, INT8, MAGIC, from_pytorch};
 use crate::model::layout::{ANCHORS, COORDINATES, Conv, Layout, Role, STEM_CHANNELS};
 use crate::model::tensors::Weights;
 
@@ -16,20 +17,26 @@ enum Op {
     Concatenation = 2,
     Conv = 3,
     Depthwise = 4,
+    Dequantize = 6,
     MaxPool = 17,
     Reshape = 22,
     Pad = 34,
 }
 
-const OPS: [Op; 7] =
-    [Op::Add, Op::Concatenation, Op::Conv, Op::Depthwise, Op::MaxPool, Op::Reshape, Op::Pad];
 const RELU: u8 = 1;
 const SCHEMA_VERSION: i32 = 3;
 const INT32: u8 = 2;
 
+/// How kernels are kept; biases are of 32 bits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kernels {
+    Float32,
+    Int8,
+}
+
 /// The file's bytes.
-pub(super) fn write(weights: &Weights, about: &About) -> Vec<u8> {
-    let mut model = Model::default();
+pub(super) fn write(weights: &Weights, kernels: Kernels, about: &About) -> Vec<u8> {
+    let mut model = Model::new(kernels);
     // Buffer 0 is empty by convention: that of whatever is computed.
     model.buffers.push(Table::default());
     let size = weights.layout().input_size;
@@ -40,7 +47,7 @@ pub(super) fn write(weights: &Weights, about: &About) -> Vec<u8> {
         .text(0, metadata::NAME)
         .with(1, Value::Int(model.buffers.len() as i32 - 1));
     let code =
-        |op: Op| Table::default().with(0, Value::Byte(op as u8)).with(3, Value::Int(op as i32));
+        |&op: &Op| Table::default().with(0, Value::Byte(op as u8)).with(3, Value::Int(op as i32));
     let graph = Table::default()
         .with(0, Value::Tables(model.tensors))
         .with(1, Value::Ints(vec![input]))
@@ -49,7 +56,7 @@ pub(super) fn write(weights: &Weights, about: &About) -> Vec<u8> {
         .text(4, "main");
     Table::default()
         .with(0, Value::Int(SCHEMA_VERSION))
-        .with(1, Value::Tables(OPS.map(code).into()))
+        .with(1, Value::Tables(model.codes.iter().map(code).collect()))
         .with(2, Value::Tables(vec![graph]))
         .text(3, "written by Blazetune")
         .with(4, Value::Tables(model.buffers))
@@ -113,14 +120,21 @@ fn heads(
     model.operator(Op::Concatenation, &halves, whole, 10, axis)
 }
 
-#[derive(Default)]
 struct Model {
+    kernels: Kernels,
+    /// Operators that are used.
+    codes: Vec<Op>,
     buffers: Vec<Table>,
     tensors: Vec<Table>,
     operators: Vec<Table>,
 }
 
 impl Model {
+    fn new(kernels: Kernels) -> Self {
+        let (buffers, tensors, operators) = (Vec::new(), Vec::new(), Vec::new());
+        Self { kernels, codes: Vec::new(), buffers, tensors, operators }
+    }
+
     fn tensor(&mut self, name: &str, shape: &[usize], kind: u8, buffer: i32) -> i32 {
         let shape = shape.iter().map(|&length| length as i32).collect();
         let tensor = Table::default()
@@ -146,7 +160,11 @@ impl Model {
         options_kind: u8,
         options: Table,
     ) -> i32 {
-        let code = OPS.iter().position(|&known| known == op).expect("every operator is listed");
+        let known = self.codes.iter().position(|&known| known == op);
+        let code = known.unwrap_or_else(|| {
+            self.codes.push(op);
+            self.codes.len() - 1
+        });
         let operator = Table::default()
             .with(0, Value::Int(code as i32))
             .with(1, Value::Ints(inputs.to_vec()))
@@ -157,6 +175,21 @@ impl Model {
         output
     }
 
+    /// A kernel of 8 bits, and the operator that scales it; `dimension`: along which each has a scale.
+    fn int8(&mut self, name: &str, shape: &[usize], kernel: &[f32], dimension: usize) -> i32 {
+        let (numbers, scales) = quantise(shape, kernel, dimension);
+        let zeros = Value::Longs(vec![0; scales.len()]);
+        let scales = Table::default()
+            .with(2, Value::Floats(scales))
+            .with(3, zeros)
+            .with(6, Value::Int(dimension as i32));
+        let bytes = numbers.iter().map(|number| number.cast_unsigned()).collect();
+        let stored = self.constant(&format!("{name}/Kernel"), shape, INT8, bytes);
+        self.tensors[stored as usize].0.push((4, Value::Table(scales)));
+        let scaled = self.tensor(&format!("{name}/Kernel_scaled"), shape, FLOAT32, 0);
+        self.operator(Op::Dequantize, &[stored], scaled, 38, Table::default())
+    }
+
     /// * `side`: of the output's map.
     fn convolve(&mut self, weights: &Weights, conv: &Conv, xs: i32, side: usize, relu: u8) -> i32 {
         let bytes = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
@@ -164,9 +197,14 @@ impl Model {
         let [o, i, h, w] = conv.shape;
         let depthwise = conv.role == Role::Depthwise;
         let shape = if depthwise { [1, h, w, o] } else { [o, h, w, i] };
-        let kernel = bytes(&from_pytorch(conv, &weight.values));
+        let kernel = from_pytorch(conv, &weight.values);
         let name = &conv.tflite_name;
-        let kernel = self.constant(&format!("{name}/Kernel"), &shape, FLOAT32, kernel);
+        let kernel = match self.kernels {
+            Kernels::Float32 => {
+                self.constant(&format!("{name}/Kernel"), &shape, FLOAT32, bytes(&kernel))
+            }
+            Kernels::Int8 => self.int8(name, &shape, &kernel, if depthwise { 3 } else { 0 }),
+        };
         let bias = bytes(&bias.values);
         let bias = self.constant(&format!("{name}/Bias"), &[o], FLOAT32, bias);
         let ys = self.tensor(name, &[1, side, side, o], FLOAT32, 0);
