@@ -100,8 +100,9 @@ def run(binary, dataset, params, model=None):
         (folder / part).mkdir()
     (folder / "spec.json").write_text(json.dumps(spec))
     began = time.time()
-    # Without this OpenMP starts a thread a core for each worker.
-    subprocess.run([binary, "worker", folder], check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+    # As a server starts it, but for OpenMP, which would start a thread a core for each worker.
+    settings = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1", "OMP_NUM_THREADS": "1"}
+    subprocess.run([binary, "worker", folder], check=True, env=os.environ | settings)
     events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
     if events[-1].get("outcome") != "completed":
         sys.exit(f"{folder}: {events[-1]}")
