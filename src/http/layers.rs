@@ -14,6 +14,7 @@ use tower_http::trace::TraceLayer;
 use tracing::error;
 
 use super::problem::{Problem, unify};
+use super::read_on::read_on;
 
 /// The dashboard needs nothing from anywhere else; its charts set styles.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; \
@@ -26,6 +27,7 @@ pub(super) fn around(router: Router) -> Router {
         .layer(CsrfLayer::new())
         .layer(middleware::from_fn(unify))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn(read_on))
         .layer(constant(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY))
         .layer(constant(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
         .layer(constant(header::REFERRER_POLICY, "no-referrer"))

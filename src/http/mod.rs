@@ -24,6 +24,7 @@ mod model_files;
 mod models;
 mod page;
 mod problem;
+mod read_on;
 mod registry;
 mod system;
 mod uploads;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::Router;
-use axum::body::{Bytes, HttpBody};
+use axum::body::Bytes;
 use axum::extract::multipart::Field;
 use axum::extract::{FromRequest, Multipart, Request, State};
 use axum::http::{StatusCode, header};
@@ -62,7 +62,8 @@ async fn create(
 ) -> Result<impl IntoResponse> {
     let name = query.name()?;
     // Rather now than after gigabytes. What is imported is checked once more, by its pictures.
-    let length = request.body().size_hint().exact().unwrap_or(0);
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(0);
     if let Some(lack) = app.jobs.lacks_room(length) {
         return Err(Problem::no_room(lack));
     }

@@ -114,3 +114,29 @@ async fn a_browser_gets_a_page_that_loads_nothing_from_elsewhere() {
     let missing = format!("http://{}/assets/missing.js", server.address);
     assert_eq!(server.client.get(missing).send().await.unwrap().status(), 404);
 }
+
+/// As plain clients do: they do not listen before all is sent.
+#[tokio::test]
+async fn an_upload_that_is_refused_at_once_is_told_why_when_it_was_sent() {
+    let (_folder, server) = server().await;
+    let address = server.address;
+    let answer = tokio::task::spawn_blocking(move || {
+        use std::io::{Read, Write};
+        let mut connection = std::net::TcpStream::connect(address).unwrap();
+        let body = vec![0; 64 << 20]; // More than fits into any socket's buffer.
+        let head = "POST /api/v1/datasets HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n";
+        write!(
+            connection,
+            "{head}content-type: text/plain\r\ncontent-length: {}\r\n\r\n",
+            body.len()
+        )
+        .unwrap();
+        connection.write_all(&body).unwrap();
+        let mut answer = String::new();
+        connection.read_to_string(&mut answer).unwrap();
+        answer
+    });
+    let answer = answer.await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 415 "), "{answer}");
+    assert!(answer.contains("send a zip"), "{answer}");
+}
