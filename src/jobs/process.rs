@@ -54,8 +54,8 @@ pub(super) enum Exit {
 /// Workers go first when the system is out of memory: they can be started again at no loss.
 const OOM_SCORE: &str = "500";
 const LOCK: &str = "worker.lock";
-/// Makes glibc ask for memory in pages of 2 MB, where whoever started the server says nothing else: a step goes through
-/// tens of megabytes, and looks up a twelfth of its time where the small pages are.
+/// Makes glibc ask for memory in pages of 2 MB: a step goes through tens of megabytes, and looks up a twelfth of its
+/// time where the small pages are.
 const ALLOCATOR: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
 /// Standard output and error of the worker.
 pub(super) const OUTPUT: &str = "worker.log";
@@ -71,7 +71,7 @@ impl Worker {
         let child = Command::new(&program.path)
             .args(&program.args)
             .arg(dir)
-            .envs(allocator())
+            .env(ALLOCATOR.0, ALLOCATOR.1)
             .stdin(Stdio::from(lock))
             .stdout(output.try_clone()?)
             .stderr(output)
@@ -150,10 +150,6 @@ impl Worker {
             debug!("cannot kill worker {pid}: {error}");
         }
     }
-}
-
-fn allocator() -> Option<(&'static str, &'static str)> {
-    std::env::var_os(ALLOCATOR.0).is_none().then_some(ALLOCATOR)
 }
 
 /// None when a worker holds it.
