@@ -7,7 +7,7 @@ FOLDER is as for recipe.py, which imports it. One job of 12 epochs with the defa
 taken from its checkpoint.
 """
 
-import json, os, pathlib, subprocess, sys, tempfile, time
+import json, pathlib, subprocess, sys, tempfile, time
 
 import numpy
 from safetensors import SafetensorError, safe_open
@@ -33,12 +33,8 @@ MIXES = {
 def train(folder, dataset):
     """The folded weights after each epoch, flat."""
     params = {"seed": 0, "device": "cpu", "epochs": EPOCHS}
-    spec = {"kind": "train", "job_id": "path", "name": "path", "dataset_dir": str(dataset), "init_file": None, "threads": 2, "params": params}
-    for part in ("checkpoints", "artifacts"):
-        (folder / part).mkdir(parents=True)
-    (folder / "spec.json").write_text(json.dumps(spec))
     epochs = []
-    with subprocess.Popen([BINARY, "worker", folder], env=os.environ | {"OMP_NUM_THREADS": "1"}) as worker:
+    with recipe.start(BINARY, folder, dataset, params, threads=2) as worker:
         while worker.poll() is None:
             time.sleep(0.1)
             try:

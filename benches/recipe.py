@@ -92,17 +92,24 @@ def import_archive(binary, archive, data):
     return dataset
 
 
+def start(binary, folder, dataset, params, threads=1):
+    """A worker on a job, whose folder this is to be."""
+    spec = {"kind": "train", "job_id": "recipe", "name": "recipe", "dataset_dir": str(dataset), "init_file": None, "threads": threads, "params": params}
+    for part in ("checkpoints", "artifacts"):
+        (folder / part).mkdir(parents=True)
+    (folder / "spec.json").write_text(json.dumps(spec))
+    # As a server starts it, but for OpenMP, which would start a thread a core for each worker.
+    settings = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1", "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([binary, "worker", folder], env=os.environ | settings)
+
+
 def run(binary, dataset, params, model=None):
     """One job; answers its metrics rows and its retention curve, where it has one. Its best weights go to `model`."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="recipe-"))
-    spec = {"kind": "train", "job_id": "recipe", "name": "recipe", "dataset_dir": str(dataset), "init_file": None, "threads": 1, "params": params}
-    for part in ("checkpoints", "artifacts"):
-        (folder / part).mkdir()
-    (folder / "spec.json").write_text(json.dumps(spec))
     began = time.time()
-    # As a server starts it, but for OpenMP, which would start a thread a core for each worker.
-    settings = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1", "OMP_NUM_THREADS": "1"}
-    subprocess.run([binary, "worker", folder], check=True, env=os.environ | settings)
+    worker = start(binary, folder, dataset, params)
+    if worker.wait():
+        sys.exit(f"{folder}: the worker ended with {worker.returncode}")
     events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
     if events[-1].get("outcome") != "completed":
         sys.exit(f"{folder}: {events[-1]}")

@@ -119,6 +119,11 @@ pub fn remove_aside(path: &Path) -> io::Result<()> {
     if path.is_dir() { remove_all(&path) } else { remove_file(&path) }
 }
 
+/// Whether an error says that there is no room, on the disk or for this user.
+pub fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
+}
+
 fn aside(path: &Path) -> PathBuf {
     let mut aside = path.as_os_str().to_owned();
     aside.push(".deleted");

@@ -120,10 +120,7 @@ pub enum ImportError {
 impl ImportError {
     /// Of an error of the file system that the data set is written to.
     pub fn of_disk(error: io::Error) -> Self {
-        match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::DiskFull,
-            _ => Self::Disk(error),
-        }
+        if disk::is_full(&error) { Self::DiskFull } else { Self::Disk(error) }
     }
 }
 

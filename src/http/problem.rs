@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 use tracing::error;
 
+use crate::disk;
 use crate::store;
 use crate::store::jobs::JobState;
 use crate::train::run::chain;
@@ -138,11 +139,7 @@ impl From<store::Error> for Problem {
 
 impl From<std::io::Error> for Problem {
     fn from(error: std::io::Error) -> Self {
-        use std::io::ErrorKind::{QuotaExceeded, StorageFull};
-        match error.kind() {
-            StorageFull | QuotaExceeded => Self::no_room(FULL),
-            _ => Self::internal(&error),
-        }
+        if disk::is_full(&error) { Self::no_room(FULL) } else { Self::internal(&error) }
     }
 }
 

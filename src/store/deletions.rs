@@ -37,14 +37,8 @@ pub async fn ended(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<Ended>> {
     sqlx::query_as!(
         Ended,
         r#"
-        select id as "id: JobId", state as "state: JobState", exists (
-            select 1 from model
-            where model.job_id = job.id and (model.tags <> '[]' or model.id in (
-                select parent_id from model
-                union select params ->> '$.init' from job
-                union select params ->> '$.model_id' from job
-                union select params ->> '$.compare_with' from job))
-            ) as "is_needed!: bool"
+        select id as "id: JobId", state as "state: JobState",
+            id in (select job_id from needed_model) as "is_needed!: bool"
         from job where state in ('completed', 'cancelled', 'failed')
         order by id desc
         "#
@@ -65,13 +59,7 @@ pub async fn intend(db: impl SqliteExecutor<'_>, id: JobId, part: Part) -> sqlx:
         insert into deletion (job_id, part)
         select id, ?2 from job
         where id = ?1 and state in ('completed', 'cancelled', 'failed')
-            and (?2 <> 'files' or not exists (
-                select 1 from model
-                where model.job_id = ?1 and (model.tags <> '[]' or model.id in (
-                    select parent_id from model
-                    union select params ->> '$.init' from job
-                    union select params ->> '$.model_id' from job
-                    union select params ->> '$.compare_with' from job))))
+            and (?2 <> 'files' or id not in (select job_id from needed_model))
         on conflict do nothing
         ",
         id,

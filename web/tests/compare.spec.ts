@@ -1,6 +1,7 @@
 // Two models side by side, their names and tags.
 
 import { expect, test } from "@playwright/test";
+import { listen } from "./complaints";
 import { Server } from "./server";
 
 const IMAGES = 20;
@@ -16,9 +17,7 @@ test.afterAll(async () => {
 });
 
 test("a trained model is named, tagged and compared", async ({ page }) => {
-  const complaints: string[] = [];
-  page.on("pageerror", (error) => complaints.push(error.message));
-  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  const complaints = listen(page);
   const api = `${server.url}/api/v1`;
 
   await test.step("a job has trained one", async () => {

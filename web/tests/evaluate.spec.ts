@@ -1,6 +1,7 @@
 // A model is measured beside MediaPipe's own, from its page to the report.
 
 import { expect, test } from "@playwright/test";
+import { listen } from "./complaints";
 import { Server } from "./server";
 
 const IMAGES = 20;
@@ -16,9 +17,7 @@ test.afterAll(async () => {
 });
 
 test("a model is evaluated beside MediaPipe's own", async ({ page }) => {
-  const complaints: string[] = [];
-  page.on("pageerror", (error) => complaints.push(error.message));
-  page.on("console", (message) => message.type() === "error" && complaints.push(message.text()));
+  const complaints = listen(page);
 
   await test.step("a data set and a model are there", async () => {
     await page.goto(`${server.url}/datasets`);

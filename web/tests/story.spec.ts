@@ -5,6 +5,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { expect, type Page, test } from "@playwright/test";
 import type { SamplePicture, Samples } from "../src/api";
+import { listen } from "./complaints";
 import { Server } from "./server";
 
 /** For the README's pictures: a longer story, so that there is something to see. */
@@ -29,7 +30,7 @@ test.afterAll(async () => {
 });
 
 test("pictures become a model that can be downloaded and tried", async ({ page }) => {
-  const complaints = listen(page);
+  const complaints = listen(page, "422"); // The story sends a wrong value on purpose.
   const archive = await server.sample(IMAGES);
 
   await test.step("an empty server says what to do first", async () => {
@@ -254,19 +255,6 @@ function rememberPoints() {
     childList: true,
     attributeFilter: ["data-points"],
   });
-}
-
-/** What the page should not have said: errors, and breaches of the content security policy. */
-function listen(page: Page): string[] {
-  const complaints: string[] = [];
-  page.on("pageerror", (error) => complaints.push(error.message));
-  page.on("console", (message) => {
-    const refused = message.text().includes("422"); // The story sends a wrong value on purpose.
-    if (message.type() === "error" && !refused) {
-      complaints.push(`${message.text()} ${message.location().url}`);
-    }
-  });
-  return complaints;
 }
 
 /** Waits for the pictures in view; those far below load when scrolled to. */

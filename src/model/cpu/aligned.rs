@@ -40,15 +40,9 @@ impl Default for Aligned {
 
 impl Clone for Aligned {
     fn clone(&self) -> Self {
-        Self::from(&**self)
-    }
-}
-
-impl From<&[f32]> for Aligned {
-    fn from(values: &[f32]) -> Self {
-        let mut aligned = Self::zeros(values.len());
-        aligned.copy_from_slice(values);
-        aligned
+        let mut copy = Self::zeros(self.length);
+        copy.copy_from_slice(self);
+        copy
     }
 }
 

@@ -15,7 +15,6 @@ pub(super) trait Lanes: Copy {
     fn mul_add(self, factor: Self, summand: Self) -> Self;
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
-    fn mul(self, other: Self) -> Self;
     fn max(self, other: Self) -> Self;
     /// `self` where `gate` is above 0, else 0.
     fn where_positive(self, gate: Self) -> Self;
@@ -52,7 +51,7 @@ impl Lanes for Plain {
     #[inline(always)]
     fn mul_add(self, factor: Self, summand: Self) -> Self {
         // Not `f32::mul_add`, a call into libm where the processor has no such instruction.
-        self.mul(factor).add(summand)
+        self.each(factor, |a, b| a * b).add(summand)
     }
     #[inline(always)]
     fn add(self, other: Self) -> Self {
@@ -61,10 +60,6 @@ impl Lanes for Plain {
     #[inline(always)]
     fn sub(self, other: Self) -> Self {
         self.each(other, |a, b| a - b)
-    }
-    #[inline(always)]
-    fn mul(self, other: Self) -> Self {
-        self.each(other, |a, b| a * b)
     }
     #[inline(always)]
     fn max(self, other: Self) -> Self {
@@ -91,8 +86,8 @@ mod x86 {
     use std::arch::x86_64::{
         __m256, _CMP_EQ_OQ, _CMP_GT_OQ, _mm256_add_pd, _mm256_add_ps, _mm256_and_ps,
         _mm256_castps256_ps128, _mm256_cmp_ps, _mm256_cvtps_pd, _mm256_extractf128_ps,
-        _mm256_fmadd_ps, _mm256_loadu_pd, _mm256_loadu_ps, _mm256_max_ps, _mm256_mul_ps,
-        _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_pd, _mm256_storeu_ps, _mm256_sub_ps,
+        _mm256_fmadd_ps, _mm256_loadu_pd, _mm256_loadu_ps, _mm256_max_ps, _mm256_set1_ps,
+        _mm256_setzero_ps, _mm256_storeu_pd, _mm256_storeu_ps, _mm256_sub_ps,
     };
 
     use super::{LANES, Lanes};
@@ -127,10 +122,6 @@ mod x86 {
         #[inline(always)]
         fn sub(self, other: Self) -> Self {
             Self(unsafe { _mm256_sub_ps(self.0, other.0) })
-        }
-        #[inline(always)]
-        fn mul(self, other: Self) -> Self {
-            Self(unsafe { _mm256_mul_ps(self.0, other.0) })
         }
         #[inline(always)]
         fn max(self, other: Self) -> Self {
