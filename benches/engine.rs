@@ -10,7 +10,7 @@
 
 use blazetune::model::cpu::{Inference, Inputs, Training};
 use blazetune::model::layout::{ANCHORS, COORDINATES, INPUT_SIZE};
-use blazetune::model::network::{Form, Network, array};
+use blazetune::model::network::{Network, array};
 use blazetune::weights::tflite;
 use rustix::time::{ClockId, clock_gettime};
 use tch::Device;
@@ -36,7 +36,7 @@ fn run(batch: usize, rounds: usize) {
     let network = Network::folded(tflite::mediapipe(), Device::Cpu);
     let folded = array(&network.parameters).values;
     let inference = Inference::new(&folded);
-    let mut training = Training::new(Form::Folded);
+    let mut training = Training::default();
     let (mut logits, mut coordinates) =
         (vec![0.0; batch * ANCHORS], vec![0.0; batch * ANCHORS * COORDINATES]);
     let mut gradient = vec![0.0; folded.len()];
@@ -45,7 +45,7 @@ fn run(batch: usize, rounds: usize) {
         let times = [
             seconds(&mut || inference.run(&inputs, &mut logits, &mut coordinates)),
             seconds(&mut || {
-                training.forward(&folded, &mut [], &inputs, &mut logits, &mut coordinates);
+                training.forward(&folded, &inputs, &mut logits, &mut coordinates);
             }),
             seconds(&mut || training.backward(&inputs, &logits, &coordinates, &mut gradient)),
         ];

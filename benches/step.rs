@@ -18,7 +18,7 @@ use std::time::Instant;
 use blazetune::data::import::{ImportOptions, import};
 use blazetune::data::sample::{self, SampleSpec};
 use blazetune::model::layout::{self, INPUT_SIZE, Role};
-use blazetune::train::batch::{self, Pixels};
+use blazetune::train::batch::{self, Pixels, Place};
 use blazetune::train::costs::{self, Said};
 use blazetune::train::engine::Engine;
 use blazetune::train::pictures::Pictures;
@@ -37,7 +37,6 @@ struct Args {
 
 fn main() {
     let args = arguments();
-    tch::set_num_threads(args.threads as i32);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(args.threads).build().unwrap();
     pool.install(|| run(&args));
 }
@@ -90,6 +89,7 @@ fn run(args: &Args) {
             }
         }
     }
+    tch::set_num_threads(args.threads as i32);
     let ceiling = ceiling();
     report(args, &rows, &ceiling);
 }
@@ -102,7 +102,8 @@ fn parts(
 ) -> Vec<(&'static str, f64)> {
     let batch = (spec.batch_size as usize).min(pictures.train.len());
     let indices = &pictures.train[..batch];
-    let cut = || batch::cut(spec, pictures, 1, indices, Device::Cpu, &layout::SHORT);
+    let place = Place::new(spec, Device::Cpu, &layout::SHORT);
+    let cut = || batch::cut(spec, pictures, 1, indices, place);
     let (pixels, faces) = cut();
     let Pixels::Memory(inputs) = &pixels else { unreachable!("on a CPU") };
     let grid = costs::Grid::default();
@@ -110,7 +111,7 @@ fn parts(
     let mut network = trainer
         .network
         .with_numbers(&trainer.network.parameters.copy(), &trainer.network.buffers.copy());
-    let mut engine = Engine::new(&mut network, &untouched);
+    let mut engine = Engine::new(spec, place, &mut network, untouched);
     let rate = |work: &mut dyn FnMut()| {
         work();
         let (began, mut times) = (Instant::now(), 0);
@@ -122,13 +123,13 @@ fn parts(
     };
     let views = rate(&mut || drop(cut()));
     let Engine::Cpu(cpu) = &mut engine else { unreachable!("on a CPU") };
-    let forward = rate(&mut || cpu.forward(&mut network, inputs));
+    let forward = rate(&mut || cpu.forward(&network, inputs));
     let (said, expected) = cpu.said();
     let targets = rate(&mut || drop(costs::costs(said, Some(expected), &faces, &spec.loss, &grid)));
     let found = costs::costs(said, Some(expected), &faces, &spec.loss, &grid);
     let outputs = Said { logits: &found.logits, coordinates: &found.coordinates };
     let both = rate(&mut || {
-        cpu.forward(&mut network, inputs);
+        cpu.forward(&network, inputs);
         cpu.backward(inputs, outputs, 1.0);
     });
     let step = rate(&mut || trainer.step_on(&pixels, &faces, 0.0));

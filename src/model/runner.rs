@@ -60,15 +60,6 @@ impl Runner {
         }
     }
 
-    /// Runs `[N, 3, side, side]`, where the network is.
-    ///
-    /// # Panics
-    ///
-    /// If that is our own engine.
-    pub fn run_on_device(&self, pictures: &Tensor) -> Outputs {
-        let On::Libtorch(network) = &self.on else { panic!("the network runs on the engine") };
-        on_libtorch(&network.lock().unwrap_or_else(PoisonError::into_inner), pictures)
-    }
 }
 
 /// Whether our own engine runs a network, which is made for the short-range variant on a CPU.

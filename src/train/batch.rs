@@ -25,6 +25,25 @@ struct Cut {
     view: View,
 }
 
+/// What a batch is for.
+#[derive(Debug, Clone, Copy)]
+pub struct Place {
+    /// Where the network is.
+    device: Device,
+    /// Of its input, in pixels.
+    side: usize,
+    /// Whether our own engine trains it.
+    pub is_engines: bool,
+}
+
+impl Place {
+    /// * `device`, `layout`: of the network that is to be trained.
+    pub fn new(spec: &TrainSpec, device: Device, layout: &Layout) -> Self {
+        let is_engines = is_engines(device, layout) && !spec.unfold.uses_batches();
+        Self { device, side: layout.input_size, is_engines }
+    }
+}
+
 /// A batch's pixels, where the network is.
 #[derive(Debug)]
 pub enum Pixels {
@@ -62,19 +81,16 @@ impl Pixels {
 
 /// Cuts one view for each of some pictures: of it alone, or a mosaic of it and three others. Mosaics come last.
 ///
-/// * `device`, `layout`: of the network they are for.
-///
 /// Returns the views and the faces of each.
 pub fn cut(
     spec: &TrainSpec,
     pictures: &Pictures,
     epoch: u32,
     indices: &[usize],
-    device: Device,
-    layout: &Layout,
+    place: Place,
 ) -> (Pixels, Vec<Vec<ViewFace>>) {
     let (mut singles, mut tiles) = (Vec::new(), Vec::new());
-    let side = layout.input_size;
+    let side = place.side;
     for &index in indices {
         match others(spec, pictures, epoch, index) {
             None => singles.push(single(spec, pictures, epoch, index, side)),
@@ -83,10 +99,10 @@ pub fn cut(
     }
     let mut faces: Vec<Vec<ViewFace>> = singles.iter().map(|cut| cut.view.faces.clone()).collect();
     faces.extend(tiles.chunks(TILES).map(tile_faces));
-    let pixels = if is_engines(device, layout) {
+    let pixels = if place.is_engines {
         Pixels::Memory(render_in_memory(&pictures.cache, &singles, &tiles))
     } else {
-        Pixels::Device(render_on_device(pictures, &singles, &tiles, device))
+        Pixels::Device(render_on_device(pictures, &singles, &tiles, place.device))
     };
     (pixels, faces)
 }
@@ -188,6 +204,10 @@ mod tests {
     use crate::train::views::Source;
     use std::io::Write;
 
+    fn place() -> Place {
+        Place::new(&TrainSpec::default(), Device::Cpu, &SHORT)
+    }
+
     /// Pictures of one brightness each, `index × 10`, with a face in the middle.
     fn pictures(count: i64) -> Pictures {
         let file = |side: usize| {
@@ -234,7 +254,7 @@ mod tests {
     #[test]
     fn a_mosaic_shows_four_pictures_at_half_their_size_each_with_its_face() {
         let pictures = pictures(20);
-        let (inputs, faces) = cut(&spec(1.0), &pictures, 1, &[7], Device::Cpu, &SHORT);
+        let (inputs, faces) = cut(&spec(1.0), &pictures, 1, &[7], place());
         let inputs = inputs.first(9);
         assert_eq!(inputs.size(), [1, 3, 128, 128]);
         assert_eq!(faces[0].iter().filter(|face| !face.ignored).count(), 4);
@@ -261,7 +281,7 @@ mod tests {
         };
         assert_eq!((count(0.0), count(1.0)), (0, 1000));
         assert!((250..350).contains(&count(0.3)), "{}", count(0.3));
-        let again = || cut(&spec(0.5), &pictures, 3, &all, Device::Cpu, &SHORT);
+        let again = || cut(&spec(0.5), &pictures, 3, &all, place());
         let ((first, faces), (second, _)) = (again(), again());
         assert_eq!(first.first(20), second.first(20));
         assert!(faces.concat().len() > 20 && first.count() == 20);

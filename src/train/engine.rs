@@ -3,36 +3,42 @@
 
 use tch::Tensor;
 
+use super::batch::Place;
 use super::costs::Said;
-use crate::model::cpu::{Inference, Inputs, Training};
+use super::spec::TrainSpec;
+use crate::model::cpu::{Folding, Inference, Inputs, Training};
 use crate::model::layout::{ANCHORS, COORDINATES};
-use crate::model::network::{Mode, Network, Outputs, array};
-use crate::model::runner::{Runner, is_engines};
+use crate::model::network::{Form, Mode, Network, Outputs, array};
 
 /// Where batches run forward and backward.
 #[derive(Debug)]
 pub enum Engine {
     /// In our own kernels.
     Cpu(Box<Cpu>),
-    /// In libtorch, beside the untouched network.
-    Device(Box<Runner>),
+    /// In libtorch.
+    Device(Box<OnDevice>),
+}
+
+/// What libtorch needs to know.
+#[derive(Debug)]
+pub struct OnDevice {
+    /// The untouched network.
+    reference: Network,
+    /// Whose statistics BatchNorm uses.
+    mode: Mode,
 }
 
 impl Engine {
     /// For a network like this one, beside a folded one on the same device.
-    pub fn new(network: &mut Network, reference: &Network) -> Self {
-        if is_engines(network.device(), network.layout()) {
-            return Self::Cpu(Box::new(Cpu {
-                training: Training::new(network.form()),
-                reference: Inference::new(&array(&reference.parameters).values),
-                gradient: vec![0.0; network.parameters.numel()],
-                said: Buffers::default(),
-                expected: Buffers::default(),
-                fresh: vec![0.0; network.parameters.numel()],
-            }));
+    pub fn new(spec: &TrainSpec, place: Place, network: &mut Network, reference: Network) -> Self {
+        if place.is_engines {
+            // What is left to libtorch is too little to share out, and its threads would wait for more in a loop.
+            tch::set_num_threads(1);
+            return Self::Cpu(Box::new(Cpu::new(network, &reference)));
         }
         network.parameters = network.parameters.set_requires_grad(true);
-        Self::Device(Box::new(Runner::new(reference)))
+        let mode = if spec.unfold.uses_batches() { Mode::Train } else { Mode::Evaluate };
+        Self::Device(Box::new(OnDevice { reference, mode }))
     }
 
     /// The gradient gathered since this was last called.
@@ -57,16 +63,23 @@ impl Engine {
 #[derive(Debug)]
 pub struct Cpu {
     training: Training,
+    /// Where the network in training has BatchNorm.
+    folding: Option<Folding>,
     /// The untouched network.
     reference: Inference,
+    /// `[P]`: the parameters as they were in the last forward pass.
+    parameters: Vec<f32>,
+    /// The same of the folded network, and the gradient of these.
+    folded: Vec<f32>,
+    folded_gradient: Vec<f32>,
+    /// The last batch's gradient.
+    fresh: Vec<f32>,
     /// `[P]`: gathered since it was last taken.
     gradient: Vec<f32>,
     /// What the network said last.
     said: Buffers,
     /// What the untouched one said.
     expected: Buffers,
-    /// The last batch's gradient.
-    fresh: Vec<f32>,
 }
 
 #[derive(Debug, Default)]
@@ -87,16 +100,37 @@ impl Buffers {
 }
 
 impl Cpu {
-    /// Runs a batch through both networks; BatchNorm's running statistics follow.
-    pub fn forward(&mut self, network: &mut Network, inputs: &Inputs) {
-        let (parameters, mut buffers) = (array(&network.parameters), array(&network.buffers));
+    fn new(network: &Network, reference: &Network) -> Self {
+        let zeros = || vec![0.0; network.parameters.numel()];
+        let folding = (network.form() == Form::Unfolded)
+            .then(|| Folding::new(&array(&network.buffers).values));
+        let folded = || vec![0.0; reference.parameters.numel()];
+        Self {
+            training: Training::default(),
+            folding,
+            reference: Inference::new(&array(&reference.parameters).values),
+            parameters: zeros(),
+            folded: folded(),
+            folded_gradient: folded(),
+            fresh: zeros(),
+            gradient: zeros(),
+            said: Buffers::default(),
+            expected: Buffers::default(),
+        }
+    }
+
+    /// Runs a batch through both networks.
+    pub fn forward(&mut self, network: &Network, inputs: &Inputs) {
         for room in [&mut self.said, &mut self.expected] {
             room.resize(inputs.count());
         }
+        self.parameters = array(&network.parameters).values;
+        match &self.folding {
+            Some(folding) => folding.fold(&self.parameters, &mut self.folded),
+            None => self.folded.clone_from(&self.parameters),
+        }
         let Buffers { logits, coordinates } = &mut self.said;
-        let running = &mut buffers.values;
-        self.training.forward(&parameters.values, running, inputs, logits, coordinates);
-        network.buffers.copy_(&Tensor::from_slice(running));
+        self.training.forward(&self.folded, inputs, logits, coordinates);
         let Buffers { logits, coordinates } = &mut self.expected;
         self.reference.run(inputs, logits, coordinates);
     }
@@ -108,21 +142,27 @@ impl Cpu {
 
     /// Adds `share` of the last batch's gradient; `outputs`: that of what the network said.
     pub fn backward(&mut self, inputs: &Inputs, outputs: Said<'_>, share: f64) {
-        let fresh = &mut self.fresh;
-        self.training.backward(inputs, outputs.logits, outputs.coordinates, fresh);
+        let folded = &mut self.folded_gradient;
+        self.training.backward(inputs, outputs.logits, outputs.coordinates, folded);
+        let fresh = match &self.folding {
+            Some(folding) => {
+                folding.gradient(&self.parameters, folded, &mut self.fresh);
+                &self.fresh
+            }
+            None => &self.folded_gradient,
+        };
         let share = share as f32;
         self.gradient.iter_mut().zip(fresh).for_each(|(sum, value)| *sum += *value * share);
     }
 }
 
-/// Runs a batch through the network in libtorch, and through the untouched one. Coordinates are in pixels of
-/// [`INPUT_SIZE`](crate::model::layout::INPUT_SIZE).
-pub fn forward_on_device(
-    network: &Network,
-    reference: &Runner,
-    pictures: &Tensor,
-) -> (Outputs, Outputs) {
-    let size = reference.input_size();
-    let found = network.forward(pictures, Mode::Train).rescaled(size);
-    (found, reference.run_on_device(pictures).rescaled(size))
+impl OnDevice {
+    /// Runs a batch through both networks. Coordinates are in pixels of
+    /// [`INPUT_SIZE`](crate::model::layout::INPUT_SIZE).
+    pub fn forward(&self, network: &Network, pictures: &Tensor) -> (Outputs, Outputs) {
+        let size = network.layout().input_size;
+        let found = network.forward(pictures, self.mode).rescaled(size);
+        let expected = tch::no_grad(|| self.reference.forward(pictures, Mode::Evaluate));
+        (found, expected.rescaled(size))
+    }
 }

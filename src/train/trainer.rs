@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use tch::{Device, Kind, Tensor};
 
-use super::batch::Pixels;
+use super::batch::{Pixels, Place};
 use super::costs::{self, Said};
 use super::diagnostics::watch::{Batch, Watch};
-use super::engine::{self, Engine};
+use super::engine::Engine;
 use super::events::TrainMetrics;
 use super::optimizer::{Matrix, Optimizer};
 use super::pictures::Pictures;
@@ -40,6 +40,7 @@ pub struct Trainer<'a> {
     spec: &'a TrainSpec,
     pictures: &'a Pictures,
     batch_size: usize,
+    place: Place,
     /// The anchors, for a GPU and for a CPU.
     grid: AnchorGrid,
     anchors: costs::Grid,
@@ -82,10 +83,13 @@ impl<'a> Trainer<'a> {
         device: Device,
     ) -> Self {
         let folded = Network::folded(weights, device);
+        let place = Place::new(spec, device, folded.layout());
         let mut network = match spec.unfold {
             Unfold::Folded => folded,
             Unfold::Identity => unfold::identity(&folded),
-            Unfold::Calibrated => unfold::calibrated(&folded, &statistics(spec, pictures, &folded)),
+            Unfold::Frozen | Unfold::Calibrated => {
+                unfold::calibrated(&folded, &statistics(spec, pictures, &folded, place))
+            }
         };
         let average = network.with_numbers(&network.parameters.copy(), &network.buffers.copy());
         let decay = decays(&network) * spec.weight_decay;
@@ -95,7 +99,7 @@ impl<'a> Trainer<'a> {
         };
         let optimizer = Optimizer::new(&network.parameters, matrices);
         let grid = AnchorGrid::new(device);
-        let engine = Engine::new(&mut network, &Network::folded(untouched, device));
+        let engine = Engine::new(spec, place, &mut network, Network::folded(untouched, device));
         let batch_size = schedule::batch_size(spec, pictures.train.len());
         let watch = Watch::new(device);
         let anchors = costs::Grid::default();
@@ -103,6 +107,7 @@ impl<'a> Trainer<'a> {
             spec,
             pictures,
             batch_size,
+            place,
             grid,
             anchors,
             network,
@@ -235,8 +240,7 @@ impl<'a> Trainer<'a> {
 
     /// Adds `share` of a batch's gradient to that of the parameters; returns its figures, the norm apart.
     fn gradient(&mut self, epoch: u32, indices: &[usize], share: f64) -> Tensor {
-        let (device, layout) = (self.network.device(), self.network.layout());
-        let (pixels, faces) = batch::cut(self.spec, self.pictures, epoch, indices, device, layout);
+        let (pixels, faces) = batch::cut(self.spec, self.pictures, epoch, indices, self.place);
         self.gradient_of(&pixels, &faces, share)
     }
 
@@ -258,7 +262,7 @@ impl<'a> Trainer<'a> {
         share: f64,
     ) -> Tensor {
         let Engine::Cpu(engine) = &mut self.engine else { panic!("the network is libtorch's") };
-        engine.forward(&mut self.network, inputs);
+        engine.forward(&self.network, inputs);
         let (said, expected) = engine.said();
         let costs = costs::costs(said, Some(expected), faces, &self.spec.loss, &self.anchors);
         self.watch.observe_in_memory(pixels, faces, &costs, said.logits, share);
@@ -277,8 +281,8 @@ impl<'a> Trainer<'a> {
         faces: &Faces,
         share: f64,
     ) -> Tensor {
-        let Engine::Device(reference) = &self.engine else { panic!("the network is the engine's") };
-        let (outputs, expected) = engine::forward_on_device(&self.network, reference, pictures);
+        let Engine::Device(engine) = &self.engine else { panic!("the network is the engine's") };
+        let (outputs, expected) = engine.forward(&self.network, pictures);
         let boxes = decode_boxes(&outputs.coordinates, &self.grid.centres); // [N, 896, 4]
         let rule = self.spec.loss.assignment;
         let targets =
@@ -316,13 +320,18 @@ impl<'a> Trainer<'a> {
 }
 
 /// BatchNorm's first statistics, from views like those of training.
-fn statistics(spec: &TrainSpec, pictures: &Pictures, folded: &Network) -> Vec<unfold::Statistics> {
+fn statistics(
+    spec: &TrainSpec,
+    pictures: &Pictures,
+    folded: &Network,
+    place: Place,
+) -> Vec<unfold::Statistics> {
     let order = views::order(pictures.train.len(), spec.seed, 0);
     let chosen: Vec<usize> =
         order.iter().take(CALIBRATION_VIEWS).map(|&at| pictures.train[at]).collect();
     let (mut in_memory, mut on_device) = (Vec::new(), Vec::new());
     for chunk in chosen.chunks(CALIBRATION_BATCH) {
-        match batch::cut(spec, pictures, 0, chunk, folded.device(), folded.layout()).0 {
+        match batch::cut(spec, pictures, 0, chunk, place).0 {
             Pixels::Memory(inputs) => in_memory.push(inputs),
             Pixels::Device(pictures) => on_device.push(pictures),
         }

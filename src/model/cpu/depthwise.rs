@@ -64,6 +64,49 @@ fn convolve_pairs<L: Lanes, const STRIDE: usize, const COLUMNS: usize>(
 }
 
 kernel! {
+    /// Backward through a convolution of stride 2: the two rows of its inputs' gradient that rows `above` and `here` of
+    /// its outputs' lead to, the second of which is at their level.
+    ///
+    /// * `above`, `here`: `[side + 1, C]`, with a pixel of zeros before the first.
+    /// * `even`, `odd`: rows of twice as many pixels.
+    pub(super) fn spread(even: &mut [f32], odd: &mut [f32], above: &[f32], here: &[f32], weights: &[f32]) = spread_body;
+}
+
+#[inline(always)]
+fn spread_body<L: Lanes>(
+    even: &mut [f32],
+    odd: &mut [f32],
+    above: &[f32],
+    here: &[f32],
+    weights: &[f32],
+) {
+    let wide = weights.len() / TAPS / LANES;
+    let weights = weights.as_chunks::<LANES>().0;
+    let (even, odd) = (even.as_chunks_mut::<LANES>().0, odd.as_chunks_mut::<LANES>().0);
+    let (above, here) = (above.as_chunks::<LANES>().0, here.as_chunks::<LANES>().0);
+    let above = &above[..here.len()];
+    for v in 0..wide {
+        let [w0, w1, w2, w3, w4, w5, w6, w7, w8]: [L; TAPS] =
+            std::array::from_fn(|tap| L::load(&weights[tap * wide + v]));
+        let outs = even.chunks_exact_mut(2 * wide).zip(odd.chunks_exact_mut(2 * wide));
+        let mut at = v;
+        let mut left = [L::load(&above[at]), L::load(&here[at])];
+        for (even, odd) in outs {
+            at += wide;
+            let right = [L::load(&above[at]), L::load(&here[at])];
+            // Output x reads inputs 2x, 2x + 1 and 2x + 2, and rows alike.
+            let sum = right[1].mul_add(w0, left[1].mul(w2));
+            let sum = right[0].mul_add(w6, left[0].mul_add(w8, sum));
+            sum.store(&mut even[v]);
+            right[1].mul_add(w1, right[0].mul(w7)).store(&mut even[wide + v]);
+            right[1].mul_add(w3, left[1].mul(w5)).store(&mut odd[v]);
+            right[1].mul(w4).store(&mut odd[wide + v]);
+            left = right;
+        }
+    }
+}
+
+kernel! {
     /// Adds one row's share to the gradient of the weights, `[9, C]`.
     ///
     /// * `gradient`: of a row of outputs; other arguments as for [`convolve`].

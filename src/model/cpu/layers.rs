@@ -40,6 +40,19 @@ pub(super) fn depthwise(block: &Block, map: &[f32], y: usize, weights: &[f32], o
     depthwise::convolve(out, rows, weights, first, block.stride);
 }
 
+/// As many rows of it as `out` takes, from row `first`.
+pub(super) fn depthwise_rows(
+    block: &Block,
+    map: &[f32],
+    first: usize,
+    weights: &[f32],
+    out: &mut [f32],
+) {
+    for (row, out) in out.chunks_exact_mut(block.side * block.wide_in()).enumerate() {
+        depthwise(block, map, first + row, weights, out);
+    }
+}
+
 /// Some pixels of a block's pointwise convolution.
 ///
 /// * `weight`: `[I, O]`; `map`: `[P, I]`; `out`: `[P, O]`.
@@ -49,8 +62,8 @@ pub(super) fn pointwise(block: &Block, map: &[f32], weight: &[f32], out: &mut [f
     gemm::multiply(size, Left::rows(map, wide_in), weight, wide, out, wide, false);
 }
 
-/// One row of a block's output: its convolutions' row `map`, scaled and shifted, plus its input, pooled where it has a
-/// stride, `ReLU`.
+/// One row of a block's output: its convolutions' row `map`, shifted, plus its input, pooled where it has a stride,
+/// `ReLU`.
 ///
 /// * `input`: the bordered map that came in; `pooled`: room for a row.
 pub(super) fn join(
@@ -58,18 +71,18 @@ pub(super) fn join(
     input: &[f32],
     y: usize,
     map: &[f32],
-    [scale, shift]: [&[f32]; 2],
+    shift: &[f32],
     pooled: &mut [f32],
     out: &mut [f32],
 ) {
     let (wide_in, side_in) = (block.wide_in(), block.side_in);
     let row = |y: usize| &input[inner(y, side_in, wide_in)];
     if block.stride == 1 {
-        rows::join(out, map, scale, shift, row(y), wide_in);
+        rows::join(out, map, shift, row(y), wide_in);
     } else {
         let pooled = &mut pooled[..block.side * wide_in];
         rows::pool(pooled, row(2 * y), row(2 * y + 1), wide_in);
-        rows::join(out, map, scale, shift, pooled, wide_in);
+        rows::join(out, map, shift, pooled, wide_in);
     }
 }
 
@@ -106,21 +119,4 @@ pub(super) fn heads(
 /// Anchors of the grids before this one.
 pub(super) fn first_anchor(grid: usize) -> usize {
     GRIDS[..grid].iter().map(|grid| grid.side * grid.side * grid.anchors_per_cell).sum()
-}
-
-/// Folds what a depthwise convolution's output is scaled by into the weights of the pointwise one, `[I, O]`.
-pub(super) fn scale_rows(weight: &[f32], scale: &[f32], wide: usize, out: &mut [f32]) {
-    for ((row, scale), out) in weight.chunks_exact(wide).zip(scale).zip(out.chunks_exact_mut(wide))
-    {
-        row.iter().zip(out).for_each(|(value, out)| *out = value * scale);
-    }
-}
-
-/// `weight` applied to one pixel: `[I, O]`, `[I]` → `[O]`.
-pub(super) fn apply(weight: &[f32], pixel: &[f32], wide: usize) -> Vec<f32> {
-    let mut out = vec![0.0; wide];
-    for (row, value) in weight.chunks_exact(wide).zip(pixel) {
-        row.iter().zip(&mut out).for_each(|(weight, out)| *out += weight * value);
-    }
-    out
 }

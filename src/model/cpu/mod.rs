@@ -12,21 +12,24 @@
 mod aligned;
 mod backward;
 mod depthwise;
+mod folding;
 mod forward;
 mod gemm;
+mod gradients;
 mod inference;
 mod inputs;
 mod layers;
-mod norm;
+mod measure;
 mod orthogonal;
 mod packed;
 mod rows;
 mod shape;
 mod simd;
-mod tape;
 mod training;
 
+pub use folding::Folding;
 pub use inference::Inference;
 pub use inputs::{Inputs, Picture};
+pub use measure::{Measured, measure};
 pub use orthogonal::newton_schulz;
-pub use training::{Measured, Training, measure};
+pub use training::Training;

@@ -1,7 +1,7 @@
 //! Weights in the order in which the kernels read them, and gradients back in the published order.
 
 use super::aligned::Aligned;
-use super::shape::{Block, STEM_KERNEL, STEM_TERMS, Slots, TAPS, head_columns, padded};
+use super::shape::{Block, STEM_KERNEL, STEM_TERMS, Slot, Slots, TAPS, head_columns, padded};
 use crate::model::layout::{GRIDS, STEM_CHANNELS};
 
 /// The numbers of a network, ready for the kernels. Spare channels are 0.
@@ -11,21 +11,21 @@ pub(super) struct Packed {
     pub(super) stem: Aligned,
     /// Of each block `[9, C]`.
     pub(super) depthwise: Vec<Aligned>,
+    /// The same, taps in reverse.
+    pub(super) flipped: Vec<Aligned>,
     /// Of each block `[I, O]`.
     pub(super) pointwise: Vec<Aligned>,
     /// Of each block `[O, I]`.
     pub(super) transposed: Vec<Aligned>,
     /// Of each grid.
     pub(super) heads: Vec<Head>,
-    /// What is added behind the stem, and behind each block's two convolutions.
-    pub(super) shifts: Shifts,
-}
-
-/// A vector for the stem, and two for each block.
-#[derive(Debug, Clone)]
-pub(super) struct Shifts {
-    pub(super) stem: Vec<f32>,
-    pub(super) blocks: Vec<[Vec<f32>; 2]>,
+    /// Biases: of the stem, and of each block's depthwise convolution.
+    pub(super) stem_bias: Vec<f32>,
+    pub(super) depthwise_bias: Vec<Vec<f32>>,
+    /// Of each block, what the depthwise bias comes to behind the pointwise convolution: its map is made without it.
+    pub(super) through: Vec<Vec<f32>>,
+    /// Of each block, what is added behind its pointwise convolution: that, and the bias.
+    pub(super) shift: Vec<Vec<f32>>,
 }
 
 /// Classifier and regressor of one grid, side by side.
@@ -40,8 +40,9 @@ pub(super) struct Head {
 }
 
 impl Packed {
-    pub(super) fn new(parameters: &[f32], slots: &Slots) -> Self {
-        let blocks = Block::all();
+    /// * `parameters`: of a folded network, flat.
+    pub(super) fn new(parameters: &[f32]) -> Self {
+        let (blocks, slots) = (Block::all(), Slots::folded());
         let pairs = || blocks.iter().zip(&slots.blocks);
         let stem = &parameters[slots.stem.weight.clone()];
         let mut packed = Aligned::zeros(STEM_KERNEL * STEM_TERMS * STEM_CHANNELS);
@@ -78,29 +79,49 @@ impl Packed {
             let weight = transpose(&weight, columns, channels, padded(columns));
             Head { weight, transposed, bias }
         });
-        let shifts = Shifts::new(slots, |slot| parameters[slot.shift.clone()].to_vec());
+        let bias = |slot: &Slot| {
+            let mut values = parameters[slot.shift.clone()].to_vec();
+            values.resize(padded(values.len()), 0.0);
+            values
+        };
+        let (depthwise, pointwise): (Vec<_>, Vec<_>) = (depthwise.collect(), pointwise.collect());
+        let depthwise_bias: Vec<_> = slots.blocks.iter().map(|[first, _]| bias(first)).collect();
+        let through: Vec<Vec<f32>> = (blocks.iter().zip(&pointwise).zip(&depthwise_bias))
+            .map(|((block, weight), bias)| apply(weight, bias, block.wide()))
+            .collect();
+        let shift = through.iter().zip(&slots.blocks).map(|(through, [_, second])| {
+            through.iter().zip(bias(second)).map(|(a, b)| a + b).collect()
+        });
         Self {
             stem: packed,
-            depthwise: depthwise.collect(),
-            pointwise: pointwise.collect(),
+            flipped: depthwise.iter().zip(&blocks).map(|(w, b)| flipped(w, b.wide_in())).collect(),
+            depthwise,
+            pointwise,
             transposed: transposed.collect(),
             heads: heads.collect(),
-            shifts,
+            stem_bias: bias(&slots.stem),
+            depthwise_bias,
+            shift: shift.collect(),
+            through,
         }
     }
 }
 
-impl Shifts {
-    /// A vector a convolution, with spare channels.
-    pub(super) fn new(slots: &Slots, of: impl Fn(&super::shape::Slot) -> Vec<f32>) -> Self {
-        let wide = |slot| {
-            let mut values = of(slot);
-            values.resize(padded(values.len()), 0.0);
-            values
-        };
-        let blocks = slots.blocks.iter().map(|[first, second]| [wide(first), wide(second)]);
-        Self { stem: wide(&slots.stem), blocks: blocks.collect() }
+/// The taps of a depthwise convolution in reverse, `[9, C]`.
+fn flipped(weights: &[f32], wide: usize) -> Aligned {
+    let mut flipped = Aligned::zeros(weights.len());
+    let taps = flipped.chunks_exact_mut(wide).zip(weights.chunks_exact(wide).rev());
+    taps.for_each(|(into, tap)| into.copy_from_slice(tap));
+    flipped
+}
+
+/// `weight` applied to one pixel: `[I, O]`, `[I]` → `[O]`.
+fn apply(weight: &[f32], pixel: &[f32], wide: usize) -> Vec<f32> {
+    let mut out = vec![0.0; wide];
+    for (row, value) in weight.chunks_exact(wide).zip(pixel) {
+        row.iter().zip(&mut out).for_each(|(weight, out)| *out += weight * value);
     }
+    out
 }
 
 /// Where the published `[24, 3, 5, 5]` has its element `at` in `[5, 5, 3, 24]`.

@@ -4,33 +4,30 @@
 use super::simd::{LANES, Lanes, kernel};
 
 kernel! {
-    /// `out = max(0, map × scale + shift + shortcut)`; `shortcut` has `narrow` channels, of which there may be fewer.
-    pub(super) fn join(out: &mut [f32], map: &[f32], scale: &[f32], shift: &[f32], shortcut: &[f32], narrow: usize) = join_body;
+    /// `out = max(0, map + shift + shortcut)`; `shortcut` has `narrow` channels, of which there may be fewer.
+    pub(super) fn join(out: &mut [f32], map: &[f32], shift: &[f32], shortcut: &[f32], narrow: usize) = join_body;
 }
 
 #[inline(always)]
 fn join_body<L: Lanes>(
     out: &mut [f32],
     map: &[f32],
-    scale: &[f32],
     shift: &[f32],
     shortcut: &[f32],
     narrow: usize,
 ) {
-    let (wide, narrow) = (scale.len() / LANES, narrow / LANES);
-    let (scale, shift) = (vectors(scale), &vectors(shift)[..wide]);
-    let shortcut = vectors(shortcut);
+    let (wide, narrow) = (shift.len() / LANES, narrow / LANES);
+    let (shift, shortcut) = (vectors(shift), vectors(shortcut));
     let zero = L::splat(0.0);
     let pixels = vectors_mut(out).chunks_exact_mut(wide).zip(vectors(map).chunks_exact(wide));
     for (at, (out, map)) in pixels.enumerate() {
         let shortcut = &shortcut[at * narrow..][..narrow];
         for v in 0..narrow {
-            let sum = L::load(&map[v]).mul_add(L::load(&scale[v]), L::load(&shift[v]));
+            let sum = L::load(&map[v]).add(L::load(&shift[v]));
             sum.add(L::load(&shortcut[v])).max(zero).store(&mut out[v]);
         }
         for v in narrow..wide {
-            let sum = L::load(&map[v]).mul_add(L::load(&scale[v]), L::load(&shift[v]));
-            sum.max(zero).store(&mut out[v]);
+            L::load(&map[v]).add(L::load(&shift[v])).max(zero).store(&mut out[v]);
         }
     }
 }
@@ -49,24 +46,6 @@ fn pool_body<L: Lanes>(out: &mut [f32], above: &[f32], below: &[f32], channels: 
             let above = L::load(&above[v]).max(L::load(&above[wide + v]));
             let below = L::load(&below[v]).max(L::load(&below[wide + v]));
             above.max(below).store(&mut out[v]);
-        }
-    }
-}
-
-kernel! {
-    /// `out = gradient × first + map × second + third`, channel by channel.
-    pub(super) fn combine(out: &mut [f32], gradient: &[f32], map: &[f32], factors: [&[f32]; 3]) = combine_body;
-}
-
-#[inline(always)]
-fn combine_body<L: Lanes>(out: &mut [f32], gradient: &[f32], map: &[f32], factors: [&[f32]; 3]) {
-    let wide = factors[0].len() / LANES;
-    let [first, second, third] = factors.map(|factors| &vectors(factors)[..wide]);
-    let pixels = vectors(gradient).chunks_exact(wide).zip(vectors(map).chunks_exact(wide));
-    for (out, (gradient, map)) in vectors_mut(out).chunks_exact_mut(wide).zip(pixels) {
-        for v in 0..wide {
-            let rest = L::load(&map[v]).mul_add(L::load(&second[v]), L::load(&third[v]));
-            L::load(&gradient[v]).mul_add(L::load(&first[v]), rest).store(&mut out[v]);
         }
     }
 }
@@ -93,6 +72,18 @@ fn add_gated_body<L: Lanes>(
             let sum = L::load(&out[v]).add(L::load(&other[v]));
             sum.where_positive(L::load(&gate[v])).store(&mut out[v]);
         }
+    }
+}
+
+kernel! {
+    /// `out` where `gate` is above 0, else 0.
+    pub(super) fn gate(out: &mut [f32], gate: &[f32]) = gate_body;
+}
+
+#[inline(always)]
+fn gate_body<L: Lanes>(out: &mut [f32], gate: &[f32]) {
+    for (out, gate) in vectors_mut(out).iter_mut().zip(vectors(gate)) {
+        L::load(out).where_positive(L::load(gate)).store(out);
     }
 }
 
@@ -127,7 +118,29 @@ fn moments_body<L: Lanes>(a: &[f32], b: &[f32], sums: &mut [f64]) {
     }
 }
 
-/// Sums that [`moments`] adds up side by side.
+kernel! {
+    /// Adds up, channel by channel: `sums` are `[C]`. A multiple of 4 pixels.
+    pub(super) fn add_up(values: &[f32], sums: &mut [f32]) = add_up_body;
+}
+
+#[inline(always)]
+fn add_up_body<L: Lanes>(values: &[f32], sums: &mut [f32]) {
+    let wide = sums.len() / LANES;
+    let values = vectors(values);
+    debug_assert!(values.len().is_multiple_of(CHAINS * wide));
+    for (v, sums) in vectors_mut(sums).iter_mut().enumerate() {
+        let mut sum = [L::splat(0.0); CHAINS];
+        for pixels in values.chunks_exact(CHAINS * wide) {
+            for (chain, sum) in sum.iter_mut().enumerate() {
+                *sum = sum.add(L::load(&pixels[chain * wide + v]));
+            }
+        }
+        let [a, b, c, d] = sum;
+        L::load(sums).add(a.add(b).add(c.add(d))).store(sums);
+    }
+}
+
+/// Sums that are added up side by side.
 const CHAINS: usize = 4;
 
 kernel! {

@@ -104,7 +104,30 @@ pub(super) struct Slot {
     pub(super) statistics: Option<(Range<usize>, Range<usize>)>,
 }
 
-/// Where everything lies: the stem, each block's depthwise and pointwise convolution, the heads.
+/// Where the numbers of every convolution lie, in the network's order.
+///
+/// * `normalised`: whether BatchNorm follows the convolutions of the backbones.
+pub(super) fn slots(normalised: bool) -> Vec<Slot> {
+    let (mut at, mut buffer) = (0, 0);
+    let take = |at: &mut usize, length: usize| {
+        *at += length;
+        *at - length..*at
+    };
+    let slot = |conv: &Conv| {
+        let channels = conv.shape[0];
+        let normalised = normalised && conv.role != Role::Head;
+        Slot {
+            weight: take(&mut at, conv.shape.iter().product()),
+            gamma: normalised.then(|| take(&mut at, channels)),
+            shift: take(&mut at, channels),
+            statistics: normalised
+                .then(|| (take(&mut buffer, channels), take(&mut buffer, channels))),
+        }
+    };
+    layout::SHORT.convs().iter().map(slot).collect()
+}
+
+/// Where everything lies in a folded network: the stem, each block's depthwise and pointwise convolution, the heads.
 #[derive(Debug, Clone)]
 pub(super) struct Slots {
     pub(super) stem: Slot,
@@ -115,25 +138,8 @@ pub(super) struct Slots {
 }
 
 impl Slots {
-    /// * `normalised`: whether BatchNorm follows the convolutions of the backbones.
-    pub(super) fn new(normalised: bool) -> Self {
-        let (mut at, mut buffer) = (0, 0);
-        let take = |at: &mut usize, length: usize| {
-            *at += length;
-            *at - length..*at
-        };
-        let slot = |conv: &Conv| {
-            let channels = conv.shape[0];
-            let normalised = normalised && conv.role != Role::Head;
-            Slot {
-                weight: take(&mut at, conv.shape.iter().product()),
-                gamma: normalised.then(|| take(&mut at, channels)),
-                shift: take(&mut at, channels),
-                statistics: normalised
-                    .then(|| (take(&mut buffer, channels), take(&mut buffer, channels))),
-            }
-        };
-        let slots: Vec<Slot> = layout::SHORT.convs().iter().map(slot).collect();
+    pub(super) fn folded() -> Self {
+        let slots = slots(false);
         let (stem, rest) = slots.split_first().expect("a stem");
         let (blocks, heads) = rest.split_at(2 * BLOCKS.len());
         let heads = (0..GRIDS.len()).map(|grid| [&heads[grid], &heads[GRIDS.len() + grid]]);

@@ -13,6 +13,7 @@ pub(super) trait Lanes: Copy {
     fn store(self, values: &mut [f32; LANES]);
     /// `self × factor + summand`
     fn mul_add(self, factor: Self, summand: Self) -> Self;
+    fn mul(self, other: Self) -> Self;
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
     fn max(self, other: Self) -> Self;
@@ -54,6 +55,10 @@ impl Lanes for Plain {
         self.each(factor, |a, b| a * b).add(summand)
     }
     #[inline(always)]
+    fn mul(self, other: Self) -> Self {
+        self.each(other, |a, b| a * b)
+    }
+    #[inline(always)]
     fn add(self, other: Self) -> Self {
         self.each(other, |a, b| a + b)
     }
@@ -86,7 +91,7 @@ mod x86 {
     use std::arch::x86_64::{
         __m256, _CMP_EQ_OQ, _CMP_GT_OQ, _mm256_add_pd, _mm256_add_ps, _mm256_and_ps,
         _mm256_castps256_ps128, _mm256_cmp_ps, _mm256_cvtps_pd, _mm256_extractf128_ps,
-        _mm256_fmadd_ps, _mm256_loadu_pd, _mm256_loadu_ps, _mm256_max_ps, _mm256_set1_ps,
+        _mm256_fmadd_ps, _mm256_loadu_pd, _mm256_loadu_ps, _mm256_max_ps, _mm256_mul_ps, _mm256_set1_ps,
         _mm256_setzero_ps, _mm256_storeu_pd, _mm256_storeu_ps, _mm256_sub_ps,
     };
 
@@ -114,6 +119,10 @@ mod x86 {
         #[inline(always)]
         fn mul_add(self, factor: Self, summand: Self) -> Self {
             Self(unsafe { _mm256_fmadd_ps(self.0, factor.0, summand.0) })
+        }
+        #[inline(always)]
+        fn mul(self, other: Self) -> Self {
+            Self(unsafe { _mm256_mul_ps(self.0, other.0) })
         }
         #[inline(always)]
         fn add(self, other: Self) -> Self {

@@ -1,108 +1,86 @@
-//! A training step: forward with the batch's own statistics, and backward.
+//! A training step of a folded network: every picture forward and, once the batch's costs are known, backward. Pictures
+//! have nothing to do with each other, so each goes all the way on one thread.
 
+use rayon::prelude::*;
+
+use super::aligned::Aligned;
 use super::backward;
-use super::forward;
+use super::forward::{self, with_room};
+use super::gradients::{self, Places};
 use super::inputs::Inputs;
-use super::norm::Norm;
+use super::layers;
 use super::packed::Packed;
-use super::shape::{Block, Slots};
-use super::tape::{self, Group};
-use crate::model::layout::{ANCHORS, COORDINATES};
-use crate::model::network::Form;
+use super::shape::Block;
+use crate::model::layout::{ANCHORS, COORDINATES, FIRST_BACKBONE_BLOCKS};
+
+/// Groups into which the pictures of a batch are put. The gradients of a group are added up in order, whatever thread had
+/// it, so that results do not depend on the number of threads.
+const GROUPS: usize = 16;
 
 /// The network in training. What a step needs is kept for the next.
 #[derive(Debug)]
 pub struct Training {
-    pub(super) slots: Slots,
-    pub(super) blocks: Vec<Block>,
-    pub(super) groups: Vec<Group>,
-    pub(super) layers: Option<Layers>,
-    count: usize,
+    blocks: Vec<Block>,
+    places: Places,
+    groups: Vec<Group>,
+    /// The numbers of the step at hand.
+    packed: Option<Packed>,
 }
 
-/// Mean and variance of each channel of one convolution's output, without its bias.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Measured {
-    /// Of each channel.
-    pub mean: Vec<f64>,
-    /// Of each channel.
-    pub variance: Vec<f64>,
-}
-
-/// Measures what every convolution of the backbones of a folded network puts out, over some batches.
-///
-/// * `parameters`: of the folded network, flat.
-///
-/// # Panics
-///
-/// If there is no batch.
-pub fn measure(parameters: &[f32], batches: &[Inputs]) -> Vec<Measured> {
-    let mut training = Training::new(Form::Folded);
-    let mut norms: Vec<Norm> = Vec::new();
-    for batch in batches {
-        let count = batch.count() * ANCHORS;
-        let (mut logits, mut coordinates) = (vec![0.0; count], vec![0.0; count * COORDINATES]);
-        training.forward(parameters, &mut [], batch, &mut logits, &mut coordinates);
-        let layers = training.layers.take().expect("a batch ran forward");
-        let found = std::iter::once(layers.stem).chain(layers.blocks.into_iter().flatten());
-        if norms.is_empty() {
-            norms = found.collect();
-            continue;
-        }
-        for (norm, more) in norms.iter_mut().zip(found) {
-            norm.sums.iter_mut().zip(&more.sums).for_each(|(sum, more)| *sum += more);
-            norm.count += more.count;
-        }
-    }
-    let slots = &training.slots;
-    let slots = std::iter::once(&slots.stem).chain(slots.blocks.iter().flatten());
-    norms.iter().zip(slots).map(|(norm, slot)| norm.measured(slot.shift.len())).collect()
-}
-
-/// The numbers of the step at hand.
+/// Some pictures, which one thread goes through.
 #[derive(Debug)]
-pub(super) struct Layers {
-    pub(super) packed: Packed,
-    pub(super) stem: Norm,
-    /// Behind each block's depthwise and pointwise convolution.
-    pub(super) blocks: Vec<[Norm; 2]>,
+struct Group {
+    pictures: Vec<Maps>,
+    gradients: Aligned,
+}
+
+/// What backward needs of one picture.
+#[derive(Debug)]
+pub(super) struct Maps {
+    /// What goes into each block, with a border, and what comes out of the last.
+    pub(super) inputs: Vec<Aligned>,
+}
+
+impl Maps {
+    pub(super) fn new(blocks: &[Block]) -> Self {
+        let last = blocks.last().map(|block| Aligned::zeros(block.bordered()));
+        let inputs = blocks.iter().map(|block| Aligned::zeros(block.bordered_in()));
+        Self { inputs: inputs.chain(last).collect() }
+    }
+}
+
+impl Default for Training {
+    fn default() -> Self {
+        let blocks = Block::all();
+        Self { places: Places::new(&blocks), blocks, groups: Vec::new(), packed: None }
+    }
 }
 
 impl Training {
-    /// With or without BatchNorm.
-    pub fn new(form: Form) -> Self {
-        Self {
-            slots: Slots::new(form == Form::Unfolded),
-            blocks: Block::all(),
-            groups: Vec::new(),
-            layers: None,
-            count: 0,
-        }
-    }
-
-    /// Runs a batch forward. `buffers`, the running statistics, follow the batch's.
+    /// Runs a batch forward.
     ///
-    /// * `parameters`, `buffers`: as in [`Network`](crate::model::network::Network);
+    /// * `parameters`: of the folded network, as in [`Network`](crate::model::network::Network);
     /// * `logits`: `[N, 896]`, `coordinates`: `[N, 896, 16]`.
     pub fn forward(
         &mut self,
         parameters: &[f32],
-        buffers: &mut [f32],
         inputs: &Inputs,
         logits: &mut [f32],
         coordinates: &mut [f32],
     ) {
-        self.count = inputs.count();
-        tape::make_groups(&mut self.groups, self.count, &self.blocks);
-        let layers = forward::run(self, parameters, buffers, inputs);
-        self.layers = Some(layers);
-        let maps = self.groups.iter().flat_map(|group| &group.pictures);
-        let outputs = logits.chunks_exact_mut(ANCHORS);
-        let outputs = outputs.zip(coordinates.chunks_exact_mut(ANCHORS * COORDINATES));
-        for (maps, (logits, coordinates)) in maps.zip(outputs) {
-            logits.copy_from_slice(&maps.logits);
-            coordinates.copy_from_slice(&maps.coordinates);
-        }
+        let size = self.make_groups(inputs.count());
+        let packed = self.packed.insert(Packed::new(parameters));
+        let blocks = &self.blocks;
+        let logits = logits.par_chunks_mut(size * ANCHORS);
+        let coordinates = coordinates.par_chunks_mut(size * ANCHORS * COORDINATES);
+        let groups = self.groups.par_iter_mut().zip(logits).zip(coordinates).enumerate();
+        groups.for_each(|(at, ((group, logits), coordinates))| {
+            let outputs = logits.chunks_exact_mut(ANCHORS);
+            let outputs = outputs.zip(coordinates.chunks_exact_mut(ANCHORS * COORDINATES));
+            for (i, (maps, outputs)) in group.pictures.iter_mut().zip(outputs).enumerate() {
+                picture(packed, blocks, inputs.picture(at * size + i), maps, outputs);
+            }
+        });
     }
 
     /// The gradient of all parameters, from that of the last forward's outputs.
@@ -119,12 +97,57 @@ impl Training {
         coordinates: &[f32],
         gradient: &mut [f32],
     ) {
-        let layers = self.layers.take().expect("a batch ran forward");
-        backward::run(self, &layers, inputs, [logits, coordinates], gradient);
+        let packed = self.packed.take().expect("a batch ran forward");
+        let (blocks, places) = (&self.blocks, &self.places);
+        let size = self.groups.first().map_or(0, |group| group.pictures.len());
+        self.groups.par_iter_mut().enumerate().for_each(|(at, group)| {
+            group.gradients.fill(0.0);
+            for (i, maps) in group.pictures.iter().enumerate() {
+                let index = at * size + i;
+                let outputs = [
+                    &logits[index * ANCHORS..][..ANCHORS],
+                    &coordinates[index * ANCHORS * COORDINATES..][..ANCHORS * COORDINATES],
+                ];
+                let picture = backward::Picture { pixels: inputs.picture(index), maps, outputs };
+                backward::run(&packed, blocks, places, &picture, &mut group.gradients);
+            }
+        });
+        let mut all: Vec<&mut Aligned> =
+            self.groups.iter_mut().map(|group| &mut group.gradients).collect();
+        gradients::add_up(&mut all);
+        gradients::publish(all[0], places, &packed, gradient);
     }
 
-    /// Values a channel of a map of this side.
-    pub(super) fn values(&self, side: usize) -> usize {
-        self.count * side * side
+    /// Makes groups for this many pictures, of those that are there where they fit; answers the size of each but the
+    /// last.
+    fn make_groups(&mut self, count: usize) -> usize {
+        let size = count.div_ceil(GROUPS).max(1);
+        let (blocks, places) = (&self.blocks, &self.places);
+        let empty = || Group { pictures: Vec::new(), gradients: places.zeros() };
+        self.groups.resize_with(count.div_ceil(size), empty);
+        for (at, group) in self.groups.iter_mut().enumerate() {
+            group.pictures.resize_with(size.min(count - at * size), || Maps::new(blocks));
+        }
+        size
+    }
+}
+
+fn picture(
+    packed: &Packed,
+    blocks: &[Block],
+    pixels: &[f32],
+    maps: &mut Maps,
+    (logits, coordinates): (&mut [f32], &mut [f32]),
+) {
+    with_room(|room| {
+        forward::stem(packed, pixels, &mut maps.inputs[0], room, |_| ());
+        for (at, block) in blocks.iter().enumerate() {
+            let (inputs, outputs) = maps.inputs.split_at_mut(at + 1);
+            let out = &mut outputs[0];
+            forward::block(packed, (at, block), &inputs[at], out, room, |_, _| ());
+        }
+    });
+    for (grid, at) in [FIRST_BACKBONE_BLOCKS, blocks.len()].into_iter().enumerate() {
+        layers::heads(grid, &packed.heads[grid], &maps.inputs[at], logits, coordinates);
     }
 }

@@ -142,13 +142,24 @@ pub(super) fn share(retain: &Retain, (): &()) -> garde::Result {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unfold {
-    /// With the statistics of training pictures, so that training starts where the weights are.
+    /// With the statistics of training pictures, so that training starts where the weights are. They stay as they are:
+    /// what a view teaches does not depend on the rest of its batch.
     #[default]
+    Frozen,
+    /// The same to begin with, but then each batch is normalised with its own statistics, which the running ones follow.
+    /// Slower.
     Calibrated,
-    /// The published way: gamma 1, beta the bias, mean 0, variance 1.
+    /// The published way: gamma 1, beta the bias, mean 0, variance 1, and each batch with its own statistics. Slower.
     Identity,
     /// No BatchNorm: the folded convolutions are trained as they are.
     Folded,
+}
+
+impl Unfold {
+    /// Whether a batch is normalised with its own statistics.
+    pub fn uses_batches(self) -> bool {
+        matches!(self, Self::Calibrated | Self::Identity)
+    }
 }
 
 /// How the learning rate goes on after the warm-up.

@@ -112,7 +112,7 @@ impl Default for TrainSpec {
             ema_decay: 0.998,
             seed: 0,
             init: Init::Mediapipe,
-            unfold: Unfold::Calibrated,
+            unfold: Unfold::Frozen,
             retain: Retain::Auto,
             freeze_keypoint_heads: false,
             monitor: Monitor::Ap50Ge6,

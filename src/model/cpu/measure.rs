@@ -1,0 +1,82 @@
+//! What every convolution of the backbones puts out, over many pictures: BatchNorm's first statistics.
+
+use rayon::prelude::*;
+
+use super::forward::{self, with_room};
+use super::inputs::Inputs;
+use super::packed::Packed;
+use super::rows;
+use super::shape::{Block, STEM_SIDE};
+use super::training::Maps;
+use crate::model::layout::STEM_CHANNELS;
+
+/// Mean and variance of each channel of one convolution's output, without its bias.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Measured {
+    /// Of each channel.
+    pub mean: Vec<f64>,
+    /// Of each channel.
+    pub variance: Vec<f64>,
+}
+
+/// Measures what every convolution of the backbones of a folded network puts out, over some batches.
+///
+/// * `parameters`: of the folded network, flat.
+///
+/// # Panics
+///
+/// If there is no picture.
+pub fn measure(parameters: &[f32], batches: &[Inputs]) -> Vec<Measured> {
+    let (packed, blocks) = (Packed::new(parameters), Block::all());
+    let pictures: Vec<&[f32]> = batches
+        .iter()
+        .flat_map(|inputs| (0..inputs.count()).map(|at| inputs.picture(at)))
+        .collect();
+    let each: Vec<Vec<Vec<f64>>> =
+        pictures.par_iter().map(|picture| moments(&packed, &blocks, picture)).collect();
+    let number = each.len() as f64;
+    let mut each = each.into_iter();
+    let mut sums = each.next().expect("a picture to measure");
+    // In order, so that results do not depend on the number of threads.
+    for more in each {
+        let pairs = sums.iter_mut().flatten().zip(more.iter().flatten());
+        pairs.for_each(|(sum, more)| *sum += more);
+    }
+    let stem = (STEM_SIDE * STEM_SIDE, STEM_CHANNELS, None);
+    let of_block = |(block, through)| {
+        let pixels = Block::pixels(block);
+        [(pixels, block.inputs, None), (pixels, block.outputs, Some(through))]
+    };
+    let convs = std::iter::once(stem).chain(blocks.iter().zip(&packed.through).flat_map(of_block));
+    let found = sums.iter().zip(convs).map(|(sums, (pixels, channels, through))| {
+        let count = number * pixels as f64;
+        let (sums, squares) = sums.split_at(sums.len() / 2);
+        let mean = |channel: usize| sums[channel] / count;
+        let lacks = |channel: usize| through.map_or(0.0, |t: &Vec<f32>| f64::from(t[channel]));
+        let variance =
+            |channel: usize| (squares[channel] / count - mean(channel).powi(2)).max(0.0);
+        Measured {
+            mean: (0..channels).map(|channel| mean(channel) + lacks(channel)).collect(),
+            variance: (0..channels).map(variance).collect(),
+        }
+    });
+    found.collect()
+}
+
+/// Of each convolution, `[2, C]`: its outputs and their squares added up.
+fn moments(packed: &Packed, blocks: &[Block], picture: &[f32]) -> Vec<Vec<f64>> {
+    let mut maps = Maps::new(blocks);
+    let mut found = vec![vec![0.0; 2 * STEM_CHANNELS]];
+    with_room(|room| {
+        let add_up = |row: &[f32]| rows::moments(row, row, &mut found[0]);
+        forward::stem(packed, picture, &mut maps.inputs[0], room, add_up);
+        for (at, block) in blocks.iter().enumerate() {
+            let mut sums = [vec![0.0; 2 * block.wide_in()], vec![0.0; 2 * block.wide()]];
+            let (inputs, outputs) = maps.inputs.split_at_mut(at + 1);
+            let add_up = |conv: usize, map: &[f32]| rows::moments(map, map, &mut sums[conv]);
+            forward::block(packed, (at, block), &inputs[at], &mut outputs[0], room, add_up);
+            found.extend(sums);
+        }
+    });
+    found
+}
