@@ -59,7 +59,6 @@ impl Runner {
             }
         }
     }
-
 }
 
 /// Whether our own engine runs a network, which is made for the short-range variant on a CPU.

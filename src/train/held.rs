@@ -6,7 +6,7 @@ use super::losses::{centre_distance, focal};
 use super::spec::Loss;
 use super::targets::{Faces, Targets, iou};
 use crate::model::anchors::decode_boxes;
-use crate::model::layout::{ANCHORS, COORDINATES, INPUT_SIZE};
+use crate::model::layout::INPUT_SIZE;
 use crate::model::network::Outputs;
 
 /// What being away from the untouched network costs, and from labelled keypoints, weighted.
@@ -18,15 +18,19 @@ pub fn cost(
     targets: &Targets,
     loss: &Loss,
 ) -> Tensor {
-    let seen = seen_keypoints(reference, centres, faces);
-    let known = match &faces.keypoints {
-        Some(labelled) => {
-            let labelled = labelled.narrow(0, 0, faces.learnt());
-            seen.where_self(&labelled.isnan(), &labelled)
-        }
-        None => seen,
+    let mut total = if faces.learnt() > 0 {
+        let seen = seen_keypoints(reference, centres, faces);
+        let known = match &faces.keypoints {
+            Some(labelled) => {
+                let labelled = labelled.narrow(0, 0, faces.learnt());
+                seen.where_self(&labelled.isnan(), &labelled)
+            }
+            None => seen,
+        };
+        keypoints(&found.coordinates, centres, targets, &known) * loss.keypoint_weight
+    } else {
+        Tensor::zeros([], (Kind::Float, centres.device()))
     };
-    let mut total = keypoints(&found.coordinates, centres, targets, &known) * loss.keypoint_weight;
     if loss.teacher_weight > 0.0 {
         total += distance(found, reference, loss) * loss.teacher_weight;
     }
@@ -39,17 +43,12 @@ pub fn cost(
 /// * `found`: what the network in training says, `reference`: what the untouched one says, of the
 ///   same pictures.
 pub fn distance(found: &Outputs, reference: &Outputs, loss: &Loss) -> Tensor {
-    let sure = reference.logits.reshape([-1]).ge(0.0).nonzero().squeeze_dim(1); // [K]
-    let logits = |outputs: &Outputs| outputs.logits.reshape([-1]).index_select(0, &sure);
+    let is_sure = reference.logits.ge(0.0); // [N, 896]
+    let score = focal(&found.logits, &reference.logits.sigmoid(), loss.focal_gamma);
     // Relative to the same anchor's centre, so nothing need be decoded.
-    let boxes = |outputs: &Outputs| {
-        let rows = outputs.coordinates.reshape([-1, COORDINATES as i64]);
-        rows.index_select(0, &sure).narrow(1, 0, 4)
-    };
-    let score = focal(&logits(found), &logits(reference).sigmoid(), loss.focal_gamma);
-    let (ours, theirs) = (boxes(found), boxes(reference));
-    let each = score + 1.0 - iou(&ours, &theirs) + centre_distance(&ours, &theirs); // [K]
-    each.sum(Kind::Float) / sure.numel().max(1) as f64
+    let [ours, theirs] = [found, reference].map(|outputs| outputs.coordinates.narrow(2, 0, 4));
+    let each = score + 1.0 - iou(&ours, &theirs) + centre_distance(&ours, &theirs); // [N, 896]
+    (each * &is_sure).sum(Kind::Float) / is_sure.sum(Kind::Float).clamp_min(1.0)
 }
 
 /// Where the untouched model sees the keypoints of the faces that it is sure of: the mean of all its anchors that
@@ -57,32 +56,33 @@ pub fn distance(found: &Outputs, reference: &Outputs, loss: &Loss) -> Tensor {
 ///
 /// * `reference`: what it says of the batch.
 ///
-/// Returns `[F, 12]`, one row for each face to be learnt: x, y as fractions of the view, not a number for other faces.
+/// Returns `[F, 12]`, one row for each face to be learnt, of which there is one at least: x, y as fractions of the view, not a number for other faces.
 pub fn seen_keypoints(reference: &Outputs, centres: &Tensor, faces: &Faces) -> Tensor {
     let _guard = tch::no_grad_guard();
-    let views = faces.views.narrow(0, 0, faces.learnt());
-    let truth = faces.boxes.narrow(0, 0, faces.learnt()).unsqueeze(1);
-    let boxes = decode_boxes(&reference.coordinates, centres).index_select(0, &views);
-    // One row a (face, anchor) pair.
-    let pairs = iou(&boxes, &truth).ge(SAME_FACE).nonzero(); // [Q, 2]
-    let (face, anchor) = (pairs.select(1, 0), pairs.select(1, 1));
-    let cell = views.index_select(0, &face) * ANCHORS as i64 + &anchor;
-    let score = reference.logits.reshape([-1]).index_select(0, &cell).sigmoid().unsqueeze(1); // [Q, 1]
-    let rows = reference.coordinates.reshape([-1, COORDINATES as i64]).index_select(0, &cell);
-    let keypoints = absolute(&rows, &centres.index_select(0, &anchor)); // [Q, 12]
-
-    let zeros =
-        |columns: i64| Tensor::zeros([faces.learnt(), columns], (Kind::Float, score.device()));
-    let sum = zeros(12).index_add(0, &face, &(keypoints * &score));
-    let total = zeros(1).index_add(0, &face, &score);
-    let is_sure = score.ge(SURE).to_kind(Kind::Float);
-    let seen = zeros(1).index_add(0, &face, &is_sure).gt(0.0);
-    (sum / total.clamp_min(1e-6)).masked_fill(&seen.logical_not(), f64::NAN)
+    let boxes = decode_boxes(&reference.coordinates, centres); // [N, 896, 4]
+    let scores = reference.logits.sigmoid(); // [N, 896]
+    let keypoints = absolute(&reference.coordinates, centres); // [N, 896, 12]
+    let some = |first: i64| {
+        let count = FACES_AT_ONCE.min(faces.learnt() - first);
+        let views = faces.views.narrow(0, first, count);
+        let truth = faces.boxes.narrow(0, first, count).unsqueeze(1);
+        let is_same = iou(&boxes.index_select(0, &views), &truth).ge(SAME_FACE); // [F, 896]
+        let scores = scores.index_select(0, &views) * is_same;
+        let sum = scores.unsqueeze(1).bmm(&keypoints.index_select(0, &views)).squeeze_dim(1); // [F, 12]
+        let total = scores.sum_dim_intlist([1i64].as_slice(), true, Kind::Float);
+        let is_seen = scores.amax([1i64].as_slice(), true).ge(SURE); // [F, 1]
+        (sum / total.clamp_min(1e-6)).masked_fill(&is_seen.logical_not(), f64::NAN)
+    };
+    let firsts = (0..faces.learnt()).step_by(FACES_AT_ONCE as usize);
+    Tensor::cat(&firsts.map(some).collect::<Vec<_>>(), 0)
 }
 
-/// The keypoints of `[K, 16]` rows, `[K, 12]` as fractions of the view; `centres`: `[K, 2]`.
-fn absolute(rows: &Tensor, centres: &Tensor) -> Tensor {
-    rows.narrow(1, 4, 12) / INPUT_SIZE as f64 + centres.repeat([1, 6])
+/// Faces that are looked for at once; 60 KB each.
+const FACES_AT_ONCE: i64 = 2048;
+
+/// The keypoints of `[N, 896, 16]` coordinates, `[N, 896, 12]` as fractions of the view; `centres`: `[896, 2]`.
+fn absolute(coordinates: &Tensor, centres: &Tensor) -> Tensor {
+    coordinates.narrow(2, 4, 12) / INPUT_SIZE as f64 + centres.repeat([1, 6])
 }
 
 /// Overlap from which a box of the untouched model is that of a face, and the score from which it is sure.
@@ -100,12 +100,10 @@ pub fn keypoints(
     targets: &Targets,
     known: &Tensor,
 ) -> Tensor {
-    let rows = coordinates.reshape([-1, COORDINATES as i64]).index_select(0, &targets.positive);
-    let anchors = targets.positive.remainder(ANCHORS as i64);
-    let found = absolute(&rows, &centres.index_select(0, &anchors)); // [P, 12]
-    let truth = known.index_select(0, &targets.faces);
-    let is_known = truth.isnan().logical_not();
-    let width = targets.boxes.narrow(1, 2, 1).clamp_min(1.0 / INPUT_SIZE as f64);
+    let found = absolute(coordinates, centres); // [N, 896, 12]
+    let truth = known.index_select(0, &targets.faces.reshape([-1])).view_as(&found);
+    let is_known = truth.isnan().logical_not().logical_and(&targets.positive.unsqueeze(2));
+    let width = targets.boxes.narrow(2, 2, 1).clamp_min(1.0 / INPUT_SIZE as f64);
     let offset = (found - truth.nan_to_num(0.0, None, None)) / width;
     // The root's smooth foot keeps the gradient of a keypoint that is in place small.
     let apart = (offset.square() + FOOT * FOOT).sqrt() - FOOT;
@@ -121,6 +119,7 @@ mod tests {
 
     use super::*;
     use crate::geometry::Rect;
+    use crate::model::layout::{ANCHORS, COORDINATES};
     use crate::train::views::ViewFace;
 
     /// One view in which anchor 0 says this, and all others nothing.
@@ -183,11 +182,15 @@ mod tests {
 
     #[test]
     fn keypoints_cost_by_face_widths_and_unknown_ones_nothing() {
+        let anchors = ANCHORS as i64;
+        let mut boxes = vec![0.0f32; ANCHORS * 4];
+        boxes[..4].copy_from_slice(&[0.5, 0.5, 0.25, 0.25]);
+        let first = Tensor::arange(anchors, (Kind::Int64, Device::Cpu)).eq(0);
         let targets = Targets {
-            positive: Tensor::from_slice(&[0i64]),
-            faces: Tensor::from_slice(&[0i64]),
-            boxes: Tensor::from_slice(&[0.5f32, 0.5, 0.25, 0.25]).reshape([1, 4]),
-            ignored: Tensor::zeros([1, ANCHORS as i64], (Kind::Bool, Device::Cpu)),
+            positive: first.reshape([1, -1]),
+            faces: Tensor::zeros([1, anchors], (Kind::Int64, Device::Cpu)),
+            boxes: Tensor::from_slice(&boxes).reshape([1, -1, 4]),
+            ignored: Tensor::zeros([1, anchors], (Kind::Bool, Device::Cpu)),
         };
         let cost = |nose: [f32; 2]| {
             let mut known = [f32::NAN; 12];

@@ -4,7 +4,6 @@ use tch::{Kind, Reduction, Tensor};
 
 use super::spec::{BoxLoss, Loss};
 use super::targets::{Targets, iou};
-use crate::model::layout::ANCHORS;
 
 /// The parts of the loss, each a weighted scalar on the device.
 #[derive(Debug)]
@@ -15,20 +14,20 @@ pub struct Parts {
     pub positive: Tensor,
     /// Scores at background anchors, whose target is 0.
     pub background: Tensor,
-    /// `[P]`: overlap of the predicted with the true box at positive anchors.
+    /// `[N, 896]`: overlap of the predicted with the true box; it means something at positive anchors.
     pub iou: Tensor,
     /// The same parts, anchor by anchor.
     pub each: Each,
 }
 
-/// What each anchor adds to the parts of the loss, weighted and detached.
+/// What each anchor adds to the parts of the loss, weighted and detached: `[N, 896]` each.
 #[derive(Debug)]
 pub struct Each {
-    /// `[P]`
+    /// 0 where an anchor is not positive.
     pub boxes: Tensor,
-    /// `[P]`
+    /// 0 where an anchor is not positive.
     pub positive: Tensor,
-    /// `[N × 896]`, 0 where an anchor is no background.
+    /// 0 where an anchor is no background.
     pub background: Tensor,
 }
 
@@ -46,38 +45,33 @@ impl Parts {
 /// Sources: <https://arxiv.org/abs/2006.04388> (quality focal loss), <https://arxiv.org/abs/1911.08287>
 /// (`DIoU`).
 pub fn parts(logits: &Tensor, boxes: &Tensor, targets: &Targets, loss: &Loss) -> Parts {
-    let logits = logits.reshape([-1]);
-    let found = boxes.reshape([-1, 4]).index_select(0, &targets.positive); // [P, 4]
-    let count = targets.positive.numel().max(1) as f64;
-    let overlap = iou(&found, &targets.boxes);
-    let boxes: Tensor = match loss.box_loss {
-        BoxLoss::Diou => 1.0 - &overlap + centre_distance(&found, &targets.boxes),
-        BoxLoss::Huber => huber(&found, &targets.boxes),
+    let is_positive = targets.positive.to_kind(Kind::Float); // [N, 896]
+    let count = targets.count().clamp_min(1.0);
+    let overlap = iou(boxes, &targets.boxes);
+    let off: Tensor = match loss.box_loss {
+        BoxLoss::Diou => 1.0 - &overlap + centre_distance(boxes, &targets.boxes),
+        BoxLoss::Huber => huber(boxes, &targets.boxes),
     };
 
-    let mut quality = logits.zeros_like();
-    let taught = overlap.detach().clamp_min(loss.min_quality);
-    let _ = quality.index_copy_(0, &targets.positive, &taught);
-    let mut is_background = targets.ignored.reshape([-1]).logical_not();
-    let _ = is_background.index_fill_(0, &targets.positive, 0);
-    let score = focal(&logits, &quality, loss.focal_gamma);
-    let positive = score.index_select(0, &targets.positive);
+    let quality = overlap.detach().clamp_min(loss.min_quality) * &is_positive;
+    let is_background = targets.positive.logical_or(&targets.ignored).logical_not();
+    let score = focal(logits, &quality, loss.focal_gamma);
     let (is_background, background_count) = match loss.hard_negatives {
-        0.0 => (is_background, count),
-        ratio => hardest(&logits.detach(), &is_background, ratio * count),
+        0.0 => (is_background, count.shallow_clone()),
+        ratio => hardest(&logits.detach(), &is_background, &(&count * ratio)),
     };
-    let background = score * is_background;
-    let (box_weight, positive_weight) = (loss.box_weight / count, loss.positive_weight / count);
-    let background_weight = loss.background_weight / background_count;
+    let boxes = off * &is_positive * (loss.box_weight / &count);
+    let positive = &score * is_positive * (loss.positive_weight / count);
+    let background = score * is_background * (loss.background_weight / background_count);
     Parts {
-        boxes: boxes.sum(Kind::Float) * box_weight,
-        positive: positive.sum(Kind::Float) * positive_weight,
-        background: background.sum(Kind::Float) * background_weight,
+        boxes: boxes.sum(Kind::Float),
+        positive: positive.sum(Kind::Float),
+        background: background.sum(Kind::Float),
         iou: overlap.detach(),
         each: Each {
-            boxes: boxes.detach() * box_weight,
-            positive: positive.detach() * positive_weight,
-            background: background.detach() * background_weight,
+            boxes: boxes.detach(),
+            positive: positive.detach(),
+            background: background.detach(),
         },
     }
 }
@@ -91,14 +85,15 @@ pub(super) fn focal(logits: &Tensor, target: &Tensor, gamma: f64) -> Tensor {
 }
 
 /// Of the background anchors, as many as wanted in all, of the highest scores of each view; and how many.
-fn hardest(logits: &Tensor, is_background: &Tensor, wanted: f64) -> (Tensor, f64) {
-    let anchors = ANCHORS as i64;
-    let views = logits.numel() as i64 / anchors;
-    let each = ((wanted / views as f64) as i64).clamp(FEWEST_NEGATIVES.min(anchors), anchors);
+fn hardest(logits: &Tensor, is_background: &Tensor, wanted: &Tensor) -> (Tensor, Tensor) {
+    let (views, anchors) = (logits.size()[0], logits.size()[1]);
+    let each = (wanted / views as f64).floor();
+    let each = each.clamp(FEWEST_NEGATIVES.min(anchors) as f64, anchors as f64);
     let others = logits.masked_fill(&is_background.logical_not(), f64::NEG_INFINITY);
-    let (_, chosen) = others.view([views, anchors]).topk(each, 1, true, false);
-    let kept = is_background.zeros_like().view([views, anchors]).scatter_value(1, &chosen, 1);
-    (kept.view([-1]).logical_and(is_background), (views * each) as f64)
+    let rank = Tensor::arange(anchors, (Kind::Float, logits.device()));
+    let is_among = rank.lt_tensor(&each).expand_as(logits);
+    let kept = is_background.zeros_like().scatter(1, &others.argsort(1, true), &is_among);
+    (kept.logical_and(is_background), each * views as f64)
 }
 
 /// Hard negatives a view, at least.
@@ -129,13 +124,20 @@ mod tests {
     use tch::Device;
 
     use super::*;
+    use crate::model::layout::ANCHORS;
 
-    fn targets(positive: &[i64], boxes: &[[f32; 4]]) -> Targets {
+    /// One view of so many anchors, of which one may be to find a face.
+    fn targets(anchors: usize, positive: Option<(usize, [f32; 4])>) -> Targets {
+        let (mut is_positive, mut boxes) = (vec![false; anchors], vec![[0.0; 4]; anchors]);
+        if let Some((at, face)) = positive {
+            (is_positive[at], boxes[at]) = (true, face);
+        }
+        let anchors = anchors as i64;
         Targets {
-            positive: Tensor::from_slice(positive),
-            faces: Tensor::arange(positive.len() as i64, (Kind::Int64, Device::Cpu)),
-            boxes: Tensor::from_slice(boxes.as_flattened()).reshape([-1, 4]),
-            ignored: Tensor::zeros([1, 3], (Kind::Bool, Device::Cpu)),
+            positive: Tensor::from_slice(&is_positive).reshape([1, -1]),
+            faces: Tensor::zeros([1, anchors], (Kind::Int64, Device::Cpu)),
+            boxes: Tensor::from_slice(boxes.as_flattened()).reshape([1, -1, 4]),
+            ignored: Tensor::zeros([1, anchors], (Kind::Bool, Device::Cpu)),
         }
     }
 
@@ -149,9 +151,9 @@ mod tests {
         let face = [0.5f32, 0.5, 0.2, 0.3];
         let boxes =
             Tensor::from_slice([face, [0.0; 4], [0.0; 4]].as_flattened()).reshape([1, 3, 4]);
-        let parts = parts(&logits, &boxes, &targets(&[0], &[face]), &Loss::default());
+        let parts = parts(&logits, &boxes, &targets(3, Some((0, face))), &Loss::default());
         assert!(number(&parts.total()) < 1e-3);
-        assert!((number(&parts.iou) - 1.0).abs() < 1e-6);
+        assert!((parts.iou.double_value(&[0, 0]) - 1.0).abs() < 1e-6);
     }
 
     /// Worked out by hand: overlap 1/3, centres 0.1 apart, diagonal of the box around both √(0.3² + 0.2²).
@@ -159,7 +161,7 @@ mod tests {
     fn a_box_that_is_off_costs_its_missing_overlap_and_its_distance() {
         let logits = Tensor::zeros([1, 3], (Kind::Float, Device::Cpu));
         let boxes = Tensor::from_slice(&[0.5f32, 0.5, 0.2, 0.2]).repeat([3]).reshape([1, 3, 4]);
-        let targets = targets(&[1], &[[0.6, 0.5, 0.2, 0.2]]);
+        let targets = targets(3, Some((1, [0.6, 0.5, 0.2, 0.2])));
         let loss = Loss { box_weight: 1.0, min_quality: 0.0, ..Loss::default() };
         let parts = parts(&logits, &boxes, &targets, &loss);
         let expected = 1.0 - 1.0 / 3.0 + 0.01 / 0.13;
@@ -177,8 +179,7 @@ mod tests {
         scores[100] = 9.0; // The face.
         let logits = Tensor::from_slice(&scores).reshape([1, -1]);
         let boxes = Tensor::zeros([1, ANCHORS as i64, 4], (Kind::Float, Device::Cpu));
-        let mut targets = targets(&[100], &[[0.5, 0.5, 0.2, 0.2]]);
-        targets.ignored = Tensor::zeros([1, ANCHORS as i64], (Kind::Bool, Device::Cpu));
+        let targets = targets(ANCHORS, Some((100, [0.5, 0.5, 0.2, 0.2])));
         let loss = |hard_negatives| Loss { hard_negatives, focal_gamma: 0.0, ..Loss::default() };
         let background = |ratio| number(&parts(&logits, &boxes, &targets, &loss(ratio)).background);
         let one = 2.0f64.ln();
@@ -199,7 +200,7 @@ mod tests {
     fn ignored_anchors_cost_nothing() {
         let logits = Tensor::from_slice(&[9.0f32, 9.0, 9.0]).reshape([1, 3]);
         let boxes = Tensor::zeros([1, 3, 4], (Kind::Float, Device::Cpu));
-        let mut targets = targets(&[], &[]);
+        let mut targets = targets(3, None);
         targets.ignored = targets.ignored.logical_not();
         let parts = parts(&logits, &boxes, &targets, &Loss::default());
         assert_eq!(number(&parts.total()), 0.0);

@@ -1,7 +1,7 @@
 //! `AdamW` over one flat buffer, and Muon for the matrices in it.
 
 use rayon::prelude::*;
-use tch::{Device, Tensor};
+use tch::{Device, Kind, Tensor};
 
 use crate::model::cpu::newton_schulz;
 use crate::model::network::array;
@@ -26,6 +26,8 @@ pub struct Optimizer {
     /// Running mean of its square.
     pub variance: Tensor,
     matrices: Vec<Matrix>,
+    /// On a GPU.
+    together: Option<Together>,
 }
 
 /// A matrix within the flat buffer.
@@ -44,13 +46,21 @@ impl Matrix {
     fn of(&self, flat: &Tensor) -> Tensor {
         flat.narrow(0, self.start, self.rows * self.columns).view([self.rows, self.columns])
     }
+
+    /// What an orthogonal update of it is multiplied by.
+    fn size(&self) -> f64 {
+        ADAM_SIZE * (self.rows.max(self.columns) as f64).sqrt()
+    }
 }
 
 impl Optimizer {
     /// For parameters like these; `matrices` are those that Muon is to have, none for plain `AdamW`.
     pub fn new(parameters: &Tensor, matrices: Vec<Matrix>) -> Self {
         let zeros = || parameters.detach().zeros_like();
-        Self { steps: 0, mean: zeros(), variance: zeros(), matrices }
+        let device = parameters.device();
+        let on_gpu = device != Device::Cpu && !matrices.is_empty();
+        let together = on_gpu.then(|| Together::new(&matrices, device));
+        Self { steps: 0, mean: zeros(), variance: zeros(), matrices, together }
     }
 
     /// Applies `gradient` to `parameters` in place; `decay` is each parameter's weight decay.
@@ -68,16 +78,18 @@ impl Optimizer {
         let correction2 = 1.0 - BETA2.powf(steps);
         let _ = self.mean.lerp_(gradient, 1.0 - BETA1);
         let _ = self.variance.lerp_(&gradient.square(), 1.0 - BETA2);
-        let update = (&self.mean / correction1) / ((&self.variance / correction2).sqrt() + EPSILON);
+        let mut update =
+            (&self.mean / correction1) / ((&self.variance / correction2).sqrt() + EPSILON);
         if !self.matrices.is_empty() {
             let momentum = gradient.lerp(&self.mean, BETA1); // Nesterov's: one step ahead
-            let directions = match parameters.device() {
-                Device::Cpu => orthogonal_in_memory(&momentum, &self.matrices),
-                _ => self.matrices.iter().map(|matrix| orthogonal(&matrix.of(&momentum))).collect(),
-            };
-            for (matrix, direction) in self.matrices.iter().zip(directions) {
-                let size = ADAM_SIZE * (matrix.rows.max(matrix.columns) as f64).sqrt();
-                matrix.of(&update).copy_(&(direction * size));
+            match &self.together {
+                Some(together) => together.replace(&mut update, &momentum),
+                None => {
+                    let directions = orthogonal_in_memory(&momentum, &self.matrices);
+                    for (matrix, direction) in self.matrices.iter().zip(directions) {
+                        matrix.of(&update).copy_(&(direction * matrix.size()));
+                    }
+                }
             }
         }
         let _ = parameters.g_mul_(&(1.0 - decay * learning_rate));
@@ -105,24 +117,76 @@ fn orthogonal_in_memory(flat: &Tensor, matrices: &[Matrix]) -> Vec<Tensor> {
     shaped.map(|(values, m)| Tensor::from_slice(values).view([m.rows, m.columns])).collect()
 }
 
-/// About the nearest orthogonal matrix: singular values come to lie between 0.7 and 1.2. Five
+/// All matrices in one batch, as a GPU likes them: of the largest's size, the rest of the others filled with zeros, which
+/// stay zeros.
+#[derive(Debug)]
+struct Together {
+    /// `[M × rows × columns]`: where each number is taken from in the flat buffer; below 0 where it is a spare zero.
+    from: Tensor,
+    shape: [i64; 3],
+    /// `[K]`: the numbers of all matrices in the flat buffer, and where they lie in the batch.
+    flat: Tensor,
+    batched: Tensor,
+    /// `[M, 1, 1]`: the size of each update.
+    sizes: Tensor,
+}
+
+impl Together {
+    fn new(matrices: &[Matrix], device: Device) -> Self {
+        let largest = |of: fn(&Matrix) -> i64| matrices.iter().map(of).max().unwrap_or(0);
+        let shape = [matrices.len() as i64, largest(|m| m.rows), largest(|m| m.columns)];
+        let mut from = vec![-1; shape.iter().product::<i64>() as usize];
+        let (mut flat, mut batched) = (Vec::new(), Vec::new());
+        for (number, matrix) in (0..).zip(matrices) {
+            for row in 0..matrix.rows {
+                for column in 0..matrix.columns {
+                    let at = (number * shape[1] + row) * shape[2] + column;
+                    let here = matrix.start + row * matrix.columns + column;
+                    from[at as usize] = here;
+                    flat.push(here);
+                    batched.push(at);
+                }
+            }
+        }
+        let sizes: Vec<f32> = matrices.iter().map(|matrix| matrix.size() as f32).collect();
+        let on_device = |values: &[i64]| Tensor::from_slice(values).to_device(device);
+        Self {
+            from: on_device(&from),
+            shape,
+            flat: on_device(&flat),
+            batched: on_device(&batched),
+            sizes: Tensor::from_slice(&sizes).reshape([-1, 1, 1]).to_device(device),
+        }
+    }
+
+    /// Writes the matrices' orthogonal updates, made of the flat `momentum`, to the flat `update`.
+    fn replace(&self, update: &mut Tensor, momentum: &Tensor) {
+        let is_spare = self.from.lt(0);
+        let found = momentum.index_select(0, &self.from.clamp_min(0)).masked_fill(&is_spare, 0.0);
+        let directions = orthogonal(&found.view(self.shape)) * &self.sizes;
+        let numbers = directions.reshape([-1]).index_select(0, &self.batched);
+        let _ = update.index_copy_(0, &self.flat, &numbers);
+    }
+}
+
+/// About the nearest orthogonal matrices to `[M, rows, columns]`: singular values come to lie between 0.7 and 1.2. Five
 /// Newton–Schulz iterations with the coefficients of <https://kellerjordan.github.io/posts/muon/>.
-fn orthogonal(matrix: &Tensor) -> Tensor {
-    let is_tall = matrix.size()[0] > matrix.size()[1];
-    let wide = if is_tall { matrix.tr() } else { matrix.shallow_clone() };
-    let mut xs = &wide / (wide.norm() + 1e-7);
+fn orthogonal(matrices: &Tensor) -> Tensor {
+    let is_tall = matrices.size()[1] > matrices.size()[2];
+    let turned = |t: &Tensor| if is_tall { t.transpose(1, 2) } else { t.shallow_clone() };
+    let norms = matrices.square().sum_dim_intlist([1i64, 2].as_slice(), true, Kind::Float).sqrt();
+    let mut xs = turned(&(matrices / (norms + 1e-7)));
     let [a, b, c] = COEFFICIENTS.map(f64::from);
     for _ in 0..ITERATIONS {
-        let square = xs.mm(&xs.tr());
-        let factor = &square * b + square.mm(&square) * c;
-        xs = &xs * a + factor.mm(&xs);
+        let square = xs.bmm(&xs.transpose(1, 2));
+        let factor = &square * b + square.bmm(&square) * c;
+        xs = &xs * a + factor.bmm(&xs);
     }
-    if is_tall { xs.tr() } else { xs }
+    turned(&xs)
 }
 
 #[cfg(test)]
 mod tests {
-    use tch::Kind;
     use tch::nn::{self, OptimizerConfig};
 
     use super::*;
@@ -135,24 +199,30 @@ mod tests {
     #[test]
     fn an_update_of_muon_moves_every_direction_about_as_far() {
         tch::manual_seed(1);
-        for shape in [[24, 75], [48, 24]] {
-            let (_, found, _) =
-                orthogonal(&Tensor::randn(shape, (Kind::Float, Device::Cpu))).svd(true, false);
+        for shape in [[1, 24, 75], [1, 48, 24]] {
+            let matrix = Tensor::randn(shape, (Kind::Float, Device::Cpu));
+            let (_, found, _) = orthogonal(&matrix).svd(true, false);
             let (least, most) = (found.min().double_value(&[]), found.max().double_value(&[]));
             assert!(least > 0.4 && most < 1.3, "{least} {most}");
         }
     }
 
     #[test]
-    fn matrices_in_memory_become_what_tensors_become() {
+    fn matrices_one_by_one_and_together_become_the_same() {
         tch::manual_seed(2);
-        let flat = Tensor::randn([24 * 75 + 42 * 36 + 96 * 88], (Kind::Float, Device::Cpu));
-        let shapes = [(0, 24, 75), (24 * 75, 42, 36), (24 * 75 + 42 * 36, 96, 88)];
+        let shapes = [(7, 24, 75), (7 + 24 * 75, 42, 36), (7 + 24 * 75 + 42 * 36, 96, 88)];
         let matrices = shapes.map(|(start, rows, columns)| Matrix { start, rows, columns });
+        let count = 7 + 24 * 75 + 42 * 36 + 96 * 88 + 5;
+        let flat = Tensor::randn([count], (Kind::Float, Device::Cpu));
+        let mut update = Tensor::zeros([count], (Kind::Float, Device::Cpu));
+        Together::new(&matrices, Device::Cpu).replace(&mut update, &flat);
         for (matrix, found) in matrices.iter().zip(orthogonal_in_memory(&flat, &matrices)) {
-            let gap = (orthogonal(&matrix.of(&flat)) - found).abs().max().double_value(&[]);
+            let gap = matrix.of(&update) / matrix.size() - found;
+            let gap = gap.abs().max().double_value(&[]);
             assert!(gap < 1e-4, "{matrix:?}: {gap}");
         }
+        let ends = [update.narrow(0, 0, 7), update.narrow(0, count - 5, 5)];
+        assert!(ends.iter().all(|end| end.abs().max().double_value(&[]) == 0.0), "others changed");
     }
 
     #[test]

@@ -64,17 +64,45 @@ impl Faces {
     }
 }
 
-/// What each anchor of a batch is to say.
+/// What each anchor of a batch is to say. Of one shape whatever is found, so that a host need not wait for a GPU to learn
+/// how much that is.
 #[derive(Debug)]
 pub struct Targets {
-    /// `[P]`: the anchors that are to find a face, as `view × 896 + anchor`, each once.
+    /// `[N, 896]` bool: the anchors that are to find a face.
     pub positive: Tensor,
-    /// `[P]`: the face that each is to find.
+    /// `[N, 896]`: the face that each is to find; any where it is to find none.
     pub faces: Tensor,
-    /// `[P, 4]`: the box each is to give.
+    /// `[N, 896, 4]`: its box.
     pub boxes: Tensor,
     /// `[N, 896]` bool: background that must not be punished, near ignored faces.
     pub ignored: Tensor,
+}
+
+impl Targets {
+    /// How many anchors are to find a face: a scalar on the device.
+    pub fn count(&self) -> Tensor {
+        self.positive.sum(Kind::Float)
+    }
+
+    /// Where there is no face to learn.
+    fn none(ignored: Tensor) -> Self {
+        let [views, anchors] = [0, 1].map(|at| ignored.size()[at]);
+        let zeros = |shape: &[i64], kind| Tensor::zeros(shape, (kind, ignored.device()));
+        Self {
+            positive: zeros(&[views, anchors], Kind::Bool),
+            faces: zeros(&[views, anchors], Kind::Int64),
+            boxes: zeros(&[views, anchors, 4], Kind::Float),
+            ignored,
+        }
+    }
+}
+
+/// What each face would take, `K` anchors of its view at most: `[F, K]` each.
+struct Wishes {
+    anchors: Tensor,
+    costs: Tensor,
+    /// Which of them it would.
+    taken: Tensor,
 }
 
 /// Anchors a face may take at most, and candidates whose overlaps are added up for its number.
@@ -96,51 +124,39 @@ pub fn assign(
     faces: &Faces,
     grid: &AnchorGrid,
 ) -> Targets {
-    match rule {
-        Assignment::Dynamic => dynamic(logits, boxes, faces, grid),
-        Assignment::BestCell => best_cell(logits, faces, grid),
+    let _guard = tch::no_grad_guard();
+    let ignored = near_ignored(logits, faces, grid);
+    if faces.learnt == 0 {
+        return Targets::none(ignored);
     }
+    let wishes = match rule {
+        Assignment::Dynamic => dynamic(logits, boxes, faces, grid),
+        Assignment::BestCell => best_cell(faces, grid),
+    };
+    settle(&wishes, faces, ignored)
 }
 
 /// Gives each face all anchors of the one cell, of either grid, that overlaps it most; the nearest one
 /// where several lie within it.
-fn best_cell(logits: &Tensor, faces: &Faces, grid: &AnchorGrid) -> Targets {
-    let _guard = tch::no_grad_guard();
+fn best_cell(faces: &Faces, grid: &AnchorGrid) -> Wishes {
     let truth = faces.boxes.narrow(0, 0, faces.learnt);
     let cells = Tensor::cat(&[&grid.centres, &grid.cells.unsqueeze(1).expand([-1, 2], false)], 1);
     let offset = grid.centres.unsqueeze(0) - truth.narrow(1, 0, 2).unsqueeze(1); // [F, 896, 2]
     let distance = offset.square().sum_dim_intlist([2i64].as_slice(), false, Kind::Float);
-    let cost = distance * 1e-3 - iou(&cells.unsqueeze(0), &truth.unsqueeze(1)); // [F, 896]
-    let pairs = if faces.learnt == 0 {
-        Tensor::zeros([0, 2], (Kind::Int64, logits.device()))
-    } else {
-        let best = cells.index_select(0, &cost.argmin(1, false)).unsqueeze(1); // [F, 1, 4]
-        cells.unsqueeze(0).eq_tensor(&best).all_dim(2, false).nonzero() // [Q, 2]: face, anchor
-    };
-    let (face, anchor) = (pairs.select(1, 0), pairs.select(1, 1));
-    let cell = faces.views.index_select(0, &face) * ANCHORS as i64 + &anchor;
-    let cost = cost.reshape([-1]).index_select(0, &(&face * ANCHORS as i64 + anchor));
-    let keep = cheapest_of_each(&cell, &cost);
-    let (positive, face) = (cell.index_select(0, &keep), face.index_select(0, &keep));
-    let ignored = near_ignored(logits, faces, grid);
-    Targets { positive, boxes: truth.index_select(0, &face), faces: face, ignored }
+    let costs = distance * 1e-3 - iou(&cells.unsqueeze(0), &truth.unsqueeze(1)); // [F, 896]
+    let best = cells.index_select(0, &costs.argmin(1, false)).unsqueeze(1); // [F, 1, 4]
+    let taken = cells.unsqueeze(0).eq_tensor(&best).all_dim(2, false); // [F, 896]
+    let anchors = Tensor::arange(ANCHORS as i64, (Kind::Int64, truth.device()));
+    Wishes { anchors: anchors.expand_as(&costs), costs, taken }
 }
 
 /// Gives each face the anchors that already find it best: as many as the overlaps of its ten best
 /// candidates add up to, at least one; the cheapest first, where the cost joins score and overlap.
-/// An anchor wanted by several faces goes to the one it is cheapest for.
 ///
 /// Source: `SimOTA`, <https://arxiv.org/abs/2107.08430>, with the soft score cost of `RTMDet`,
 /// <https://arxiv.org/abs/2212.07784>.
-fn dynamic(logits: &Tensor, boxes: &Tensor, faces: &Faces, grid: &AnchorGrid) -> Targets {
-    let _guard = tch::no_grad_guard();
-    let ignored = near_ignored(logits, faces, grid);
+fn dynamic(logits: &Tensor, boxes: &Tensor, faces: &Faces, grid: &AnchorGrid) -> Wishes {
     let f = faces.learnt;
-    if f == 0 {
-        let none = Tensor::zeros([0], (Kind::Int64, logits.device()));
-        let boxes = Tensor::zeros([0, 4], (Kind::Float, logits.device()));
-        return Targets { faces: none.shallow_clone(), positive: none, boxes, ignored };
-    }
     let (truth, views) = (faces.boxes.narrow(0, 0, f), faces.views.narrow(0, 0, f));
     let found = boxes.index_select(0, &views); // [F, 896, 4]
     let iou = iou(&found, &truth.unsqueeze(1)); // [F, 896]
@@ -154,29 +170,31 @@ fn dynamic(logits: &Tensor, boxes: &Tensor, faces: &Faces, grid: &AnchorGrid) ->
     let wanted = wanted.floor().clamp_min(1.0); // [F, 1]
     let (costs, anchors) = cost.topk(TOP, 1, false, true); // [F, 10], cheapest first
     let rank = Tensor::arange(TOP, (Kind::Float, logits.device())).unsqueeze(0);
-    let taken = rank.lt_tensor(&wanted).logical_and(&costs.lt(FORBIDDEN)); // [F, 10]
-
-    // One row a (face, anchor) pair.
-    let pairs = taken.nonzero(); // [Q, 2]: face, rank
-    let face = pairs.select(1, 0);
-    let cell = (&views.unsqueeze(1) * ANCHORS as i64 + anchors).masked_select(&taken); // [Q]
-    let cost = costs.masked_select(&taken);
-    let keep = cheapest_of_each(&cell, &cost);
-    let (positive, face) = (cell.index_select(0, &keep), face.index_select(0, &keep));
-    Targets { positive, boxes: truth.index_select(0, &face), faces: face, ignored }
+    let taken = rank.lt_tensor(&wanted).logical_and(&costs.lt(FORBIDDEN));
+    Wishes { anchors, costs, taken }
 }
 
-/// Where the cheapest pair of each cell stands: `[Q]`, `[Q]` → `[P]`.
-fn cheapest_of_each(cell: &Tensor, cost: &Tensor) -> Tensor {
-    let by_cost = cost.argsort(0, false);
-    let (cells, by_cell) = cell.index_select(0, &by_cost).sort_stable(true, 0, false);
-    let first = cells.ones_like().to_kind(Kind::Bool);
-    if cells.numel() == 0 {
-        return by_cell; // Costs that are not numbers pick no anchor.
-    }
-    let more = cells.size()[0] - 1;
-    first.narrow(0, 1, more).copy_(&cells.narrow(0, 1, more).ne_tensor(&cells.narrow(0, 0, more)));
-    by_cost.index_select(0, &by_cell).masked_select(&first)
+/// Gives an anchor that several faces would take to the one it is cheapest for, the first of these.
+fn settle(Wishes { anchors, costs, taken }: &Wishes, faces: &Faces, ignored: Tensor) -> Targets {
+    let (f, shape) = (faces.learnt, ignored.size());
+    let device = ignored.device();
+    let views = faces.views.narrow(0, 0, f).unsqueeze(1); // [F, 1]
+    let cell = (views * ANCHORS as i64 + anchors).reshape([-1]); // [F × K]
+    let costs = costs.masked_fill(&taken.logical_not(), f64::INFINITY).reshape([-1]);
+    let cheapest = |from: Tensor, costs: &Tensor| -> Tensor {
+        from.internal_scatter_reduce(0, &cell, costs, "amin", true) // [N × 896]
+    };
+    let least = Tensor::full([ignored.numel() as i64], f64::INFINITY, (Kind::Float, device));
+    let least = cheapest(least, &costs).index_select(0, &cell);
+    let wins = costs.isfinite().logical_and(&costs.eq_tensor(&least));
+    let face = Tensor::arange(f, (Kind::Int64, device)).unsqueeze(1).expand_as(taken);
+    let face = face.reshape([-1]).masked_fill(&wins.logical_not(), f);
+    let owner = Tensor::full([ignored.numel() as i64], f, (Kind::Int64, device));
+    let owner = cheapest(owner, &face);
+    let positive = owner.lt(f).view(shape.as_slice());
+    let owner = owner.clamp_max(f - 1);
+    let boxes = faces.boxes.index_select(0, &owner).view([shape[0], shape[1], 4]);
+    Targets { positive, faces: owner.view(shape.as_slice()), boxes, ignored }
 }
 
 /// What a score that is far from the overlap costs: cross-entropy, weighted by the gap squared.
@@ -263,12 +281,18 @@ mod tests {
         (Tensor::zeros([views, count], (Kind::Float, Device::Cpu)), boxes)
     }
 
+    /// As `view × 896 + anchor`.
+    fn positives(targets: &Targets) -> Vec<i64> {
+        Vec::try_from(targets.positive.reshape([-1]).nonzero().squeeze_dim(1)).unwrap()
+    }
+
     fn assigned(views: &[Vec<ViewFace>], side: f64) -> (Vec<i64>, Targets) {
         let (logits, boxes) = outputs(views.len() as i64, side);
         let views: Vec<&[ViewFace]> = views.iter().map(Vec::as_slice).collect();
         let faces = Faces::new(&views, Device::Cpu);
-        let targets = dynamic(&logits, &boxes, &faces, &AnchorGrid::new(Device::Cpu));
-        (Vec::try_from(&targets.positive).unwrap(), targets)
+        let grid = AnchorGrid::new(Device::Cpu);
+        let targets = assign(Assignment::Dynamic, &logits, &boxes, &faces, &grid);
+        (positives(&targets), targets)
     }
 
     #[test]
@@ -286,7 +310,7 @@ mod tests {
     fn a_face_that_many_anchors_find_gets_several_but_at_most_ten() {
         let (positive, targets) = assigned(&[vec![face(0.5, 0.5, 0.5, false)]], 0.5);
         assert!((2..=10).contains(&positive.len()), "{positive:?}");
-        assert_eq!(targets.boxes.size(), [positive.len() as i64, 4]);
+        assert_eq!(targets.count().double_value(&[]), positive.len() as f64);
     }
 
     #[test]
@@ -296,7 +320,7 @@ mod tests {
         let taken = |faces: &[ViewFace]| -> Vec<i64> {
             let faces = Faces::new(&[faces], Device::Cpu);
             let targets = assign(Assignment::BestCell, &logits, &boxes, &faces, &grid);
-            Vec::try_from(&targets.positive).unwrap()
+            positives(&targets)
         };
         let cell = 1.0 / 16.0;
         // The second cell of the fine grid's first row, and the coarse grid's first cell.
@@ -311,11 +335,11 @@ mod tests {
     #[test]
     fn an_anchor_finds_one_face_only() {
         let twins = vec![face(0.5, 0.5, 0.3, false), face(0.51, 0.5, 0.3, false)];
-        let (mut positive, _) = assigned(&[twins], 0.3);
-        let count = positive.len();
-        positive.sort_unstable();
-        positive.dedup();
-        assert_eq!(positive.len(), count);
+        let (positive, targets) = assigned(&[twins], 0.3);
+        let owners: Vec<i64> = Vec::try_from(targets.faces.reshape([-1])).unwrap();
+        let of = |face: i64| positive.iter().filter(|&&at| owners[at as usize] == face).count();
+        assert!(of(0) > 0 && of(1) > 0, "{positive:?}");
+        assert_eq!(of(0) + of(1), positive.len());
     }
 
     #[test]
@@ -324,8 +348,9 @@ mod tests {
         let views = [face(0.5, 0.5, 0.2, false)];
         let faces = Faces::new(&[&views], Device::Cpu);
         let grid = AnchorGrid::new(Device::Cpu);
-        let targets = dynamic(&(logits * f64::NAN), &(boxes * f64::NAN), &faces, &grid);
-        assert_eq!(targets.positive.numel(), 0);
+        let (logits, boxes) = (logits * f64::NAN, boxes * f64::NAN);
+        let targets = assign(Assignment::Dynamic, &logits, &boxes, &faces, &grid);
+        assert_eq!(targets.count().double_value(&[]), 0.0);
     }
 
     #[test]

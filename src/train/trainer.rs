@@ -302,7 +302,7 @@ impl<'a> Trainer<'a> {
             share,
         });
 
-        let positives = targets.positive.numel() as f64 / faces.learnt().max(1) as f64;
+        let positives = targets.count() / faces.learnt().max(1) as f64;
         let part = |t: &Tensor| t.detach().reshape([1]);
         let total = part(&total);
         Tensor::cat(
@@ -312,7 +312,7 @@ impl<'a> Trainer<'a> {
                 &part(&parts.positive),
                 &part(&parts.background),
                 &total.zeros_like(),
-                &total.full_like(positives),
+                &part(&positives),
             ],
             0,
         )

@@ -125,7 +125,8 @@ fn heads(
         }
         let map = &map[inner(y, side, channels)];
         let size = Size { rows: columns, terms: side, columns: channels };
-        let (left, into) = (Left::columns(cells, columns), &mut gradients[places.heads[grid].clone()]);
+        let (left, into) =
+            (Left::columns(cells, columns), &mut gradients[places.heads[grid].clone()]);
         gemm::multiply(size, left, map, channels, into, channels, true);
         let size = Size { rows: side, terms, columns: channels };
         let (left, weight) = (Left::rows(cells, columns), &packed.heads[grid].transposed);

@@ -46,7 +46,8 @@ impl Folding {
     /// The folded network's parameters.
     pub fn fold(&self, parameters: &[f32], folded: &mut [f32]) {
         for (at, (from, to)) in self.normalised.iter().zip(&self.folded).enumerate() {
-            let (weight, shift) = (&parameters[from.weight.clone()], &parameters[from.shift.clone()]);
+            let (weight, shift) =
+                (&parameters[from.weight.clone()], &parameters[from.shift.clone()]);
             let (Some(norm), Some(gamma)) = (self.norms.get(at), &from.gamma) else {
                 folded[to.weight.clone()].copy_from_slice(weight);
                 folded[to.shift.clone()].copy_from_slice(shift);

@@ -121,7 +121,9 @@ fn publish_block(
     let wide = block.wide_in();
     let depthwise = &found[places.depthwise.clone()];
     for (channel, taps) in into[first.weight.clone()].chunks_exact_mut(TAPS).enumerate() {
-        taps.iter_mut().enumerate().for_each(|(tap, value)| *value = depthwise[tap * wide + channel]);
+        taps.iter_mut()
+            .enumerate()
+            .for_each(|(tap, value)| *value = depthwise[tap * wide + channel]);
     }
     // The depthwise bias is a constant that comes through the pointwise weights.
     let (shift, bias) = (&found[places.shift.clone()], &packed.depthwise_bias[at]);

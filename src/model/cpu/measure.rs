@@ -53,8 +53,7 @@ pub fn measure(parameters: &[f32], batches: &[Inputs]) -> Vec<Measured> {
         let (sums, squares) = sums.split_at(sums.len() / 2);
         let mean = |channel: usize| sums[channel] / count;
         let lacks = |channel: usize| through.map_or(0.0, |t: &Vec<f32>| f64::from(t[channel]));
-        let variance =
-            |channel: usize| (squares[channel] / count - mean(channel).powi(2)).max(0.0);
+        let variance = |channel: usize| (squares[channel] / count - mean(channel).powi(2)).max(0.0);
         Measured {
             mean: (0..channels).map(|channel| mean(channel) + lacks(channel)).collect(),
             variance: (0..channels).map(variance).collect(),

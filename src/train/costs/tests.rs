@@ -88,7 +88,8 @@ fn costs_and_gradients_are_those_of_tensors() {
         let (found, reference) = (outputs(seed as i64), outputs(100 + seed as i64));
         let ours = ours(&found, &reference, &loss);
         let theirs = theirs(&found, &reference, &loss);
-        let positives: Vec<i64> = Vec::try_from(&theirs.targets.positive).unwrap();
+        let positives = theirs.targets.positive.reshape([-1]).nonzero().squeeze_dim(1);
+        let positives: Vec<i64> = Vec::try_from(&positives).unwrap();
         let views = ours.views.iter().enumerate();
         let chosen: Vec<i64> = views
             .flat_map(|(view, of)| {

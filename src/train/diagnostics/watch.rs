@@ -76,7 +76,8 @@ impl Watch {
         self.sums += Tensor::cat(&sums.map(|t| t.reshape([-1])), 0);
         if self.views == 0 {
             let Batch { pixels, faces, targets, .. } = batch;
-            self.first = Some(sheet::Seen::new(pixels, faces, &targets.positive));
+            let positive = targets.positive.reshape([-1]).nonzero().squeeze_dim(1);
+            self.first = Some(sheet::Seen::new(pixels, faces, &positive));
         }
         self.views += batch.pixels.count();
         self.views_without_face += batch.faces.views_without();
@@ -136,10 +137,14 @@ impl Watch {
 
     /// `[3, 4]`
     fn by_size(&self, Batch { faces, targets, .. }: &Batch<'_>) -> Tensor {
+        if faces.learnt() == 0 {
+            let shape = [OF_SIZE as i64, SIZES_PX.len() as i64];
+            return Tensor::zeros(shape, (Kind::Float, targets.boxes.device()));
+        }
         let sides = faces.boxes.narrow(0, 0, faces.learnt()).narrow(1, 2, 2); // [F, 2]
         let sizes = sides.prod_dim_int(1, false, Kind::Float).sqrt() * INPUT_SIZE as f64; // [F]
-        let one = targets.faces.ones_like().to_kind(Kind::Float);
-        let positives = sizes.zeros_like().index_add(0, &targets.faces, &one); // [F]
+        let one = targets.positive.to_kind(Kind::Float).reshape([-1]);
+        let positives = sizes.zeros_like().index_add(0, &targets.faces.reshape([-1]), &one); // [F]
         let rows = [sizes.ones_like(), positives.shallow_clone(), positives.eq(0.0)];
         Tensor::stack(&rows.map(|row| row.to_kind(Kind::Float)), 0)
             .matmul(&self.sizes.members(&sizes))
@@ -147,8 +152,10 @@ impl Watch {
 
     /// `[2, 10]`
     fn by_overlap(&self, Batch { targets, logits, parts, .. }: &Batch<'_>) -> Tensor {
-        let scores = logits.detach().reshape([-1]).index_select(0, &targets.positive).sigmoid();
-        Tensor::stack(&[scores.ones_like(), scores], 0).matmul(&self.overlaps.members(&parts.iou))
+        let one = targets.positive.to_kind(Kind::Float).reshape([-1]);
+        let scores = logits.detach().reshape([-1]).sigmoid() * &one;
+        let members = self.overlaps.members(&parts.iou.reshape([-1]));
+        Tensor::stack(&[one, scores], 0).matmul(&members)
     }
 
     /// Reads the sums; `steps` is how many the epoch had.
@@ -218,17 +225,13 @@ fn range(number: f64, from: &[f64]) -> usize {
 fn by_grid(Batch { targets, parts, share, .. }: &Batch<'_>) -> Tensor {
     let each = &parts.each;
     let first = (GRIDS[0].side * GRIDS[0].side * GRIDS[0].anchors_per_cell) as i64;
-    let in_first = targets.positive.remainder(ANCHORS as i64).lt(first).to_kind(Kind::Float);
-    let grid = Tensor::stack(&[&in_first, &(1.0 - &in_first)], 1); // [P, 2]
-    let positives = Tensor::stack(
-        &[&in_first.ones_like(), &(&each.boxes * *share), &(&each.positive * *share)],
-        0,
-    );
-    let background = each.background.reshape([-1, ANCHORS as i64]);
-    let background = background.sum_dim_intlist([0i64].as_slice(), false, Kind::Float) * *share;
-    let halves = background.split_with_sizes([first, ANCHORS as i64 - first], 0);
-    let halves: Vec<Tensor> = halves.iter().map(|half| half.sum(Kind::Float)).collect();
-    Tensor::cat(&[positives.matmul(&grid), Tensor::stack(&halves, 0).reshape([1, 2])], 0)
+    let costs = [&each.boxes, &each.positive, &each.background].map(|cost| cost * *share);
+    let [boxes, positive, background] = &costs;
+    let rows = [&targets.positive.to_kind(Kind::Float), boxes, positive, background];
+    let rows = rows.map(|row| row.sum_dim_intlist([0i64].as_slice(), false, Kind::Float)); // [896]
+    let halves = Tensor::stack(&rows, 0).split_with_sizes([first, ANCHORS as i64 - first], 1);
+    let sum = |half: &Tensor| half.sum_dim_intlist([1i64].as_slice(), false, Kind::Float);
+    Tensor::stack(&halves.iter().map(sum).collect::<Vec<_>>(), 1)
 }
 
 /// Which range a number is in.
@@ -327,15 +330,19 @@ pub(super) mod tests {
         let views: Vec<&[ViewFace]> = views.iter().map(Vec::as_slice).collect();
         let faces = Faces::new(&views, device);
         let whole = [0.5f32, 0.5, 0.25, 0.25];
+        let anchors = ANCHORS as i64;
+        let mut positive = vec![false; 3 * ANCHORS];
+        for at in [3, 511, 512] {
+            positive[at] = true;
+        }
+        let boxes = Tensor::from_slice(&whole).repeat([3 * anchors]).reshape([3, anchors, 4]);
         let targets = Targets {
-            positive: Tensor::from_slice(&[3i64, 511, 512]),
-            faces: Tensor::from_slice(&[1i64, 1, 1]),
-            boxes: Tensor::from_slice([whole; 3].as_flattened()).reshape([3, 4]),
-            ignored: Tensor::zeros([3, ANCHORS as i64], (Kind::Bool, device)),
+            positive: Tensor::from_slice(&positive).reshape([3, anchors]),
+            faces: Tensor::ones([3, anchors], (Kind::Int64, device)),
+            boxes: boxes.copy(),
+            ignored: Tensor::zeros([3, anchors], (Kind::Bool, device)),
         };
-        let logits = Tensor::zeros([3, ANCHORS as i64], (Kind::Float, device));
-        let boxes = Tensor::from_slice(&whole).repeat([3 * ANCHORS as i64]);
-        let boxes = boxes.reshape([3, ANCHORS as i64, 4]);
+        let logits = Tensor::zeros([3, anchors], (Kind::Float, device));
         let half = Tensor::from_slice(&[0.5f32, 0.5, 0.25, 0.125]);
         boxes.get(0).get(512).copy_(&half);
         let parts = losses::parts(&logits, &boxes, &targets, &Loss::default());
