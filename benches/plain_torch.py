@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Steps a second of a plain PyTorch loop: what `cargo bench --bench step` is compared with.
 
-    .deps/venv/bin/python benches/plain_torch.py [--batch 32] [--threads N] [--seconds 5] [--channels-last]
+    .deps/venv/bin/python benches/plain_torch.py [--batch 32] [--threads N] [--seconds 5] [--channels-last] [--frozen]
 
 The same network with BatchNorm, float32, the same kind of loss (targets by a dynamic number of anchors a face, quality
 focal loss, DIoU) and AdamW, on pictures that are in memory already: no views are cut, and nothing is decoded or read.
-Prints a line of JSON.
+With `--frozen`, BatchNorm's statistics stay as they are, as in our own default. Prints a line of JSON.
 """
 
 import argparse, json, time
@@ -113,11 +113,16 @@ def main():
     parser.add_argument("--threads", type=int)
     parser.add_argument("--seconds", type=float, default=5)
     parser.add_argument("--channels-last", action="store_true")
+    parser.add_argument("--frozen", action="store_true")
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     network, grid = BlazeFace().train(), anchors()
+    if args.frozen:
+        for module in network.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.eval()
     pictures = torch.rand(args.batch, 3, 128, 128) * 2 - 1
     if args.channels_last:
         network = network.to(memory_format=torch.channels_last)
@@ -139,7 +144,7 @@ def main():
         steps += 1
     seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
     rate = steps * args.batch / seconds
-    layout = "channels last" if args.channels_last else "NCHW"
+    layout = ("channels last" if args.channels_last else "NCHW") + (", frozen BatchNorm" if args.frozen else "")
     print(json.dumps({
         "what": f"plain PyTorch {torch.__version__}, {layout}", "batch": args.batch, "threads": torch.get_num_threads(),
         "steps": steps, "images_per_s": round(rate, 1), "cpu_ms_per_image": round(1e3 * cpu / steps / args.batch, 2),

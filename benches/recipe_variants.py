@@ -1,5 +1,8 @@
 """What `recipe.py` tries: parameters that differ from the defaults, and why they might help."""
 
+# What the default was while each batch was normalised with its own statistics.
+BATCH = {"unfold": "calibrated", "gradient_clip_norm": 5.0, "warmup_epochs": 0.5, "loss": {"teacher_weight": 0.0}}
+
 VARIANTS = {
     "default": {"why": "", "params": {}},
     "published": {"why": "the published trainer's recipe", "params": {"preset": "published"}},
@@ -25,8 +28,19 @@ VARIANTS = {
     },
     "huber": {"why": "Huber loss of the edges for distance-IoU", "params": {"loss": {"box_loss": "huber", "box_weight": 150.0}}},
     "plain_quality": {"why": "scores are taught the overlap, however small", "params": {"loss": {"min_quality": 0.0}}},
+    "batch_statistics": {"why": "each batch normalised with its own statistics", "params": BATCH},
+    "two_views": {
+        "why": "the same, of two views at a time",
+        "params": BATCH | {"batch_size": 2, "accumulate_batches": 4},
+    },
+    "frozen_only": {
+        "why": "BatchNorm frozen, all else as it was with each batch's own statistics",
+        "params": BATCH | {"unfold": "frozen"},
+    },
+    "no_teacher": {"why": "large faces not held", "params": {"loss": {"teacher_weight": 0.0}}},
     "published_unfolding": {"why": "BatchNorm put back without calibration", "params": {"unfold": "identity"}},
     "folded": {"why": "no BatchNorm", "params": {"unfold": "folded"}},
+    "clip_5": {"why": "only large gradients are cut", "params": {"gradient_clip_norm": 5.0}},
     "keypoints_free": {"why": "keypoints not held", "params": {"loss": {"keypoint_weight": 0.0}}},
     "keypoints_8": {"why": "keypoints held twice as hard", "params": {"loss": {"keypoint_weight": 8.0}}},
     "teacher": {

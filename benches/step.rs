@@ -81,10 +81,12 @@ fn run(args: &Args) {
         if let ControlFlow::Continue(progress) = epoch {
             add("whole epoch", progress.images_per_s);
         }
-        for (name, layout) in
-            [("PyTorch, NCHW", None), ("PyTorch, channels last", Some("--channels-last"))]
-        {
-            if let Some(rate) = plain_torch(args, layout) {
+        for (name, option) in [
+            ("PyTorch, NCHW", None),
+            ("PyTorch, channels last", Some("--channels-last")),
+            ("PyTorch, frozen BatchNorm", Some("--frozen")),
+        ] {
+            if let Some(rate) = plain_torch(args, option) {
                 add(name, rate);
             }
         }
@@ -150,11 +152,11 @@ fn drawn(folder: &Path) -> PathBuf {
 }
 
 /// Views a second of `benches/plain_torch.py`; `None` where there is no Python with PyTorch.
-fn plain_torch(args: &Args, layout: Option<&str>) -> Option<f64> {
+fn plain_torch(args: &Args, option: Option<&str>) -> Option<f64> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.join(".deps/venv/bin/python");
     let mut command = Command::new(python);
-    command.arg(root.join("benches/plain_torch.py")).args(layout);
+    command.arg(root.join("benches/plain_torch.py")).args(option);
     command.args(["--batch", &args.batch.to_string(), "--threads", &args.threads.to_string()]);
     let output = command.output().ok().filter(|output| output.status.success())?;
     let found: Value = serde_json::from_slice(&output.stdout).ok()?;

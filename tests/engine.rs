@@ -68,11 +68,11 @@ fn weights(count: i64) -> (Tensor, Tensor) {
 fn ours(training: &mut Training, network: &Network, bytes: &[u8]) -> Step {
     let [parameters, buffers] =
         [&network.parameters, &network.buffers].map(|flat| array(flat).values);
-    let folding = (network.form() == Form::Unfolded).then(|| Folding::new(&buffers));
+    let folding = (network.form() == Form::Unfolded).then(Folding::default);
     let folded = array(&unfold::fold(network).parameters).values;
     let mut ours = folded.clone();
     if let Some(folding) = &folding {
-        folding.fold(&parameters, &mut ours);
+        folding.fold(&parameters, &buffers, &mut ours);
         assert!(gap(&ours, &Tensor::from_slice(&folded)) < 1e-6, "folded otherwise");
     }
     let inputs = Inputs::from_bytes(bytes);
@@ -88,7 +88,7 @@ fn ours(training: &mut Training, network: &Network, bytes: &[u8]) -> Step {
     training.backward(&inputs, &array(&scores).values, &array(&boxes).values, gradient);
     if let Some(folding) = folding {
         let folded = std::mem::replace(gradient, vec![0.0; parameters.len()]);
-        folding.gradient(&parameters, &folded, gradient);
+        folding.gradient(&parameters, &buffers, &folded, gradient);
     }
     step
 }

@@ -291,6 +291,7 @@ fn a_data_set_that_is_gone_fails_the_job_with_advice() {
 fn every_way_of_unfolding_and_a_frozen_head_train() {
     for params in [
         json!({"epochs": 1, "batch_size": 16, "unfold": "identity"}),
+        json!({"epochs": 1, "batch_size": 16, "unfold": "calibrated"}),
         json!({"epochs": 1, "batch_size": 16, "unfold": "folded", "freeze_keypoint_heads": true}),
         json!({"epochs": 1, "batch_size": 16, "init": "scratch"}),
     ] {

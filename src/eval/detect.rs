@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use image::RgbImage;
+use rayon::prelude::*;
 use tch::{Device, Tensor};
 
 use super::suppression::{Detection, suppress};
@@ -125,8 +126,8 @@ pub fn faces(
 ) -> Vec<Vec<Detection>> {
     let logits = to_vec(&outputs.logits);
     let coordinates = to_vec(&outputs.coordinates);
-    let pictures =
-        logits.chunks_exact(ANCHORS).zip(coordinates.chunks_exact(ANCHORS * COORDINATES));
+    let coordinates = coordinates.par_chunks_exact(ANCHORS * COORDINATES);
+    let pictures = logits.par_chunks_exact(ANCHORS).zip(coordinates);
     pictures
         .map(|(logits, coordinates)| {
             suppress(decode(logits, coordinates, input_size, centres, min_score))

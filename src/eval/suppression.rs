@@ -27,17 +27,20 @@ pub fn suppress(mut detections: Vec<Detection>) -> Vec<Detection> {
     detections.sort_by(|a, b| b.score.total_cmp(&a.score));
     let mut faces = Vec::new();
     while let Some(best) = detections.first().copied() {
-        let (cluster, rest): (Vec<_>, Vec<_>) = detections
-            .iter()
-            .copied()
-            .partition(|other| best.rect.iou(&other.rect) > MIN_SUPPRESSION_IOU);
+        let mut cluster = Vec::new();
+        detections.retain(|other| {
+            let is_same = best.rect.iou(&other.rect) > MIN_SUPPRESSION_IOU;
+            if is_same {
+                cluster.push(*other);
+            }
+            !is_same
+        });
         // A box without area overlaps nothing, not even itself, and would be found for ever.
         if cluster.is_empty() {
             faces.push(best);
             break;
         }
         faces.push(weighted_mean(best.score, &cluster));
-        detections = rest;
     }
     faces
 }

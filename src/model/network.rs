@@ -10,7 +10,7 @@ use super::tensors::{Array, Arrays, LayoutError, Weights};
 
 pub use super::layout::EPSILON;
 /// Share of a batch's statistics in the running ones.
-pub(super) const MOMENTUM: f64 = 0.1;
+const MOMENTUM: f64 = 0.1;
 
 /// Whether BatchNorm stands between the convolutions of the backbones.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -67,8 +67,9 @@ pub struct Cpu {
     folding: Option<Folding>,
     /// The untouched network.
     reference: Inference,
-    /// `[P]`: the parameters as they were in the last forward pass.
+    /// The parameters and running statistics as they were in the last forward pass.
     parameters: Vec<f32>,
+    buffers: Vec<f32>,
     /// The same of the folded network, and the gradient of these.
     folded: Vec<f32>,
     folded_gradient: Vec<f32>,
@@ -102,14 +103,14 @@ impl Buffers {
 impl Cpu {
     fn new(network: &Network, reference: &Network) -> Self {
         let zeros = || vec![0.0; network.parameters.numel()];
-        let folding = (network.form() == Form::Unfolded)
-            .then(|| Folding::new(&array(&network.buffers).values));
+        let folding = (network.form() == Form::Unfolded).then(Folding::default);
         let folded = || vec![0.0; reference.parameters.numel()];
         Self {
             training: Training::default(),
             folding,
             reference: Inference::new(&array(&reference.parameters).values),
-            parameters: zeros(),
+            parameters: Vec::new(),
+            buffers: Vec::new(),
             folded: folded(),
             folded_gradient: folded(),
             fresh: zeros(),
@@ -125,8 +126,9 @@ impl Cpu {
             room.resize(inputs.count());
         }
         self.parameters = array(&network.parameters).values;
+        self.buffers = array(&network.buffers).values;
         match &self.folding {
-            Some(folding) => folding.fold(&self.parameters, &mut self.folded),
+            Some(folding) => folding.fold(&self.parameters, &self.buffers, &mut self.folded),
             None => self.folded.clone_from(&self.parameters),
         }
         let Buffers { logits, coordinates } = &mut self.said;
@@ -146,7 +148,7 @@ impl Cpu {
         self.training.backward(inputs, outputs.logits, outputs.coordinates, folded);
         let fresh = match &self.folding {
             Some(folding) => {
-                folding.gradient(&self.parameters, folded, &mut self.fresh);
+                folding.gradient(&self.parameters, &self.buffers, folded, &mut self.fresh);
                 &self.fresh
             }
             None => &self.folded_gradient,

@@ -82,13 +82,12 @@ impl Optimizer {
             (&self.mean / correction1) / ((&self.variance / correction2).sqrt() + EPSILON);
         if !self.matrices.is_empty() {
             let momentum = gradient.lerp(&self.mean, BETA1); // Nesterov's: one step ahead
-            match &self.together {
-                Some(together) => together.replace(&mut update, &momentum),
-                None => {
-                    let directions = orthogonal_in_memory(&momentum, &self.matrices);
-                    for (matrix, direction) in self.matrices.iter().zip(directions) {
-                        matrix.of(&update).copy_(&(direction * matrix.size()));
-                    }
+            if let Some(together) = &self.together {
+                together.replace(&mut update, &momentum);
+            } else {
+                let directions = orthogonal_in_memory(&momentum, &self.matrices);
+                for (matrix, direction) in self.matrices.iter().zip(directions) {
+                    matrix.of(&update).copy_(&(direction * matrix.size()));
                 }
             }
         }

@@ -13,7 +13,7 @@ const SCHEMA = {
     },
     Unfold: {
       oneOf: [
-        { const: "calibrated", type: "string" },
+        { const: "frozen", type: "string" },
         { const: "folded", type: "string" },
       ],
     },
@@ -27,7 +27,7 @@ const SCHEMA = {
     epochs: { type: "integer", minimum: 1, maximum: 10000, default: 12, description: "Passes." },
     freeze: { type: "boolean", default: false },
     init: { $ref: "#/$defs/Init", default: "mediapipe" },
-    unfold: { $ref: "#/$defs/Unfold", default: "calibrated" },
+    unfold: { $ref: "#/$defs/Unfold", default: "frozen" },
     views: { $ref: "#/$defs/Views", default: { flip: 0.25 }, description: "Cuts." },
   },
 };
@@ -53,7 +53,7 @@ test("only what differs from the defaults is sent, typed and nested", () => {
   const texts = new Map([
     ["/epochs", " 20 "],
     ["/freeze", "true"],
-    ["/unfold", "calibrated"],
+    ["/unfold", "frozen"],
     ["/views/flip", "0"],
   ]);
   expect(changed(FIELDS, texts)).toEqual({ epochs: 20, freeze: true, views: { flip: 0 } });

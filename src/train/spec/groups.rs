@@ -131,7 +131,7 @@ impl Default for Loss {
             box_loss: BoxLoss::Diou,
             box_weight: 2.0,
             keypoint_weight: 4.0,
-            teacher_weight: 0.0,
+            teacher_weight: 0.1,
             focal_gamma: 2.0,
             min_quality: 0.5,
             min_face_px: 3.0,

@@ -50,7 +50,7 @@ pub struct TrainSpec {
     /// Decoupled weight decay of the convolutions' weights.
     #[garde(range(min = 0.0, max = 1.0))]
     pub weight_decay: f64,
-    /// Gradients are scaled down to this norm.
+    /// Gradients are scaled down to this norm; a small one makes every step's the same.
     #[garde(range(min = 0.001, max = 1e6))]
     pub gradient_clip_norm: f64,
     /// Decay a step of the exponential moving average that is evaluated and saved; 0 switches it off.
@@ -106,9 +106,9 @@ impl Default for TrainSpec {
             learning_rate: 3e-3,
             schedule: Schedule::Cosine,
             final_learning_rate_ratio: 0.01,
-            warmup_epochs: 0.5,
+            warmup_epochs: 1.5,
             weight_decay: 1e-4,
-            gradient_clip_norm: 5.0,
+            gradient_clip_norm: 0.3,
             ema_decay: 0.998,
             seed: 0,
             init: Init::Mediapipe,
