@@ -26,7 +26,7 @@ pub fn extended(spec: &TrainSpec, epochs: u32, pictures: usize) -> TrainSpec {
 }
 
 /// The same parameters with batches so many times smaller, and as many more of them a step: the steps and
-/// what they learn stay what they are, but for BatchNorm, which sees fewer views at once.
+/// what they learn stay what they are, but for BatchNorm where it uses a batch's own statistics: of fewer views.
 pub fn shrunk(spec: &TrainSpec, divisor: u32, pictures: usize) -> TrainSpec {
     let batch_size = (batch_size(spec, pictures) as u32 / divisor).max(1);
     let accumulate_batches = spec.accumulate_batches * divisor;

@@ -107,7 +107,8 @@ pub struct Loss {
     #[garde(range(min = 0.0, max = 1000.0))]
     pub keypoint_weight: f64,
     /// Weight of the scores' and boxes' distance from the untouched model's, on faces that one is sure of: a
-    /// teacher, for those who will meet other pictures than they train on. It costs small faces.
+    /// teacher. A little keeps large faces as they were found; 1 is for those who will meet other pictures than they
+    /// train on, and costs small faces.
     #[garde(range(min = 0.0, max = 1000.0))]
     pub teacher_weight: f64,
     /// Exponent of the focal factor: how much easy anchors are ignored.

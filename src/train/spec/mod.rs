@@ -56,7 +56,8 @@ pub struct TrainSpec {
     /// Decay a step of the exponential moving average that is evaluated and saved; 0 switches it off.
     #[garde(range(min = 0.0, max = 0.999_999))]
     pub ema_decay: f64,
-    /// Fixes the views, their order and scratch weights. The same seed gives the same numbers on a CPU.
+    /// Fixes the views, their order and scratch weights. The same seed gives the same numbers on a CPU, where batches
+    /// are not normalised with their own statistics.
     #[garde(range(max = 9_007_199_254_740_991_u64))]
     pub seed: u64,
     /// Where the weights start.
