@@ -2,7 +2,7 @@
 //! import, epochs of growing data sets, memory, and detection over HTTP.
 //!
 //! ```text
-//! make bench                  # the training step first (benches/step.rs), then this; about ten minutes
+//! make bench                  # the training step first (benches/step.rs), then this; about five minutes
 //! make bench QUICK=1          # about two
 //! ```
 //!
