@@ -120,8 +120,9 @@ fn orthogonal_in_memory(flat: &Tensor, matrices: &[Matrix]) -> Vec<Tensor> {
 /// stay zeros.
 #[derive(Debug)]
 struct Together {
-    /// `[M × rows × columns]`: where each number is taken from in the flat buffer; below 0 where it is a spare zero.
+    /// `[M × rows × columns]`: where each number is taken from in the flat buffer, and which are spare zeros instead.
     from: Tensor,
+    spare: Tensor,
     shape: [i64; 3],
     /// `[K]`: the numbers of all matrices in the flat buffer, and where they lie in the batch.
     flat: Tensor,
@@ -134,14 +135,15 @@ impl Together {
     fn new(matrices: &[Matrix], device: Device) -> Self {
         let largest = |of: fn(&Matrix) -> i64| matrices.iter().map(of).max().unwrap_or(0);
         let shape = [matrices.len() as i64, largest(|m| m.rows), largest(|m| m.columns)];
-        let mut from = vec![-1; shape.iter().product::<i64>() as usize];
+        let mut from = vec![0; shape.iter().product::<i64>() as usize];
+        let mut spare = vec![true; from.len()];
         let (mut flat, mut batched) = (Vec::new(), Vec::new());
         for (number, matrix) in (0..).zip(matrices) {
             for row in 0..matrix.rows {
                 for column in 0..matrix.columns {
                     let at = (number * shape[1] + row) * shape[2] + column;
                     let here = matrix.start + row * matrix.columns + column;
-                    from[at as usize] = here;
+                    (from[at as usize], spare[at as usize]) = (here, false);
                     flat.push(here);
                     batched.push(at);
                 }
@@ -151,6 +153,7 @@ impl Together {
         let on_device = |values: &[i64]| Tensor::from_slice(values).to_device(device);
         Self {
             from: on_device(&from),
+            spare: Tensor::from_slice(&spare).to_device(device),
             shape,
             flat: on_device(&flat),
             batched: on_device(&batched),
@@ -160,8 +163,7 @@ impl Together {
 
     /// Writes the matrices' orthogonal updates, made of the flat `momentum`, to the flat `update`.
     fn replace(&self, update: &mut Tensor, momentum: &Tensor) {
-        let is_spare = self.from.lt(0);
-        let found = momentum.index_select(0, &self.from.clamp_min(0)).masked_fill(&is_spare, 0.0);
+        let found = momentum.index_select(0, &self.from).masked_fill(&self.spare, 0.0);
         let directions = orthogonal(&found.view(self.shape)) * &self.sizes;
         let numbers = directions.reshape([-1]).index_select(0, &self.batched);
         let _ = update.index_copy_(0, &self.flat, &numbers);

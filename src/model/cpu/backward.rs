@@ -5,13 +5,13 @@ use std::cell::RefCell;
 
 use super::aligned::Aligned;
 use super::depthwise;
+use super::forward::Maps;
 use super::gemm::{self, Left, Size};
 use super::gradients::{BlockPlaces, Places, STEM_ROWS};
 use super::layers::{self, first_anchor, kernel_rows, stem_rows};
 use super::packed::Packed;
 use super::rows;
 use super::shape::{Block, PIXELS, STEM_SIDE, head_columns, inner, padded};
-use super::training::Maps;
 use crate::model::layout::{COORDINATES, FIRST_BACKBONE_BLOCKS, GRIDS, STEM_CHANNELS};
 
 /// What is known of a picture that ran forward.

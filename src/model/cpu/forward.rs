@@ -27,6 +27,41 @@ pub(super) fn with_room<T>(work: impl FnOnce(&mut Room) -> T) -> T {
     ROOM.with_borrow_mut(work)
 }
 
+/// What backward needs of one picture.
+#[derive(Debug)]
+pub(super) struct Maps {
+    /// What goes into each block, with a border, and what comes out of the last.
+    pub(super) inputs: Vec<Aligned>,
+}
+
+impl Maps {
+    pub(super) fn new(blocks: &[Block]) -> Self {
+        let last = blocks.last().map(|block| Aligned::zeros(block.bordered()));
+        let inputs = blocks.iter().map(|block| Aligned::zeros(block.bordered_in()));
+        Self { inputs: inputs.chain(last).collect() }
+    }
+}
+
+/// A picture through the stem and all blocks.
+///
+/// * `see`: is shown each convolution's number and what it gave, without any bias.
+pub(super) fn picture(
+    packed: &Packed,
+    blocks: &[Block],
+    pixels: &[f32],
+    maps: &mut Maps,
+    mut see: impl FnMut(usize, &[f32]),
+) {
+    with_room(|room| {
+        stem(packed, pixels, &mut maps.inputs[0], room, |map| see(0, map));
+        for (at, one) in blocks.iter().enumerate() {
+            let (inputs, outputs) = maps.inputs.split_at_mut(at + 1);
+            let see = |conv: usize, map: &[f32]| see(1 + 2 * at + conv, map);
+            block(packed, (at, one), &inputs[at], &mut outputs[0], room, see);
+        }
+    });
+}
+
 /// From the picture to the first block's input, which has a border.
 ///
 /// * `see`: is shown what the convolution gave, without its bias.

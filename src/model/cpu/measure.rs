@@ -2,12 +2,11 @@
 
 use rayon::prelude::*;
 
-use super::forward::{self, with_room};
+use super::forward::{self, Maps};
 use super::inputs::Inputs;
 use super::packed::Packed;
 use super::rows;
 use super::shape::{Block, STEM_SIDE};
-use super::training::Maps;
 use crate::model::layout::STEM_CHANNELS;
 
 /// Mean and variance of each channel of one convolution's output, without its bias.
@@ -32,8 +31,10 @@ pub fn measure(parameters: &[f32], batches: &[Inputs]) -> Vec<Measured> {
         .iter()
         .flat_map(|inputs| (0..inputs.count()).map(|at| inputs.picture(at)))
         .collect();
-    let each: Vec<Vec<Vec<f64>>> =
-        pictures.par_iter().map(|picture| moments(&packed, &blocks, picture)).collect();
+    let each: Vec<Vec<Vec<f64>>> = pictures
+        .par_iter()
+        .map_init(|| Maps::new(&blocks), |maps, picture| moments(&packed, &blocks, picture, maps))
+        .collect();
     let number = each.len() as f64;
     let mut each = each.into_iter();
     let mut sums = each.next().expect("a picture to measure");
@@ -63,19 +64,12 @@ pub fn measure(parameters: &[f32], batches: &[Inputs]) -> Vec<Measured> {
 }
 
 /// Of each convolution, `[2, C]`: its outputs and their squares added up.
-fn moments(packed: &Packed, blocks: &[Block], picture: &[f32]) -> Vec<Vec<f64>> {
-    let mut maps = Maps::new(blocks);
-    let mut found = vec![vec![0.0; 2 * STEM_CHANNELS]];
-    with_room(|room| {
-        let add_up = |row: &[f32]| rows::moments(row, row, &mut found[0]);
-        forward::stem(packed, picture, &mut maps.inputs[0], room, add_up);
-        for (at, block) in blocks.iter().enumerate() {
-            let mut sums = [vec![0.0; 2 * block.wide_in()], vec![0.0; 2 * block.wide()]];
-            let (inputs, outputs) = maps.inputs.split_at_mut(at + 1);
-            let add_up = |conv: usize, map: &[f32]| rows::moments(map, map, &mut sums[conv]);
-            forward::block(packed, (at, block), &inputs[at], &mut outputs[0], room, add_up);
-            found.extend(sums);
-        }
+fn moments(packed: &Packed, blocks: &[Block], picture: &[f32], maps: &mut Maps) -> Vec<Vec<f64>> {
+    let wide = blocks.iter().flat_map(|block| [block.wide_in(), block.wide()]);
+    let wide = std::iter::once(STEM_CHANNELS).chain(wide);
+    let mut found: Vec<Vec<f64>> = wide.map(|wide| vec![0.0; 2 * wide]).collect();
+    forward::picture(packed, blocks, picture, maps, |conv, map| {
+        rows::moments(map, &mut found[conv]);
     });
     found
 }

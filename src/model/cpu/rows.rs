@@ -88,31 +88,30 @@ fn gate_body<L: Lanes>(out: &mut [f32], gate: &[f32]) {
 }
 
 kernel! {
-    /// Adds up `a` and `a × b`, channel by channel: `sums` are `[2, C]`. A multiple of 4 pixels.
-    pub(super) fn moments(a: &[f32], b: &[f32], sums: &mut [f64]) = moments_body;
+    /// Adds up values and their squares, channel by channel: `sums` are `[2, C]`. A multiple of 4 pixels.
+    pub(super) fn moments(values: &[f32], sums: &mut [f64]) = moments_body;
 }
 
 #[inline(always)]
-fn moments_body<L: Lanes>(a: &[f32], b: &[f32], sums: &mut [f64]) {
+fn moments_body<L: Lanes>(values: &[f32], sums: &mut [f64]) {
     let channels = sums.len() / 2;
     let wide = channels / LANES;
-    let (sums, products) = sums.split_at_mut(channels);
-    let (sums, products) = (sums.as_chunks_mut().0, products.as_chunks_mut().0);
-    let (a, b) = (vectors(a), vectors(b));
-    debug_assert!(a.len().is_multiple_of(CHAINS * wide));
-    for (v, (sums, products)) in sums.iter_mut().zip(products).enumerate() {
+    let (sums, squares) = sums.split_at_mut(channels);
+    let (sums, squares) = (sums.as_chunks_mut().0, squares.as_chunks_mut().0);
+    let values = vectors(values);
+    debug_assert!(values.len().is_multiple_of(CHAINS * wide));
+    for (v, (sums, squares)) in sums.iter_mut().zip(squares).enumerate() {
         // Several chains of sums: a single one would wait for each addition.
         let mut sum = [L::splat(0.0); CHAINS];
-        let mut product = sum;
-        let pixels = a.chunks_exact(CHAINS * wide).zip(b.chunks_exact(CHAINS * wide));
-        for (a, b) in pixels {
+        let mut square = sum;
+        for pixels in values.chunks_exact(CHAINS * wide) {
             for chain in 0..CHAINS {
-                let value = L::load(&a[chain * wide + v]);
+                let value = L::load(&pixels[chain * wide + v]);
                 sum[chain] = sum[chain].add(value);
-                product[chain] = value.mul_add(L::load(&b[chain * wide + v]), product[chain]);
+                square[chain] = value.mul_add(value, square[chain]);
             }
         }
-        for (totals, [a, b, c, d]) in [(sums, sum), (products, product)] {
+        for (totals, [a, b, c, d]) in [(sums, sum), (squares, square)] {
             a.add(b).add(c.add(d)).add_to(totals);
         }
     }

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::aligned::Aligned;
 use super::backward;
-use super::forward::{self, with_room};
+use super::forward::{self, Maps};
 use super::gradients::{self, Places};
 use super::inputs::Inputs;
 use super::layers;
@@ -32,21 +32,6 @@ pub struct Training {
 struct Group {
     pictures: Vec<Maps>,
     gradients: Aligned,
-}
-
-/// What backward needs of one picture.
-#[derive(Debug)]
-pub(super) struct Maps {
-    /// What goes into each block, with a border, and what comes out of the last.
-    pub(super) inputs: Vec<Aligned>,
-}
-
-impl Maps {
-    pub(super) fn new(blocks: &[Block]) -> Self {
-        let last = blocks.last().map(|block| Aligned::zeros(block.bordered()));
-        let inputs = blocks.iter().map(|block| Aligned::zeros(block.bordered_in()));
-        Self { inputs: inputs.chain(last).collect() }
-    }
 }
 
 impl Default for Training {
@@ -139,14 +124,7 @@ fn picture(
     maps: &mut Maps,
     (logits, coordinates): (&mut [f32], &mut [f32]),
 ) {
-    with_room(|room| {
-        forward::stem(packed, pixels, &mut maps.inputs[0], room, |_| ());
-        for (at, block) in blocks.iter().enumerate() {
-            let (inputs, outputs) = maps.inputs.split_at_mut(at + 1);
-            let out = &mut outputs[0];
-            forward::block(packed, (at, block), &inputs[at], out, room, |_, _| ());
-        }
-    });
+    forward::picture(packed, blocks, pixels, maps, |_, _| ());
     for (grid, at) in [FIRST_BACKBONE_BLOCKS, blocks.len()].into_iter().enumerate() {
         layers::heads(grid, &packed.heads[grid], &maps.inputs[at], logits, coordinates);
     }
