@@ -148,7 +148,12 @@ fn calibrated_batch_norm_keeps_the_detections_in_training_mode_and_the_published
     let (folded, pictures) = (untouched(), calibration_pictures());
     let before = forward(&folded, &pictures, Mode::Evaluate);
     let faces = |outputs: &Outputs| {
-        blazetune::eval::detect::faces(outputs, 128, &blazetune::model::anchors::centres(), 0.5)
+        blazetune::eval::detect::faces(
+            &outputs.into(),
+            128,
+            &blazetune::model::anchors::centres(),
+            0.5,
+        )
     };
     let expected = faces(&before);
     let kept = |network: &Network| {

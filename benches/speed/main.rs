@@ -4,6 +4,7 @@
 //! ```text
 //! make bench                  # the training step first (benches/step.rs), then this; about five minutes
 //! make bench QUICK=1          # about two
+//! cargo bench --bench speed -- --quick detect    # or import, or training: only these
 //! ```
 //!
 //! Prints a table and writes `target/bench.json`. Nothing is asserted: machines differ, and are busy.
@@ -52,6 +53,9 @@ const QUICK: Effort =
 fn main() {
     let is_quick = std::env::args().any(|argument| argument == "--quick");
     let effort = if is_quick { QUICK } else { FULL };
+    let chosen = std::env::args().skip(1).filter(|argument| !argument.starts_with("--"));
+    let chosen: Vec<String> = chosen.collect();
+    let is_chosen = |part: &str| chosen.is_empty() || chosen.iter().any(|chosen| chosen == part);
     let folder = tempfile::tempdir_in(root().join("target")).unwrap();
     let mut table = Table::default();
 
@@ -60,13 +64,16 @@ fn main() {
     if let Some(step) = &step {
         training::report_step(step, &mut table);
     }
-    let import = import::measure(folder.path(), &effort, &mut table);
-    let serving = serving::measure(folder.path(), &effort, &mut table);
-    let training = training::measure(folder.path(), &effort, &mut table);
+    let mut part = |name, measure: fn(&Path, &Effort, &mut Table) -> Value| {
+        is_chosen(name).then(|| measure(folder.path(), &effort, &mut table))
+    };
+    let import = part("import", import::measure);
+    let detect = part("detect", serving::measure);
+    let training = part("training", training::measure);
 
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let found = json!({
-        "quick": is_quick, "cores": cores, "step": step, "import": import, "detect": serving,
+        "quick": is_quick, "cores": cores, "step": step, "import": import, "detect": detect,
         "training": training, "table": table.to_json(),
     });
     let path = root().join("target/bench.json");

@@ -4,15 +4,15 @@ use std::sync::LazyLock;
 
 use image::RgbImage;
 use rayon::prelude::*;
-use tch::{Device, Tensor};
+use tch::Device;
 
 use super::suppression::{Detection, suppress};
 use crate::data::resample;
 use crate::geometry::{Letterbox, Rect};
 use crate::model::anchors;
 use crate::model::layout::{ANCHORS, COORDINATES};
-use crate::model::network::{Network, Outputs};
-use crate::model::runner::Runner;
+use crate::model::network::Network;
+use crate::model::runner::{Answers, Runner};
 use crate::model::tensors::Weights;
 
 /// Logits are clipped to this before the sigmoid.
@@ -40,10 +40,8 @@ pub struct Letterboxed {
 pub struct Answer {
     /// Of the network, in whose pixels the coordinates are.
     input_size: usize,
-    /// `[896]`.
-    logits: Vec<f32>,
-    /// `[896, 16]`.
-    coordinates: Vec<f32>,
+    /// Of one picture.
+    numbers: Answers,
 }
 
 impl Detector {
@@ -61,23 +59,18 @@ impl Detector {
     /// reach over its edges.
     pub fn detect(&self, picture: &RgbImage, min_score: f32) -> Vec<Detection> {
         let picture = Letterboxed::new(picture, self.input_size());
-        self.run(&[&picture]).remove(0).faces(&picture.letterbox(), min_score)
+        let input_size = self.input_size();
+        let numbers = self.runner.run(&picture.bytes);
+        Answer { input_size, numbers }.faces(&picture.letterbox(), min_score)
     }
 
-    /// Runs the network, on several pictures of its input's size at a time. What it says of one does not depend on
-    /// the others.
-    pub fn run(&self, pictures: &[&Letterboxed]) -> Vec<Answer> {
+    /// Runs the network on several pictures of its input's size, and calls `done` with the number of each as soon as
+    /// it is through. What it says of one does not depend on the others.
+    pub fn run_each(&self, pictures: &[&Letterboxed], done: impl Fn(usize, Answer) + Sync) {
         let bytes: Vec<&[u8]> = pictures.iter().map(|picture| &picture.bytes[..]).collect();
-        let outputs = self.runner.run(&bytes.concat());
-        let (logits, coordinates) = (to_vec(&outputs.logits), to_vec(&outputs.coordinates));
-        let coordinates = coordinates.chunks_exact(ANCHORS * COORDINATES);
-        let answers = logits.chunks_exact(ANCHORS).zip(coordinates);
-        let answer = |(logits, coordinates): (&[f32], &[f32])| Answer {
-            input_size: self.input_size(),
-            logits: logits.to_vec(),
-            coordinates: coordinates.to_vec(),
-        };
-        answers.map(answer).collect()
+        let input_size = self.input_size();
+        self.runner
+            .run_each(&bytes, |number, numbers| done(number, Answer { input_size, numbers }));
     }
 }
 
@@ -103,8 +96,8 @@ impl Answer {
     /// As [`Detector::detect`]; `letterbox` is the picture's.
     pub fn faces(&self, letterbox: &Letterbox, min_score: f32) -> Vec<Detection> {
         static CENTRES: LazyLock<Vec<[f32; 2]>> = LazyLock::new(anchors::centres);
-        let mut faces =
-            suppress(decode(&self.logits, &self.coordinates, self.input_size, &CENTRES, min_score));
+        let Answers { logits, coordinates } = &self.numbers;
+        let mut faces = suppress(decode(logits, coordinates, self.input_size, &CENTRES, min_score));
         for face in &mut faces {
             face.rect = letterbox.to_picture(&face.rect);
             for [x, y] in &mut face.keypoints {
@@ -119,15 +112,13 @@ impl Answer {
 ///
 /// * `input_size`: of the network, in whose pixels its outputs are.
 pub fn faces(
-    outputs: &Outputs,
+    answers: &Answers,
     input_size: usize,
     centres: &[[f32; 2]],
     min_score: f32,
 ) -> Vec<Vec<Detection>> {
-    let logits = to_vec(&outputs.logits);
-    let coordinates = to_vec(&outputs.coordinates);
-    let coordinates = coordinates.par_chunks_exact(ANCHORS * COORDINATES);
-    let pictures = logits.par_chunks_exact(ANCHORS).zip(coordinates);
+    let coordinates = answers.coordinates.par_chunks_exact(ANCHORS * COORDINATES);
+    let pictures = answers.logits.par_chunks_exact(ANCHORS).zip(coordinates);
     pictures
         .map(|(logits, coordinates)| {
             suppress(decode(logits, coordinates, input_size, centres, min_score))
@@ -164,11 +155,4 @@ fn decode(
 /// 0..1 for any logit.
 pub fn sigmoid(logit: f32) -> f32 {
     1.0 / (1.0 + (-logit).exp())
-}
-
-fn to_vec(tensor: &Tensor) -> Vec<f32> {
-    let flat = tensor.to_device(Device::Cpu).contiguous().reshape([-1]);
-    let mut values = vec![0.0; flat.numel()];
-    flat.copy_data(&mut values, flat.numel());
-    values
 }

@@ -1,8 +1,8 @@
 //! The thread that runs networks: what requests have waiting goes through together.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use tokio::sync::oneshot;
@@ -64,14 +64,19 @@ fn run(waiting: &Receiver<Task>) {
     }
 }
 
+/// Each client gets its answer when its own picture is through, and can send the next while the others still run.
 fn answer(detector: &Detector, tasks: Vec<Task>) {
-    let pictures: Vec<&Letterboxed> = tasks.iter().map(|task| &task.picture).collect();
-    let Ok(answers) = catch_unwind(AssertUnwindSafe(|| detector.run(&pictures))) else {
-        error!("the network crashed on {} pictures", tasks.len());
-        return;
+    let (pictures, clients): (Vec<_>, Vec<_>) =
+        tasks.into_iter().map(|task| (task.picture, Mutex::new(Some(task.answer)))).unzip();
+    let reply = |number: usize, answer: Answer| {
+        let client = clients[number].lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(client) = client {
+            let _ = client.send(answer); // Gone when the client is.
+        }
     };
-    for (task, answer) in tasks.into_iter().zip(answers) {
-        let _ = task.answer.send(answer); // Gone when the client is.
+    let pictures: Vec<&Letterboxed> = pictures.iter().collect();
+    if catch_unwind(AssertUnwindSafe(|| detector.run_each(&pictures, reply))).is_err() {
+        error!("the network crashed on {} pictures", pictures.len());
     }
 }
 
@@ -93,8 +98,11 @@ mod tests {
             |number: u32| batcher.submit(detectors[number as usize % 2].clone(), picture(number));
         let waiting: Vec<_> = (0..80).map(submit).collect();
         for (number, answer) in (0..80).zip(waiting) {
-            let alone = detectors[0].run(&[&picture(number)]).remove(0);
-            assert!(answer.blocking_recv().unwrap() == alone, "picture {number}");
+            let alone = Mutex::default();
+            detectors[0].run_each(&[&picture(number)], |_, answer| {
+                *alone.lock().unwrap() = Some(answer);
+            });
+            assert!(answer.blocking_recv().ok() == alone.into_inner().unwrap(), "picture {number}");
         }
     }
 }

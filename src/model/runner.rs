@@ -2,11 +2,42 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use rayon::prelude::*;
 use tch::{Device, Tensor};
 
 use super::cpu::{Inference, Inputs};
-use super::layout::{ANCHORS, COORDINATES, Layout, Variant};
+use super::layout::{ANCHORS, COORDINATES, INPUT_SIZE, Layout, Variant};
 use super::network::{self, Mode, Network, Outputs, to_input};
+
+/// What a network says of some pictures, as plain numbers.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Answers {
+    /// `[N, 896]`, as in [`Outputs`].
+    pub logits: Vec<f32>,
+    /// `[N, 896, 16]`, as in [`Outputs`].
+    pub coordinates: Vec<f32>,
+}
+
+impl Answers {
+    /// With coordinates in pixels of [`INPUT_SIZE`], in which training measures, from a network whose input has
+    /// `input_size`.
+    #[must_use]
+    pub fn rescaled(mut self, input_size: usize) -> Self {
+        if input_size != INPUT_SIZE {
+            let scale = INPUT_SIZE as f32 / input_size as f32;
+            self.coordinates.iter_mut().for_each(|coordinate| *coordinate *= scale);
+        }
+        self
+    }
+}
+
+impl From<&Outputs> for Answers {
+    fn from(outputs: &Outputs) -> Self {
+        let [logits, coordinates] =
+            [&outputs.logits, &outputs.coordinates].map(|tensor| network::array(tensor).values);
+        Self { logits, coordinates }
+    }
+}
 
 /// Ready to run.
 #[derive(Debug)]
@@ -48,16 +79,40 @@ impl Runner {
     }
 
     /// Runs `[N, side, side, 3]` bytes of RGB.
-    pub fn run(&self, pictures: &[u8]) -> Outputs {
+    pub fn run(&self, pictures: &[u8]) -> Answers {
         match &self.on {
-            On::Engine(inference) => on_cpu(inference, &Inputs::from_bytes(pictures)),
+            On::Engine(inference) => on_cpu(inference, pictures),
+            On::Libtorch(network) => self.on_libtorch(network, pictures),
+        }
+    }
+
+    /// Runs pictures of `[side, side, 3]` bytes of RGB together, and calls `answer` with the number of each as soon as
+    /// it is through.
+    pub fn run_each(&self, pictures: &[&[u8]], answer: impl Fn(usize, Answers) + Sync) {
+        match &self.on {
+            // Not a libtorch operation among it: they wake OpenMP's threads, which then spin on the cores in use.
+            On::Engine(inference) => pictures
+                .par_iter()
+                .enumerate()
+                .for_each(|(number, picture)| answer(number, on_cpu(inference, picture))),
             On::Libtorch(network) => {
-                let network = network.lock().unwrap_or_else(PoisonError::into_inner);
-                let side = self.input_size as i64;
-                let pictures = Tensor::from_slice(pictures).reshape([-1, side, side, 3]);
-                on_libtorch(&network, &to_input(&pictures.to_device(network.device())))
+                let all = self.on_libtorch(network, &pictures.concat());
+                let coordinates = all.coordinates.chunks_exact(ANCHORS * COORDINATES);
+                let each = all.logits.chunks_exact(ANCHORS).zip(coordinates);
+                for (number, (logits, coordinates)) in each.enumerate() {
+                    let (logits, coordinates) = (logits.to_vec(), coordinates.to_vec());
+                    answer(number, Answers { logits, coordinates });
+                }
             }
         }
+    }
+
+    fn on_libtorch(&self, network: &Mutex<Network>, pictures: &[u8]) -> Answers {
+        let network = network.lock().unwrap_or_else(PoisonError::into_inner);
+        let side = self.input_size as i64;
+        let pictures = Tensor::from_slice(pictures).reshape([-1, side, side, 3]);
+        let pictures = to_input(&pictures.to_device(network.device()));
+        (&tch::no_grad(|| network.forward(&pictures, Mode::Evaluate))).into()
     }
 }
 
@@ -66,23 +121,13 @@ pub fn is_engines(device: Device, layout: &Layout) -> bool {
     device == Device::Cpu && layout.variant == Variant::Short
 }
 
-fn on_libtorch(network: &Network, pictures: &Tensor) -> Outputs {
-    tch::no_grad(|| network.forward(pictures, Mode::Evaluate))
-}
-
-fn on_cpu(inference: &Inference, pictures: &Inputs) -> Outputs {
+fn on_cpu(inference: &Inference, pictures: &[u8]) -> Answers {
+    let pictures = Inputs::from_bytes(pictures);
     let count = pictures.count();
-    let mut logits = vec![0.0; count * ANCHORS];
-    let mut coordinates = vec![0.0; count * ANCHORS * COORDINATES];
-    inference.run(pictures, &mut logits, &mut coordinates);
-    outputs(&logits, &coordinates)
-}
-
-/// As tensors.
-pub fn outputs(logits: &[f32], coordinates: &[f32]) -> Outputs {
-    let (anchors, numbers) = (ANCHORS as i64, COORDINATES as i64);
-    Outputs {
-        logits: Tensor::from_slice(logits).reshape([-1, anchors]),
-        coordinates: Tensor::from_slice(coordinates).reshape([-1, anchors, numbers]),
-    }
+    let mut answers = Answers {
+        logits: vec![0.0; count * ANCHORS],
+        coordinates: vec![0.0; count * ANCHORS * COORDINATES],
+    };
+    inference.run(&pictures, &mut answers.logits, &mut answers.coordinates);
+    answers
 }

@@ -12,8 +12,8 @@ use crate::eval::report::SEEN_PX;
 use crate::eval::suppression::Detection;
 use crate::model::anchors;
 use crate::model::layout::{ANCHORS, INPUT_SIZE};
-use crate::model::network::{Network, Outputs, array};
-use crate::model::runner::Runner;
+use crate::model::network::Network;
+use crate::model::runner::{Answers, Runner};
 
 /// Detections below this score do not take part in average precision.
 pub const MIN_SCORE: f32 = 0.02;
@@ -48,9 +48,9 @@ pub fn validate(
         heartbeat::beat();
         let entries: Vec<&Entry> = indices.iter().map(|&index| &pictures.entries[index]).collect();
         let size = runner.input_size();
-        let outputs = runner.run(&pictures.inputs_of(size, indices)).rescaled(size);
-        sums.add(&outputs, &entries, &grid, loss);
-        detections.extend(detect::faces(&outputs, INPUT_SIZE, &centres, MIN_SCORE));
+        let answers = runner.run(&pictures.inputs_of(size, indices)).rescaled(size);
+        sums.add(&answers, &entries, &grid, loss);
+        detections.extend(detect::faces(&answers, INPUT_SIZE, &centres, MIN_SCORE));
     }
     let mut metrics = sums.means();
     ranked(&mut metrics, pictures, &detections);
@@ -70,11 +70,10 @@ struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, outputs: &Outputs, entries: &[&Entry], grid: &costs::Grid, loss: &Loss) {
+    fn add(&mut self, answers: &Answers, entries: &[&Entry], grid: &costs::Grid, loss: &Loss) {
         let faces: Vec<Vec<ViewFace>> =
             entries.iter().map(|entry| view_faces(entry, loss.min_face_px as f32)).collect();
-        let (logits, coordinates) = (array(&outputs.logits), array(&outputs.coordinates));
-        let said = Said { logits: &logits.values, coordinates: &coordinates.values };
+        let said = Said { logits: &answers.logits, coordinates: &answers.coordinates };
         let costs = costs::costs(said, None, &faces, loss, grid);
         let count = costs.positives.max(1) as f64;
         let parts = [costs.boxes, costs.positive, costs.background];
@@ -83,7 +82,7 @@ impl Sums {
         }
         self.parts[3] += costs.overlap();
         self.positives += costs.positives as f64;
-        for (view, logits) in costs.views.iter().zip(logits.values.chunks_exact(ANCHORS)) {
+        for (view, logits) in costs.views.iter().zip(answers.logits.chunks_exact(ANCHORS)) {
             let high = |anchor: usize| logits[anchor] >= 0.0; // a score of at least 0.5
             let right = view.positives.iter().filter(|positive| high(positive.anchor)).count();
             self.positives_right += right as f64;

@@ -77,8 +77,8 @@ fn detect_all(
     let mut detections = Vec::with_capacity(pictures.val.len());
     let size = runner.input_size();
     for indices in pictures.val.chunks(BATCH) {
-        let outputs = runner.run(&pictures.inputs_of(size, indices));
-        detections.extend(detect::faces(&outputs, size, &centres, MIN_SCORE));
+        let answers = runner.run(&pictures.inputs_of(size, indices));
+        detections.extend(detect::faces(&answers, size, &centres, MIN_SCORE));
         proceed(detections.len()).continue_value()?;
     }
     Some(detections)
