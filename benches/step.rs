@@ -64,7 +64,8 @@ fn run(args: &Args) {
     let pictures = Pictures::open(&dataset).unwrap();
     let spec = TrainSpec { batch_size: args.batch, epochs: 1000, ..TrainSpec::default() };
     let weights = tflite::mediapipe();
-    let mut trainer = Trainer::new(&spec, &pictures, weights, weights, Device::Cpu);
+    let place = Place::new(&spec, Device::Cpu, &layout::SHORT);
+    let mut trainer = Trainer::new(&spec, &pictures, weights, weights, place);
 
     let mut rows: Vec<(String, Vec<f64>)> = Vec::new();
     let mut add = |name: &str, rate: f64| match rows.iter_mut().find(|(known, _)| known == name) {

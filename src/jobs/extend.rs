@@ -79,7 +79,7 @@ impl Jobs {
             return Err(ExtendError::Refused(why));
         }
         let state = self.last_state(id).await?;
-        let new = self.extended(finished, extension, state.epoch).await?;
+        let new = self.extended(finished, extension, &state).await?;
 
         // The files come first: a job without them would begin anew.
         let to = JobId::new();
@@ -113,15 +113,16 @@ impl Jobs {
         &self,
         finished: Job,
         Extension { epochs, name }: Extension,
-        done: u32,
+        state: &State,
     ) -> Result<Submission, ExtendError> {
         let refused = |why| ExtendError::Refused(format!("{why}; {START_ANEW}"));
         let dataset_id = finished.dataset_id.ok_or_else(|| refused("its data set was deleted"))?;
         let params: TrainSpec = serde_json::from_value(finished.params.0)
             .map_err(|_| refused("its parameters are of another version of Blazetune"))?;
         let pictures = self.training_pictures(dataset_id).await?;
-        let params = schedule::extended(&params, epochs, pictures);
-        check(&params, done).map_err(ExtendError::Invalid)?;
+        let views = state.views_a_step(&params, pictures);
+        let params = schedule::extended(&params, epochs, views);
+        check(&params, state.epoch).map_err(ExtendError::Invalid)?;
         let base = finished.name.trim_end_matches(MARK);
         let name = name.unwrap_or_else(|| format!("{base}{MARK}"));
         let when = When {

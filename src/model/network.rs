@@ -78,6 +78,15 @@ impl Network {
         Self::from_pieces(Form::Folded, layout, &pieces.collect::<Vec<_>>(), &[], device)
     }
 
+    /// The published form over `[P]` numbers as they are, the graph they may come from included.
+    pub(super) fn of_folded(layout: &'static Layout, parameters: Tensor) -> Self {
+        let convs = layout.convs();
+        let shapes = convs.iter().flat_map(|conv| [&conv.shape[..], &conv.shape[..1]]);
+        let shapes = shapes.map(|shape| shape.iter().map(|&length| length as i64).collect());
+        let buffers = Tensor::zeros([0], (Kind::Float, parameters.device()));
+        Self { form: Form::Folded, layout, shapes: shapes.collect(), convs, parameters, buffers }
+    }
+
     /// From the tensors of each convolution in order, and the statistics of each BatchNorm.
     pub(super) fn from_pieces(
         form: Form,
@@ -184,14 +193,14 @@ impl Network {
         observe: &mut dyn FnMut(usize, &Tensor),
     ) -> Outputs {
         let mut layers = Layers::new(self, mode, observe);
-        let mut xs = layers.next(pictures).relu(); // [N, 24, 64, 64]
+        let mut xs = layers.next(pictures).relu_(); // [N, 24, 64, 64]
         let mut branch = None;
         for (block, &(outputs, stride)) in self.layout.blocks.iter().enumerate() {
             let inputs = xs.size()[1];
-            let residual = layers.next(&xs);
-            let residual = layers.next(&residual);
+            let depthwise = layers.next(&xs);
+            let mut residual = layers.next(&depthwise);
             if block >= self.layout.shortcuts {
-                xs = residual.relu();
+                xs = residual.relu_();
                 continue;
             }
             let pooled = match stride {
@@ -199,9 +208,10 @@ impl Network {
                 _ => xs.max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false),
             };
             let extra = outputs as i64 - inputs;
+            // Adding to a part of the residual instead takes longer: its gradient is copied three times.
             let shortcut =
                 if extra > 0 { pooled.constant_pad_nd([0, 0, 0, 0, 0, extra]) } else { pooled };
-            xs = (residual + shortcut).relu_();
+            xs = residual.g_add_(&shortcut).relu_();
             if block + 1 == self.layout.first_blocks {
                 branch = Some(xs.shallow_clone()); // [N, 88, 16, 16]
             }

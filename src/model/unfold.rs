@@ -125,26 +125,91 @@ fn unfold(
 /// The same function in evaluation mode, without BatchNorm. A folded network comes back as a copy.
 pub fn fold(network: &Network) -> Network {
     let _guard = tch::no_grad_guard();
-    if network.form() == Form::Folded {
-        return network.with_numbers(&network.parameters.copy(), &network.buffers.copy());
+    match network.form() {
+        Form::Folded => network.with_numbers(&network.parameters.copy(), &network.buffers.copy()),
+        Form::Unfolded => Fold::of(network).apply(network),
     }
-    let (pieces, statistics) = (network.pieces(), network.statistics());
-    let (mut pieces, mut statistics) = (pieces.iter(), statistics.iter());
-    let mut next = || pieces.next().expect("as many pieces as convolutions need");
-    let double = |t: &Tensor| t.to_kind(Kind::Double);
-    let mut folded = Vec::new();
-    for conv in network.convs() {
-        let weight = next();
-        if conv.role == Role::Head {
-            folded.extend([weight.copy(), next().copy()]);
-            continue;
+}
+
+/// Where the folded network's numbers come from, each of them, so that folding is a few operations on whole buffers. A gradient
+/// finds its way back through it.
+#[derive(Debug)]
+pub struct Fold {
+    /// `[C]`: where γ lies among the parameters, and mean and variance among the buffers, of each channel behind BatchNorm.
+    gammas: Tensor,
+    means: Tensor,
+    variances: Tensor,
+    /// `[F]`: the weight, β, or bias of a head that a folded number is made of.
+    from: Tensor,
+    /// `[F]`: the channel whose γ / σ multiplies it; C where none does.
+    scaled_by: Tensor,
+    /// `[F]`: the channel whose mean × γ / σ is taken off; C where none is.
+    shifted_by: Tensor,
+}
+
+impl Fold {
+    /// For networks like this one.
+    ///
+    /// # Panics
+    ///
+    /// If it has no BatchNorm.
+    pub fn of(network: &Network) -> Self {
+        assert_eq!(network.form(), Form::Unfolded);
+        let channels: usize = network
+            .convs()
+            .iter()
+            .filter(|conv| conv.role != Role::Head)
+            .map(|conv| conv.shape[0])
+            .sum();
+        let none = channels as i64;
+        let (mut gammas, mut means, mut variances) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut from, mut scaled_by, mut shifted_by) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut at, mut statistic) = (0, 0); // Among the parameters, and the buffers.
+        for conv in network.convs() {
+            let [outputs, terms @ ..] = conv.shape.map(|length| length as i64);
+            let terms: i64 = terms.iter().product();
+            let weights = outputs * terms;
+            let first = gammas.len() as i64;
+            let is_normalised = conv.role != Role::Head;
+            let channel = |output: i64| if is_normalised { first + output } else { none };
+            from.extend(at..at + weights);
+            scaled_by.extend((0..weights).map(|weight| channel(weight / terms)));
+            shifted_by.extend((0..weights).map(|_| none));
+            at += weights;
+            if is_normalised {
+                gammas.extend(at..at + outputs);
+                means.extend(statistic..statistic + outputs);
+                variances.extend(statistic + outputs..statistic + 2 * outputs);
+                at += outputs;
+                statistic += 2 * outputs;
+            }
+            from.extend(at..at + outputs);
+            scaled_by.extend((0..outputs).map(|_| none));
+            shifted_by.extend((0..outputs).map(channel));
+            at += outputs;
         }
-        let (gamma, beta) = (double(next()), double(next()));
-        let mut statistic = || double(statistics.next().expect("a mean and a variance each"));
-        let (mean, variance) = (statistic(), statistic());
-        let scale = gamma / (variance + EPSILON).sqrt(); // [C]
-        let weight = double(weight) * scale.reshape([-1, 1, 1, 1]);
-        folded.extend([weight.to_kind(Kind::Float), (beta - mean * scale).to_kind(Kind::Float)]);
+        let indices = |values: Vec<i64>| Tensor::from_slice(&values).to_device(network.device());
+        let [gammas, means, variances] = [gammas, means, variances].map(indices);
+        let [from, scaled_by, shifted_by] = [from, scaled_by, shifted_by].map(indices);
+        Self { gammas, means, variances, from, scaled_by, shifted_by }
     }
-    Network::from_pieces(Form::Folded, network.layout(), &folded, &[], network.device())
+
+    /// The folded network, in double precision on the way.
+    pub fn apply(&self, network: &Network) -> Network {
+        let [parameters, buffers] =
+            [&network.parameters, &network.buffers].map(|flat| flat.to_kind(Kind::Double));
+        let deviations = (buffers.index_select(0, &self.variances) + EPSILON).sqrt();
+        let scales = parameters.index_select(0, &self.gammas) / deviations; // [C]
+        let shifts = buffers.index_select(0, &self.means) * &scales;
+        let pick = |channels: Tensor, none: f64, by: &Tensor| {
+            Tensor::cat(
+                &[&channels, &channels.new_full([1], none, (Kind::Double, channels.device()))],
+                0,
+            )
+            .index_select(0, by)
+        };
+        let numbers = parameters.index_select(0, &self.from) * pick(scales, 1.0, &self.scaled_by)
+            - pick(shifts, 0.0, &self.shifted_by);
+        Network::of_folded(network.layout(), numbers.to_kind(Kind::Float))
+    }
 }

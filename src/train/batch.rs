@@ -4,7 +4,7 @@ use rand::RngExt;
 use rayon::prelude::*;
 use tch::{Device, Tensor};
 
-use super::pictures::{Pictures, unreadable};
+use super::pictures::{Entry, Pictures, unreadable};
 use super::render;
 use super::spec::TrainSpec;
 use super::views::{self, View, ViewFace};
@@ -20,6 +20,7 @@ const TILES: usize = 4;
 const TILE_EPOCHS: u32 = 1 << 14;
 
 /// One view of one picture.
+#[derive(Clone)]
 struct Cut {
     picture: usize,
     view: View,
@@ -29,7 +30,7 @@ struct Cut {
 #[derive(Debug, Clone, Copy)]
 pub struct Place {
     /// Where the network is.
-    device: Device,
+    pub device: Device,
     /// Of its input, in pixels.
     side: usize,
     /// Whether our own engine trains it.
@@ -89,14 +90,11 @@ pub fn cut(
     indices: &[usize],
     place: Place,
 ) -> (Pixels, Vec<Vec<ViewFace>>) {
-    let (mut singles, mut tiles) = (Vec::new(), Vec::new());
-    let side = place.side;
-    for &index in indices {
-        match others(spec, pictures, epoch, index) {
-            None => singles.push(single(spec, pictures, epoch, index, side)),
-            Some(others) => tiles.extend(mosaic(spec, pictures, epoch, index, others, side)),
-        }
-    }
+    let drawing = Drawing::new(spec, pictures, epoch, place.side);
+    // On a GPU there are hundreds to draw, and it waits for them.
+    let drawn: Vec<Vec<Cut>> = indices.par_iter().map(|&index| drawing.of(index)).collect();
+    let (singles, tiles): (Vec<_>, Vec<_>) = drawn.into_iter().partition(|cuts| cuts.len() == 1);
+    let (singles, tiles) = (singles.concat(), tiles.concat());
     let mut faces: Vec<Vec<ViewFace>> = singles.iter().map(|cut| cut.view.faces.clone()).collect();
     faces.extend(tiles.chunks(TILES).map(tile_faces));
     let pixels = if place.is_engines {
@@ -139,36 +137,47 @@ fn render_on_device(pictures: &Pictures, singles: &[Cut], tiles: &[Cut], device:
     views::channels_last(&inputs)
 }
 
-/// The three pictures that share a mosaic with this one; `None` when it is not to be in one.
-fn others(spec: &TrainSpec, pictures: &Pictures, epoch: u32, index: usize) -> Option<[usize; 3]> {
-    let mut rng = views::rng((spec.seed, epoch + TILES as u32 * TILE_EPOCHS + 1, index));
-    let is_mosaic = rng.random::<f64>() < spec.views.mosaic;
-    let mut any = || pictures.train[rng.random_range(0..pictures.train.len())];
-    is_mosaic.then(|| [any(), any(), any()])
-}
-
-fn single(spec: &TrainSpec, pictures: &Pictures, epoch: u32, picture: usize, side: usize) -> Cut {
-    let source = &pictures.entries[picture].source;
-    let key = (spec.seed, epoch, picture);
-    let view = View::draw(source, &spec.views, &spec.colours, spec.loss.min_face_px, key);
-    Cut { picture, view: view.sized(side) }
-}
-
-fn mosaic(
-    spec: &TrainSpec,
-    pictures: &Pictures,
+/// Draws an epoch's views; what it needs for that of the pictures.
+struct Drawing<'a> {
+    spec: &'a TrainSpec,
+    entries: &'a [Entry],
+    train: &'a [usize],
     epoch: u32,
-    index: usize,
-    [b, c, d]: [usize; 3],
     side: usize,
-) -> impl Iterator<Item = Cut> {
-    [index, b, c, d].into_iter().zip(0u32..).map(move |(picture, tile)| {
-        let source = &pictures.entries[picture].source;
-        let key = (spec.seed, epoch + tile * TILE_EPOCHS, picture);
-        let min_face_px = 2.0 * spec.loss.min_face_px; // A tile has half as many.
-        let view = View::draw(source, &spec.views, &spec.colours, min_face_px, key);
-        Cut { picture, view: view.sized(side / 2) }
-    })
+}
+
+impl<'a> Drawing<'a> {
+    fn new(spec: &'a TrainSpec, pictures: &'a Pictures, epoch: u32, side: usize) -> Self {
+        Self { spec, entries: &pictures.entries, train: &pictures.train, epoch, side }
+    }
+
+    /// A view of this picture alone, or the tiles of a mosaic.
+    fn of(&self, picture: usize) -> Vec<Cut> {
+        match self.others(picture) {
+            None => vec![self.cut(picture, 0, self.spec.loss.min_face_px, self.side)],
+            Some([b, c, d]) => {
+                let min_face_px = 2.0 * self.spec.loss.min_face_px; // A tile has half as many.
+                let tile = |(at, picture)| self.cut(picture, at, min_face_px, self.side / 2);
+                (0u32..).zip([picture, b, c, d]).map(tile).collect()
+            }
+        }
+    }
+
+    /// The three pictures that share a mosaic with this one; `None` when it is not to be in one.
+    fn others(&self, picture: usize) -> Option<[usize; 3]> {
+        let mosaics = self.epoch + TILES as u32 * TILE_EPOCHS + 1;
+        let mut rng = views::rng((self.spec.seed, mosaics, picture));
+        let is_mosaic = rng.random::<f64>() < self.spec.views.mosaic;
+        let mut any = || self.train[rng.random_range(0..self.train.len())];
+        is_mosaic.then(|| [any(), any(), any()])
+    }
+
+    fn cut(&self, picture: usize, tile: u32, min_face_px: f64, side: usize) -> Cut {
+        let TrainSpec { views, colours, seed, .. } = self.spec;
+        let key = (*seed, self.epoch + tile * TILE_EPOCHS, picture);
+        let view = View::draw(&self.entries[picture].source, views, colours, min_face_px, key);
+        Cut { picture, view: view.sized(side) }
+    }
 }
 
 /// The faces of the tiles as fractions of the mosaic.
@@ -200,7 +209,6 @@ mod tests {
     use super::*;
     use crate::geometry::Letterbox;
     use crate::model::layout::SHORT;
-    use crate::train::pictures::Entry;
     use crate::train::views::Source;
     use std::io::Write;
 
@@ -263,7 +271,8 @@ mod tests {
             ((value + 1.0) * 12.75).round() as i64
         };
         assert_eq!(shade(20, 20), 7, "its own picture comes first");
-        let others = others(&spec(1.0), &pictures, 1, 7).unwrap();
+        let spec = spec(1.0);
+        let others = Drawing::new(&spec, &pictures, 1, INPUT_SIZE).others(7).unwrap();
         let shown = [shade(20, 100), shade(100, 20), shade(100, 100)];
         assert_eq!(shown, others.map(|other| other as i64));
     }
@@ -276,7 +285,9 @@ mod tests {
             let spec = spec(share);
             (1..=50)
                 .flat_map(|epoch| all.iter().map(move |&index| (epoch, index)))
-                .filter(|&(epoch, index)| others(&spec, &pictures, epoch, index).is_some())
+                .filter(|&(epoch, index)| {
+                    Drawing::new(&spec, &pictures, epoch, INPUT_SIZE).others(index).is_some()
+                })
                 .count()
         };
         assert_eq!((count(0.0), count(1.0)), (0, 1000));

@@ -16,6 +16,8 @@ use tracing::warn;
 
 use super::events::MetricsRow;
 use super::job_dir::JobDir;
+use super::schedule;
+use super::spec::TrainSpec;
 use super::trainer::Trainer;
 use super::within::{Counts, Kept};
 use crate::disk;
@@ -27,11 +29,25 @@ pub struct State {
     pub epoch: u32,
     /// Optimizer steps done.
     pub steps: u64,
+    /// Views that each of them saw.
+    #[serde(default)]
+    views_a_step: Option<u32>,
     /// How far the epoch after these is.
     #[serde(default)]
     pub within: Counts,
     /// One row an epoch, the baseline's included.
     pub rows: Vec<MetricsRow>,
+}
+
+impl State {
+    /// Views that each step saw, of a job with these parameters on so many pictures. An automatic batch size goes by the
+    /// device, too, but steps are to stay what they were, whatever device the job goes on.
+    pub fn views_a_step(&self, spec: &TrainSpec, pictures: usize) -> u32 {
+        // Earlier versions did not write it, and had one rule for all devices.
+        let before =
+            || schedule::batch_size(spec, pictures, false) as u32 * spec.accumulate_batches;
+        self.views_a_step.unwrap_or_else(before)
+    }
 }
 
 /// A checkpoint cannot be used.
@@ -162,6 +178,7 @@ pub fn save(
     let path = dir.last_checkpoint();
     let failed = |error| CheckpointError::Io(path.display().to_string(), error);
     state.steps = trainer.optimizer.steps;
+    state.views_a_step = Some(trainer.views_a_step() as u32);
     state.within = Counts { watched: trainer.watch.counts(), ..trainer.within.counts };
     let bytes = encoded(trainer, kept, state).map_err(failed)?;
     disk::write_keeping(&path, &dir.previous_checkpoint(), &bytes).map_err(failed)
@@ -222,6 +239,7 @@ pub fn restore(
         tensor.copy_(value);
     }
     trainer.optimizer.steps = state.steps;
+    trainer.keep_views_a_step(&state);
     trainer.within.counts = state.within;
     trainer.watch.restore_counts(state.within.watched);
     Ok(Some(state))

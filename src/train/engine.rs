@@ -5,10 +5,11 @@ use tch::Tensor;
 
 use super::batch::Place;
 use super::costs::Said;
-use super::spec::TrainSpec;
+use super::spec::{TrainSpec, Unfold};
 use crate::model::cpu::{Folding, Inference, Inputs, Training};
 use crate::model::layout::{ANCHORS, COORDINATES};
 use crate::model::network::{Form, Mode, Network, Outputs, array};
+use crate::model::unfold::Fold;
 
 /// Where batches run forward and backward.
 #[derive(Debug)]
@@ -24,8 +25,8 @@ pub enum Engine {
 pub struct OnDevice {
     /// The untouched network.
     reference: Network,
-    /// Whose statistics BatchNorm uses.
-    mode: Mode,
+    /// Where BatchNorm's statistics stay as they are; else each batch has its own.
+    fold: Option<Fold>,
 }
 
 impl Engine {
@@ -37,8 +38,8 @@ impl Engine {
             return Self::Cpu(Box::new(Cpu::new(network, &reference)));
         }
         network.parameters = network.parameters.set_requires_grad(true);
-        let mode = if spec.unfold.uses_batches() { Mode::Train } else { Mode::Evaluate };
-        Self::Device(Box::new(OnDevice { reference, mode }))
+        let fold = (spec.unfold == Unfold::Frozen).then(|| Fold::of(network));
+        Self::Device(Box::new(OnDevice { reference, fold }))
     }
 
     /// The gradient gathered since this was last called.
@@ -163,7 +164,11 @@ impl OnDevice {
     /// [`INPUT_SIZE`](crate::model::layout::INPUT_SIZE).
     pub fn forward(&self, network: &Network, pictures: &Tensor) -> (Outputs, Outputs) {
         let size = network.layout().input_size;
-        let found = network.forward(pictures, self.mode).rescaled(size);
+        let found = match &self.fold {
+            Some(fold) => fold.apply(network).forward(pictures, Mode::Evaluate),
+            None => network.forward(pictures, Mode::Train),
+        };
+        let found = found.rescaled(size);
         let expected = tch::no_grad(|| self.reference.forward(pictures, Mode::Evaluate));
         (found, expected.rescaled(size))
     }

@@ -4,38 +4,46 @@ use super::spec::{Schedule, TrainSpec};
 
 /// Steps that a job is to have at least, for they are what fine-tuning takes; see `docs/recipe.md`.
 const ENOUGH_STEPS: u64 = 4000;
-const BATCH_SIZES: std::ops::RangeInclusive<u64> = 8..=64;
+const SMALLEST_BATCH: u64 = 8;
+/// On a CPU larger batches gain nothing.
+const LARGEST_BATCH: u64 = 64;
+/// A step of this network is a thousand small operations, and starting them takes a GPU's host as long as 256 views take
+/// the GPU; see `docs/performance.md`.
+const LARGEST_BATCH_ON_GPU: u64 = 256;
 
 /// Views a step: what was asked for, or else the largest power of two that leaves enough steps to a job
 /// on this many pictures.
-pub fn batch_size(spec: &TrainSpec, pictures: usize) -> usize {
+pub fn batch_size(spec: &TrainSpec, pictures: usize, on_gpu: bool) -> usize {
     if spec.batch_size > 0 {
         return spec.batch_size as usize;
     }
     let views = pictures as u64 * u64::from(spec.epochs);
     let fitting = (views / ENOUGH_STEPS).max(1).ilog2();
-    (1u64 << fitting).clamp(*BATCH_SIZES.start(), *BATCH_SIZES.end()) as usize
+    let largest = if on_gpu { LARGEST_BATCH_ON_GPU } else { LARGEST_BATCH };
+    (1u64 << fitting).clamp(SMALLEST_BATCH, largest) as usize
 }
 
-/// The parameters of a job on this many pictures, for a job that goes on from its end to `epochs` in all.
+/// The parameters of a job whose steps had this many views, for a job that goes on from its end to `epochs` in all.
 ///
 /// An automatic batch size stays what it was. Chosen anew, for more epochs, it could be a larger one, and the
 /// steps done would stand for another part of the schedule.
-pub fn extended(spec: &TrainSpec, epochs: u32, pictures: usize) -> TrainSpec {
-    TrainSpec { epochs, batch_size: batch_size(spec, pictures) as u32, ..spec.clone() }
+pub fn extended(spec: &TrainSpec, epochs: u32, views_a_step: u32) -> TrainSpec {
+    let batch_size = (views_a_step / spec.accumulate_batches).max(1);
+    TrainSpec { epochs, batch_size, ..spec.clone() }
 }
 
 /// The same parameters with batches so many times smaller, and as many more of them a step: the steps and
-/// what they learn stay what they are, but for BatchNorm where it uses a batch's own statistics: of fewer views.
+/// what they learn stay what they are, but for BatchNorm where it uses a batch's own statistics: of fewer views. For
+/// a GPU that has no memory for more.
 pub fn shrunk(spec: &TrainSpec, divisor: u32, pictures: usize) -> TrainSpec {
-    let batch_size = (batch_size(spec, pictures) as u32 / divisor).max(1);
+    let batch_size = (batch_size(spec, pictures, true) as u32 / divisor).max(1);
     let accumulate_batches = spec.accumulate_batches * divisor;
     TrainSpec { batch_size, accumulate_batches, ..spec.clone() }
 }
 
 /// Whether batches a divisor smaller can be had, with the same steps.
 pub fn can_shrink(spec: &TrainSpec, divisor: u32, pictures: usize) -> bool {
-    batch_size(spec, pictures).is_multiple_of(divisor as usize)
+    batch_size(spec, pictures, true).is_multiple_of(divisor as usize)
 }
 
 /// Rises linearly over the warm-up, then goes on as the schedule says.
@@ -144,19 +152,22 @@ mod tests {
 
     #[test]
     fn a_small_job_takes_small_batches_and_a_large_one_large_ones() {
-        let size =
-            |epochs, pictures| batch_size(&TrainSpec { epochs, ..TrainSpec::default() }, pictures);
-        assert_eq!([size(5, 200), size(12, 1239), size(60, 1239)], [8, 8, 16]);
-        assert_eq!(size(100, 20_000), 64);
-        assert_eq!(batch_size(&TrainSpec { batch_size: 5, ..TrainSpec::default() }, 1239), 5);
+        let size = |epochs, pictures| {
+            let spec = TrainSpec { epochs, ..TrainSpec::default() };
+            [false, true].map(|on_gpu| batch_size(&spec, pictures, on_gpu))
+        };
+        assert_eq!([size(5, 200), size(12, 1239), size(60, 1239)], [[8, 8], [8, 8], [16, 16]]);
+        assert_eq!(size(100, 20_000), [64, 256]);
+        let spec = TrainSpec { batch_size: 5, ..TrainSpec::default() };
+        assert_eq!(batch_size(&spec, 1239, true), 5);
     }
 
     #[test]
     fn an_extended_job_goes_on_as_one_that_was_planned_so_long() {
         let first = TrainSpec { epochs: 12, ..TrainSpec::default() };
-        let longer = extended(&first, 60, 1239);
+        let longer = extended(&first, 60, 8);
         assert_eq!((longer.epochs, longer.batch_size), (60, 8), "60 epochs alone would take 32");
-        assert_eq!(extended(&longer, 100, 1239).batch_size, 8, "nor does a second time change it");
+        assert_eq!(extended(&longer, 100, 8).batch_size, 8, "nor does a second time change it");
 
         let planned = TrainSpec { epochs: 60, batch_size: 8, ..TrainSpec::default() };
         let (end, steps) = (12 * 155, 155);

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tch::{Device, Kind, Tensor};
 
 use super::batch::{Pixels, Place};
+use super::checkpoint::State;
 use super::costs::{self, Said};
 use super::diagnostics::watch::{Batch, Watch};
 use super::engine::Engine;
@@ -80,10 +81,10 @@ impl<'a> Trainer<'a> {
         pictures: &'a Pictures,
         weights: &Weights,
         untouched: &Weights,
-        device: Device,
+        place: Place,
     ) -> Self {
+        let device = place.device;
         let folded = Network::folded(weights, device);
-        let place = Place::new(spec, device, folded.layout());
         let mut network = match spec.unfold {
             Unfold::Folded => folded,
             Unfold::Identity => unfold::identity(&folded),
@@ -100,7 +101,7 @@ impl<'a> Trainer<'a> {
         let optimizer = Optimizer::new(&network.parameters, matrices);
         let grid = AnchorGrid::new(device);
         let engine = Engine::new(spec, place, &mut network, Network::folded(untouched, device));
-        let batch_size = schedule::batch_size(spec, pictures.train.len());
+        let batch_size = schedule::batch_size(spec, pictures.train.len(), device.is_cuda());
         let watch = Watch::new(device);
         let anchors = costs::Grid::default();
         Self {
@@ -126,8 +127,14 @@ impl<'a> Trainer<'a> {
     }
 
     /// Views that one optimizer step sees.
-    fn views_a_step(&self) -> usize {
+    pub fn views_a_step(&self) -> usize {
         self.batch_size * self.spec.accumulate_batches as usize
+    }
+
+    /// Goes on with steps of as many views as those done.
+    pub fn keep_views_a_step(&mut self, done: &State) {
+        let views = done.views_a_step(self.spec, self.pictures.train.len());
+        self.batch_size = (views / self.spec.accumulate_batches).max(1) as usize;
     }
 
     /// One pass over the training pictures, `epoch` counting from 1, from where it is `within` it. Breaks

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tracing::info;
 
+use super::batch::Place;
 use super::checkpoint::{self, State};
 use super::device;
 use super::diagnostics::{files, tensorboard};
@@ -69,7 +70,8 @@ pub fn run(dir: &JobDir, spec: &JobSpec, events: &mut EventLog) -> Result<Finish
     pictures.keep_on(device);
     let weights = first_weights(spec)?;
     let untouched = untouched(&weights);
-    let mut trainer = Trainer::new(&spec.params, &pictures, &weights, untouched, device);
+    let place = Place::new(&spec.params, device, weights.layout());
+    let mut trainer = Trainer::new(&spec.params, &pictures, &weights, untouched, place);
     let first = || Network::folded(&weights, device);
     let mut kept = Kept { best: first(), last: first() };
     let state = checkpoint::restore(dir, &mut trainer, &mut kept)?.unwrap_or_default();

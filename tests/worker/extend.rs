@@ -1,5 +1,6 @@
 //! More epochs for a job that has ended.
 
+use blazetune::train::checkpoint;
 use blazetune::train::events::{MetricsRow, Outcome, Work};
 use blazetune::train::extension;
 use blazetune::train::job_dir::JobDir;
@@ -15,7 +16,9 @@ fn extended(ended: &JobDir, epochs: u32) -> (tempfile::TempDir, JobDir) {
     let Work::Train(mut spec) = ended.work().unwrap() else { panic!("it trains") };
     let pictures = blazetune::data::Dataset::open(&dataset()).unwrap();
     let pictures = pictures.manifest.summary().splits.train.images;
-    spec.params = schedule::extended(&spec.params, epochs, pictures);
+    let state = checkpoint::newest(ended).unwrap().newest.unwrap().state;
+    let views = state.views_a_step(&spec.params, pictures);
+    spec.params = schedule::extended(&spec.params, epochs, views);
     extension::copy(ended, &dir).unwrap();
     dir.create(&Work::Train(spec)).unwrap();
     (folder, dir)

@@ -120,6 +120,20 @@ fn pause_and_stop_within_an_epoch_lose_nothing() {
 }
 
 #[test]
+fn steps_stay_as_large_as_they_were_where_another_device_would_have_chosen_larger_ones() {
+    let (_one, whole) = job(&params());
+    run(&whole);
+    let (_two, moved) = job(&params());
+    tell_within_an_epoch(&moved, Wanted::Pause);
+    let Work::Train(mut spec) = moved.work().unwrap() else { panic!("it trains") };
+    spec.params.batch_size = 32; // as if chosen anew
+    moved.create(&Work::Train(spec)).unwrap();
+    moved.command(Wanted::Run).unwrap();
+    run(&moved);
+    assert_same(&moved, &whole);
+}
+
+#[test]
 fn a_damaged_checkpoint_is_noticed_and_the_one_before_is_as_good() {
     let (_one, whole) = job(&params());
     run(&whole);

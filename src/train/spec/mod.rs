@@ -25,8 +25,8 @@ pub struct TrainSpec {
     /// Passes over the training pictures; 0 measures and exports what it starts from.
     #[garde(range(max = 10_000))]
     pub epochs: u32,
-    /// Views a step; 0 chooses from 8 to 64 by the number of pictures and epochs. Small batches learn more
-    /// in few epochs, large ones are faster on a GPU.
+    /// Views a step; 0 chooses from 8 to 64 by the number of pictures and epochs, on a GPU up to 256. Small batches
+    /// learn more in few epochs, large ones are faster on a GPU.
     #[garde(range(max = 2048))]
     pub batch_size: u32,
     /// Batches whose gradients are gathered for one step: large steps where memory is small.

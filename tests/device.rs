@@ -1,0 +1,83 @@
+//! Training in libtorch, as on a GPU, against training in our own kernels. Runs on a GPU where there is one.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use blazetune::data::import::{ImportOptions, import};
+use blazetune::data::sample::{self, SampleSpec};
+use blazetune::model::network::array;
+use blazetune::model::unfold;
+use blazetune::train::batch::Place;
+use blazetune::train::device;
+use blazetune::train::events::TrainMetrics;
+use blazetune::train::pictures::Pictures;
+use blazetune::train::spec::{DeviceChoice, TrainSpec, Unfold};
+use blazetune::train::trainer::Trainer;
+use blazetune::weights::tflite;
+use tch::Device;
+
+/// Drawn pictures, imported.
+fn pictures(folder: &Path) -> Pictures {
+    let (zip, dataset) = (folder.join("sample.zip"), folder.join("dataset"));
+    sample::write(&zip, &SampleSpec { images: 64, seed: 4 }, &mut |_| ()).unwrap();
+    import(&zip, &dataset, &ImportOptions::default(), &|_| ControlFlow::Continue(())).unwrap();
+    Pictures::open(&dataset).unwrap()
+}
+
+/// What an epoch measured, and the weights it ends with.
+fn epoch(spec: &TrainSpec, pictures: &Pictures, place: Place) -> (TrainMetrics, Vec<f32>) {
+    let weights = tflite::mediapipe();
+    let mut trainer = Trainer::new(spec, pictures, weights, weights, place);
+    let told = trainer.epoch(1, u32::MAX, &mut |_| ControlFlow::Continue(())).unwrap();
+    let ControlFlow::Continue(progress) = told else { panic!("it was left") };
+    (progress.train, array(&unfold::fold(&trainer.network).parameters).values)
+}
+
+/// Both kinds of training, in turn.
+fn both(spec: &TrainSpec, pictures: &mut Pictures) -> [(TrainMetrics, Vec<f32>); 2] {
+    let layout = tflite::mediapipe().layout();
+    let ours = epoch(spec, pictures, Place::new(spec, Device::Cpu, layout));
+    let device = device::choose(DeviceChoice::Auto).unwrap();
+    pictures.keep_on(device);
+    let mut place = Place::new(spec, device, layout);
+    place.is_engines = false;
+    [ours, epoch(spec, pictures, place)]
+}
+
+/// How far apart two vectors are, over the length of the first.
+fn distance(a: &[f32], b: &[f32]) -> f64 {
+    let length = |values: &mut dyn Iterator<Item = f64>| {
+        values.map(|value| value * value).sum::<f64>().sqrt()
+    };
+    let apart = length(&mut a.iter().zip(b).map(|(a, b)| f64::from(a - b)));
+    apart / length(&mut a.iter().map(|&value| f64::from(value)))
+}
+
+#[test]
+fn an_epoch_in_libtorch_is_one_in_our_own_kernels() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut pictures = pictures(folder.path());
+    for unfold in [Unfold::Frozen, Unfold::Folded] {
+        let mut spec = TrainSpec { unfold, learning_rate: 1e-3, ..TrainSpec::default() };
+        // The teacher's cost has its kink just where training begins, and rounding decides to which side that falls.
+        spec.loss.teacher_weight = 0.0;
+        let [(ours, our_weights), (theirs, their_weights)] = both(&spec, &mut pictures);
+        for (name, figure) in [
+            ("loss", (|of| of.loss) as fn(&TrainMetrics) -> f64),
+            ("box loss", |of| of.box_loss),
+            ("positive", |of| of.positive),
+            ("background", |of| of.background),
+            ("positives a face", |of| of.positives_per_face),
+        ] {
+            let gap = (figure(&ours) / figure(&theirs) - 1.0).abs();
+            assert!(gap < 1e-3, "{unfold:?}: {name} {gap}, {ours:?} {theirs:?}");
+        }
+        let gap = distance(&our_weights, &their_weights);
+        assert!(gap < 1e-4, "{unfold:?}: {gap}");
+    }
+    let [(_, ours), (_, theirs)] = both(&TrainSpec::default(), &mut pictures);
+    let gap = distance(&ours, &theirs);
+    assert!(gap < 1e-3, "with the teacher, at three times the learning rate: {gap}");
+}
