@@ -36,8 +36,7 @@ pub fn centre_tensor(device: Device) -> Tensor {
 /// Source: `MediaPipe` `tensors_to_detections_calculator.cc`, `DecodeBoxes`.
 pub fn decode_boxes(coordinates: &Tensor, centres: &Tensor) -> Tensor {
     let scaled = coordinates.narrow(2, 0, 4) / INPUT_SIZE as f64; // [N, 896, 4]
-    let centre = scaled.narrow(2, 0, 2) + centres; // [N, 896, 2]
-    Tensor::cat(&[centre, scaled.narrow(2, 2, 2)], 2)
+    scaled + centres.constant_pad_nd([0, 2])
 }
 
 #[cfg(test)]

@@ -2,9 +2,10 @@
 
 use tch::{Kind, Tensor};
 
-use super::losses::{centre_distance, focal};
+use super::boxes::{Boxes, iou};
+use super::losses::focal;
 use super::spec::Loss;
-use super::targets::{Faces, Targets, iou};
+use super::targets::{Faces, Targets};
 use crate::model::anchors::decode_boxes;
 use crate::model::layout::INPUT_SIZE;
 use crate::model::network::Outputs;
@@ -46,8 +47,9 @@ pub fn distance(found: &Outputs, reference: &Outputs, loss: &Loss) -> Tensor {
     let is_sure = reference.logits.ge(0.0); // [N, 896]
     let score = focal(&found.logits, &reference.logits.sigmoid(), loss.focal_gamma);
     // Relative to the same anchor's centre, so nothing need be decoded.
-    let [ours, theirs] = [found, reference].map(|outputs| outputs.coordinates.narrow(2, 0, 4));
-    let each = score + 1.0 - iou(&ours, &theirs) + centre_distance(&ours, &theirs); // [N, 896]
+    let boxes = |outputs: &Outputs| Boxes::of(&outputs.coordinates.narrow(2, 0, 4));
+    let (ours, theirs) = (boxes(found), boxes(reference));
+    let each = score + 1.0 - ours.iou(&theirs) + ours.distance(&theirs); // [N, 896]
     (each * &is_sure).sum(Kind::Float) / is_sure.sum(Kind::Float).clamp_min(1.0)
 }
 

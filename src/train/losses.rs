@@ -2,8 +2,9 @@
 
 use tch::{Kind, Reduction, Tensor};
 
+use super::boxes::Boxes;
 use super::spec::{BoxLoss, Loss};
-use super::targets::{Targets, iou};
+use super::targets::Targets;
 
 /// The parts of the loss, each a weighted scalar on the device.
 #[derive(Debug)]
@@ -47,9 +48,10 @@ impl Parts {
 pub fn parts(logits: &Tensor, boxes: &Tensor, targets: &Targets, loss: &Loss) -> Parts {
     let is_positive = targets.positive.to_kind(Kind::Float); // [N, 896]
     let count = targets.count().clamp_min(1.0);
-    let overlap = iou(boxes, &targets.boxes);
+    let (found, truth) = (Boxes::of(boxes), Boxes::of(&targets.boxes));
+    let overlap = found.iou(&truth);
     let off: Tensor = match loss.box_loss {
-        BoxLoss::Diou => 1.0 - &overlap + centre_distance(boxes, &targets.boxes),
+        BoxLoss::Diou => 1.0 - &overlap + found.distance(&truth),
         BoxLoss::Huber => huber(boxes, &targets.boxes),
     };
 
@@ -107,16 +109,6 @@ fn huber(found: &Tensor, truth: &Tensor) -> Tensor {
     };
     let costs = edges(found).smooth_l1_loss(&edges(truth), Reduction::None, 1.0);
     costs.mean_dim([-1i64].as_slice(), false, Kind::Float)
-}
-
-/// Squared distance of the centres over the squared diagonal of the box around both.
-pub(super) fn centre_distance(a: &Tensor, b: &Tensor) -> Tensor {
-    let centre = |boxes: &Tensor| boxes.narrow(-1, 0, 2);
-    let half = |boxes: &Tensor| boxes.narrow(-1, 2, 2).clamp_min(0.0) / 2.0;
-    let high = (centre(a) + half(a)).maximum(&(centre(b) + half(b)));
-    let low = (centre(a) - half(a)).minimum(&(centre(b) - half(b)));
-    let squared = |t: Tensor| t.square().sum_dim_intlist([-1i64].as_slice(), false, Kind::Float);
-    squared(centre(a) - centre(b)) / squared(high - low).clamp_min(1e-9)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub mod advice;
 pub mod artifacts;
 pub mod batch;
+pub mod boxes;
 pub mod cause;
 pub mod checkpoint;
 pub mod costs;

@@ -2,6 +2,7 @@
 
 use tch::{Device, Kind, Tensor};
 
+use super::boxes::iou;
 use super::device::upload;
 use super::spec::Assignment;
 use super::views::ViewFace;
@@ -245,22 +246,6 @@ impl AnchorGrid {
         let reach = reach + (&self.cells * cells).reshape([1, -1, 1]);
         offset.le_tensor(&reach).all_dim(2, false)
     }
-}
-
-/// Intersection over union of boxes given as centre x, y, width, height in the last dimension.
-pub fn iou(a: &Tensor, b: &Tensor) -> Tensor {
-    let corners = |boxes: &Tensor| {
-        let centre = boxes.narrow(-1, 0, 2);
-        let half = boxes.narrow(-1, 2, 2).clamp_min(0.0) / 2.0;
-        (&centre - &half, centre + half)
-    };
-    let area =
-        |boxes: &Tensor| boxes.narrow(-1, 2, 2).clamp_min(0.0).prod_dim_int(-1, false, Kind::Float);
-    let ((a_low, a_high), (b_low, b_high)) = (corners(a), corners(b));
-    let overlap = (a_high.minimum(&b_high) - a_low.maximum(&b_low)).clamp_min(0.0);
-    let overlap = overlap.prod_dim_int(-1, false, Kind::Float);
-    let union = area(a) + area(b) - &overlap;
-    overlap / union.clamp_min(1e-9)
 }
 
 #[cfg(test)]

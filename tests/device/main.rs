@@ -1,6 +1,8 @@
-//! Training in libtorch, as on a GPU, against training in our own kernels. Runs on a GPU where there is one.
+//! Training in libtorch, as on a GPU; on a GPU where there is one.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod waits;
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -35,14 +37,20 @@ fn epoch(spec: &TrainSpec, pictures: &Pictures, place: Place) -> (TrainMetrics, 
     (progress.train, array(&unfold::fold(&trainer.network).parameters).values)
 }
 
-/// Both kinds of training, in turn.
-fn both(spec: &TrainSpec, pictures: &mut Pictures) -> [(TrainMetrics, Vec<f32>); 2] {
-    let layout = tflite::mediapipe().layout();
-    let ours = epoch(spec, pictures, Place::new(spec, Device::Cpu, layout));
+/// Where the device's own training runs, and the pictures lie.
+fn in_libtorch(spec: &TrainSpec, pictures: &mut Pictures) -> Place {
     let device = device::choose(DeviceChoice::Auto).unwrap();
     pictures.keep_on(device);
-    let mut place = Place::new(spec, device, layout);
+    let mut place = Place::new(spec, device, tflite::mediapipe().layout());
     place.is_engines = false;
+    place
+}
+
+/// Both kinds of training, in turn.
+fn both(spec: &TrainSpec, pictures: &mut Pictures) -> [(TrainMetrics, Vec<f32>); 2] {
+    let engines = Place::new(spec, Device::Cpu, tflite::mediapipe().layout());
+    let ours = epoch(spec, pictures, engines);
+    let place = in_libtorch(spec, pictures);
     [ours, epoch(spec, pictures, place)]
 }
 

@@ -1,0 +1,92 @@
+//! What keeps a GPU waiting is found on a CPU, too: operations that hand a number from the device to the host.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use blazetune::train::batch::{self, Pixels};
+use blazetune::train::spec::TrainSpec;
+use blazetune::train::trainer::Trainer;
+use blazetune::weights::tflite;
+
+use crate::{in_libtorch, pictures};
+
+/// Each makes the host wait until the device has got there.
+const WAITS: [&str; 5] = [
+    "aten::_local_scalar_dense",
+    "aten::nonzero",
+    "aten::masked_select",
+    "aten::_unique2",
+    "aten::equal",
+];
+/// How many steps the process that is watched is to do.
+const STEPS: &str = "BLAZETUNE_TEST_STEPS";
+
+#[test]
+#[ignore = "what the test below watches, in a process of its own"]
+fn some_steps() {
+    let steps: usize = std::env::var(STEPS).unwrap().parse().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let mut pictures = pictures(folder.path());
+    let spec = TrainSpec { batch_size: 16, ..TrainSpec::default() };
+    let place = in_libtorch(&spec, &mut pictures);
+    let weights = tflite::mediapipe();
+    let mut trainer = Trainer::new(&spec, &pictures, weights, weights, place);
+    for step in 0..steps {
+        let indices = &pictures.train[step..step + 16];
+        let (pixels, faces) = batch::cut(&spec, &pictures, 1, indices, place);
+        assert!(matches!(pixels, Pixels::Device(_)));
+        trainer.step_on(&pixels, &faces, 1e-4);
+    }
+}
+
+/// How often each operation was asked for.
+fn operations(counter: &Path, steps: usize) -> BTreeMap<String, i64> {
+    let file = counter.with_extension(format!("{steps}.txt"));
+    let status = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "waits::some_steps", "--ignored"])
+        .envs([(STEPS, steps.to_string())])
+        .envs([("LD_PRELOAD", counter), ("COUNT_FILE", &file)])
+        .output()
+        .unwrap();
+    assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stdout));
+    let text = std::fs::read_to_string(&file).unwrap();
+    let line = |line: &str| {
+        let (name, count) = line.rsplit_once(' ').unwrap();
+        (name.to_owned(), count.parse().unwrap())
+    };
+    text.lines().map(line).collect()
+}
+
+fn counter(folder: &Path) -> PathBuf {
+    let torch = PathBuf::from(std::env::var("LIBTORCH").unwrap());
+    let library = folder.join("libcount.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/device/count.cpp");
+    let compiled = Command::new("c++")
+        .args(["-std=c++17", "-O1", "-shared", "-fPIC", source, "-o"])
+        .arg(&library)
+        .arg("-I")
+        .arg(torch.join("include"))
+        .arg("-L")
+        .arg(torch.join("lib"))
+        .args(["-ltorch_cpu", "-lc10"])
+        .output()
+        .unwrap();
+    assert!(compiled.status.success(), "{}", String::from_utf8_lossy(&compiled.stderr));
+    library
+}
+
+#[test]
+fn no_step_makes_the_host_wait_for_the_device() {
+    let folder = tempfile::tempdir().unwrap();
+    let counter = counter(folder.path());
+    let (few, more) = (operations(&counter, 2), operations(&counter, 6));
+    let in_four_steps = |name: &str| {
+        let of = |counts: &BTreeMap<String, i64>| counts.get(name).copied().unwrap_or(0);
+        of(&more) - of(&few)
+    };
+    assert_eq!(in_four_steps("aten::convolution_backward"), 4 * 37, "these are steps");
+    for name in WAITS {
+        assert_eq!(in_four_steps(name), 0, "{name}");
+    }
+}
