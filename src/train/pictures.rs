@@ -10,8 +10,10 @@ use crate::data::{Dataset, DatasetError, Difficulty, Picture, PictureFile, Split
 use crate::geometry::{Letterbox, Rect};
 use crate::model::layout::INPUT_SIZE;
 
-/// What pictures may take of a GPU's memory: 40,000 of them. More are read as they are needed.
-const ON_DEVICE_BYTES: usize = 8 << 30;
+/// What pictures may take of a GPU's memory: 170,000 of them. More are read as they are needed.
+const ON_DEVICE_BYTES: usize = 32 << 30;
+/// What they must leave: a step of 256 views and what libtorch keeps for itself.
+const ROOM_BYTES: i64 = 4 << 30;
 const UPLOADED_AT_ONCE: usize = 256;
 
 /// A data set's pictures, and what is in them.
@@ -120,7 +122,12 @@ impl Pictures {
             return;
         }
         let size = [count as i64, side, side, 3];
-        let Ok(all) = Tensor::f_empty(size, (Kind::Uint8, device)) else { return };
+        let bytes = (Kind::Uint8, device);
+        let Ok(all) = Tensor::f_empty(size, bytes) else { return };
+        // Asked for, and given back to libtorch, which has it for training then.
+        if Tensor::f_empty([ROOM_BYTES], bytes).is_err() {
+            return;
+        }
         let indices: Vec<usize> = (0..count).collect();
         for some in indices.chunks(UPLOADED_AT_ONCE) {
             let mut into = all.narrow(0, some[0] as i64, some.len() as i64);
