@@ -90,19 +90,26 @@ pub fn cut(
     indices: &[usize],
     place: Place,
 ) -> (Pixels, Vec<Vec<ViewFace>>) {
-    let drawing = Drawing::new(spec, pictures, epoch, place.side);
-    // On a GPU there are hundreds to draw, and it waits for them.
-    let drawn: Vec<Vec<Cut>> = indices.par_iter().map(|&index| drawing.of(index)).collect();
-    let (singles, tiles): (Vec<_>, Vec<_>) = drawn.into_iter().partition(|cuts| cuts.len() == 1);
-    let (singles, tiles) = (singles.concat(), tiles.concat());
-    let mut faces: Vec<Vec<ViewFace>> = singles.iter().map(|cut| cut.view.faces.clone()).collect();
-    faces.extend(tiles.chunks(TILES).map(tile_faces));
-    let pixels = if place.is_engines {
-        Pixels::Memory(render_in_memory(&pictures.cache, &singles, &tiles))
-    } else {
-        Pixels::Device(render_on_device(pictures, &singles, &tiles, place.device))
-    };
-    (pixels, faces)
+    Cutter::new(spec, pictures, epoch, place).prepare(indices).finish(pictures)
+}
+
+/// A batch as far as it comes without a GPU, on any thread.
+pub(super) struct Prepared {
+    singles: Vec<Cut>,
+    tiles: Vec<Cut>,
+    faces: Vec<Vec<ViewFace>>,
+    place: Place,
+    /// Where our own engine trains.
+    inputs: Option<Inputs>,
+}
+
+impl Prepared {
+    /// The views and the faces of each.
+    pub(super) fn finish(self, pictures: &Pictures) -> (Pixels, Vec<Vec<ViewFace>>) {
+        let Self { singles, tiles, faces, place, inputs } = self;
+        let on_device = || render_on_device(pictures, &singles, &tiles, place.device);
+        (inputs.map_or_else(|| Pixels::Device(on_device()), Pixels::Memory), faces)
+    }
 }
 
 /// Several views at once.
@@ -137,27 +144,49 @@ fn render_on_device(pictures: &Pictures, singles: &[Cut], tiles: &[Cut], device:
     views::channels_last(&inputs)
 }
 
-/// Draws an epoch's views; what it needs for that of the pictures.
-struct Drawing<'a> {
+/// Cuts an epoch's views. Of the pictures it has what any thread may use.
+#[derive(Clone, Copy)]
+pub(super) struct Cutter<'a> {
     spec: &'a TrainSpec,
+    cache: &'a PictureFile,
     entries: &'a [Entry],
     train: &'a [usize],
     epoch: u32,
-    side: usize,
+    place: Place,
 }
 
-impl<'a> Drawing<'a> {
-    fn new(spec: &'a TrainSpec, pictures: &'a Pictures, epoch: u32, side: usize) -> Self {
-        Self { spec, entries: &pictures.entries, train: &pictures.train, epoch, side }
+impl<'a> Cutter<'a> {
+    pub(super) fn new(
+        spec: &'a TrainSpec,
+        pictures: &'a Pictures,
+        epoch: u32,
+        place: Place,
+    ) -> Self {
+        let Pictures { cache, entries, train, .. } = pictures;
+        Self { spec, cache, entries, train, epoch, place }
+    }
+
+    /// Views of these pictures, drawn and, for a CPU, rendered.
+    pub(super) fn prepare(&self, indices: &[usize]) -> Prepared {
+        let drawn: Vec<Vec<Cut>> = indices.par_iter().map(|&index| self.draw(index)).collect();
+        let (singles, tiles): (Vec<_>, Vec<_>) =
+            drawn.into_iter().partition(|cuts| cuts.len() == 1);
+        let (singles, tiles) = (singles.concat(), tiles.concat());
+        let alone = singles.iter().map(|cut| cut.view.faces.clone());
+        let faces = alone.chain(tiles.chunks(TILES).map(tile_faces)).collect();
+        let render = || render_in_memory(self.cache, &singles, &tiles);
+        let inputs = self.place.is_engines.then(render);
+        Prepared { singles, tiles, faces, place: self.place, inputs }
     }
 
     /// A view of this picture alone, or the tiles of a mosaic.
-    fn of(&self, picture: usize) -> Vec<Cut> {
+    fn draw(&self, picture: usize) -> Vec<Cut> {
+        let (side, min_face_px) = (self.place.side, self.spec.loss.min_face_px);
         match self.others(picture) {
-            None => vec![self.cut(picture, 0, self.spec.loss.min_face_px, self.side)],
+            None => vec![self.cut(picture, 0, min_face_px, side)],
             Some([b, c, d]) => {
-                let min_face_px = 2.0 * self.spec.loss.min_face_px; // A tile has half as many.
-                let tile = |(at, picture)| self.cut(picture, at, min_face_px, self.side / 2);
+                // A tile has half as many pixels.
+                let tile = |(at, picture)| self.cut(picture, at, 2.0 * min_face_px, side / 2);
                 (0u32..).zip([picture, b, c, d]).map(tile).collect()
             }
         }
@@ -272,7 +301,7 @@ mod tests {
         };
         assert_eq!(shade(20, 20), 7, "its own picture comes first");
         let spec = spec(1.0);
-        let others = Drawing::new(&spec, &pictures, 1, INPUT_SIZE).others(7).unwrap();
+        let others = Cutter::new(&spec, &pictures, 1, place()).others(7).unwrap();
         let shown = [shade(20, 100), shade(100, 20), shade(100, 100)];
         assert_eq!(shown, others.map(|other| other as i64));
     }
@@ -286,7 +315,7 @@ mod tests {
             (1..=50)
                 .flat_map(|epoch| all.iter().map(move |&index| (epoch, index)))
                 .filter(|&(epoch, index)| {
-                    Drawing::new(&spec, &pictures, epoch, INPUT_SIZE).others(index).is_some()
+                    Cutter::new(&spec, &pictures, epoch, place()).others(index).is_some()
                 })
                 .count()
         };

@@ -1,6 +1,7 @@
 //! Fine-tuning.
 
 pub mod advice;
+mod ahead;
 pub mod artifacts;
 pub mod batch;
 pub mod boxes;

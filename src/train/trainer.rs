@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 
 use tch::{Device, Kind, Tensor};
 
-use super::batch::{Pixels, Place};
+use super::ahead::Ahead;
+use super::batch::{Cutter, Pixels, Place};
 use super::checkpoint::State;
 use super::costs::{self, Said};
 use super::diagnostics::watch::{Batch, Watch};
@@ -152,15 +153,20 @@ impl<'a> Trainer<'a> {
         report: &mut dyn FnMut(Progress) -> ControlFlow<()>,
     ) -> Result<ControlFlow<Progress, Progress>, TrainError> {
         let order = views::order(self.pictures.train.len(), self.spec.seed, epoch);
+        let order: Vec<usize> = order.into_iter().map(|at| self.pictures.train[at]).collect();
         let steps = self.steps_per_epoch();
         let (part, _) = schedule::part(self.spec, epoch);
         let trainable = trainable(&self.network, part, self.spec.freeze_keypoint_heads);
         let Counts { step: done, seconds: before, .. } = self.within.counts;
         let (began, mut reported) = (Instant::now(), Instant::now());
-        for (batch, step) in order.chunks(self.views_a_step()).zip(1..).skip(done as usize) {
+        let batch_size = self.batch_size;
+        let each = || order.chunks(self.views_a_step()).skip(done as usize);
+        let batches = each().flat_map(|step| step.chunks(batch_size));
+        let cutter = Cutter::new(self.spec, self.pictures, epoch, self.place);
+        let mut ahead = Ahead::new(cutter, batches);
+        for (step, indices) in (done + 1..).zip(each()) {
             let lr = self.rate(epoch, self.optimizer.steps, steps);
-            let indices: Vec<usize> = batch.iter().map(|&at| self.pictures.train[at]).collect();
-            let figures = self.step(epoch, &indices, lr, &trainable);
+            let figures = self.step(&mut ahead, indices.len(), lr, &trainable);
             self.within.figures += figures;
             let counts = &mut self.within.counts;
             counts.step = step;
@@ -210,17 +216,31 @@ impl<'a> Trainer<'a> {
         self.watch = Watch::new(self.network.device());
     }
 
-    /// One optimizer step over one or more batches; returns its figures.
+    /// One optimizer step over so many views in one or more batches; returns its figures.
     ///
     /// * `trainable`: `[P]`, 1 where a parameter may change.
-    fn step(&mut self, epoch: u32, indices: &[usize], lr: f64, trainable: &Tensor) -> Tensor {
+    fn step<'b>(
+        &mut self,
+        ahead: &mut Ahead<'b, impl Iterator<Item = &'b [usize]>>,
+        views: usize,
+        lr: f64,
+        trainable: &Tensor,
+    ) -> Tensor {
         let mut figures = Tensor::zeros([FIGURES], (Kind::Float, self.network.device()));
-        for batch in indices.chunks(self.batch_size) {
-            let share = batch.len() as f64 / indices.len() as f64;
-            figures += self.gradient(epoch, batch, share) * share;
+        let mut left = views;
+        while left > 0 {
+            let worked = ahead.with_next(|prepared| {
+                let (pixels, faces) = prepared.finish(self.pictures);
+                let share = pixels.count() as f64 / views as f64;
+                left -= pixels.count();
+                figures += self.gradient_of(&pixels, &faces, share) * share;
+                if left == 0 {
+                    let norm = self.update(lr, trainable);
+                    figures.narrow(0, NORM, 1).copy_(&norm.reshape([1]));
+                }
+            });
+            worked.expect("steps have as many batches as the epoch");
         }
-        let norm = self.update(lr, trainable);
-        figures.narrow(0, NORM, 1).copy_(&norm.reshape([1]));
         figures
     }
 
@@ -246,11 +266,6 @@ impl<'a> Trainer<'a> {
     }
 
     /// Adds `share` of a batch's gradient to that of the parameters; returns its figures, the norm apart.
-    fn gradient(&mut self, epoch: u32, indices: &[usize], share: f64) -> Tensor {
-        let (pixels, faces) = batch::cut(self.spec, self.pictures, epoch, indices, self.place);
-        self.gradient_of(&pixels, &faces, share)
-    }
-
     fn gradient_of(&mut self, pixels: &Pixels, faces: &[Vec<ViewFace>], share: f64) -> Tensor {
         match pixels {
             Pixels::Memory(inputs) => self.gradient_in_memory(pixels, inputs, faces, share),
