@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use serde_json::json;
 
 use crate::process::{Program, assert_whole, configure, worker_of};
-use crate::support::archive;
+use crate::support::drawn;
 
 /// A server in a mount namespace of its own, whose data folder is a tmpfs of so many megabytes. None where this
 /// user may not make one.
@@ -117,14 +117,16 @@ async fn a_job_whose_folder_became_read_only_waits_for_its_user_and_goes_on() {
 async fn an_upload_and_an_import_without_room_say_so_and_leave_nothing() {
     let data = tempfile::tempdir().unwrap();
     let data_dir = data.path().canonicalize().unwrap();
-    let Some((server, inside)) = on_small_disk(&data_dir, 20) else { return };
+    let Some((server, inside)) = on_small_disk(&data_dir, 48) else { return };
+    // Two megabytes of pictures, from which sixteen are made.
+    let archive = drawn(64);
     let upload = async || {
         let upload = server.client.post(format!("{}/datasets", server.base));
-        let upload = upload.header("content-type", "application/zip").body(archive());
+        let upload = upload.header("content-type", "application/zip").body(archive.clone());
         upload.send().await.unwrap().json::<serde_json::Value>().await.unwrap()
     };
-    // Of 20 MB, 8 are not for use, and 4 are the database's.
-    std::fs::write(inside.join("ballast"), vec![0; 5 << 20]).unwrap();
+    // Of 48 MB, 8 are not for use, and two to six are the database's: about seven are left.
+    std::fs::write(inside.join("ballast"), vec![0; 29 << 20]).unwrap();
     let dataset = upload().await;
     let path = format!("/datasets/{}", dataset["id"].as_str().unwrap());
     let failed = server.when(&path, |dataset| dataset["status"] != "importing").await;

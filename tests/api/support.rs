@@ -172,12 +172,15 @@ pub(crate) fn id(value: &Value) -> String {
 /// A small drawn data set, as an archive.
 pub(crate) fn archive() -> &'static [u8] {
     static ARCHIVE: OnceLock<Vec<u8>> = OnceLock::new();
-    ARCHIVE.get_or_init(|| {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("sample.zip");
-        sample::write(&path, &SampleSpec { images: 16, seed: 1 }, &mut |_| ()).unwrap();
-        std::fs::read(path).unwrap()
-    })
+    ARCHIVE.get_or_init(|| drawn(16))
+}
+
+/// One of so many pictures.
+pub(crate) fn drawn(images: u32) -> Vec<u8> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sample.zip");
+    sample::write(&path, &SampleSpec { images, seed: 1 }, &mut |_| ()).unwrap();
+    std::fs::read(path).unwrap()
 }
 
 /// An archive of one file.
