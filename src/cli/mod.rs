@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 mod backup;
-mod cuda;
 mod demo;
 mod detect;
 mod devices;

@@ -8,10 +8,11 @@ use tracing::warn;
 use super::Jobs;
 use super::lifecycle;
 use crate::store;
-use crate::store::ids::{JobId, ModelId};
+use crate::store::ids::{DatasetId, JobId, ModelId};
 use crate::store::job_kind::JobKind;
 use crate::store::jobs::Job;
 use crate::store::models::Model;
+use crate::train::checkpoint;
 use crate::train::events::{CheckpointEvery, JobSpec, Work};
 use crate::train::job_dir::JobDir;
 use crate::train::schedule;
@@ -46,8 +47,8 @@ impl Jobs {
         }
         let dataset = job.dataset_id.context("the job's data set was deleted")?;
         if job.batch_divisor > 1 {
-            let pictures = self.training_pictures(dataset).await?;
-            params = schedule::shrunk(&params, job.batch_divisor.unsigned_abs() as u32, pictures);
+            let views = self.views_a_step(job.id, dataset, &params).await?;
+            params = schedule::shrunk(&params, job.batch_divisor.unsigned_abs() as u32, views);
         }
         let init_file = match params.init {
             Init::Model(id) => Some(self.init_file(id.into()).await?),
@@ -65,6 +66,24 @@ impl Jobs {
             },
             params,
         })
+    }
+
+    /// Views that each step of a job on a GPU has: as many as those that were done had.
+    pub(super) async fn views_a_step(
+        &self,
+        id: JobId,
+        dataset: DatasetId,
+        params: &TrainSpec,
+    ) -> anyhow::Result<u32> {
+        let pictures = self.training_pictures(dataset).await?;
+        let dir = self.dir(id);
+        let found = tokio::task::spawn_blocking(move || checkpoint::newest(&dir)).await?;
+        // A damaged one is for the worker to tell of.
+        let begun = found.ok().and_then(|found| found.newest);
+        Ok(begun.map_or_else(
+            || schedule::batch_size(params, pictures, true) as u32 * params.accumulate_batches,
+            |checkpoint| checkpoint.state.views_a_step(params, pictures),
+        ))
     }
 
     /// Of a CPU job; none where it takes every core.

@@ -132,8 +132,8 @@ impl Jobs {
             return false;
         };
         let divisor = job.batch_divisor.unsigned_abs() as u32 * 2;
-        let pictures = self.training_pictures(dataset).await;
-        pictures.is_ok_and(|pictures| schedule::can_shrink(&spec, divisor, pictures))
+        let views = self.views_a_step(job.id, dataset, &spec).await;
+        views.is_ok_and(|views| schedule::can_shrink(&spec, divisor, views))
     }
 
     /// Ends a job that cannot be started.

@@ -131,8 +131,8 @@ pub fn fold(network: &Network) -> Network {
     }
 }
 
-/// Where the folded network's numbers come from, each of them, so that folding is a few operations on whole buffers. A gradient
-/// finds its way back through it.
+/// Where the folded network's numbers come from, so that folding is a few operations on whole buffers. A gradient finds its
+/// way back through it.
 #[derive(Debug)]
 pub struct Fold {
     /// `[C]`: where γ lies among the parameters, and mean and variance among the buffers, of each channel behind BatchNorm.
@@ -141,10 +141,11 @@ pub struct Fold {
     variances: Tensor,
     /// `[F]`: the weight, β, or bias of a head that a folded number is made of.
     from: Tensor,
-    /// `[F]`: the channel whose γ / σ multiplies it; C where none does.
+    /// `[W]`: the folded numbers that γ / σ multiplies, and of which channel that is.
+    scaled: Tensor,
     scaled_by: Tensor,
-    /// `[F]`: the channel whose mean × γ / σ is taken off; C where none is.
-    shifted_by: Tensor,
+    /// `[C]`: the folded number from which a channel's mean × γ / σ is taken off.
+    shifted: Tensor,
 }
 
 impl Fold {
@@ -155,28 +156,21 @@ impl Fold {
     /// If it has no BatchNorm.
     pub fn of(network: &Network) -> Self {
         assert_eq!(network.form(), Form::Unfolded);
-        let channels: usize = network
-            .convs()
-            .iter()
-            .filter(|conv| conv.role != Role::Head)
-            .map(|conv| conv.shape[0])
-            .sum();
-        let none = channels as i64;
         let (mut gammas, mut means, mut variances) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut from, mut scaled_by, mut shifted_by) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut from, mut scaled, mut scaled_by) = (Vec::new(), Vec::new(), Vec::new());
+        let mut shifted = Vec::new();
         let (mut at, mut statistic) = (0, 0); // Among the parameters, and the buffers.
         for conv in network.convs() {
             let [outputs, terms @ ..] = conv.shape.map(|length| length as i64);
             let terms: i64 = terms.iter().product();
-            let weights = outputs * terms;
-            let first = gammas.len() as i64;
-            let is_normalised = conv.role != Role::Head;
-            let channel = |output: i64| if is_normalised { first + output } else { none };
+            let (weights, folded) = (outputs * terms, from.len() as i64);
             from.extend(at..at + weights);
-            scaled_by.extend((0..weights).map(|weight| channel(weight / terms)));
-            shifted_by.extend((0..weights).map(|_| none));
             at += weights;
-            if is_normalised {
+            if conv.role != Role::Head {
+                let channel = gammas.len() as i64;
+                scaled.extend(folded..folded + weights);
+                scaled_by.extend((0..weights).map(|weight| channel + weight / terms));
+                shifted.extend(folded + weights..folded + weights + outputs);
                 gammas.extend(at..at + outputs);
                 means.extend(statistic..statistic + outputs);
                 variances.extend(statistic + outputs..statistic + 2 * outputs);
@@ -184,14 +178,12 @@ impl Fold {
                 statistic += 2 * outputs;
             }
             from.extend(at..at + outputs);
-            scaled_by.extend((0..outputs).map(|_| none));
-            shifted_by.extend((0..outputs).map(channel));
             at += outputs;
         }
         let indices = |values: Vec<i64>| Tensor::from_slice(&values).to_device(network.device());
-        let [gammas, means, variances] = [gammas, means, variances].map(indices);
-        let [from, scaled_by, shifted_by] = [from, scaled_by, shifted_by].map(indices);
-        Self { gammas, means, variances, from, scaled_by, shifted_by }
+        let [gammas, means, variances, from] = [gammas, means, variances, from].map(indices);
+        let [scaled, scaled_by, shifted] = [scaled, scaled_by, shifted].map(indices);
+        Self { gammas, means, variances, from, scaled, scaled_by, shifted }
     }
 
     /// The folded network, in double precision on the way.
@@ -201,15 +193,10 @@ impl Fold {
         let deviations = (buffers.index_select(0, &self.variances) + EPSILON).sqrt();
         let scales = parameters.index_select(0, &self.gammas) / deviations; // [C]
         let shifts = buffers.index_select(0, &self.means) * &scales;
-        let pick = |channels: Tensor, none: f64, by: &Tensor| {
-            Tensor::cat(
-                &[&channels, &channels.new_full([1], none, (Kind::Double, channels.device()))],
-                0,
-            )
-            .index_select(0, by)
-        };
-        let numbers = parameters.index_select(0, &self.from) * pick(scales, 1.0, &self.scaled_by)
-            - pick(shifts, 0.0, &self.shifted_by);
-        Network::of_folded(network.layout(), numbers.to_kind(Kind::Float))
+        let numbers = parameters.index_select(0, &self.from); // [F]
+        let factors = scales.index_select(0, &self.scaled_by);
+        let factors = numbers.ones_like().index_copy(0, &self.scaled, &factors);
+        let folded = (numbers * factors).index_add(0, &self.shifted, &shifts.neg());
+        Network::of_folded(network.layout(), folded.to_kind(Kind::Float))
     }
 }

@@ -1,5 +1,5 @@
-//! The next batch, prepared while a step runs: threads that have nothing to do there, as while the optimizer works on
-//! small matrices, cut views.
+//! The next batch, prepared while a step runs: where one thread is enough for that, as for the optimizer, others have
+//! something to do.
 
 use super::batch::{Cutter, Prepared};
 

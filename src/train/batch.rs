@@ -101,13 +101,15 @@ pub(super) struct Prepared {
     place: Place,
     /// Where our own engine trains.
     inputs: Option<Inputs>,
+    /// The squares of `singles` and `tiles`, where libtorch trains and the device does not keep them.
+    squares: [Vec<u8>; 2],
 }
 
 impl Prepared {
     /// The views and the faces of each.
     pub(super) fn finish(self, pictures: &Pictures) -> (Pixels, Vec<Vec<ViewFace>>) {
-        let Self { singles, tiles, faces, place, inputs } = self;
-        let on_device = || render_on_device(pictures, &singles, &tiles, place.device);
+        let Self { singles, tiles, faces, place, inputs, squares } = self;
+        let on_device = || render_on_device(pictures, [&singles, &tiles], &squares, place.device);
         (inputs.map_or_else(|| Pixels::Device(on_device()), Pixels::Memory), faces)
     }
 }
@@ -129,17 +131,24 @@ fn render_in_memory(cache: &PictureFile, singles: &[Cut], tiles: &[Cut]) -> Inpu
     inputs
 }
 
-fn render_on_device(pictures: &Pictures, singles: &[Cut], tiles: &[Cut], device: Device) -> Tensor {
-    let render = |cuts: &[Cut]| {
+fn render_on_device(
+    pictures: &Pictures,
+    [singles, tiles]: [&[Cut]; 2],
+    [of_singles, of_tiles]: &[Vec<u8>; 2],
+    device: Device,
+) -> Tensor {
+    let render = |cuts: &[Cut], squares: &[u8]| {
         let indices: Vec<usize> = cuts.iter().map(|cut| cut.picture).collect();
-        let squares = pictures.squares_on(&indices, device);
+        let squares = pictures.squares_on(&indices, squares, device);
         let views: Vec<&View> = cuts.iter().map(|cut| &cut.view).collect();
         views::render(&squares, &views)
     };
     let inputs = match (singles, tiles) {
-        (singles, []) => render(singles),
-        ([], tiles) => join(&render(tiles)),
-        (singles, tiles) => Tensor::cat(&[render(singles), join(&render(tiles))], 0),
+        (singles, []) => render(singles, of_singles),
+        ([], tiles) => join(&render(tiles, of_tiles)),
+        (singles, tiles) => {
+            Tensor::cat(&[render(singles, of_singles), join(&render(tiles, of_tiles))], 0)
+        }
     };
     views::channels_last(&inputs)
 }
@@ -153,6 +162,8 @@ pub(super) struct Cutter<'a> {
     train: &'a [usize],
     epoch: u32,
     place: Place,
+    /// Whether the device has the pictures.
+    is_kept: bool,
 }
 
 impl<'a> Cutter<'a> {
@@ -162,8 +173,8 @@ impl<'a> Cutter<'a> {
         epoch: u32,
         place: Place,
     ) -> Self {
-        let Pictures { cache, entries, train, .. } = pictures;
-        Self { spec, cache, entries, train, epoch, place }
+        let Pictures { cache, entries, train, on_device, .. } = pictures;
+        Self { spec, cache, entries, train, epoch, place, is_kept: on_device.is_some() }
     }
 
     /// Views of these pictures, drawn and, for a CPU, rendered.
@@ -176,7 +187,17 @@ impl<'a> Cutter<'a> {
         let faces = alone.chain(tiles.chunks(TILES).map(tile_faces)).collect();
         let render = || render_in_memory(self.cache, &singles, &tiles);
         let inputs = self.place.is_engines.then(render);
-        Prepared { singles, tiles, faces, place: self.place, inputs }
+        let squares = [&singles, &tiles].map(|cuts| self.squares(cuts));
+        Prepared { singles, tiles, faces, place: self.place, inputs, squares }
+    }
+
+    /// Of views that libtorch is to render, where its device does not have them.
+    fn squares(&self, cuts: &[Cut]) -> Vec<u8> {
+        if self.place.is_engines || self.is_kept {
+            return Vec::new();
+        }
+        let indices: Vec<usize> = cuts.iter().map(|cut| cut.picture).collect();
+        self.cache.read_all(&indices).unwrap_or_else(unreadable)
     }
 
     /// A view of this picture alone, or the tiles of a mosaic.

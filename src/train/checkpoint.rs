@@ -263,3 +263,18 @@ fn bytes(tensor: &Tensor) -> Vec<u8> {
         values.iter().flat_map(|value| value.to_le_bytes()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn steps_of_a_checkpoint_that_does_not_say_how_large_they_were_are_those_of_earlier_versions() {
+        let spec = TrainSpec { epochs: 100, accumulate_batches: 2, ..TrainSpec::default() };
+        let before = serde_json::json!({"epoch": 1, "steps": 10, "rows": []});
+        let before: State = serde_json::from_value(before).unwrap();
+        assert_eq!(before.views_a_step(&spec, 20_000), 128, "on a GPU it would be 512 now");
+        let known = State { views_a_step: Some(48), ..before };
+        assert_eq!(known.views_a_step(&spec, 20_000), 48);
+    }
+}

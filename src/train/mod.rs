@@ -8,6 +8,7 @@ pub mod boxes;
 pub mod cause;
 pub mod checkpoint;
 pub mod costs;
+pub mod cuda;
 pub mod device;
 pub mod diagnostics;
 pub mod engine;

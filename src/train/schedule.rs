@@ -7,8 +7,8 @@ const ENOUGH_STEPS: u64 = 4000;
 const SMALLEST_BATCH: u64 = 8;
 /// On a CPU larger batches gain nothing.
 const LARGEST_BATCH: u64 = 64;
-/// A step of this network is a thousand small operations, and starting them takes a GPU's host as long as 256 views take
-/// the GPU; see `docs/performance.md`.
+/// A step of this network is a thousand small operations, and starting them takes a GPU's host longer than 64 views are
+/// estimated to take the GPU; see `docs/performance.md`.
 const LARGEST_BATCH_ON_GPU: u64 = 256;
 
 /// Views a step: what was asked for, or else the largest power of two that leaves enough steps to a job
@@ -32,18 +32,18 @@ pub fn extended(spec: &TrainSpec, epochs: u32, views_a_step: u32) -> TrainSpec {
     TrainSpec { epochs, batch_size, ..spec.clone() }
 }
 
-/// The same parameters with batches so many times smaller, and as many more of them a step: the steps and
-/// what they learn stay what they are, but for BatchNorm where it uses a batch's own statistics: of fewer views. For
-/// a GPU that has no memory for more.
-pub fn shrunk(spec: &TrainSpec, divisor: u32, pictures: usize) -> TrainSpec {
-    let batch_size = (batch_size(spec, pictures, true) as u32 / divisor).max(1);
+/// The parameters of a job whose steps have this many views, with batches so many times smaller, and as many more of them a
+/// step: the steps and what they learn stay what they are, but for BatchNorm where it uses a batch's own statistics: of
+/// fewer views. For a GPU that has no memory for more.
+pub fn shrunk(spec: &TrainSpec, divisor: u32, views_a_step: u32) -> TrainSpec {
+    let batch_size = (views_a_step / spec.accumulate_batches / divisor).max(1);
     let accumulate_batches = spec.accumulate_batches * divisor;
     TrainSpec { batch_size, accumulate_batches, ..spec.clone() }
 }
 
 /// Whether batches a divisor smaller can be had, with the same steps.
-pub fn can_shrink(spec: &TrainSpec, divisor: u32, pictures: usize) -> bool {
-    batch_size(spec, pictures, true).is_multiple_of(divisor as usize)
+pub fn can_shrink(spec: &TrainSpec, divisor: u32, views_a_step: u32) -> bool {
+    views_a_step.is_multiple_of(spec.accumulate_batches * divisor)
 }
 
 /// Rises linearly over the warm-up, then goes on as the schedule says.
@@ -181,9 +181,9 @@ mod tests {
     #[test]
     fn smaller_batches_make_the_same_steps() {
         let spec = TrainSpec { batch_size: 12, accumulate_batches: 2, ..TrainSpec::default() };
-        let half = shrunk(&spec, 4, 1000);
+        let half = shrunk(&spec, 4, 24);
         assert_eq!((half.batch_size, half.accumulate_batches), (3, 8));
-        assert!(can_shrink(&spec, 4, 1000) && !can_shrink(&spec, 8, 1000));
+        assert!(can_shrink(&spec, 4, 24) && !can_shrink(&spec, 8, 24));
     }
 
     #[test]

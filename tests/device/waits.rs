@@ -1,4 +1,4 @@
-//! What keeps a GPU waiting is found on a CPU, too: operations that hand a number from the device to the host.
+//! Much of what keeps a GPU waiting is found on a CPU, too: operations that hand a number from the device to the host.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -43,14 +43,15 @@ fn some_steps() {
 /// How often each operation was asked for.
 fn operations(counter: &Path, steps: usize) -> BTreeMap<String, i64> {
     let file = counter.with_extension(format!("{steps}.txt"));
-    let status = Command::new(std::env::current_exe().unwrap())
+    let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "waits::some_steps", "--ignored"])
         .envs([(STEPS, steps.to_string())])
         .envs([("LD_PRELOAD", counter), ("COUNT_FILE", &file)])
         .output()
         .unwrap();
-    assert!(status.status.success(), "{}", String::from_utf8_lossy(&status.stdout));
-    let text = std::fs::read_to_string(&file).unwrap();
+    let said = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    assert!(output.status.success(), "{}{}", said[0], said[1]);
+    let text = std::fs::read_to_string(&file).unwrap_or_else(|_| panic!("no count: {}", said[1]));
     let line = |line: &str| {
         let (name, count) = line.rsplit_once(' ').unwrap();
         (name.to_owned(), count.parse().unwrap())

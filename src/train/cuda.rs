@@ -8,7 +8,7 @@ use tracing::debug;
     unsafe_code,
     reason = "loading a library runs its constructors; this one is libtorch's own"
 )]
-pub(crate) fn load() {
+pub fn load() {
     use libloading::os::unix::{Library, RTLD_GLOBAL, RTLD_NOW};
     // SAFETY: libtorch_cuda.so comes from the same wheel as the libtorch this binary runs on; its
     // constructors only register kernels.
