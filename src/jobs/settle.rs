@@ -76,9 +76,11 @@ impl Jobs {
         let Some(job) = store::jobs::find(&mut *tx, id).await? else {
             return Ok(Fate::Move(JobState::Cancelled)); // Deleted meanwhile.
         };
+        // What takes reading a checkpoint is looked at only where it counts.
+        let lacked_memory = why.ended() == Ended::Badly(Cause::OutOfMemory);
         let means = Means {
             restarts: job.restarts < i64::from(self.0.settings.max_restarts),
-            smaller_batches: self.can_shrink(&job).await,
+            smaller_batches: lacked_memory && self.can_shrink(&job).await,
         };
         let fate = lifecycle::after(job.state, why.ended(), means);
         store::jobs::set_ran(&mut *tx, id, ran_s).await?;

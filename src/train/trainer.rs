@@ -160,7 +160,9 @@ impl<'a> Trainer<'a> {
         let Counts { step: done, seconds: before, .. } = self.within.counts;
         let (began, mut reported) = (Instant::now(), Instant::now());
         let batch_size = self.batch_size;
-        let each = || order.chunks(self.views_a_step()).skip(done as usize);
+        // None is prepared that would be thrown away where this breaks.
+        let last = until.max(done + 1) as usize;
+        let each = || order.chunks(self.views_a_step()).take(last).skip(done as usize);
         let batches = each().flat_map(|step| step.chunks(batch_size));
         let cutter = Cutter::new(self.spec, self.pictures, epoch, self.place);
         let mut ahead = Ahead::new(cutter, batches);
