@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """Steps a second of a plain PyTorch loop: what `cargo bench --bench step` is compared with.
 
-    .deps/venv/bin/python benches/plain_torch.py [--batch 32] [--threads N] [--seconds 5] [--channels-last] [--frozen]
+    .deps/venv/bin/python benches/plain_torch.py [--batch 32] [--threads N] [--seconds 5] [--device cpu] [--channels-last] [--frozen]
 
 The same network with BatchNorm, float32, the same kind of loss (targets by a dynamic number of anchors a face, quality
 focal loss, DIoU) and AdamW, on pictures that are in memory already: no views are cut, and nothing is decoded or read.
-With `--frozen`, BatchNorm's statistics stay as they are, as in our own default. Prints a line of JSON.
+With `--frozen`, BatchNorm's statistics stay as they are, as in our own default; with `--device cuda` it runs on a GPU,
+without TF32, as our workers do. Prints a line of JSON.
 """
 
 import argparse, json, time
@@ -112,11 +113,14 @@ def main():
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--channels-last", action="store_true")
     parser.add_argument("--frozen", action="store_true")
     args = parser.parse_args()
     if args.threads:
         torch.set_num_threads(args.threads)
+    torch.backends.cudnn.allow_tf32 = False
+    torch.set_default_device(args.device)
     torch.manual_seed(0)
     network, grid = BlazeFace().train(), anchors()
     if args.frozen:
@@ -138,10 +142,13 @@ def main():
 
     for _ in range(2):
         step()
+    wait = torch.cuda.synchronize if args.device.startswith("cuda") else lambda: None
+    wait()
     steps, began, cpu = 0, time.perf_counter(), time.process_time()
     while time.perf_counter() - began < args.seconds:
         step()
         steps += 1
+    wait()
     seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
     rate = steps * args.batch / seconds
     layout = ("channels last" if args.channels_last else "NCHW") + (", frozen BatchNorm" if args.frozen else "")

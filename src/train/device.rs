@@ -41,7 +41,9 @@ pub fn gpu_count() -> i64 {
 pub fn upload(tensor: &Tensor, device: Device) -> Tensor {
     match device {
         Device::Cpu => tensor.shallow_clone(),
-        _ => tensor.pin_memory(device).to_device_(device, tensor.kind(), true, false),
+        // Not `pin_memory`: libtorch 2.11 logs two deprecation warnings each time it is given a device, and tch always
+        // gives one.
+        _ => tensor.internal_pin_memory(device).to_device_(device, tensor.kind(), true, false),
     }
 }
 

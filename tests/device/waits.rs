@@ -51,6 +51,7 @@ fn operations(counter: &Path, steps: usize) -> BTreeMap<String, i64> {
         .unwrap();
     let said = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
     assert!(output.status.success(), "{}{}", said[0], said[1]);
+    assert!(!said[1].contains("Warning"), "libtorch complains: {}", said[1]);
     let text = std::fs::read_to_string(&file).unwrap_or_else(|_| panic!("no count: {}", said[1]));
     let line = |line: &str| {
         let (name, count) = line.rsplit_once(' ').unwrap();

@@ -1,0 +1,129 @@
+//! How fast training in libtorch is on a device: what a step costs the host, what it costs the device, and what an epoch
+//! makes of both.
+//!
+//! ```text
+//! cargo bench --bench device -- [--batches 64,128,256] [--pictures 8192] [--dataset FOLDER] [--device auto]
+//! ```
+//!
+//! FOLDER is an imported data set; without it, pictures are drawn. Prints a table.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a program for a terminal")]
+
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use blazetune::data::import::{ImportOptions, import};
+use blazetune::data::sample::{self, SampleSpec};
+use blazetune::model::layout::INPUT_SIZE;
+use blazetune::train::batch::{self, Place};
+use blazetune::train::pictures::Pictures;
+use blazetune::train::spec::TrainSpec;
+use blazetune::train::trainer::Trainer;
+use blazetune::train::{cuda, device};
+use blazetune::weights::tflite;
+use tch::{Cuda, Device};
+
+/// Steps that are timed together.
+const STEPS: u32 = 40;
+
+struct Args {
+    batches: Vec<u32>,
+    pictures: u32,
+    dataset: Option<PathBuf>,
+    device: String,
+}
+
+fn arguments() -> Args {
+    let mut args = Args {
+        batches: vec![8, 64, 128, 256],
+        pictures: 8192,
+        dataset: None,
+        device: "auto".to_owned(),
+    };
+    let mut given = std::env::args().skip(1).filter(|arg| arg != "--bench");
+    while let Some(name) = given.next() {
+        let value = given.next().unwrap_or_else(|| panic!("{name} needs a value"));
+        match name.as_str() {
+            "--batches" => args.batches = value.split(',').map(|n| n.parse().unwrap()).collect(),
+            "--pictures" => args.pictures = value.parse().unwrap(),
+            "--dataset" => args.dataset = Some(value.into()),
+            "--device" => args.device = value,
+            _ => panic!("unknown argument {name}"),
+        }
+    }
+    args
+}
+
+fn main() {
+    let args = arguments();
+    cuda::load();
+    let choice = serde_json::from_value(args.device.clone().into()).unwrap();
+    let device = device::choose(choice).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let dataset = args.dataset.clone().unwrap_or_else(|| {
+        let (zip, dataset) = (folder.path().join("sample.zip"), folder.path().join("dataset"));
+        sample::write(&zip, &SampleSpec { images: args.pictures, seed: 1 }, &mut |_| ()).unwrap();
+        import(&zip, &dataset, &ImportOptions::default(), &|_| ControlFlow::Continue(())).unwrap();
+        dataset
+    });
+    let mut pictures = Pictures::open(&dataset).unwrap();
+    pictures.keep_on(device, INPUT_SIZE);
+    println!(
+        "{}, {} pictures to train on, {}",
+        device::name(device),
+        pictures.train.len(),
+        if pictures.on_device.is_some() { "all on the device" } else { "read as they are needed" }
+    );
+    println!("batch  host ms  step ms  step/s  views ms  views/s  epoch/s");
+    for &batch in &args.batches {
+        measure(batch, &pictures, device);
+    }
+}
+
+/// One line of the table: for a step and for views alone, milliseconds each and pictures a second.
+fn measure(batch: u32, pictures: &Pictures, device: Device) {
+    let spec = TrainSpec { batch_size: batch, epochs: 1000, ..TrainSpec::default() };
+    let weights = tflite::mediapipe();
+    let mut place = Place::new(&spec, device, weights.layout());
+    place.is_engines = false;
+    let mut trainer = Trainer::new(&spec, pictures, weights, weights, place);
+    let indices = &pictures.train[..(batch as usize).min(pictures.train.len())];
+    let cut = || batch::cut(&spec, pictures, 1, indices, place);
+    let (pixels, faces) = cut();
+    let wait = || {
+        if let Device::Cuda(number) = device {
+            Cuda::synchronize(number as i64);
+        }
+    };
+    // How long the host is busy, and how long it takes until all is done.
+    let time = |work: &mut dyn FnMut()| {
+        (0..STEPS / 4).for_each(|_| work());
+        wait();
+        let began = Instant::now();
+        (0..STEPS).for_each(|_| work());
+        let told = began.elapsed().as_secs_f64() / f64::from(STEPS);
+        wait();
+        (told, began.elapsed().as_secs_f64() / f64::from(STEPS))
+    };
+    let (host, step) = time(&mut || trainer.step_on(&pixels, &faces, 0.0));
+    let (_, views) = time(&mut || drop(cut()));
+    let epochs = 3;
+    let rates = (1..=epochs).map(|epoch| {
+        trainer.rest();
+        let proceed = &mut |_| ControlFlow::Continue(());
+        match trainer.epoch(epoch, u32::MAX, proceed).unwrap() {
+            ControlFlow::Continue(progress) | ControlFlow::Break(progress) => progress.images_per_s,
+        }
+    });
+    let best = rates.fold(0.0, f64::max);
+    let n = indices.len() as f64;
+    println!(
+        "{batch:5} {:8.2} {:8.2} {:7.0} {:9.2} {:8.0} {best:8.0}",
+        host * 1e3,
+        step * 1e3,
+        n / step,
+        views * 1e3,
+        n / views
+    );
+}
