@@ -7,7 +7,7 @@ CARGO ?= cargo
 BLAZETUNE := target/release/blazetune
 
 help: ## show this list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
 setup: ## fetch libtorch and MediaPipe's weights, build the dashboard
 	@docker/setup.sh
@@ -35,6 +35,18 @@ test: setup-test ## check and test everything, as CI does
 	$(CARGO) build --release --locked
 	BLAZETUNE_BIN=$(CURDIR)/$(BLAZETUNE) npm --prefix web test
 
+# CI has what is not ours to publish beside its checkout, and a processor with AVX-512. Users have neither.
+elsewhere := env -u CI BLAZETUNE_TEST_WITHOUT_SHARED=1
+old_processor := BLAZETUNE_KERNELS=plain ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_ENABLE_INSTRUCTIONS=SSE4_2
+
+test-elsewhere: setup-test ## run the Rust tests as on a user's machine, and what computes as on an old processor
+	@$(call step,Rust tests without ../shared)
+	$(elsewhere) $(CARGO) test --release --locked
+	@$(call step,numerical Rust tests without AVX)
+	$(elsewhere) $(old_processor) $(CARGO) test --release --locked --lib --test engine --test model --test device \
+		--test weights --test evaluate --test worker
+	$(elsewhere) $(old_processor) $(CARGO) test --release --locked --test api weights::
+
 bench: setup-test ## measure speed (QUICK=1: in two minutes), and write target/bench.json
 	$(CARGO) bench --locked --bench step -- --rounds $(if $(QUICK),1,3)
 	$(CARGO) bench --locked --bench speed -- $(if $(QUICK),--quick)
@@ -52,4 +64,4 @@ clean: ## remove what was built, but not .deps and data
 
 step = printf '\n== %s\n' '$(1)'
 
-.PHONY: help setup setup-test build demo test soak bench fmt clean
+.PHONY: help setup setup-test build demo test test-elsewhere soak bench fmt clean

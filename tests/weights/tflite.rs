@@ -11,8 +11,8 @@ use blazetune::weights::{self, tflite};
 
 use crate::common::shared;
 use crate::support::{
-    Python, bits, compare_faces, export, floats, largest_gap, open, path, pictures, raw, square,
-    tuned, twenty,
+    Expected, Python, bits, compare_faces, export, floats, open, path, pictures, square, tuned,
+    twenty,
 };
 
 const TFLITES: [Format; 3] = [Format::Tflite, Format::TfliteFloat32, Format::TfliteInt8];
@@ -35,10 +35,10 @@ fn an_exported_tflite_answers_in_mediapipe_as_our_network_does() {
     assert_eq!(theirs.len(), squares.len() * ANCHORS * 17);
     for (square, theirs) in squares.iter().zip(theirs.chunks_exact(ANCHORS * 17)) {
         let picture = open(square);
-        let gap = largest_gap(theirs, &raw(&weights, &picture), 1e-3);
-        assert!(gap < 1.0, "{}: off by {gap} times what rounding may do", square.display());
-        let gap = largest_gap(theirs, &raw(tflite::mediapipe(), &picture), 1e-3);
-        assert!(gap > 100.0, "{}: as if it were not tuned", square.display());
+        let excess = Expected::new(&weights, &picture).excess(theirs);
+        assert!(excess < 1.0, "{}: {excess} × what rounding explains", square.display());
+        let excess = Expected::new(tflite::mediapipe(), &picture).excess(theirs);
+        assert!(excess > 100.0, "{}: as if it were not tuned, {excess}", square.display());
     }
 }
 

@@ -95,7 +95,34 @@ mod x86 {
         _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_pd, _mm256_storeu_ps, _mm256_sub_ps,
     };
 
+    use std::sync::atomic::{AtomicU8, Ordering};
+
     use super::{LANES, Lanes};
+
+    static AVX2: AtomicU8 = AtomicU8::new(UNKNOWN);
+    const UNKNOWN: u8 = 0;
+    const ABSENT: u8 = 1;
+    const FOUND: u8 = 2;
+
+    /// Whether kernels may use AVX2 and FMA: the processor has both, and the environment does not say
+    /// `BLAZETUNE_KERNELS=plain`, with which the tests run what other processors run.
+    #[inline(always)]
+    pub(crate) fn has_avx2() -> bool {
+        // Kernels ask for each row of pixels: a `LazyLock` here makes inference a twentieth slower.
+        match AVX2.load(Ordering::Relaxed) {
+            UNKNOWN => find_avx2(),
+            found => found == FOUND,
+        }
+    }
+
+    #[cold]
+    fn find_avx2() -> bool {
+        let is_plain = std::env::var_os("BLAZETUNE_KERNELS").is_some_and(|kind| kind == "plain");
+        let found =
+            !is_plain && is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+        AVX2.store(if found { FOUND } else { ABSENT }, Ordering::Relaxed);
+        found
+    }
 
     /// AVX2 and FMA.
     #[derive(Clone, Copy)]
@@ -162,7 +189,7 @@ mod x86 {
 }
 
 #[cfg(target_arch = "x86_64")]
-pub(super) use x86::Avx;
+pub(super) use x86::{Avx, has_avx2};
 
 /// `kernel! { pub(super) fn name(arguments) = body; }`: a function that runs `body::<L>` with the best [`Lanes`] `L`
 /// there are. `body` is to be `#[inline(always)]`.
@@ -176,7 +203,7 @@ macro_rules! kernel {
                 fn avx2($($arg: $type),*) {
                     $body::<$crate::model::cpu::simd::Avx>($($arg),*);
                 }
-                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+                if $crate::model::cpu::simd::has_avx2() {
                     #[expect(unsafe_code, reason = "the processor was asked")]
                     // SAFETY: it has the instructions that are enabled.
                     return unsafe { avx2($($arg),*) };
