@@ -35,7 +35,7 @@ test: setup-test ## check and test everything, as CI does
 	$(CARGO) build --release --locked
 	BLAZETUNE_BIN=$(CURDIR)/$(BLAZETUNE) npm --prefix web test
 
-# CI has what is not ours to publish beside its checkout, and a processor with AVX-512. Users have neither.
+# CI has what is not ours to publish beside its checkout, and a processor with AVX-512. Users may have neither.
 elsewhere := env -u CI BLAZETUNE_TEST_WITHOUT_SHARED=1
 old_processor := BLAZETUNE_KERNELS=plain ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_ENABLE_INSTRUCTIONS=SSE4_2
 

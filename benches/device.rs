@@ -9,12 +9,12 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a program for a terminal")]
 
+mod common;
+
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use blazetune::data::import::{ImportOptions, import};
-use blazetune::data::sample::{self, SampleSpec};
 use blazetune::model::layout::INPUT_SIZE;
 use blazetune::train::batch::{self, Place};
 use blazetune::train::pictures::Pictures;
@@ -24,8 +24,12 @@ use blazetune::train::{cuda, device};
 use blazetune::weights::tflite;
 use tch::{Cuda, Device};
 
+use crate::common::drawn;
+
 /// Steps that are timed together.
 const STEPS: u32 = 40;
+/// Epochs, of which the quickest counts.
+const EPOCHS: u32 = 3;
 
 struct Args {
     batches: Vec<u32>,
@@ -61,12 +65,7 @@ fn main() {
     let choice = serde_json::from_value(args.device.clone().into()).unwrap();
     let device = device::choose(choice).unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let dataset = args.dataset.clone().unwrap_or_else(|| {
-        let (zip, dataset) = (folder.path().join("sample.zip"), folder.path().join("dataset"));
-        sample::write(&zip, &SampleSpec { images: args.pictures, seed: 1 }, &mut |_| ()).unwrap();
-        import(&zip, &dataset, &ImportOptions::default(), &|_| ControlFlow::Continue(())).unwrap();
-        dataset
-    });
+    let dataset = args.dataset.clone().unwrap_or_else(|| drawn(folder.path(), args.pictures));
     let mut pictures = Pictures::open(&dataset).unwrap();
     pictures.keep_on(device, INPUT_SIZE);
     println!(
@@ -102,14 +101,13 @@ fn measure(batch: u32, pictures: &Pictures, device: Device) {
         wait();
         let began = Instant::now();
         (0..STEPS).for_each(|_| work());
-        let told = began.elapsed().as_secs_f64() / f64::from(STEPS);
+        let host = began.elapsed().as_secs_f64() / f64::from(STEPS);
         wait();
-        (told, began.elapsed().as_secs_f64() / f64::from(STEPS))
+        (host, began.elapsed().as_secs_f64() / f64::from(STEPS))
     };
     let (host, step) = time(&mut || trainer.step_on(&pixels, &faces, 0.0));
     let (_, views) = time(&mut || drop(cut()));
-    let epochs = 3;
-    let rates = (1..=epochs).map(|epoch| {
+    let rates = (1..=EPOCHS).map(|epoch| {
         trainer.rest();
         let proceed = &mut |_| ControlFlow::Continue(());
         match trainer.epoch(epoch, u32::MAX, proceed).unwrap() {

@@ -91,7 +91,7 @@ def loss(logits, coordinates, faces, views, grid):
         cost = entropy * (logit.sigmoid() - overlap) ** 2 - 3 * (overlap + 1e-7).log() + 1e6 * ~near
         wanted = overlap.topk(10, 1)[0].sum(1, keepdim=True).floor().clamp_min(1)
         costs, chosen = cost.topk(10, 1, largest=False)
-        taken = (torch.arange(10) < wanted) & (costs < 1e6)
+        taken = (torch.arange(10, device=costs.device) < wanted) & (costs < 1e6)
         face = taken.nonzero()[:, 0]
         cells, order = (views[:, None] * 896 + chosen)[taken].sort()
         first = torch.ones_like(cells, dtype=torch.bool)
@@ -102,7 +102,7 @@ def loss(logits, coordinates, faces, views, grid):
     (a0, a1), (b0, b1) = corners(found), corners(truth)
     around = torch.maximum(a1, b1) - torch.minimum(a0, b0)
     apart = ((found - truth)[:, :2] ** 2).sum(1) / (around**2).sum(1).clamp_min(1e-9)
-    target = torch.zeros(logits.numel()).index_copy(0, positive, overlap.detach().clamp_min(0.5))
+    target = logits.new_zeros(logits.numel()).index_copy(0, positive, overlap.detach().clamp_min(0.5))
     logits = logits.reshape(-1)
     focal = (logits.sigmoid() - target) ** 2 * F.binary_cross_entropy_with_logits(logits, target, reduction="none")
     return (focal.sum() + 2 * (1 - overlap + apart).sum()) / max(len(positive), 1)
@@ -120,19 +120,19 @@ def main():
     if args.threads:
         torch.set_num_threads(args.threads)
     torch.backends.cudnn.allow_tf32 = False
-    torch.set_default_device(args.device)
     torch.manual_seed(0)
-    network, grid = BlazeFace().train(), anchors()
+    # Not `set_default_device`, which makes each call of PyTorch slower.
+    network, grid = BlazeFace().train().to(args.device), anchors().to(args.device)
     if args.frozen:
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.eval()
-    pictures = torch.rand(args.batch, 3, 128, 128) * 2 - 1
+    pictures = torch.rand(args.batch, 3, 128, 128, device=args.device) * 2 - 1
     if args.channels_last:
         network = network.to(memory_format=torch.channels_last)
         pictures = pictures.contiguous(memory_format=torch.channels_last)
-    views = torch.arange(args.batch).repeat_interleave(5)
-    faces = torch.cat([torch.rand(len(views), 2), torch.rand(len(views), 2) * 0.2 + 0.03], 1)
+    views = torch.arange(args.batch, device=args.device).repeat_interleave(5)
+    faces = torch.cat([torch.rand(len(views), 2), torch.rand(len(views), 2) * 0.2 + 0.03], 1).to(args.device)
     optimizer = torch.optim.AdamW(network.parameters(), 1e-3)
 
     def step():

@@ -10,13 +10,13 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a program for a terminal")]
 
+mod common;
+
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use blazetune::data::import::{ImportOptions, import};
-use blazetune::data::sample::{self, SampleSpec};
 use blazetune::model::layout::{self, INPUT_SIZE, Role};
 use blazetune::train::batch::{self, Pixels, Place};
 use blazetune::train::costs::{self, Said};
@@ -27,6 +27,8 @@ use blazetune::train::trainer::Trainer;
 use blazetune::weights::tflite;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
+
+use crate::common::drawn;
 
 struct Args {
     batch: u32,
@@ -60,7 +62,7 @@ fn arguments() -> Args {
 
 fn run(args: &Args) {
     let folder = tempfile::tempdir().unwrap();
-    let dataset = args.dataset.clone().unwrap_or_else(|| drawn(folder.path()));
+    let dataset = args.dataset.clone().unwrap_or_else(|| drawn(folder.path(), 640));
     let pictures = Pictures::open(&dataset).unwrap();
     let spec = TrainSpec { batch_size: args.batch, epochs: 1000, ..TrainSpec::default() };
     let weights = tflite::mediapipe();
@@ -143,13 +145,6 @@ fn parts(
         ("forward and backward", both),
         ("step, without views", step),
     ]
-}
-
-fn drawn(folder: &Path) -> PathBuf {
-    let (zip, dataset) = (folder.join("sample.zip"), folder.join("dataset"));
-    sample::write(&zip, &SampleSpec { images: 640, seed: 1 }, &mut |_| ()).unwrap();
-    import(&zip, &dataset, &ImportOptions::default(), &|_| ControlFlow::Continue(())).unwrap();
-    dataset
 }
 
 /// Views a second of `benches/plain_torch.py`; `None` where there is no Python with PyTorch.

@@ -132,14 +132,18 @@ fn theirs(network: &Network, bytes: &[u8], loss: &Loss) -> (Step, Vec<Tensor>) {
     (step, pieces)
 }
 
-/// Largest distance of a piece of the gradient from what it should be, over that piece's length.
+/// Largest distance of a piece of the gradient from what it should be, over that piece's length. Infinite where a piece
+/// that should be all zeros is not.
 fn largest_distance(gradient: &[f32], pieces: &[Tensor]) -> f64 {
+    assert!(gradient.iter().all(|value| value.is_finite()), "a gradient is not finite");
     let mut rest = gradient;
     let each = pieces.iter().map(|piece| {
         let (here, more) = rest.split_at(piece.numel());
         rest = more;
-        let length = piece.norm().double_value(&[]);
-        if length == 0.0 { distance(here, piece) } else { distance(here, piece) / length }
+        match distance(here, piece) {
+            0.0 => 0.0,
+            apart => apart / piece.norm().double_value(&[]),
+        }
     });
     each.fold(0.0, f64::max)
 }

@@ -16,6 +16,8 @@
     reason = "a program for a terminal"
 )]
 
+#[path = "../common/mod.rs"]
+mod common;
 mod import;
 mod pictures;
 mod serving;

@@ -2,10 +2,8 @@
 
 use std::fs::{self, File};
 use std::io::{Cursor, Read, Write};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use blazetune::data::import::{ImportOptions, import};
 use blazetune::data::sample::{self, SampleSpec};
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{FilterType, resize};
@@ -78,14 +76,6 @@ pub(crate) fn jpeg(picture: &RgbImage, quality: u8) -> Vec<u8> {
     let mut bytes = Cursor::new(Vec::new());
     JpegEncoder::new_with_quality(&mut bytes, quality).encode_image(picture).unwrap();
     bytes.into_inner()
-}
-
-/// An imported data set of drawn pictures.
-pub(crate) fn drawn(folder: &Path, count: u32) -> PathBuf {
-    let (zip, set) = (folder.join("drawn.zip"), folder.join("drawn"));
-    sample::write(&zip, &SampleSpec { images: count, seed: 1 }, &mut |_| ()).unwrap();
-    import(&zip, &set, &ImportOptions::default(), &|_| ControlFlow::Continue(())).unwrap();
-    set
 }
 
 /// A data set with `count` pictures to train on: those of `set`, which has fewer, again and again. Answers its folder.

@@ -10,6 +10,7 @@ use blazetune::train::job_dir::JobDir;
 use blazetune::train::spec::TrainSpec;
 use serde_json::{Value, json};
 
+use crate::common::drawn;
 use crate::table::Table;
 use crate::{Effort, pictures};
 
@@ -39,7 +40,7 @@ pub(crate) fn report_step(step: &Value, table: &mut Table) {
 }
 
 pub(crate) fn measure(folder: &Path, effort: &Effort, table: &mut Table) -> Value {
-    let set = pictures::drawn(folder, effort.sets[0] as u32 / 2);
+    let set = drawn(folder, effort.sets[0] as u32 / 2);
     let (mut sizes, mut batches) = (Vec::new(), Vec::new());
     for (number, &pictures) in effort.sets.iter().enumerate() {
         eprintln!("training: an epoch of {pictures} pictures …");

@@ -94,7 +94,6 @@ mod x86 {
         _mm256_fmadd_ps, _mm256_loadu_pd, _mm256_loadu_ps, _mm256_max_ps, _mm256_mul_ps,
         _mm256_set1_ps, _mm256_setzero_ps, _mm256_storeu_pd, _mm256_storeu_ps, _mm256_sub_ps,
     };
-
     use std::sync::atomic::{AtomicU8, Ordering};
 
     use super::{LANES, Lanes};
