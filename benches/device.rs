@@ -16,10 +16,10 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use blazetune::model::layout::INPUT_SIZE;
-use blazetune::train::batch::{self, Place};
-use blazetune::train::pictures::Pictures;
-use blazetune::train::spec::TrainSpec;
+use blazetune::protocol::train_spec::TrainSpec;
 use blazetune::train::trainer::Trainer;
+use blazetune::train::views::batch::{self, Place};
+use blazetune::train::views::pictures::Pictures;
 use blazetune::train::{cuda, device};
 use blazetune::weights::tflite;
 use tch::{Cuda, Device};

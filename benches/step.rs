@@ -18,12 +18,12 @@ use std::process::Command;
 use std::time::Instant;
 
 use blazetune::model::layout::{self, INPUT_SIZE, Role};
-use blazetune::train::batch::{self, Pixels, Place};
-use blazetune::train::costs::{self, Said};
+use blazetune::protocol::train_spec::TrainSpec;
 use blazetune::train::engine::Engine;
-use blazetune::train::pictures::Pictures;
-use blazetune::train::spec::TrainSpec;
+use blazetune::train::loss::native::{self, Said};
 use blazetune::train::trainer::Trainer;
+use blazetune::train::views::batch::{self, Pixels, Place};
+use blazetune::train::views::pictures::Pictures;
 use blazetune::weights::tflite;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
@@ -111,7 +111,7 @@ fn parts(
     let cut = || batch::cut(spec, pictures, 1, indices, place);
     let (pixels, faces) = cut();
     let Pixels::Memory(inputs) = &pixels else { unreachable!("on a CPU") };
-    let grid = costs::Grid::default();
+    let grid = native::Grid::default();
     let untouched = blazetune::model::network::Network::folded(tflite::mediapipe(), Device::Cpu);
     let mut network = trainer
         .network
@@ -130,8 +130,9 @@ fn parts(
     let Engine::Cpu(cpu) = &mut engine else { unreachable!("on a CPU") };
     let forward = rate(&mut || cpu.forward(&network, inputs));
     let (said, expected) = cpu.said();
-    let targets = rate(&mut || drop(costs::costs(said, Some(expected), &faces, &spec.loss, &grid)));
-    let found = costs::costs(said, Some(expected), &faces, &spec.loss, &grid);
+    let targets =
+        rate(&mut || drop(native::costs(said, Some(expected), &faces, &spec.loss, &grid)));
+    let found = native::costs(said, Some(expected), &faces, &spec.loss, &grid);
     let outputs = Said { logits: &found.logits, coordinates: &found.coordinates };
     let both = rate(&mut || {
         cpu.forward(&network, inputs);

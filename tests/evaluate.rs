@@ -6,8 +6,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use blazetune::data::sample::{self, SampleSpec};
 use blazetune::model::tensors::Weights;
+use blazetune::sample::{self, SampleSpec};
 use blazetune::weights::{pth, tflite};
 use serde_json::Value;
 use tempfile::TempDir;

@@ -1,25 +1,44 @@
-//! Keeps dependencies between modules pointing downward, and each big library in its place.
+//! Keeps dependencies between modules pointing downward, each big library in its place, and files out of circles.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+mod imports;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use imports::{SourceFile, read};
 
 /// Modules from the bottom up: the table in `docs/architecture.md`. A file may import its own
 /// module and those of lower layers; modules on one layer do not know each other.
 const LAYERS: &[&[&str]] = &[
-    &["config", "disk", "geometry"],
+    &["config", "disk", "error", "geometry", "time"],
     &["model", "data"],
-    &["weights", "eval"],
-    &["train"],
-    &["store"],
+    &["protocol", "weights", "eval", "sample"],
+    &["store", "train"],
+    &["worker"],
     &["jobs"],
     &["http"],
     &["cli"],
     &["main"],
 ];
 
+/// What a module does not know although it lies below: the server's half and the worker's meet in `protocol` alone.
+const STRANGERS: &[(&str, &[&str])] = &[
+    ("worker", &["store"]),
+    (
+        "train",
+        &[
+            "protocol::control",
+            "protocol::events",
+            "protocol::folder",
+            "protocol::job_spec",
+            "protocol::log",
+        ],
+    ),
+];
+
 /// Paths that only some files may name, and the beginnings of those files' names.
 const AT_HOME: &[(&str, &[&str])] = &[
-    ("tch", &["model", "weights", "eval", "train"]),
+    ("tch", &["model", "weights", "eval", "train", "worker"]),
     ("sqlx", &["store"]),
     ("axum", &["http"]),
     ("std::env", &["cli", "main", "model/cpu/simd"]), // Which kernels run is no setting of a server.
@@ -27,91 +46,162 @@ const AT_HOME: &[(&str, &[&str])] = &[
 
 #[test]
 fn imports_point_downward() {
-    let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let wrong = violations(&src);
+    let wrong = violations(&src());
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Where files may: each part of a drawn head looks at the others.
+const TANGLED: &str = "sample/";
+
+#[test]
+fn no_files_import_each_other_in_a_circle() {
+    let files = read(&src()).into_iter().filter(|file| !file.name.starts_with(TANGLED));
+    let circles = circles(&files.collect::<Vec<_>>());
+    assert!(circles.is_empty(), "{}", circles.join("\n"));
 }
 
 #[test]
 fn a_wrong_import_or_an_unknown_module_is_found() {
     let src = tempfile::tempdir().unwrap();
-    for folder in ["store", "data", "misc"] {
-        fs::create_dir(src.path().join(folder)).unwrap();
-    }
-    let write = |name: &str, text: &str| fs::write(src.path().join(name), text).unwrap();
-    write("lib.rs", "pub mod data;\npub mod store;\n");
-    write("geometry.rs", "use crate::geometry_of::x;\nlet fetch = fetch::tch();\n");
-    write("store/jobs.rs", "use crate::train::TrainSpec;\nuse crate::http::AppState;\n");
     write(
-        "data/import.rs",
-        "/// Not [`crate::http`].\nuse crate::model::anchors;\nuse tch::Tensor;\n",
+        src.path(),
+        &[
+            ("lib.rs", "pub mod data;\npub mod store;\n"),
+            ("geometry.rs", "use crate::geometry_of::x;\nfn f() { let fetch = fetch::tch(); }\n"),
+            ("store/jobs.rs", "use crate::train::TrainSpec;\nuse crate::http::AppState;\n"),
+            (
+                "data/import.rs",
+                "/// Not [`crate::http`].\nuse crate::model::x;\nuse tch::Tensor;\n",
+            ),
+            ("data/cache.rs", "use crate::{config, jobs};\n"),
+            ("config.rs", "fn f() -> u8 { std::env::var(\"X\") }\n"),
+            ("disk.rs", "use std::{env, fs};\nfn f() { env::args(); }\n"),
+            ("time.rs", "use std::env as surroundings;\n"),
+            ("model/deep/er.rs", "fn f() { super::super::super::store::open() }\n"),
+            ("eval/mod.rs", "fn f() { println!(\"{}\", crate::jobs::LIMIT) }\n"),
+            ("worker/run.rs", "use crate::store;\n"),
+            ("worker/train.rs", "use crate::{protocol, store::jobs};\n"),
+            ("train/step.rs", "use crate::protocol::{events, schedule};\n"),
+            ("misc/mod.rs", ""),
+        ],
     );
-    write("data/cache.rs", "use crate::{config, jobs};\n");
-    write("config.rs", "fn f() -> u8 { std::env::var(\"X\") }\n");
-    write("misc/mod.rs", "");
-
     let expected = [
         "config.rs names std::env, which belongs in cli, main, model/cpu/simd",
-        "data/cache.rs imports several modules in one line: `crate::{`",
+        "data/cache.rs imports jobs, which is not below it",
         "data/import.rs imports model, which is not below it",
-        "data/import.rs names tch, which belongs in model, weights, eval, train",
+        "data/import.rs names tch, which belongs in model, weights, eval, train, worker",
+        "disk.rs names std::env, which belongs in cli, main, model/cpu/simd",
+        "eval/mod.rs imports jobs, which is not below it",
         "misc is in no layer of tests/layers.rs",
+        "model/deep/er.rs imports store, which is not below it",
         "store/jobs.rs imports http, which is not below it",
+        "store/jobs.rs imports train, which is not below it",
+        "time.rs names std::env, which belongs in cli, main, model/cpu/simd",
+        "train/step.rs imports protocol::events, which train is not to know",
+        "worker/run.rs imports store, which worker is not to know",
+        "worker/train.rs imports store, which worker is not to know",
     ];
     assert_eq!(violations(src.path()), expected);
 }
 
+#[test]
+fn a_circle_of_files_is_found_and_parent_and_child_are_none() {
+    let src = tempfile::tempdir().unwrap();
+    write(
+        src.path(),
+        &[
+            ("jobs/mod.rs", "mod a;\nmod b;\nmod c;\nuse self::a::A;\npub struct Jobs;\n"),
+            ("jobs/a.rs", "use super::{Jobs, b};\n"),
+            ("jobs/b.rs", "fn f() { super::c::go() }\n"),
+            ("jobs/c.rs", "use super::b;\nfn f() { b::go() }\n"),
+        ],
+    );
+    assert_eq!(circles(&read(src.path())), ["jobs/b.rs, jobs/c.rs"]);
+}
+
+fn src() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn write(src: &Path, files: &[(&str, &str)]) {
+    for (name, text) in files {
+        let path = src.join(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, text).unwrap();
+    }
+}
+
 fn violations(src: &Path) -> Vec<String> {
-    let mut wrong = Vec::new();
-    for file in rust_files(src) {
-        let name = file.strip_prefix(src).expect("found in src").to_string_lossy().into_owned();
-        let module = name.split(['/', '.']).next().unwrap_or_default();
-        if module == "lib" {
-            continue;
-        }
-        let Some(own_layer) = LAYERS.iter().position(|layer| layer.contains(&module)) else {
-            wrong.push(format!("{module} is in no layer of tests/layers.rs"));
+    let mut wrong = BTreeSet::new();
+    for file in read(src) {
+        let SourceFile { name, module, own, foreign } = &file;
+        let Some(room) = module.first() else { continue };
+        let Some(own_layer) = LAYERS.iter().position(|layer| layer.contains(&room.as_str())) else {
+            wrong.insert(format!("{room} is in no layer of tests/layers.rs"));
             continue;
         };
-        let code = without_comments(&fs::read_to_string(&file).expect("a readable file"));
-        if code.contains("crate::{") {
-            wrong.push(format!("{name} imports several modules in one line: `crate::{{`"));
+        let above: Vec<&str> = LAYERS[own_layer..].iter().copied().flatten().copied().collect();
+        for path in own {
+            let other = path[0].as_str();
+            if other != room && above.contains(&other) {
+                wrong.insert(format!("{name} imports {other}, which is not below it"));
+            }
         }
-        for other in LAYERS[own_layer..].iter().copied().flatten() {
-            if *other != module && names(&code, &format!("crate::{other}")) {
-                wrong.push(format!("{name} imports {other}, which is not below it"));
+        let strangers = STRANGERS.iter().filter(|(who, _)| who == room);
+        for stranger in strangers.flat_map(|(_, strangers)| *strangers) {
+            if own.iter().any(|path| begins(path, stranger)) {
+                wrong.insert(format!("{name} imports {stranger}, which {room} is not to know"));
             }
         }
         for (path, homes) in AT_HOME {
-            if names(&code, path) && !homes.iter().any(|home| name.starts_with(home)) {
-                wrong.push(format!("{name} names {path}, which belongs in {}", homes.join(", ")));
+            let is_named = foreign.iter().any(|named| begins(named, path));
+            if is_named && !homes.iter().any(|home| name.starts_with(home)) {
+                wrong.insert(format!("{name} names {path}, which belongs in {}", homes.join(", ")));
             }
         }
     }
-    wrong.sort();
-    wrong.dedup();
-    wrong
+    wrong.into_iter().collect()
 }
 
-/// Whether `code` goes on from `path` (as in `tch::Tensor`), or imports it as it stands.
-fn names(code: &str, path: &str) -> bool {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    code.match_indices(path).any(|(at, _)| {
-        let (before, after) = (&code[..at], &code[at + path.len()..]);
-        let imported = before.ends_with("use ") && !after.starts_with(is_word);
-        (imported || after.starts_with("::"))
-            && !before.ends_with(is_word)
-            && !before.ends_with("::")
-    })
+fn begins(path: &[String], with: &str) -> bool {
+    let with: Vec<&str> = with.split("::").collect();
+    path.len() >= with.len() && path.iter().zip(with).all(|(a, b)| a == b)
 }
 
-fn without_comments(text: &str) -> String {
-    let is_code = |line: &&str| !line.trim_start().starts_with("//");
-    text.lines().filter(is_code).collect::<Vec<_>>().join("\n")
-}
-
-fn rust_files(src: &Path) -> Vec<PathBuf> {
-    let entries = walkdir::WalkDir::new(src).into_iter();
-    let files = entries.map(|entry| entry.expect("a readable folder").into_path());
-    files.filter(|path| path.extension().is_some_and(|extension| extension == "rs")).collect()
+/// Groups of files that import each other, parents and children apart: those belong together.
+fn circles(files: &[SourceFile]) -> Vec<String> {
+    let by_module: BTreeMap<&[String], usize> =
+        files.iter().enumerate().map(|(at, file)| (file.module.as_slice(), at)).collect();
+    let owner = |path: &[String]| {
+        (1..=path.len()).rev().find_map(|length| by_module.get(&path[..length]).copied())
+    };
+    let is_family = |a: &SourceFile, b: &SourceFile| {
+        a.module.starts_with(&b.module) || b.module.starts_with(&a.module)
+    };
+    let mut reach = vec![vec![false; files.len()]; files.len()];
+    for (from, file) in files.iter().enumerate() {
+        for to in file.own.iter().filter_map(|path| owner(path)) {
+            reach[from][to] |= !is_family(file, &files[to]);
+        }
+    }
+    for middle in 0..files.len() {
+        for from in 0..files.len() {
+            if reach[from][middle] {
+                for to in 0..files.len() {
+                    reach[from][to] |= reach[middle][to];
+                }
+            }
+        }
+    }
+    let mut circles = BTreeSet::new();
+    for from in 0..files.len() {
+        let members: Vec<&str> = (0..files.len())
+            .filter(|&to| reach[from][to] && reach[to][from])
+            .map(|to| files[to].name.as_str())
+            .collect();
+        if !members.is_empty() {
+            circles.insert(members.join(", "));
+        }
+    }
+    circles.into_iter().collect()
 }

@@ -7,14 +7,16 @@ use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use blazetune::data::import::{ImportOptions, import};
-use blazetune::data::sample::{self, SampleSpec};
-use blazetune::train::cause::Cause;
-use blazetune::train::events::{
-    Body, CheckpointEvery, Command as Wanted, Event, Finished, JobSpec, MetricsRow, Outcome, Work,
-};
-use blazetune::train::job_dir::JobDir;
-use blazetune::train::spec::TrainSpec;
+use blazetune::data::import::import;
+use blazetune::data::options::ImportOptions;
+use blazetune::protocol::cause::Cause;
+use blazetune::protocol::control::Command as Wanted;
+use blazetune::protocol::events::{Body, Event, Finished, Outcome};
+use blazetune::protocol::folder::JobDir;
+use blazetune::protocol::job_spec::{CheckpointEvery, JobSpec, Work};
+use blazetune::protocol::metrics::MetricsRow;
+use blazetune::protocol::train_spec::TrainSpec;
+use blazetune::sample::{self, SampleSpec};
 use blazetune::weights;
 use serde_json::json;
 

@@ -3,8 +3,9 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use blazetune::data::import::{ImportOptions, import};
-use blazetune::data::sample::{self, SampleSpec};
+use blazetune::data::import::import;
+use blazetune::data::options::ImportOptions;
+use blazetune::sample::{self, SampleSpec};
 
 /// Draws `count` pictures and imports them. Returns the data set's folder.
 pub(crate) fn drawn(folder: &Path, count: u32) -> PathBuf {

@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
-use blazetune::data::import::{ImportOptions, import};
+use blazetune::data::import::import;
+use blazetune::data::options::ImportOptions;
 use serde_json::{Value, json};
 
 use crate::table::Table;

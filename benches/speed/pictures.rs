@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::io::{Cursor, Read, Write};
 use std::path::{Path, PathBuf};
 
-use blazetune::data::sample::{self, SampleSpec};
+use blazetune::sample::{self, SampleSpec};
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{FilterType, resize};
 use image::{DynamicImage, Rgb, RgbImage};

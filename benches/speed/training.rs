@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use blazetune::train::events::{JobSpec, Work};
-use blazetune::train::job_dir::JobDir;
-use blazetune::train::spec::TrainSpec;
+use blazetune::protocol::folder::JobDir;
+use blazetune::protocol::job_spec::{JobSpec, Work};
+use blazetune::protocol::train_spec::TrainSpec;
 use serde_json::{Value, json};
 
 use crate::common::drawn;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::Context;
 use blazetune::model::tensors::Weights;
-use blazetune::train::evaluation::spec::MEDIAPIPE;
+use blazetune::protocol::evaluate_spec::MEDIAPIPE;
 use blazetune::weights::{self, tflite};
 
 /// Of any format.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use blazetune::data::sample::{self, SampleSpec};
+use blazetune::sample::{self, SampleSpec};
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Draws a data set of cartoon people, ready to be uploaded.

@@ -9,10 +9,10 @@ use anyhow::Context;
 use tracing::error;
 use tracing_subscriber::EnvFilter;
 
-use blazetune::train::cause::Cause;
-use blazetune::train::events::{Body, Finished};
-use blazetune::train::job_dir::JobDir;
-use blazetune::train::run;
+use blazetune::protocol::cause::Cause;
+use blazetune::protocol::events::{Body, Finished};
+use blazetune::protocol::folder::JobDir;
+use blazetune::worker::run;
 
 /// Does the job in a folder that holds `spec.json`.
 #[derive(Debug, clap::Args)]

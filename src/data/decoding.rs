@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::archive::Archive;
 use super::cache::{INPUTS, SQUARES};
 use super::decode;
-use super::import::{ImportError, ImportOptions, OnProgress, Progress, is_picture};
+use super::options::{ImportError, ImportOptions, OnProgress, Progress, is_picture};
 use crate::geometry::Letterbox;
 
 /// Encoded pictures waiting to be decoded, a thread.

@@ -3,144 +3,21 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::io::{self, Read};
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use super::archive::{Archive, ArchiveError, ArchiveLimits};
+use super::archive::Archive;
 use super::cache::{INPUTS, SQUARES};
 use super::decoding::{self, Outcome, Stored};
 use super::manifest::{FORMAT_VERSION, Manifest, Picture, Split, content_hash};
+use super::options::{
+    BAD_PICTURE, ImportError, ImportOptions, MAX_TABLE_BYTES, OnProgress, Progress, extension,
+    is_picture,
+};
 use super::plan::{self, Planned};
 use super::report::Report;
-use super::tables::PlanError;
 use super::{MANIFEST, copies, split};
 use crate::disk;
 use crate::geometry::Rect;
-
-/// How to import.
-#[derive(Debug, Clone)]
-pub struct ImportOptions {
-    /// What an archive may hold.
-    pub archive: ArchiveLimits,
-    /// Pictures of more megapixels are left out.
-    pub megapixels: u32,
-    /// Share of the pictures measured on, where the archive does not say.
-    pub val_share: f64,
-    /// Of that split.
-    pub seed: u64,
-    /// Threads that decode.
-    pub threads: usize,
-    /// Bytes that have to stay free on the disk.
-    pub reserve_bytes: u64,
-    /// The most that the data set may take of it.
-    pub most_bytes: u64,
-}
-
-impl Default for ImportOptions {
-    fn default() -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let archive = ArchiveLimits::default();
-        Self {
-            archive,
-            megapixels: 100,
-            val_share: 0.2,
-            seed: 0,
-            threads,
-            reserve_bytes: 0,
-            most_bytes: u64::MAX,
-        }
-    }
-}
-
-/// How far an import is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// Pictures decoded.
-    pub done: usize,
-    /// Pictures in all; 0 while the archive is looked through.
-    pub total: usize,
-}
-
-/// Nothing was imported, and nothing is left behind.
-#[derive(Debug, thiserror::Error)]
-pub enum ImportError {
-    /// The archive is refused.
-    #[error(transparent)]
-    Archive(ArchiveError),
-    /// The tables cannot be understood.
-    #[error(transparent)]
-    Plan(#[from] PlanError),
-    /// More than memory should hold.
-    #[error("the archive's CSV files hold more than {} MB", MAX_TABLE_BYTES >> 20)]
-    TablesTooLarge,
-    /// There is no picture.
-    #[error("the archive holds no pictures (.jpg, .png, .webp, .bmp, .gif or .tiff)")]
-    NoPictures,
-    /// Every picture is bad.
-    #[error("none of the archive's {count} pictures can be used; the first, {name}, {reason}")]
-    AllBad {
-        /// How many.
-        count: usize,
-        /// The first.
-        name: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// No usable face.
-    #[error("no picture has a usable face: {0}")]
-    NoFaces(String),
-    /// One split is empty.
-    #[error(
-        "there is no usable {0} picture with a face; add some, or leave the split to the server"
-    )]
-    EmptySplit(&'static str),
-    /// Told to stop.
-    #[error("the import was cancelled")]
-    Cancelled,
-    /// The disk is too full.
-    #[error(
-        "the data set needs {needed_mb} MB on the server's disk, where {free_mb} MB may be used; free some room and upload the archive again"
-    )]
-    NoRoom {
-        /// For the pictures' cache.
-        needed_mb: u64,
-        /// Of what is free now.
-        free_mb: u64,
-    },
-    /// It became so.
-    #[error(
-        "the server's disk is full; nothing of the data set was kept, so free some room and upload the archive again"
-    )]
-    DiskFull,
-    /// Writing failed.
-    #[error("cannot write the data set")]
-    Disk(#[source] io::Error),
-}
-
-impl ImportError {
-    /// Of an error of the file system that the data set is written to.
-    pub fn of_disk(error: io::Error) -> Self {
-        if disk::is_full(&error) { Self::DiskFull } else { Self::Disk(error) }
-    }
-}
-
-impl From<ArchiveError> for ImportError {
-    fn from(error: ArchiveError) -> Self {
-        match error {
-            ArchiveError::Stopped => Self::Cancelled,
-            other => Self::Archive(other),
-        }
-    }
-}
-
-/// What a picture that was left out is counted under in a report.
-pub const BAD_PICTURE: &str = "bad picture";
-const PICTURES: [&str; 8] = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"];
-/// All tables together; they are read into memory.
-const MAX_TABLE_BYTES: u64 = 512 << 20;
-
-/// Told how far an import is, from several threads; breaking ends it.
-pub type OnProgress<'a> = dyn Fn(Progress) -> ControlFlow<()> + Sync + 'a;
 
 /// Imports `archive` as the folder `dir`, which is there whole afterwards or not at all.
 ///
@@ -309,15 +186,6 @@ fn check_room(work: &Path, pictures: usize, options: &ImportOptions) -> Result<(
         return Err(ImportError::NoRoom { needed_mb: needed >> 20, free_mb: free >> 20 });
     }
     Ok(())
-}
-
-fn extension(path: &str) -> String {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    name.rsplit_once('.').map(|(_, extension)| extension.to_lowercase()).unwrap_or_default()
-}
-
-pub(super) fn is_picture(path: &str) -> bool {
-    PICTURES.contains(&extension(path).as_str())
 }
 
 /// Boxes as fractions of the picture; what lies outside is cut off or reported.

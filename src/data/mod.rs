@@ -8,10 +8,10 @@ mod decode;
 mod decoding;
 pub mod import;
 mod manifest;
+pub mod options;
 mod plan;
 mod report;
 pub mod resample;
-pub mod sample;
 mod split;
 mod tables;
 

@@ -5,9 +5,9 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
-use super::detectors::Detectors;
+use super::devices::Devices;
+use super::models::detectors::Detectors;
 use super::problem::{Problem, Result};
-use super::system::Devices;
 use crate::config::Config;
 use crate::data::Dataset;
 use crate::jobs::Jobs;
@@ -96,11 +96,4 @@ impl App {
     fn open_datasets(&self) -> std::sync::MutexGuard<'_, Vec<(DatasetId, Arc<Dataset>)>> {
         self.datasets.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// Runs what blocks where it may.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> T + Send + 'static,
-) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| Problem::internal(&error))
 }

@@ -1,6 +1,6 @@
 //! Parts of requests, with our problems where they are not as they should be.
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -106,4 +106,10 @@ impl From<BytesRejection> for Problem {
     fn from(rejection: BytesRejection) -> Self {
         Self::new(rejection.status(), rejection.body_text())
     }
+}
+
+/// A body of at most so many bytes.
+pub(super) async fn whole(body: Body, limit_bytes: u64) -> Result<Bytes> {
+    let limit = usize::try_from(limit_bytes).unwrap_or(usize::MAX);
+    to_bytes(body, limit).await.map_err(|_| Problem::too_large(limit_bytes))
 }

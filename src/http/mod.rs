@@ -1,34 +1,23 @@
 //! The API and the dashboard. Each resource has a file with its routes.
 
 mod app;
-mod batcher;
-mod bundle;
+mod blocking;
 mod conditional;
 mod dashboard;
 mod datasets;
-mod detect;
-mod detectors;
-mod evaluations;
-mod events;
-mod extend;
+mod devices;
 mod extract;
-mod files;
+mod fields;
 mod health;
-mod images;
-mod job_files;
+mod idempotency;
 mod jobs;
 mod layers;
-mod metrics;
-mod mix;
-mod model_files;
 mod models;
 mod page;
 mod problem;
 mod read_on;
-mod registry;
+mod send;
 mod system;
-mod uploads;
-mod when;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,7 +33,7 @@ use tower_http::timeout::TimeoutLayer;
 use tracing::debug;
 
 pub use self::app::{App, Setup};
-pub use self::system::{Device, Devices};
+pub use self::devices::{Device, Devices};
 
 /// Everything that is served.
 pub fn router(app: Arc<App>) -> Router {
@@ -81,14 +70,8 @@ fn quick(app: &App) -> Router<Arc<App>> {
     let timeout = Duration::from_secs(app.config.server.request_timeout_s);
     Router::new()
         .merge(datasets::routes())
-        .merge(images::list_routes())
         .merge(jobs::routes())
-        .merge(extend::routes())
-        .merge(when::routes())
-        .merge(metrics::routes())
-        .merge(job_files::routes())
         .merge(models::routes())
-        .merge(registry::routes())
         .merge(system::routes())
         .layer(CompressionLayer::new())
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
@@ -97,12 +80,8 @@ fn quick(app: &App) -> Router<Arc<App>> {
 /// Requests that take as long as they take, and see to their own limits.
 fn slow() -> Router<Arc<App>> {
     Router::new()
-        .merge(uploads::routes())
-        .merge(images::picture_routes())
-        .merge(events::routes())
-        .merge(files::routes())
-        .merge(model_files::routes())
-        .merge(detect::routes())
-        .merge(mix::routes())
+        .merge(datasets::slow_routes())
+        .merge(jobs::slow_routes())
+        .merge(models::slow_routes())
         .layer(DefaultBodyLimit::disable())
 }

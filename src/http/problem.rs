@@ -13,9 +13,10 @@ use serde::Serialize;
 use tracing::error;
 
 use crate::disk;
+use crate::error::chain;
+use crate::jobs::DeleteError;
 use crate::store;
 use crate::store::jobs::JobState;
-use crate::train::run::chain;
 
 /// What handlers return.
 pub(super) type Result<T, E = Problem> = std::result::Result<T, E>;
@@ -196,4 +197,14 @@ fn status_number<S: serde::Serializer>(
     serializer: S,
 ) -> std::result::Result<S::Ok, S::Error> {
     serializer.serialize_u16(status.as_u16())
+}
+
+impl From<DeleteError> for Problem {
+    fn from(error: DeleteError) -> Self {
+        match error {
+            DeleteError::Missing(what) => Self::not_found(what),
+            DeleteError::InUse(why) => Self::conflict(why),
+            DeleteError::Db(error) => error.into(),
+        }
+    }
 }

@@ -1,7 +1,6 @@
 //! `/system`: what runs here, and how full it is.
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use axum::Json;
@@ -10,35 +9,15 @@ use axum::extract::State;
 use axum::routing::get;
 use serde::Serialize;
 
-use super::app::{App, blocking};
+use super::app::App;
+use super::blocking::blocking;
+use super::devices::Device;
 use super::problem::{Problem, Result};
 use crate::store;
 use crate::store::jobs::JobState;
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new().route("/system", get(show))
-}
-
-/// Something that jobs can run on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Device {
-    /// `cpu`, `cuda:0` ….
-    pub id: String,
-    /// What it calls itself.
-    pub name: String,
-    /// Threads of a CPU.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub threads: Option<usize>,
-}
-
-/// Tells what there is now; given from above, because it takes libtorch to know.
-#[derive(Clone)]
-pub struct Devices(pub Arc<dyn Fn() -> Vec<Device> + Send + Sync>);
-
-impl fmt::Debug for Devices {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Devices")
-    }
 }
 
 #[derive(Debug, Serialize)]

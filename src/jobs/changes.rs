@@ -7,7 +7,7 @@ use crate::store::events::NewEvent;
 use crate::store::ids::JobId;
 use crate::store::jobs::{JobState, Said};
 use crate::store::transitions::Actor;
-use crate::train::job_dir::now;
+use crate::time::now;
 
 /// A change.
 #[derive(Debug, Clone, Copy)]

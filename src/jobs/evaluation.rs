@@ -3,14 +3,14 @@
 use anyhow::Context;
 
 use super::Jobs;
-use super::submit::SubmitError;
+use super::submission::SubmitError;
+use crate::protocol::evaluate_spec::{
+    EvaluateParams, EvaluationSpec, MEDIAPIPE, ModelChoice, NamedModel, SplitChoice,
+};
+use crate::protocol::train_spec::DeviceChoice;
 use crate::store;
 use crate::store::datasets::Dataset;
 use crate::store::jobs::Job;
-use crate::train::evaluation::spec::{
-    EvaluateParams, EvaluationSpec, MEDIAPIPE, ModelChoice, NamedModel, SplitChoice,
-};
-use crate::train::spec::DeviceChoice;
 
 /// Whether there is something to measure, and something to measure on.
 pub(super) async fn check(

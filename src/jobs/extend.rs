@@ -5,16 +5,17 @@ use anyhow::Context;
 use tracing::warn;
 
 use super::Jobs;
-use super::submit::{Idempotency, Submission, SubmitError, Task, When, queued_before};
+use super::submission::{Idempotency, Submission, SubmitError, Task, When};
+use super::submit::queued_before;
 use crate::disk;
+use crate::protocol::schedule;
+use crate::protocol::train_spec::{TrainSpec, Violation};
 use crate::store;
 use crate::store::ids::{DatasetId, JobId};
 use crate::store::job_kind::JobKind;
 use crate::store::jobs::{Job, JobState};
-use crate::train::checkpoint::{self, State};
-use crate::train::extension;
-use crate::train::schedule;
-use crate::train::spec::{TrainSpec, Violation};
+use crate::worker::checkpoint::{self, State};
+use crate::worker::extension;
 
 /// What a user asks for.
 #[derive(Debug, Clone)]

@@ -11,12 +11,13 @@ use tracing::{error, info, warn};
 
 use super::supervisor::AFTER_TROUBLE;
 use super::{ImportProgress, Jobs};
-use crate::data::import::{BAD_PICTURE, ImportError, ImportOptions, Progress, import};
+use crate::data::import::import;
+use crate::data::options::{BAD_PICTURE, ImportError, ImportOptions, Progress};
 use crate::data::{ArchiveLimits, Dataset, Manifest};
 use crate::disk;
+use crate::error::chain;
 use crate::store;
 use crate::store::ids::DatasetId;
-use crate::train::run::chain;
 
 /// A data set that is to be imported.
 #[derive(Debug)]

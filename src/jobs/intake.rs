@@ -12,10 +12,10 @@ use anyhow::ensure;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::protocol::events::{Body, Event, Finished, Measured, Step};
 use crate::store;
 use crate::store::events::NewEvent;
 use crate::store::ids::JobId;
-use crate::train::events::{Body, Event, Finished, Measured, Step};
 
 /// Read in one go; a longer line would never be whole.
 const CHUNK_BYTES: u64 = 16 << 20;
@@ -198,8 +198,9 @@ fn progress(step: &Step) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::events::{Outcome, Started};
+    use crate::protocol::metrics::{MetricsRow, ValMetrics};
     use crate::store::tests::empty;
-    use crate::train::events::{MetricsRow, Outcome, Started, ValMetrics};
     use std::io::Write;
 
     fn line(seq: u64, body: Body) -> Vec<u8> {

@@ -1,9 +1,9 @@
 //! What may happen to a job, as pure functions: every state, every verb, every end of a worker.
 
+use crate::protocol::cause::Cause;
+use crate::protocol::control::Command;
+use crate::protocol::events::Outcome;
 use crate::store::jobs::JobState;
-use crate::train::cause::Cause;
-use crate::train::events::Command;
-use crate::train::events::Outcome;
 
 /// What a user can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +19,9 @@ pub enum Verb {
 }
 
 impl Verb {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Pause, Self::Resume, Self::Stop, Self::Cancel];
+
     /// Its name, as in a path.
     pub fn name(self) -> &'static str {
         match self {

@@ -18,6 +18,7 @@ pub mod process;
 mod resources;
 mod scheduler;
 mod settle;
+mod submission;
 mod submit;
 mod supervisor;
 mod surplus;
@@ -45,7 +46,7 @@ use crate::store::queue::Slot;
 pub use self::delete::DeleteError;
 pub use self::extend::{ExtendError, Extension};
 pub use self::process::Program;
-pub use self::submit::{Idempotency, Submission, SubmitError, Task, When};
+pub use self::submission::{Idempotency, Submission, SubmitError, Task, When};
 pub use self::verbs::VerbError;
 
 /// The handle on all of it; clones are the same.

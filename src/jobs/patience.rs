@@ -6,8 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 use tracing::warn;
 
 use crate::config;
-use crate::train::cause::Cause;
-use crate::train::job_dir::JobDir;
+use crate::protocol::cause::Cause;
+use crate::protocol::folder::JobDir;
 
 /// A worker that has reported its end gets this long to be gone.
 const LEAVE_WITHIN: Duration = Duration::from_secs(30);

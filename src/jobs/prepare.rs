@@ -7,16 +7,16 @@ use tracing::warn;
 
 use super::Jobs;
 use super::lifecycle;
+use crate::protocol::folder::JobDir;
+use crate::protocol::job_spec::{CheckpointEvery, JobSpec, Work};
+use crate::protocol::schedule;
+use crate::protocol::train_spec::{DeviceChoice, Init, TrainSpec};
 use crate::store;
 use crate::store::ids::{DatasetId, JobId, ModelId};
 use crate::store::job_kind::JobKind;
 use crate::store::jobs::Job;
 use crate::store::models::Model;
-use crate::train::checkpoint;
-use crate::train::events::{CheckpointEvery, JobSpec, Work};
-use crate::train::job_dir::JobDir;
-use crate::train::schedule;
-use crate::train::spec::{DeviceChoice, Init, TrainSpec};
+use crate::worker::checkpoint;
 
 /// The weights of a model that training can start from, best first.
 const STARTS: [&str; 3] = [".safetensors", ".pth", ".tflite"];

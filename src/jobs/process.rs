@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process_group, setpriority_process};
 use tracing::debug;
 
-use crate::train::cause::Cause;
+use crate::protocol::cause::Cause;
 
 /// What to run as a worker; the job's folder is added as the last argument.
 #[derive(Debug, Clone)]

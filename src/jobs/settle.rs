@@ -8,17 +8,17 @@ use super::changes::{Change, change, record};
 use super::intake::{self, End};
 use super::lifecycle::{self, Ended, Fate, Means};
 use crate::disk;
+use crate::protocol::cause::Cause;
+use crate::protocol::events::{Artifact, Outcome};
+use crate::protocol::mixing::Retention;
+use crate::protocol::schedule;
+use crate::protocol::train_spec::TrainSpec;
 use crate::store;
 use crate::store::ids::{JobId, ModelId};
 use crate::store::job_kind::JobKind;
 use crate::store::jobs::{Job, JobState, Said};
 use crate::store::models::NewModel;
 use crate::store::transitions::Actor;
-use crate::train::cause::Cause;
-use crate::train::events::{Artifact, Outcome};
-use crate::train::retention::Retention;
-use crate::train::schedule;
-use crate::train::spec::TrainSpec;
 
 /// How a worker ended.
 #[derive(Debug)]

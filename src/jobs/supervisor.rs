@@ -13,12 +13,12 @@ use super::lifecycle::Fate;
 use super::patience::{Patience, Stopwatch};
 use super::process::{Exit, Worker, last_words};
 use super::settle::Why;
+use crate::protocol::cause::Cause;
+use crate::protocol::folder::JobDirError;
 use crate::store;
 use crate::store::ids::JobId;
 use crate::store::jobs::{Job, JobState, Said};
 use crate::store::transitions::Actor;
-use crate::train::cause::Cause;
-use crate::train::job_dir::JobDirError;
 
 /// Before another try, when the server itself is in trouble.
 pub(super) const AFTER_TROUBLE: Duration = Duration::from_secs(2);

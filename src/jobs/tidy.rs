@@ -16,12 +16,12 @@ use super::changes::{Change, record};
 use super::resources::JOB_BYTES;
 use super::surplus::{Left, surplus};
 use crate::disk;
+use crate::protocol::folder::JobDir;
 use crate::store;
 use crate::store::deletions::{Ended, Part};
 use crate::store::ids::JobId;
 use crate::store::jobs::Said;
 use crate::store::transitions::Actor;
-use crate::train::job_dir::JobDir;
 
 /// Even when no job has ended: data sets take room, too.
 const LOOK_EVERY: Duration = Duration::from_mins(1);

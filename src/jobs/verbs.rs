@@ -5,12 +5,12 @@ use tracing::info;
 use super::Jobs;
 use super::changes::{Change, change};
 use super::lifecycle::{self, Known, Next, Refused, Verb};
+use crate::protocol::cause::Cause;
 use crate::store;
 use crate::store::ids::JobId;
 use crate::store::job_kind::JobKind;
 use crate::store::jobs::{Job, JobState, Said};
 use crate::store::transitions::Actor;
-use crate::train::cause::Cause;
 
 /// A verb that was not carried out.
 #[derive(Debug, thiserror::Error)]

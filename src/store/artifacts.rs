@@ -3,7 +3,7 @@
 use sqlx::SqliteExecutor;
 
 use super::ids::JobId;
-use crate::train::events::Artifact;
+use crate::protocol::events::Artifact;
 
 /// Adds one, or replaces that of the same name.
 ///

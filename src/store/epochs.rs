@@ -5,7 +5,7 @@ use sqlx::SqliteExecutor;
 use sqlx::types::Json;
 
 use super::ids::JobId;
-use crate::train::events::MetricsRow;
+use crate::protocol::metrics::MetricsRow;
 
 /// Adds a row, or replaces that of the same epoch.
 ///

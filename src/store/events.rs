@@ -151,10 +151,10 @@ pub async fn thin(db: impl SqliteExecutor<'_>, job_id: JobId) -> sqlx::Result<()
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::metrics::{MetricsRow, ValMetrics};
     use crate::store::epochs;
     use crate::store::jobs::{self, tests::queue};
     use crate::store::tests::empty;
-    use crate::train::events::{MetricsRow, ValMetrics};
     use serde_json::json;
 
     #[tokio::test]

@@ -7,7 +7,7 @@ use sqlx::types::Json;
 
 use super::ids::{JobId, ModelId};
 use crate::model::layout::Variant;
-use crate::train::events::Artifact;
+use crate::protocol::events::Artifact;
 
 /// A model, as the database knows it.
 #[derive(Debug, Clone)]

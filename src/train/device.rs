@@ -2,7 +2,7 @@
 
 use tch::{Cuda, Device, Tensor};
 
-use super::spec::DeviceChoice;
+use crate::protocol::train_spec::DeviceChoice;
 
 /// The device that was asked for is not there.
 #[derive(Debug, thiserror::Error)]

@@ -3,13 +3,13 @@
 
 use tch::Tensor;
 
-use super::batch::Place;
-use super::costs::Said;
-use super::spec::{TrainSpec, Unfold};
+use super::loss::native::Said;
+use super::views::batch::Place;
 use crate::model::cpu::{Folding, Inference, Inputs, Training};
 use crate::model::layout::{ANCHORS, COORDINATES};
 use crate::model::network::{Form, Mode, Network, Outputs, array};
 use crate::model::unfold::Fold;
+use crate::protocol::train_spec::{TrainSpec, Unfold};
 
 /// Where batches run forward and backward.
 #[derive(Debug)]

@@ -1,42 +1,18 @@
-//! Fine-tuning.
+//! Fine-tuning, as mathematics: it knows neither folders nor events.
 
-pub mod advice;
-mod ahead;
-pub mod artifacts;
-pub mod batch;
-pub mod boxes;
-pub mod cause;
-pub mod checkpoint;
-pub mod costs;
 pub mod cuda;
 pub mod device;
 pub mod diagnostics;
 pub mod engine;
 pub mod evaluation;
-pub mod events;
-pub mod extension;
-pub mod faults;
-pub mod heartbeat;
-pub mod held;
 pub mod init;
-pub mod job_dir;
-pub mod losses;
+pub mod loss;
+pub mod mixing;
 pub mod optimizer;
-pub mod pictures;
-pub mod presets;
-pub mod render;
-pub mod result;
-pub mod retention;
-pub mod run;
-pub mod samples;
-pub mod schedule;
-pub mod spec;
-pub mod targets;
+pub mod progress;
 pub mod trainer;
-pub mod training;
 pub mod validation;
 pub mod views;
-pub mod within;
 
 /// Training cannot go on.
 #[derive(Debug, thiserror::Error)]

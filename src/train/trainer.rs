@@ -5,27 +5,28 @@ use std::time::{Duration, Instant};
 
 use tch::{Device, Kind, Tensor};
 
-use super::ahead::Ahead;
-use super::batch::{Cutter, Pixels, Place};
-use super::checkpoint::State;
-use super::costs::{self, Said};
+use super::TrainError;
 use super::diagnostics::watch::{Batch, Watch};
 use super::engine::Engine;
-use super::events::TrainMetrics;
+use super::loss::native::{self, Said};
+use super::loss::torch::targets::{self, AnchorGrid, Faces};
+use super::loss::torch::{self, teacher};
 use super::optimizer::{Matrix, Optimizer};
-use super::pictures::Pictures;
-use super::schedule::{self, Part};
-use super::spec::{OptimizerChoice, TrainSpec, Unfold};
-use super::targets::{self, AnchorGrid, Faces};
+use super::progress::{Counts, FIGURES, Within};
+use super::views::ahead::Ahead;
+use super::views::batch;
+use super::views::batch::{Cutter, Pixels, Place};
+use super::views::pictures::Pictures;
 use super::views::{self, ViewFace};
-use super::within::{Counts, FIGURES, Within};
-use super::{TrainError, batch, held, losses};
 use crate::model::anchors::decode_boxes;
 use crate::model::cpu::Inputs;
 use crate::model::layout::{COORDINATES, Role};
 use crate::model::network::{Form, Network, array};
 use crate::model::tensors::Weights;
 use crate::model::unfold;
+use crate::protocol::metrics::TrainMetrics;
+use crate::protocol::schedule::{self, Part};
+use crate::protocol::train_spec::{OptimizerChoice, TrainSpec, Unfold};
 
 /// Views from which BatchNorm's statistics are measured.
 const CALIBRATION_VIEWS: usize = 256;
@@ -45,7 +46,7 @@ pub struct Trainer<'a> {
     place: Place,
     /// The anchors, for a GPU and for a CPU.
     grid: AnchorGrid,
-    anchors: costs::Grid,
+    anchors: native::Grid,
     /// What the optimizer changes.
     pub network: Network,
     /// The moving average of its parameters and buffers, which is evaluated and saved.
@@ -104,7 +105,7 @@ impl<'a> Trainer<'a> {
         let engine = Engine::new(spec, place, &mut network, Network::folded(untouched, device));
         let batch_size = schedule::batch_size(spec, pictures.train.len(), device.is_cuda());
         let watch = Watch::new(device);
-        let anchors = costs::Grid::default();
+        let anchors = native::Grid::default();
         Self {
             spec,
             pictures,
@@ -132,10 +133,14 @@ impl<'a> Trainer<'a> {
         self.batch_size * self.spec.accumulate_batches as usize
     }
 
-    /// Goes on with steps of as many views as those done.
-    pub fn keep_views_a_step(&mut self, done: &State) {
-        let views = done.views_a_step(self.spec, self.pictures.train.len());
+    /// Goes on with steps of this many views.
+    pub fn keep_views_a_step(&mut self, views: u32) {
         self.batch_size = (views / self.spec.accumulate_batches).max(1) as usize;
+    }
+
+    /// Parameters, and how many pictures there are to train on.
+    pub fn job(&self) -> (&TrainSpec, usize) {
+        (self.spec, self.pictures.train.len())
     }
 
     /// One pass over the training pictures, `epoch` counting from 1, from where it is `within` it. Breaks
@@ -288,7 +293,7 @@ impl<'a> Trainer<'a> {
         let Engine::Cpu(engine) = &mut self.engine else { panic!("the network is libtorch's") };
         engine.forward(&self.network, inputs);
         let (said, expected) = engine.said();
-        let costs = costs::costs(said, Some(expected), faces, &self.spec.loss, &self.anchors);
+        let costs = native::costs(said, Some(expected), faces, &self.spec.loss, &self.anchors);
         self.watch.observe_in_memory(pixels, faces, &costs, said.logits, share);
         let outputs = Said { logits: &costs.logits, coordinates: &costs.coordinates };
         engine.backward(inputs, outputs, share);
@@ -311,9 +316,15 @@ impl<'a> Trainer<'a> {
         let rule = self.spec.loss.assignment;
         let targets =
             targets::assign(rule, &outputs.logits.detach(), &boxes.detach(), faces, &self.grid);
-        let parts = losses::parts(&outputs.logits, &boxes, &targets, &self.spec.loss);
-        let held =
-            held::cost(&outputs, &expected, &self.grid.centres, faces, &targets, &self.spec.loss);
+        let parts = torch::parts(&outputs.logits, &boxes, &targets, &self.spec.loss);
+        let held = teacher::cost(
+            &outputs,
+            &expected,
+            &self.grid.centres,
+            faces,
+            &targets,
+            &self.spec.loss,
+        );
         let total = parts.total() + held;
         (&total * share).backward();
         let logits = &outputs.logits;

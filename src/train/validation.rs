@@ -1,10 +1,7 @@
 //! Every measure over the validation pictures.
 
-use super::costs::{self, Said};
-use super::events::ValMetrics;
-use super::heartbeat;
-use super::pictures::{Entry, Pictures};
-use super::spec::Loss;
+use super::loss::native::{self, Said};
+use super::views::pictures::{Entry, Pictures};
 use super::views::{ViewFace, size_px};
 use crate::eval::average_precision::{PictureResult, Ranking};
 use crate::eval::detect;
@@ -14,6 +11,8 @@ use crate::model::anchors;
 use crate::model::layout::{ANCHORS, INPUT_SIZE};
 use crate::model::network::Network;
 use crate::model::runner::{Answers, Runner};
+use crate::protocol::metrics::ValMetrics;
+use crate::protocol::train_spec::Loss;
 
 /// Detections below this score do not take part in average precision.
 pub const MIN_SCORE: f32 = 0.02;
@@ -34,18 +33,20 @@ pub struct Validation {
 /// Measures a folded network.
 ///
 /// * `reference`: what the untouched model found, for the drift of the keypoints.
+/// * `beat`: called while work gets on.
 pub fn validate(
     network: &Network,
     pictures: &Pictures,
     loss: &Loss,
     reference: Option<&[Vec<Detection>]>,
+    beat: &dyn Fn(),
 ) -> Validation {
     let _guard = tch::no_grad_guard();
-    let (grid, centres) = (costs::Grid::default(), anchors::centres());
+    let (grid, centres) = (native::Grid::default(), anchors::centres());
     let (runner, mut sums) = (Runner::new(network), Sums::default());
     let mut detections = Vec::with_capacity(pictures.val.len());
     for indices in pictures.val.chunks(BATCH) {
-        heartbeat::beat();
+        beat();
         let entries: Vec<&Entry> = indices.iter().map(|&index| &pictures.entries[index]).collect();
         let size = runner.input_size();
         let answers = runner.run(&pictures.inputs_of(size, indices)).rescaled(size);
@@ -70,11 +71,11 @@ struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, answers: &Answers, entries: &[&Entry], grid: &costs::Grid, loss: &Loss) {
+    fn add(&mut self, answers: &Answers, entries: &[&Entry], grid: &native::Grid, loss: &Loss) {
         let faces: Vec<Vec<ViewFace>> =
             entries.iter().map(|entry| view_faces(entry, loss.min_face_px as f32)).collect();
         let said = Said { logits: &answers.logits, coordinates: &answers.coordinates };
-        let costs = costs::costs(said, None, &faces, loss, grid);
+        let costs = native::costs(said, None, &faces, loss, grid);
         let count = costs.positives.max(1) as f64;
         let parts = [costs.boxes, costs.positive, costs.background];
         for (sum, value) in self.parts.iter_mut().zip(parts) {

@@ -6,8 +6,8 @@
 
 use safetensors::tensor::SafeTensors;
 
-use super::WeightsError;
 use super::names::{EPSILON, Names, norm_name};
+use super::{WeightsError, raw};
 use crate::model::layout::{Conv, Layout, Role, Variant};
 use crate::model::network;
 use crate::model::tensors::{Array, Arrays, LayoutError, Weights};
@@ -34,7 +34,7 @@ pub(super) fn read(file: &SafeTensors<'_>) -> Result<Weights, WeightsError> {
 ///
 /// [`WeightsError`] when it is no checkpoint.
 pub fn unfolded(bytes: &[u8]) -> Result<Option<Arrays>, WeightsError> {
-    let arrays = split(&super::safetensors::open(bytes)?)?;
+    let arrays = split(&raw::open(bytes)?)?;
     let has_norm = arrays.keys().any(|name| name.ends_with(".running_var"));
     Ok(has_norm.then_some(arrays))
 }
@@ -90,5 +90,5 @@ fn put(arrays: &mut Arrays, name: String, shape: &[usize], rest: &mut &[f32]) {
 
 fn flat(file: &SafeTensors<'_>, name: &str) -> Result<Vec<f32>, WeightsError> {
     let view = file.tensor(name)?;
-    super::safetensors::values(name, &view)
+    raw::values(name, &view)
 }

@@ -7,6 +7,7 @@ mod names;
 pub mod onnx;
 mod pickle;
 pub mod pth;
+mod raw;
 pub mod safetensors;
 mod state_dict;
 pub mod tflite;

@@ -8,9 +8,9 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use blazetune::config::Config;
-use blazetune::data::sample::{self, SampleSpec};
 use blazetune::http;
 use blazetune::jobs::{self, Jobs, Program};
+use blazetune::sample::{self, SampleSpec};
 use blazetune::store;
 use blazetune::store::folder::Folder;
 use reqwest::{Client, Method, RequestBuilder, Response};

@@ -95,7 +95,7 @@ async fn events_are_told_in_their_order_whatever_their_times() {
     let row = |seq: u32, epoch: u32, year: u32| {
         format!(
             r#"{{"seq":{seq},"at":"{year}-01-01T00:00:00.000Z","type":"epoch","epoch":{epoch},"step":{epoch},"time":"{year}-01-01T00:00:00.000Z","lr":0.1,"images_per_s":1.0,"seconds":1.0,"is_best":false,"train":null,"val":{}}}"#,
-            json!(blazetune::train::events::ValMetrics::default())
+            json!(blazetune::protocol::metrics::ValMetrics::default())
         )
     };
     let (_folder, server, dataset) = server_of(&format!(

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use blazetune::train::batch::{self, Pixels};
-use blazetune::train::spec::TrainSpec;
+use blazetune::protocol::train_spec::TrainSpec;
 use blazetune::train::trainer::Trainer;
+use blazetune::train::views::batch::{self, Pixels};
 use blazetune::weights::tflite;
 
 use crate::{in_libtorch, pictures};

@@ -1,7 +1,7 @@
 //! The same picture under several names.
 
 use blazetune::data::Split;
-use blazetune::data::import::ImportOptions;
+use blazetune::data::options::ImportOptions;
 
 use crate::support::{Files, Place, csv, files, imported, ordinary, png, zip};
 

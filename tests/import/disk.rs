@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use blazetune::data::import::{ImportError, ImportOptions, import};
+use blazetune::data::import::import;
+use blazetune::data::options::{ImportError, ImportOptions};
 
 use crate::common::skip;
 use crate::support::{ordinary, zip};
@@ -40,7 +41,7 @@ fn an_import_that_runs_out_of_room_leaves_nothing_and_says_so() {
     let (archive, dir) = (disk.join("upload"), disk.join("set"));
     fs::write(&archive, zip(&ordinary())).unwrap();
     let options = ImportOptions { threads: 1, ..ImportOptions::default() };
-    let fill = |progress: blazetune::data::import::Progress| {
+    let fill = |progress: blazetune::data::options::Progress| {
         if progress.done == 1 {
             let mut ballast = fs::File::create(disk.join("ballast")).unwrap();
             while ballast.write_all(&[0; 4096]).is_ok() {}

@@ -3,7 +3,7 @@
 use std::io::{Cursor, Write};
 
 use blazetune::data::ArchiveLimits;
-use blazetune::data::import::ImportOptions;
+use blazetune::data::options::ImportOptions;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 use zip::ZipWriter;

@@ -1,6 +1,6 @@
 //! What becomes of the pictures themselves.
 
-use blazetune::data::import::ImportOptions;
+use blazetune::data::options::ImportOptions;
 use blazetune::data::{Dataset, PictureFile, Split, read_upright};
 use blazetune::geometry::Letterbox;
 use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, RgbImage, Rgba};

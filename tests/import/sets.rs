@@ -4,7 +4,8 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::sync::Mutex;
 
-use blazetune::data::import::{ImportError, ImportOptions, import, work_folder};
+use blazetune::data::import::{import, work_folder};
+use blazetune::data::options::{ImportError, ImportOptions};
 use blazetune::data::{Counts, Dataset, Split, Splits};
 use blazetune::disk;
 

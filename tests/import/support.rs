@@ -5,7 +5,8 @@ use std::io::{Cursor, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use blazetune::data::import::{ImportError, ImportOptions, import};
+use blazetune::data::import::import;
+use blazetune::data::options::{ImportError, ImportOptions};
 use blazetune::data::{Dataset, Manifest};
 use flate2::Compression;
 use flate2::write::GzEncoder;

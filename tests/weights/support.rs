@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use blazetune::data::resample;
-use blazetune::data::sample::{self, SampleSpec};
 use blazetune::eval::detect::Detector;
 use blazetune::eval::suppression::Detection;
 use blazetune::model::layout::{ANCHORS, Conv, Layout, SHORT};
 use blazetune::model::network::{Mode, Network, to_input};
 use blazetune::model::tensors::{Array, Weights, shapes};
+use blazetune::sample::{self, SampleSpec};
 use blazetune::weights::tflite;
 use image::RgbImage;
 use rand::{RngExt, SeedableRng};

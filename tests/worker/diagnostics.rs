@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use blazetune::train::diagnostics::FaceSize;
-use blazetune::train::events::{Artifact, Body, Command as Wanted, Event, MetricsRow, Outcome};
-use blazetune::train::job_dir::JobDir;
+use blazetune::protocol::control::Command as Wanted;
+use blazetune::protocol::diagnostics::FaceSize;
+use blazetune::protocol::events::{Artifact, Body, Event, Outcome};
+use blazetune::protocol::folder::JobDir;
+use blazetune::protocol::metrics::MetricsRow;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 

@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
-use blazetune::train::cause::Cause;
-use blazetune::train::evaluation::spec::{EvaluationSpec, NamedModel, SplitChoice};
-use blazetune::train::events::{Command, Outcome, Work};
-use blazetune::train::job_dir::JobDir;
-use blazetune::train::spec::DeviceChoice;
+use blazetune::protocol::cause::Cause;
+use blazetune::protocol::control::Command;
+use blazetune::protocol::evaluate_spec::{EvaluationSpec, NamedModel, SplitChoice};
+use blazetune::protocol::events::Outcome;
+use blazetune::protocol::folder::JobDir;
+use blazetune::protocol::job_spec::Work;
+use blazetune::protocol::train_spec::DeviceChoice;
 
 use crate::{dataset, run};
 

@@ -1,10 +1,12 @@
 //! More epochs for a job that has ended.
 
-use blazetune::train::checkpoint;
-use blazetune::train::events::{MetricsRow, Outcome, Work};
-use blazetune::train::extension;
-use blazetune::train::job_dir::JobDir;
-use blazetune::train::schedule;
+use blazetune::protocol::events::Outcome;
+use blazetune::protocol::folder::JobDir;
+use blazetune::protocol::job_spec::Work;
+use blazetune::protocol::metrics::MetricsRow;
+use blazetune::protocol::schedule;
+use blazetune::worker::checkpoint;
+use blazetune::worker::extension;
 use serde_json::json;
 
 use crate::{artifact, dataset, job, numbers, rows, run};

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
-use blazetune::train::cause::Cause;
-use blazetune::train::events::{Body, Command as Wanted, Outcome, Work};
-use blazetune::train::job_dir::JobDir;
+use blazetune::protocol::cause::Cause;
+use blazetune::protocol::control::Command as Wanted;
+use blazetune::protocol::events::{Body, Outcome};
+use blazetune::protocol::folder::JobDir;
+use blazetune::protocol::job_spec::Work;
 use rand::RngExt;
 use serde_json::{Value, json};
 

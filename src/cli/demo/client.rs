@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
-use blazetune::train::events::{Artifact, MetricsRow};
+use blazetune::protocol::events::Artifact;
+use blazetune::protocol::metrics::MetricsRow;
 use reqwest::{RequestBuilder, Response, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;

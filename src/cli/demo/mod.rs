@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use blazetune::config::{Config, Flags};
-use blazetune::data::sample::{self, SampleSpec};
+use blazetune::sample::{self, SampleSpec};
 use tokio::sync::oneshot;
 
 use crate::cli::serve;

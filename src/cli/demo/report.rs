@@ -6,7 +6,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use blazetune::train::events::{Artifact, MetricsRow, ValMetrics};
+use blazetune::protocol::events::Artifact;
+use blazetune::protocol::metrics::{MetricsRow, ValMetrics};
 use indicatif::{DecimalBytes, HumanDuration, ProgressBar, ProgressStyle};
 
 use super::client::{Dataset, Job, JobProgress, Splits};

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use blazetune::data::Dataset;
-use blazetune::data::import::{ImportOptions, Progress, import};
+use blazetune::data::import::import;
+use blazetune::data::options::{ImportOptions, Progress};
 use indicatif::{ProgressBar, ProgressStyle};
 use tempfile::TempDir;
 

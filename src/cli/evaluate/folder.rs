@@ -4,7 +4,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use blazetune::train::evaluation::files::{self, Content, SUFFIXES};
+use blazetune::worker::report::{self, Content, SUFFIXES};
 
 /// Writes everything, in place of what an earlier run left.
 pub(super) fn write(out: &Path, content: &Content<'_>) -> io::Result<()> {
@@ -13,7 +13,7 @@ pub(super) fn write(out: &Path, content: &Content<'_>) -> io::Result<()> {
         fs::create_dir_all(&folder)?;
         remove_drawings(&folder)?;
     }
-    files::write(out, content, &drawing)?;
+    report::write(out, content, &drawing)?;
     Ok(())
 }
 

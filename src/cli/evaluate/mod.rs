@@ -11,13 +11,13 @@ use std::process::ExitCode;
 use anyhow::{Context, ensure};
 use blazetune::data::Dataset;
 use blazetune::model::tensors::Weights;
+use blazetune::protocol::evaluate_spec::{MEDIAPIPE, SplitChoice};
+use blazetune::protocol::train_spec::DeviceChoice;
 use blazetune::train::device;
 use blazetune::train::evaluation::evaluate;
-use blazetune::train::evaluation::files::Content;
-use blazetune::train::evaluation::spec::{MEDIAPIPE, SplitChoice};
-use blazetune::train::pictures::Pictures;
-use blazetune::train::spec::DeviceChoice;
+use blazetune::train::views::pictures::Pictures;
 use blazetune::weights::tflite;
+use blazetune::worker::report::Content;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::model;
@@ -101,7 +101,7 @@ fn weights(name: &Path) -> anyhow::Result<Weights> {
 /// With the pictures to be measured on as `val`.
 fn pictures(place: &dataset::Place, args: &Args) -> anyhow::Result<Pictures> {
     let mut pictures = Pictures::open(place.dir())?;
-    args.split.select(&mut pictures);
+    pictures.select(args.split);
     let name = args.dataset.display();
     ensure!(!pictures.val.is_empty(), "{name} has no {} pictures; try --split all", args.split);
     Ok(pictures)

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use blazetune::eval::report::{Report, SizeRow};
+use blazetune::protocol::evaluate_spec::SplitChoice;
 use blazetune::train::evaluation::Evaluation;
-use blazetune::train::evaluation::spec::SplitChoice;
 
 /// One line: what it is, and a figure for each model.
 struct Row {

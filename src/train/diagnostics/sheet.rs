@@ -9,13 +9,13 @@ use crate::eval::overlay::{self, GREEN};
 use crate::geometry::Rect;
 use crate::model::anchors;
 use crate::model::layout::{ANCHORS, INPUT_SIZE};
-use crate::train::batch::Pixels;
-use crate::train::targets::Faces;
+use crate::train::loss::torch::targets::Faces;
+use crate::train::views::batch::Pixels;
 
 /// A face that is too small, or too much cut off, to be learnt.
-const IGNORED: Rgb<u8> = Rgb([255, 140, 30]);
+pub(super) const IGNORED: Rgb<u8> = Rgb([255, 140, 30]);
 /// The centre of an anchor that is to find a face.
-const POSITIVE: Rgb<u8> = Rgb([255, 60, 220]);
+pub(super) const POSITIVE: Rgb<u8> = Rgb([255, 60, 220]);
 
 /// Views of a sheet.
 const VIEWS: usize = 12;
@@ -135,21 +135,7 @@ fn dot(tile: &mut RgbImage, [x, y]: [f32; 2]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::watch::tests::observed;
     use super::*;
-
-    #[test]
-    fn a_sheet_shows_learnt_and_ignored_faces_and_anchors_in_their_views() {
-        let sheet = observed(1.0).0.take_sheet().unwrap();
-        assert_eq!(sheet.dimensions(), (3 * 260 + 4, 264));
-        let at = |view: u32, x: u32, y: u32| *sheet.get_pixel(4 + view * 260 + x, 4 + y);
-        assert_eq!(at(0, 96, 128), GREEN, "the left edge of the face of 32 pixels");
-        assert_eq!(at(1, 120, 128), IGNORED, "the left edge of the ignored face");
-        // Anchor 3 of the 16 × 16 grid lies in its second cell, 12 pixels from the left.
-        assert_eq!(at(0, 24, 8), POSITIVE);
-        assert_eq!(at(1, 24, 8), Rgb([128; 3]), "nothing of another view");
-        assert!((0..256).all(|x| at(2, x, 128) == Rgb([128; 3])), "nothing where there is nothing");
-    }
 
     #[test]
     fn few_epochs_have_a_sheet_the_first_among_them() {

@@ -3,13 +3,14 @@
 use image::RgbImage;
 use tch::{Device, Kind, Tensor};
 
-use super::{Diagnostics, FaceSize, GridLoss, IouBin, sheet};
+use super::sheet;
 use crate::eval::detect::sigmoid;
 use crate::model::layout::{ANCHORS, GRIDS, Grid, INPUT_SIZE};
-use crate::train::batch::Pixels;
-use crate::train::costs::{self, Costs, ViewCosts};
-use crate::train::losses::Parts;
-use crate::train::targets::{Faces, Targets};
+use crate::protocol::diagnostics::{Diagnostics, FaceSize, GridLoss, IouBin};
+use crate::train::loss::native::{self, Costs, ViewCosts};
+use crate::train::loss::torch::Parts;
+use crate::train::loss::torch::targets::{Faces, Targets};
+use crate::train::views::batch::Pixels;
 use crate::train::views::{ViewFace, size_px};
 
 /// Lower limits of the ranges of sizes, in pixels.
@@ -183,7 +184,7 @@ struct Sums {
 
 impl Sums {
     fn add(&mut self, faces: &[ViewFace], view: &ViewCosts, logits: &[f32], share: f64) {
-        for (face, of) in costs::learnt(faces).into_iter().enumerate() {
+        for (face, of) in native::learnt(faces).into_iter().enumerate() {
             let count = view.positives.iter().filter(|positive| positive.face == face).count();
             let size = range(f64::from(size_px(&of.rect)), &SIZES_PX);
             let without = if count == 0 { 1.0 } else { 0.0 };
@@ -308,102 +309,4 @@ fn column<const R: usize>(matrix: &[f64], at: usize) -> [f64; R] {
 
 fn mean(sum: f64, count: f64) -> Option<f64> {
     (count > 0.0).then(|| sum / count)
-}
-
-#[cfg(test)]
-pub(super) mod tests {
-    use super::*;
-    use crate::geometry::Rect;
-    use crate::model::cpu::Inputs;
-    use crate::train::losses;
-    use crate::train::spec::Loss;
-
-    /// Three views: two faces of 4 and 32 pixels, an ignored one of 8, and nothing. The large face has
-    /// three anchors: two of the 16 × 16 grid, which find it exactly, and one of the 8 × 8 grid, whose
-    /// box is half of it. The small one has none. Every score is 0.5.
-    pub(in super::super) fn observed(share: f64) -> (Watch, Parts) {
-        let device = Device::Cpu;
-        let face = |px: f32, ignored| {
-            ViewFace::new(Rect::around(0.5, 0.5, px / 128.0, px / 128.0), ignored)
-        };
-        let views = [vec![face(4.0, false), face(32.0, false)], vec![face(8.0, true)], vec![]];
-        let views: Vec<&[ViewFace]> = views.iter().map(Vec::as_slice).collect();
-        let faces = Faces::new(&views, device);
-        let whole = [0.5f32, 0.5, 0.25, 0.25];
-        let anchors = ANCHORS as i64;
-        let mut positive = vec![false; 3 * ANCHORS];
-        for at in [3, 511, 512] {
-            positive[at] = true;
-        }
-        let boxes = Tensor::from_slice(&whole).repeat([3 * anchors]).reshape([3, anchors, 4]);
-        let targets = Targets {
-            positive: Tensor::from_slice(&positive).reshape([3, anchors]),
-            faces: Tensor::ones([3, anchors], (Kind::Int64, device)),
-            boxes: boxes.copy(),
-            ignored: Tensor::zeros([3, anchors], (Kind::Bool, device)),
-        };
-        let logits = Tensor::zeros([3, anchors], (Kind::Float, device));
-        let half = Tensor::from_slice(&[0.5f32, 0.5, 0.25, 0.125]);
-        boxes.get(0).get(512).copy_(&half);
-        let parts = losses::parts(&logits, &boxes, &targets, &Loss::default());
-        let pixels = Pixels::Memory(Inputs::zeros(3));
-        let mut watch = Watch::new(device);
-        let (pixels, faces, targets, logits) = (&pixels, &faces, &targets, &logits);
-        watch.observe(&Batch { pixels, faces, targets, logits, parts: &parts, share });
-        (watch, parts)
-    }
-
-    #[test]
-    fn faces_are_counted_by_size_with_their_positives() {
-        let found = observed(1.0).0.diagnostics(1);
-        let counts: Vec<u64> = found.faces.iter().map(|size| size.count).collect();
-        assert_eq!(counts, [1, 0, 0, 1], "ignored faces do not count");
-        let positives: Vec<_> = found.faces.iter().map(|size| size.positives_per_face).collect();
-        assert_eq!(positives, [Some(0.0), None, None, Some(3.0)]);
-        let without: Vec<_> = found.faces.iter().map(|size| size.without_positive).collect();
-        assert_eq!(without, [Some(1.0), None, None, Some(0.0)]);
-        assert!((found.views_without_face - 2.0 / 3.0).abs() < 1e-9);
-    }
-
-    #[test]
-    fn the_grids_share_the_whole_loss() {
-        let (watch, parts) = observed(0.5);
-        let found = watch.diagnostics(1);
-        let shares: Vec<_> = found.grids.iter().map(|grid| grid.share_of_positives).collect();
-        assert_eq!(shares, [Some(2.0 / 3.0), Some(1.0 / 3.0)]);
-        assert!(found.grids[0].box_loss < 1e-6 && found.grids[1].box_loss > 0.1);
-        for (whole, part) in [
-            (&parts.boxes, (|grid| grid.box_loss) as fn(&GridLoss) -> f64),
-            (&parts.positive, |grid| grid.positive),
-            (&parts.background, |grid| grid.background),
-        ] {
-            let sum: f64 = found.grids.iter().map(part).sum();
-            let whole = whole.double_value(&[]);
-            assert!((sum - 0.5 * whole).abs() < 1e-5 * whole.max(1.0), "{sum} of {whole}");
-        }
-    }
-
-    #[test]
-    fn scores_stand_by_the_overlap_of_their_boxes() {
-        let found = observed(1.0).0.diagnostics(1);
-        let bins = &found.score_by_iou;
-        assert_eq!(bins.iter().map(|bin| bin.count).sum::<u64>(), 3);
-        assert_eq!((bins[5].count, bins[5].mean_score), (1, Some(0.5)));
-        assert_eq!(
-            (bins[9].count, bins[9].mean_score),
-            (2, Some(0.5)),
-            "an IoU of 1 is in the last"
-        );
-        assert_eq!(bins[0].mean_score, None);
-    }
-
-    #[test]
-    fn batches_add_up_and_without_any_there_is_nothing() {
-        let (mut watch, _) = observed(1.0);
-        watch.sums += watch.sums.copy();
-        assert_eq!(watch.diagnostics(2).grids, observed(1.0).0.diagnostics(1).grids);
-        let nothing = Watch::new(Device::Cpu).diagnostics(1);
-        assert_eq!(nothing.views_without_face, 0.0);
-        assert!(nothing.faces.iter().all(|size| size.positives_per_face.is_none()));
-    }
 }

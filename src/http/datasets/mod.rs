@@ -1,0 +1,26 @@
+//! `/datasets`
+
+mod images;
+mod list;
+mod upload;
+mod view;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+
+use super::app::App;
+
+/// Requests that answer at once.
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/datasets", get(list::list))
+        .route("/datasets/{id}", get(list::show).delete(list::delete))
+        .merge(images::list_routes())
+}
+
+/// Requests that take as long as they take.
+pub(super) fn slow_routes() -> Router<Arc<App>> {
+    upload::routes().merge(images::picture_routes())
+}

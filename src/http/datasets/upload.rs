@@ -1,0 +1,193 @@
+//! `POST /datasets`: an archive, streamed to disk.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::multipart::Field;
+use axum::extract::{FromRequest, Multipart, Request, State};
+use axum::http::{StatusCode, header};
+use axum::response::IntoResponse;
+use axum::routing::post;
+use futures_util::Stream;
+use futures_util::StreamExt;
+use sha2::{Digest, Sha256};
+use tokio::fs::File;
+use tokio::io::AsyncWriteExt;
+
+use super::view::DatasetView;
+use crate::disk;
+use crate::http::app::App;
+use crate::http::blocking::blocking;
+use crate::http::extract::{Query, content_type};
+use crate::http::fields::NameQuery;
+use crate::http::problem::{Problem, Result};
+use crate::store;
+use crate::store::ids::DatasetId;
+
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new().route("/datasets", post(create))
+}
+
+const ADVICE: &str = "send a zip, tar or tar.gz archive as the body with the header \
+    Content-Type: application/zip, application/x-tar or application/gzip, or as the field \
+    \"file\" of a multipart form";
+const ARCHIVES: [&str; 8] = [
+    "application/zip",
+    "application/x-zip-compressed",
+    "application/x-tar",
+    "application/tar",
+    "application/gzip",
+    "application/x-gzip",
+    "application/x-gtar",
+    "application/octet-stream",
+];
+const LONGEST_FILE_NAME: usize = 200;
+/// Where `ustar` ends in the header of a tar.
+const MAGIC_BYTES: usize = 262;
+
+/// `POST /datasets?name=`
+async fn create(
+    State(app): State<Arc<App>>,
+    Query(query): Query<NameQuery>,
+    request: Request,
+) -> Result<impl IntoResponse> {
+    let name = query.name()?;
+    // Rather now than after gigabytes. What is imported is checked once more, by its pictures.
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let length = length.and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(0);
+    if let Some(lack) = app.jobs.lacks_room(length) {
+        return Err(Problem::no_room(lack));
+    }
+    let id = DatasetId::new();
+    let mut upload = Upload::begin(&app, id).await?;
+    let kind = content_type(request.headers());
+    let file_name = if kind == "multipart/form-data" {
+        from_form(&mut upload, request).await?
+    } else if ARCHIVES.contains(&kind.as_str()) {
+        upload.take(request.into_body().into_data_stream()).await?;
+        None
+    } else {
+        return Err(Problem::wrong_type(ADVICE));
+    };
+    let sha256 = upload.finish(app.folder.upload(id)).await?;
+
+    let name = name.or(file_name).unwrap_or_else(|| "Unnamed".to_owned());
+    app.jobs.begin_import(id, &name, sha256).await?;
+    let dataset = store::datasets::find(&app.db, id).await?;
+    let dataset = dataset.ok_or_else(|| Problem::not_found(format_args!("data set {id}")))?;
+    let location = [(header::LOCATION, format!("/api/v1/datasets/{id}"))];
+    Ok((StatusCode::ACCEPTED, location, Json(DatasetView::new(&app, dataset))))
+}
+
+/// The first field that is a file. Answers its name.
+async fn from_form(upload: &mut Upload, request: Request) -> Result<Option<String>> {
+    let unreadable = |text: String| Problem::new(StatusCode::BAD_REQUEST, text);
+    let form = Multipart::from_request(request, &()).await;
+    let mut form = form.map_err(|rejection| unreadable(rejection.body_text()))?;
+    while let Some(field) = form.next_field().await.map_err(|e| unreadable(e.body_text()))? {
+        if field.name() == Some("file") {
+            let name = file_name(&field);
+            upload.take(field).await?;
+            return Ok(name);
+        }
+    }
+    Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "the form has no field \"file\""))
+}
+
+fn file_name(field: &Field<'_>) -> Option<String> {
+    let name: String = field.file_name()?.chars().take(LONGEST_FILE_NAME).collect();
+    Some(name).filter(|name| !name.trim().is_empty())
+}
+
+/// An archive on its way to disk. Dropped before it is finished, it leaves nothing.
+struct Upload {
+    path: PathBuf,
+    file: File,
+    bytes: u64,
+    limit_bytes: u64,
+    /// The first bytes, until they say what it is.
+    head: Vec<u8>,
+    hash: Sha256,
+}
+
+impl Upload {
+    async fn begin(app: &App, id: DatasetId) -> Result<Self> {
+        let path = app.folder.uploads().join(format!("{id}.part"));
+        let file = File::create_new(&path).await?;
+        let limit_bytes = app.config.limits.upload_bytes;
+        Ok(Self { path, file, bytes: 0, limit_bytes, head: Vec::new(), hash: Sha256::new() })
+    }
+
+    async fn take<E: std::fmt::Display>(
+        &mut self,
+        chunks: impl Stream<Item = Result<Bytes, E>>,
+    ) -> Result<()> {
+        let mut chunks = std::pin::pin!(chunks);
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|error| {
+                Problem::new(
+                    StatusCode::BAD_REQUEST,
+                    format_args!("the upload was cut off: {error}"),
+                )
+            })?;
+            self.bytes += chunk.len() as u64;
+            if self.bytes > self.limit_bytes {
+                return Err(Problem::too_large(self.limit_bytes));
+            }
+            self.look_at(&chunk)?;
+            self.hash.update(&chunk);
+            self.file.write_all(&chunk).await?;
+        }
+        if self.bytes == 0 {
+            return Err(Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                format_args!("the body is empty; {ADVICE}"),
+            ));
+        }
+        if self.head.len() < MAGIC_BYTES && !is_archive(&self.head) {
+            return Err(Problem::wrong_type(format_args!("this is no archive; {ADVICE}")));
+        }
+        Ok(())
+    }
+
+    /// Refuses what is no archive early, not after gigabytes.
+    fn look_at(&mut self, chunk: &[u8]) -> Result<()> {
+        if self.head.len() >= MAGIC_BYTES {
+            return Ok(());
+        }
+        self.head.extend_from_slice(chunk);
+        if self.head.len() < MAGIC_BYTES || is_archive(&self.head) {
+            Ok(())
+        } else {
+            Err(Problem::wrong_type(format_args!("this is no archive; {ADVICE}")))
+        }
+    }
+
+    /// Puts the archive in its place for good. Answers its SHA-256.
+    async fn finish(mut self, path: PathBuf) -> Result<String> {
+        self.file.flush().await?;
+        self.file.sync_all().await?;
+        tokio::fs::rename(&self.path, &path).await?;
+        let folder = path.parent().map(PathBuf::from).unwrap_or_default();
+        blocking(move || disk::sync_folder(&folder)).await??;
+        Ok(hex::encode(self.hash.finalize_reset()))
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        // There is nothing at the path when the upload was finished.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// By the first bytes: zip, gzip, or a tar.
+fn is_archive(head: &[u8]) -> bool {
+    head.starts_with(b"PK\x03\x04")
+        || head.starts_with(b"PK\x05\x06")
+        || head.starts_with(&[0x1f, 0x8b])
+        || head.get(257..262) == Some(b"ustar")
+}

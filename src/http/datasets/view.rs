@@ -1,0 +1,53 @@
+//! A data set as clients see it.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::http::app::App;
+use crate::jobs::ImportProgress;
+use crate::store::datasets::{Dataset, DatasetStatus};
+use crate::store::ids::DatasetId;
+
+/// A data set as clients see it. Once imported, it has its counts and its report too.
+#[derive(Debug, Serialize)]
+pub(super) struct DatasetView {
+    pub(super) id: DatasetId,
+    name: String,
+    status: DatasetStatus,
+    error: Option<String>,
+    content_hash: Option<String>,
+    /// An older one with the same pictures and boxes.
+    same_as: Option<DatasetId>,
+    progress: Option<ImportProgress>,
+    created_at: String,
+    finished_at: Option<String>,
+    #[serde(flatten)]
+    summary: Map<String, Value>,
+}
+
+impl DatasetView {
+    pub(super) fn new(app: &App, dataset: Dataset) -> Self {
+        let Dataset { id, name, status, error, content_hash, summary, .. } = dataset;
+        let Dataset { created_at, finished_at, same_as, .. } = dataset;
+        let progress = match status {
+            DatasetStatus::Importing => app.jobs.import_progress(id),
+            DatasetStatus::Ready | DatasetStatus::Failed => None,
+        };
+        let summary = match summary.map(|summary| summary.0) {
+            Some(Value::Object(summary)) => summary,
+            _ => Map::new(),
+        };
+        Self {
+            id,
+            name,
+            status,
+            error,
+            content_hash,
+            same_as,
+            progress,
+            created_at,
+            finished_at,
+            summary,
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! Requests that are sent again.
+
+use axum::http::{HeaderMap, StatusCode};
+
+use super::conditional::sha256;
+use super::problem::{Problem, Result};
+use crate::jobs::Idempotency;
+
+const LONGEST_KEY: usize = 200;
+
+/// Recognises a request by its `Idempotency-Key`, where it has one.
+pub(super) fn idempotency(headers: &HeaderMap, body: &[u8]) -> Result<Option<Idempotency>> {
+    let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
+    let key = key.to_str().ok().filter(|key| (1..=LONGEST_KEY).contains(&key.len()));
+    let key = key.ok_or_else(|| {
+        let detail = format!("Idempotency-Key has to be from 1 to {LONGEST_KEY} ASCII characters");
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+    })?;
+    let body_sha256 = sha256(body);
+    Ok(Some(Idempotency { key: key.to_owned(), body_sha256 }))
+}

@@ -1,0 +1,127 @@
+//! `/jobs/{id}/events`: what happens to a job, as it happens, from any point on.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::IntoResponse;
+use axum::response::sse::{Event as Message, KeepAlive, Sse};
+use axum::routing::get;
+use futures_util::stream;
+use futures_util::{Stream, StreamExt};
+use serde::Deserialize;
+use serde_json::json;
+use std::time::Duration;
+use tokio::sync::watch;
+use tracing::error;
+
+use super::view::find;
+use crate::http::app::App;
+use crate::http::extract::{Path, Query};
+use crate::http::problem::{Problem, Result};
+use crate::store;
+use crate::store::events::Event;
+use crate::store::ids::JobId;
+
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new().route("/jobs/{id}/events", get(follow))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct EventsQuery {
+    last_event_id: Option<i64>,
+}
+
+/// Events of one look at the database.
+const BATCH: i64 = 200;
+/// Before a client whose stream broke connects again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// `GET /jobs/{id}/events`: everything after `Last-Event-ID`, then what comes; `end` is the last.
+async fn follow(
+    State(app): State<Arc<App>>,
+    Path(id): Path<JobId>,
+    Query(query): Query<EventsQuery>,
+    headers: HeaderMap,
+) -> Result<impl IntoResponse> {
+    find(&app, id).await?;
+    let last = last_event_id(&headers)?.or(query.last_event_id).unwrap_or(0);
+    // Subscribed before looking, so that nothing falls in between.
+    let news = app.jobs.news();
+    let follower = Follower { app, id, last, news, is_over: false };
+    let hello = stream::iter([Ok(Message::default().retry(RETRY))]);
+    let sse = Sse::new(hello.chain(follower.messages())).keep_alive(KeepAlive::default());
+    // Proxies must pass each message on at once.
+    Ok(([("x-accel-buffering", "no")], sse))
+}
+
+fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>> {
+    let Some(id) = headers.get("last-event-id") else { return Ok(None) };
+    let id = id.to_str().ok().and_then(|id| id.parse().ok());
+    let wrong = || Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Last-Event-ID is no number");
+    id.map(Some).ok_or_else(wrong)
+}
+
+/// How far one client has got.
+struct Follower {
+    app: Arc<App>,
+    id: JobId,
+    last: i64,
+    news: watch::Receiver<u64>,
+    is_over: bool,
+}
+
+impl Follower {
+    fn messages(self) -> impl Stream<Item = Result<Message, Infallible>> {
+        let batches = stream::unfold(self, |mut follower| async move {
+            let batch = follower.next_batch().await?;
+            Some((stream::iter(batch.into_iter().map(Ok)), follower))
+        });
+        batches.flatten()
+    }
+
+    /// Waits for the next events. None when there will be no more.
+    async fn next_batch(&mut self) -> Option<Vec<Message>> {
+        while !self.is_over {
+            self.news.mark_unchanged();
+            match self.look().await {
+                Ok(batch) if !batch.is_empty() => return Some(batch),
+                Ok(_) => {}
+                Err(error) => {
+                    error!("an event stream ends: {error}");
+                    return None; // The client connects again, and goes on where it was.
+                }
+            }
+            tokio::select! {
+                changed = self.news.changed() => changed.ok()?,
+                () = self.app.stop.cancelled() => return None,
+            }
+        }
+        None
+    }
+
+    async fn look(&mut self) -> store::Result<Vec<Message>> {
+        // The state first: the events of a job that is over now are all there.
+        let job = store::jobs::find(&self.app.db, self.id).await?;
+        let events = store::events::after(&self.app.db, self.id, self.last, BATCH).await?;
+        if let Some(event) = events.last() {
+            self.last = event.id;
+            return Ok(events.into_iter().map(message).collect());
+        }
+        let state = match job {
+            Some(job) if !job.state.is_terminal() => return Ok(Vec::new()),
+            Some(job) => json!({"state": job.state}),
+            None => json!({"state": null}), // Deleted.
+        };
+        self.is_over = true;
+        Ok(vec![Message::default().event("end").data(state.to_string())])
+    }
+}
+
+fn message(event: Event) -> Message {
+    let Event { id, kind, body } = event;
+    Message::default().id(id.to_string()).event(kind).data(body)
+}

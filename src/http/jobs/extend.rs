@@ -1,0 +1,72 @@
+//! `POST /jobs/{id}/extend`: more epochs for a finished job.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use axum::routing::post;
+use serde::Deserialize;
+
+use super::view::created;
+use crate::http::app::App;
+use crate::http::extract::{JsonBody, Path};
+use crate::http::fields::wrong_name;
+use crate::http::idempotency::idempotency;
+use crate::http::problem::{Problem, Result, Wrong};
+use crate::jobs::{ExtendError, Extension, SubmitError};
+use crate::store::ids::JobId;
+
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new().route("/jobs/{id}/extend", post(extend))
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ExtendBody {
+    /// In all, those that are done included: above these, up to 10,000.
+    epochs: u32,
+    name: Option<String>,
+}
+
+/// Queues a job of its own, which goes on from the finished one's last checkpoint; 201.
+async fn extend(
+    State(app): State<Arc<App>>,
+    Path(id): Path<JobId>,
+    headers: HeaderMap,
+    JsonBody { value, bytes }: JsonBody<ExtendBody>,
+) -> Result<Response> {
+    let ExtendBody { epochs, name } = value;
+    if let Some(wrong) = name.as_deref().and_then(wrong_name) {
+        return Err(Problem::invalid(vec![wrong]));
+    }
+    // The same body for another job is another request.
+    let request = [id.to_string().as_bytes(), &bytes].concat();
+    let idempotency = idempotency(&headers, &request)?;
+    let extension = Extension { epochs, name: name.map(|name| name.trim().to_owned()) };
+    let job = app.jobs.extend(id, extension, idempotency).await?;
+    Ok(created(job))
+}
+
+impl From<ExtendError> for Problem {
+    fn from(error: ExtendError) -> Self {
+        match error {
+            ExtendError::NoJob(id) => Self::not_found(format_args!("job {id}")),
+            ExtendError::Refused(text) => Self::conflict(text),
+            ExtendError::Invalid(violations) => Self::invalid(
+                violations
+                    .into_iter()
+                    .map(|v| Wrong { pointer: v.pointer, detail: v.detail })
+                    .collect(),
+            ),
+            // The finished job names them, not the request.
+            ExtendError::Submit(
+                error @ (SubmitError::NoDataset(_)
+                | SubmitError::NoModel(_)
+                | SubmitError::NoDevice { .. }),
+            ) => Self::conflict(format_args!("{error}; start a new job with other parameters")),
+            ExtendError::Submit(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! `/jobs`
+
+mod artifacts;
+mod commands;
+mod create;
+mod evaluate;
+mod events;
+mod extend;
+mod files;
+mod list;
+mod metrics;
+mod queue;
+mod train;
+pub(super) mod view;
+mod when;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+
+use super::app::App;
+
+/// Requests that answer at once.
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/jobs", get(list::list).post(create::create))
+        .route("/jobs/{id}", get(list::show).delete(list::delete))
+        .route("/schema/train", get(train::schema))
+        .merge(commands::routes())
+        .merge(extend::routes())
+        .merge(queue::routes())
+        .merge(metrics::routes())
+        .merge(files::routes())
+}
+
+/// Requests that take as long as they take.
+pub(super) fn slow_routes() -> Router<Arc<App>> {
+    events::routes().merge(artifacts::routes())
+}

@@ -1,0 +1,89 @@
+//! A job as clients see it.
+
+use axum::Json;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::http::app::App;
+use crate::http::problem::{Problem, Result};
+use crate::store;
+use crate::store::ids::{DatasetId, JobId, ModelId};
+use crate::store::job_kind::JobKind;
+use crate::store::jobs::{Job, JobState};
+
+/// A job as clients see it.
+#[derive(Debug, Serialize)]
+pub(in crate::http) struct JobView {
+    pub(super) id: JobId,
+    kind: JobKind,
+    name: String,
+    state: JobState,
+    dataset_id: Option<DatasetId>,
+    params: Value,
+    priority: i64,
+    device: Option<String>,
+    restarts: i64,
+    progress: Option<Value>,
+    best: Option<Value>,
+    baseline: Option<Value>,
+    /// The model that a completed job has made.
+    model_id: Option<ModelId>,
+    error: Option<String>,
+    /// What kind of failure that is, of a job that failed.
+    failure: Option<String>,
+    /// Why the server has paused it by itself: `disk_full` or `disk_error`.
+    hold: Option<String>,
+    /// Batches are this many times smaller than was asked for.
+    batch_divisor: i64,
+    not_before: Option<String>,
+    time_limit_s: Option<i64>,
+    /// Seconds that it has held a device.
+    ran_s: f64,
+    created_at: String,
+    started_at: Option<String>,
+    finished_at: Option<String>,
+}
+
+impl JobView {
+    pub(in crate::http) fn new(job: Job) -> Self {
+        Self {
+            id: job.id,
+            kind: job.kind,
+            name: job.name,
+            state: job.state,
+            dataset_id: job.dataset_id,
+            params: job.params.0,
+            priority: job.priority,
+            device: job.device,
+            restarts: job.restarts,
+            progress: job.progress.map(|progress| progress.0),
+            best: job.best.map(|best| best.0),
+            baseline: job.baseline.map(|baseline| baseline.0),
+            model_id: job.model_id,
+            error: job.error,
+            failure: job.failure,
+            hold: job.hold,
+            batch_divisor: job.batch_divisor,
+            not_before: job.not_before,
+            time_limit_s: job.time_limit_s,
+            ran_s: (job.ran_s * 1000.0).round() / 1000.0,
+            created_at: job.created_at,
+            started_at: job.started_at,
+            finished_at: job.finished_at,
+        }
+    }
+}
+
+/// 201 with a job that was queued.
+pub(in crate::http) fn created(job: Job) -> Response {
+    let location = [(header::LOCATION, format!("/api/v1/jobs/{}", job.id))];
+    (StatusCode::CREATED, location, Json(JobView::new(job))).into_response()
+}
+
+/// A job, or 404.
+pub(in crate::http) async fn find(app: &App, id: JobId) -> Result<Job> {
+    let job = store::jobs::find(&app.db, id).await?;
+    job.ok_or_else(|| Problem::not_found(format_args!("job {id}")))
+}

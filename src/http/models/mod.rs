@@ -1,0 +1,37 @@
+//! `/models`: `MediaPipe`'s own, those that jobs have trained, and imported ones.
+
+mod batcher;
+mod bundle;
+mod change;
+mod compare;
+mod detect;
+pub(super) mod detectors;
+mod downloads;
+mod export;
+mod files;
+mod import;
+mod list;
+mod mix;
+mod provenance;
+mod view;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+
+use super::app::App;
+
+/// Requests that answer at once.
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/models", get(list::list))
+        .route("/models/compare", get(compare::compare))
+        .route("/models/{id}", get(list::show))
+        .merge(change::routes())
+}
+
+/// Requests that take as long as they take.
+pub(super) fn slow_routes() -> Router<Arc<App>> {
+    import::routes().merge(files::routes()).merge(detect::routes()).merge(mix::routes())
+}

@@ -1,0 +1,52 @@
+//! What a worker needs to know: the content of `spec.json`.
+
+use serde::{Deserialize, Serialize};
+
+use super::evaluate_spec::EvaluationSpec;
+use super::train_spec::TrainSpec;
+
+/// The content of `spec.json`. JSON: `{"kind": "train", …}`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Work {
+    /// Fine-tunes a model.
+    Train(Box<JobSpec>),
+    /// Measures models.
+    Evaluate(EvaluationSpec),
+}
+
+/// What a worker that trains needs to know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JobSpec {
+    /// For logs and the model's name.
+    pub job_id: String,
+    /// The user's name for it.
+    pub name: String,
+    /// Folder of the imported data set.
+    pub dataset_dir: std::path::PathBuf,
+    /// Weights file to start from, where `params.init` names a model.
+    pub init_file: Option<std::path::PathBuf>,
+    /// Threads for a CPU job; `None` takes every core.
+    pub threads: Option<usize>,
+    /// When to save a checkpoint within an epoch.
+    #[serde(default)]
+    pub checkpoints: CheckpointEvery,
+    /// What to do.
+    pub params: TrainSpec,
+}
+
+/// When a checkpoint is saved within an epoch; one is saved after each in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CheckpointEvery {
+    /// Seconds since the last one.
+    pub seconds: u64,
+    /// Steps since the epoch began or the last one; 0 counts none.
+    pub steps: u32,
+}
+
+impl Default for CheckpointEvery {
+    fn default() -> Self {
+        Self { seconds: 60, steps: 0 }
+    }
+}

@@ -1,0 +1,14 @@
+//! All that a server and its workers say to each other: a job's folder, and what is in its files.
+
+pub mod cause;
+pub mod control;
+pub mod diagnostics;
+pub mod evaluate_spec;
+pub mod events;
+pub mod folder;
+pub mod job_spec;
+pub mod log;
+pub mod metrics;
+pub mod mixing;
+pub mod schedule;
+pub mod train_spec;

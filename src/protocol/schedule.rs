@@ -1,0 +1,196 @@
+//! The learning rate, step by step.
+
+use super::train_spec::{Schedule, TrainSpec};
+
+/// Steps that a job is to have at least, for they are what fine-tuning takes; see `docs/recipe.md`.
+const ENOUGH_STEPS: u64 = 4000;
+const SMALLEST_BATCH: u64 = 8;
+/// On a CPU larger batches gain nothing.
+const LARGEST_BATCH: u64 = 64;
+/// A step of this network is a thousand small operations, and starting them takes a GPU's host longer than 64 views are
+/// estimated to take the GPU; see `docs/performance.md`.
+const LARGEST_BATCH_ON_GPU: u64 = 256;
+
+/// Views a step: what was asked for, or else the largest power of two that leaves enough steps to a job
+/// on this many pictures.
+pub fn batch_size(spec: &TrainSpec, pictures: usize, on_gpu: bool) -> usize {
+    if spec.batch_size > 0 {
+        return spec.batch_size as usize;
+    }
+    let views = pictures as u64 * u64::from(spec.epochs);
+    let fitting = (views / ENOUGH_STEPS).max(1).ilog2();
+    let largest = if on_gpu { LARGEST_BATCH_ON_GPU } else { LARGEST_BATCH };
+    (1u64 << fitting).clamp(SMALLEST_BATCH, largest) as usize
+}
+
+/// The parameters of a job whose steps had this many views, for a job that goes on from its end to `epochs` in all.
+///
+/// An automatic batch size stays what it was. Chosen anew, for more epochs, it could be a larger one, and the
+/// steps done would stand for another part of the schedule.
+pub fn extended(spec: &TrainSpec, epochs: u32, views_a_step: u32) -> TrainSpec {
+    let batch_size = (views_a_step / spec.accumulate_batches).max(1);
+    TrainSpec { epochs, batch_size, ..spec.clone() }
+}
+
+/// The parameters of a job whose steps have this many views, with batches so many times smaller, and as many more of them a
+/// step: the steps and what they learn stay what they are, but for BatchNorm where it uses a batch's own statistics: of
+/// fewer views. For a GPU that has no memory for more.
+pub fn shrunk(spec: &TrainSpec, divisor: u32, views_a_step: u32) -> TrainSpec {
+    let batch_size = (views_a_step / spec.accumulate_batches / divisor).max(1);
+    let accumulate_batches = spec.accumulate_batches * divisor;
+    TrainSpec { batch_size, accumulate_batches, ..spec.clone() }
+}
+
+/// Whether batches a divisor smaller can be had, with the same steps.
+pub fn can_shrink(spec: &TrainSpec, divisor: u32, views_a_step: u32) -> bool {
+    views_a_step.is_multiple_of(spec.accumulate_batches * divisor)
+}
+
+/// Rises linearly over the warm-up, then goes on as the schedule says.
+///
+/// * `step`: optimizer steps done before this one, below `steps_per_epoch × epochs`.
+pub fn learning_rate(spec: &TrainSpec, step: u64, steps_per_epoch: u64) -> f64 {
+    let total = (steps_per_epoch * u64::from(spec.epochs)) as f64;
+    let warmup = (spec.warmup_epochs * steps_per_epoch as f64).min(total / 2.0).floor();
+    let step = step as f64;
+    if step < warmup {
+        return spec.learning_rate * (step + 1.0) / warmup;
+    }
+    let done = (step - warmup) / (total - warmup).max(1.0); // 0..1
+    let floor = spec.final_learning_rate_ratio;
+    let share = match spec.schedule {
+        Schedule::Cosine => {
+            floor + (1.0 - floor) * 0.5 * (1.0 + (std::f64::consts::PI * done).cos())
+        }
+        Schedule::Constant => 1.0,
+        Schedule::Step => match done {
+            ..0.6 => 1.0,
+            0.6..0.85 => floor.sqrt(),
+            _ => floor,
+        },
+    };
+    spec.learning_rate * share
+}
+
+/// The part of the network that an epoch changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// The four heads.
+    Heads,
+    /// These and the second backbone.
+    SecondBackbone,
+    /// The whole network.
+    All,
+}
+
+/// What changes in an epoch (from 1), and at which share of the learning rate.
+pub fn part(spec: &TrainSpec, epoch: u32) -> (Part, f64) {
+    let stages = &spec.unfreeze;
+    if epoch <= stages.heads_epochs {
+        (Part::Heads, stages.heads_rate)
+    } else if epoch - stages.heads_epochs <= stages.second_backbone_epochs {
+        (Part::SecondBackbone, stages.second_backbone_rate)
+    } else {
+        (Part::All, 1.0)
+    }
+}
+
+/// Share of the average that stays at this step: short memory at first, `ema_decay` later.
+pub fn ema_decay(spec: &TrainSpec, step: u64) -> f64 {
+    let step = step as f64;
+    spec.ema_decay.min((1.0 + step) / (10.0 + step))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::train_spec::Unfreeze;
+
+    #[test]
+    fn the_rate_rises_to_its_peak_and_falls_to_its_floor() {
+        let spec = TrainSpec { epochs: 10, warmup_epochs: 1.0, ..TrainSpec::default() };
+        let rates: Vec<f64> = (0..1000).map(|step| learning_rate(&spec, step, 100)).collect();
+        assert!(rates[..100].is_sorted());
+        assert!((rates[99] - spec.learning_rate).abs() < 1e-12);
+        assert!(rates[100..].is_sorted_by(|a, b| a >= b));
+        assert!((rates[999] / spec.learning_rate - 0.01).abs() < 1e-3);
+    }
+
+    #[test]
+    fn the_constant_schedule_stays_and_the_step_schedule_falls_twice() {
+        let rate = |schedule, step| {
+            let spec =
+                TrainSpec { epochs: 10, warmup_epochs: 0.0, schedule, ..TrainSpec::default() };
+            learning_rate(&spec, step, 100) / spec.learning_rate
+        };
+        assert_eq!(rate(Schedule::Constant, 999), 1.0);
+        let steps = [599, 600, 850].map(|step| rate(Schedule::Step, step));
+        assert!((steps[0] - 1.0).abs() < 1e-9 && (steps[1] - 0.1).abs() < 1e-9, "{steps:?}");
+        assert!((steps[2] - 0.01).abs() < 1e-9, "{steps:?}");
+    }
+
+    #[test]
+    fn parts_of_the_network_change_one_after_the_other() {
+        let unfreeze = Unfreeze {
+            heads_epochs: 1,
+            heads_rate: 0.5,
+            second_backbone_epochs: 2,
+            ..Unfreeze::default()
+        };
+        let spec = TrainSpec { unfreeze, ..TrainSpec::default() };
+        let parts = [1, 2, 3, 4].map(|epoch| part(&spec, epoch));
+        let second = (Part::SecondBackbone, 1.0);
+        assert_eq!(parts, [(Part::Heads, 0.5), second, second, (Part::All, 1.0)]);
+        assert_eq!(part(&TrainSpec::default(), 1), (Part::All, 1.0));
+    }
+
+    #[test]
+    fn a_warm_up_longer_than_the_job_leaves_half_of_it_to_train() {
+        let spec = TrainSpec { epochs: 1, warmup_epochs: 50.0, ..TrainSpec::default() };
+        assert!((learning_rate(&spec, 5, 10) - spec.learning_rate).abs() < 1e-12);
+    }
+
+    #[test]
+    fn a_small_job_takes_small_batches_and_a_large_one_large_ones() {
+        let size = |epochs, pictures| {
+            let spec = TrainSpec { epochs, ..TrainSpec::default() };
+            [false, true].map(|on_gpu| batch_size(&spec, pictures, on_gpu))
+        };
+        assert_eq!([size(5, 200), size(12, 1239), size(60, 1239)], [[8, 8], [8, 8], [16, 16]]);
+        assert_eq!(size(100, 20_000), [64, 256]);
+        let spec = TrainSpec { batch_size: 5, ..TrainSpec::default() };
+        assert_eq!(batch_size(&spec, 1239, true), 5);
+    }
+
+    #[test]
+    fn an_extended_job_goes_on_as_one_that_was_planned_so_long() {
+        let first = TrainSpec { epochs: 12, ..TrainSpec::default() };
+        let longer = extended(&first, 60, 8);
+        assert_eq!((longer.epochs, longer.batch_size), (60, 8), "60 epochs alone would take 32");
+        assert_eq!(extended(&longer, 100, 8).batch_size, 8, "nor does a second time change it");
+
+        let planned = TrainSpec { epochs: 60, batch_size: 8, ..TrainSpec::default() };
+        let (end, steps) = (12 * 155, 155);
+        let rate = |spec, step| learning_rate(spec, step, steps);
+        assert!((end..60 * 155).all(|step| rate(&longer, step) == rate(&planned, step)));
+        assert!(rate(&longer, end) > 50.0 * rate(&first, end - 1), "up from the floor");
+        let rest: Vec<f64> = (end..60 * 155).map(|step| rate(&longer, step)).collect();
+        assert!(rest.is_sorted_by(|a, b| a >= b), "without a new warm-up");
+    }
+
+    #[test]
+    fn smaller_batches_make_the_same_steps() {
+        let spec = TrainSpec { batch_size: 12, accumulate_batches: 2, ..TrainSpec::default() };
+        let half = shrunk(&spec, 4, 24);
+        assert_eq!((half.batch_size, half.accumulate_batches), (3, 8));
+        assert!(can_shrink(&spec, 4, 24) && !can_shrink(&spec, 8, 24));
+    }
+
+    #[test]
+    fn the_average_forgets_quickly_at_first() {
+        let spec = TrainSpec::default();
+        assert!(ema_decay(&spec, 0) < 0.11);
+        assert_eq!(ema_decay(&spec, 100_000), spec.ema_decay);
+        assert_eq!(ema_decay(&TrainSpec { ema_decay: 0.0, ..spec }, 9), 0.0);
+    }
+}

@@ -1,0 +1,279 @@
+//! Parameters that are a choice among a few.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// `"mediapipe"`, `"scratch"`, or the id of a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(from = "InitText", into = "InitText")]
+pub enum Init {
+    /// `MediaPipe`'s published weights.
+    #[default]
+    Mediapipe,
+    /// Random weights.
+    Scratch,
+    /// An imported model or one trained here.
+    Model(Uuid),
+}
+
+impl JsonSchema for Init {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Init".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "anyOf": [
+                {"const": "mediapipe", "description": "MediaPipe's published weights"},
+                {"const": "scratch", "description": "random weights"},
+                {"type": "string", "format": "uuid", "description": "the id of a model"}
+            ]
+        })
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum InitText {
+    Named(InitName),
+    Model(Uuid),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum InitName {
+    Mediapipe,
+    Scratch,
+}
+
+impl From<InitText> for Init {
+    fn from(text: InitText) -> Self {
+        match text {
+            InitText::Named(InitName::Mediapipe) => Self::Mediapipe,
+            InitText::Named(InitName::Scratch) => Self::Scratch,
+            InitText::Model(id) => Self::Model(id),
+        }
+    }
+}
+
+impl From<Init> for InitText {
+    fn from(init: Init) -> Self {
+        match init {
+            Init::Mediapipe => Self::Named(InitName::Mediapipe),
+            Init::Scratch => Self::Named(InitName::Scratch),
+            Init::Model(id) => Self::Model(id),
+        }
+    }
+}
+
+/// `"auto"`, or a number from 0 to 1.
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[serde(from = "RetainText", into = "RetainText")]
+pub enum Retain {
+    /// Chosen by the rule of [`crate::train::mixing`].
+    #[default]
+    Auto,
+    /// This share of the untouched weights.
+    Share(f64),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum RetainText {
+    Named(RetainName),
+    Share(f64),
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum RetainName {
+    Auto,
+}
+
+impl From<RetainText> for Retain {
+    fn from(text: RetainText) -> Self {
+        match text {
+            RetainText::Named(RetainName::Auto) => Self::Auto,
+            RetainText::Share(share) => Self::Share(share),
+        }
+    }
+}
+
+impl From<Retain> for RetainText {
+    fn from(retain: Retain) -> Self {
+        match retain {
+            Retain::Auto => Self::Named(RetainName::Auto),
+            Retain::Share(share) => Self::Share(share),
+        }
+    }
+}
+
+impl JsonSchema for Retain {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Retain".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "anyOf": [
+                {"const": "auto", "description": "chosen on the validation pictures"},
+                {"const": 0.0, "description": "the tuned weights alone"},
+                {"const": 0.15, "description": "a little"},
+                {"const": 0.3, "description": "a third, about"},
+                {"const": 0.5, "description": "half"},
+                {"type": "number", "minimum": 0, "maximum": 1, "description": "another share"}
+            ]
+        })
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "garde's signature")]
+pub(super) fn share(retain: &Retain, (): &()) -> garde::Result {
+    match retain {
+        Retain::Share(share) if !(0.0..=1.0).contains(share) => {
+            Err(garde::Error::new("must be \"auto\" or a number from 0 to 1"))
+        }
+        Retain::Auto | Retain::Share(_) => Ok(()),
+    }
+}
+
+/// How BatchNorm is put back between the folded convolutions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Unfold {
+    /// With the statistics of training pictures, so that training starts where the weights are. They stay as they are:
+    /// what a view teaches does not depend on the rest of its batch.
+    #[default]
+    Frozen,
+    /// The same to begin with, but then each batch is normalised with its own statistics, which the running ones follow.
+    /// Slower.
+    Calibrated,
+    /// The published way: gamma 1, beta the bias, mean 0, variance 1, and each batch with its own statistics. Slower.
+    Identity,
+    /// No BatchNorm: the folded convolutions are trained as they are.
+    Folded,
+}
+
+impl Unfold {
+    /// Whether a batch is normalised with its own statistics.
+    pub fn uses_batches(self) -> bool {
+        matches!(self, Self::Calibrated | Self::Identity)
+    }
+}
+
+/// How the learning rate goes on after the warm-up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Schedule {
+    /// It falls as a cosine to its final share.
+    #[default]
+    Cosine,
+    /// It stays.
+    Constant,
+    /// It falls in two equal steps, after 60 and 85 % of the job.
+    Step,
+}
+
+/// A measure of the validation set that is to become as good as possible.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Monitor {
+    /// Average precision for faces of at least 6 pixels, which the network can see.
+    #[default]
+    Ap50Ge6,
+    /// At least 12 pixels.
+    Ap50Ge12,
+    /// At least 24 pixels.
+    Ap50Ge24,
+    /// Faces of every size.
+    Ap50,
+    /// Faces of every size, boxes more and more exact.
+    #[serde(rename = "ap50_95")]
+    Ap5095,
+    /// The best F1 over all thresholds.
+    BestF1,
+    /// The loss.
+    Loss,
+}
+
+/// Which anchors are to find a face.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Assignment {
+    /// Those that already find it best, up to ten.
+    #[default]
+    Dynamic,
+    /// All of the one cell, of either grid, that overlaps it most.
+    BestCell,
+}
+
+/// What a box that is off costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BoxLoss {
+    /// 1 minus the distance-IoU.
+    #[default]
+    Diou,
+    /// The Huber loss of its edges, as fractions of the view: small faces cost little.
+    Huber,
+}
+
+/// How weights follow their gradients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OptimizerChoice {
+    /// Orthogonal updates for the convolutions that mix channels, AdamW for the rest.
+    #[default]
+    Muon,
+    /// AdamW for all.
+    Adamw,
+}
+
+/// `"auto"`, `"cpu"`, `"cuda"` or `"cuda:1"`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum DeviceChoice {
+    /// A GPU where there is one, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// The GPU of this number.
+    Cuda(u8),
+}
+
+impl JsonSchema for DeviceChoice {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "DeviceChoice".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({"type": "string", "pattern": "^(auto|cpu|cuda(:[0-9]{1,2})?)$"})
+    }
+}
+
+impl TryFrom<String> for DeviceChoice {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let gpu = |number: &str| number.parse().ok().filter(|&number| number < 64).map(Self::Cuda);
+        let known = match text.as_str() {
+            "auto" => Some(Self::Auto),
+            "cpu" => Some(Self::Cpu),
+            "cuda" => Some(Self::Cuda(0)),
+            other => other.strip_prefix("cuda:").and_then(gpu),
+        };
+        known.ok_or_else(|| format!("unknown device {text:?}; use auto, cpu, cuda or cuda:N"))
+    }
+}
+
+impl From<DeviceChoice> for String {
+    fn from(device: DeviceChoice) -> Self {
+        match device {
+            DeviceChoice::Auto => "auto".to_owned(),
+            DeviceChoice::Cpu => "cpu".to_owned(),
+            DeviceChoice::Cuda(number) => format!("cuda:{number}"),
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! What a training job may be asked to do: every parameter, its default and its limits.
+
+use garde::Validate;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+mod choices;
+mod groups;
+pub mod presets;
+
+pub use choices::{
+    Assignment, BoxLoss, DeviceChoice, Init, Monitor, OptimizerChoice, Retain, Schedule, Unfold,
+};
+pub use groups::{Colours, Loss, Unfreeze, Views};
+
+use self::presets::Preset;
+use choices::share;
+
+/// Parameters of a fine-tuning job. Fields left out take their defaults; unknown fields are refused.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
+#[serde(default, deny_unknown_fields)]
+pub struct TrainSpec {
+    /// Where the other parameters start from.
+    #[garde(skip)]
+    pub preset: Preset,
+    /// Passes over the training pictures; 0 measures and exports what it starts from.
+    #[garde(range(max = 10_000))]
+    pub epochs: u32,
+    /// Views a step; 0 chooses from 8 to 64 by the number of pictures and epochs, on a GPU up to 256. Small batches
+    /// learn more in few epochs, large ones are faster on a GPU.
+    #[garde(range(max = 2048))]
+    pub batch_size: u32,
+    /// Batches whose gradients are gathered for one step: large steps where memory is small.
+    #[garde(range(min = 1, max = 1024))]
+    pub accumulate_batches: u32,
+    /// How weights follow their gradients.
+    #[garde(skip)]
+    pub optimizer: OptimizerChoice,
+    /// Peak learning rate.
+    #[garde(range(min = 1e-7, max = 1.0))]
+    pub learning_rate: f64,
+    /// How the learning rate goes on after the warm-up.
+    #[garde(skip)]
+    pub schedule: Schedule,
+    /// Share of the peak at which the cosine and step schedules end.
+    #[garde(range(min = 0.0, max = 1.0))]
+    pub final_learning_rate_ratio: f64,
+    /// Epochs over which the learning rate rises linearly from zero.
+    #[garde(range(min = 0.0, max = 100.0))]
+    pub warmup_epochs: f64,
+    /// Decoupled weight decay of the convolutions' weights.
+    #[garde(range(min = 0.0, max = 1.0))]
+    pub weight_decay: f64,
+    /// Gradients are scaled down to this norm; a small one makes every step's the same.
+    #[garde(range(min = 0.001, max = 1e6))]
+    pub gradient_clip_norm: f64,
+    /// Decay a step of the exponential moving average that is evaluated and saved; 0 switches it off.
+    #[garde(range(min = 0.0, max = 0.999_999))]
+    pub ema_decay: f64,
+    /// Fixes the views, their order and scratch weights. The same seed gives the same numbers on a CPU, where batches
+    /// are not normalised with their own statistics.
+    #[garde(range(max = 9_007_199_254_740_991_u64))]
+    pub seed: u64,
+    /// Where the weights start.
+    #[garde(skip)]
+    pub init: Init,
+    /// How BatchNorm is put back between the folded convolutions.
+    #[garde(skip)]
+    pub unfold: Unfold,
+    /// Share of the untouched weights that is mixed into the result: `auto` keeps as much as costs nothing or wins
+    /// back what fine-tuning forgot, `0` nothing. Any number from 0 to 1 will do.
+    #[garde(custom(share))]
+    pub retain: Retain,
+    /// Leaves the keypoint rows of the two regressor heads as they were.
+    #[garde(skip)]
+    pub freeze_keypoint_heads: bool,
+    /// What decides which epoch is best, and which mix with the untouched model.
+    #[garde(skip)]
+    pub monitor: Monitor,
+    /// Stops after this many epochs without a better `monitor`; 0 never stops early.
+    #[garde(range(max = 10_000))]
+    pub early_stopping_patience: u32,
+    /// Where to train: `auto` takes a GPU where there is one.
+    #[garde(skip)]
+    pub device: DeviceChoice,
+    /// How a training view is cut from a picture.
+    #[garde(dive)]
+    pub views: Views,
+    /// How its colours are changed.
+    #[garde(dive)]
+    pub colours: Colours,
+    /// The parts of the loss.
+    #[garde(dive)]
+    pub loss: Loss,
+    /// Parts of the network that wait before they change.
+    #[garde(dive)]
+    pub unfreeze: Unfreeze,
+}
+
+impl Default for TrainSpec {
+    fn default() -> Self {
+        Self {
+            preset: Preset::Balanced,
+            epochs: 12,
+            batch_size: 0,
+            accumulate_batches: 1,
+            optimizer: OptimizerChoice::Muon,
+            learning_rate: 3e-3,
+            schedule: Schedule::Cosine,
+            final_learning_rate_ratio: 0.01,
+            warmup_epochs: 1.5,
+            weight_decay: 1e-4,
+            gradient_clip_norm: 0.3,
+            ema_decay: 0.998,
+            seed: 0,
+            init: Init::Mediapipe,
+            unfold: Unfold::Frozen,
+            retain: Retain::Auto,
+            freeze_keypoint_heads: false,
+            monitor: Monitor::Ap50Ge6,
+            early_stopping_patience: 0,
+            device: DeviceChoice::Auto,
+            views: Views::default(),
+            colours: Colours::default(),
+            loss: Loss::default(),
+            unfreeze: Unfreeze::default(),
+        }
+    }
+}
+
+/// One value of a spec that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    /// JSON pointer from the spec's root, such as `/views/scale_max`.
+    pub pointer: String,
+    /// What is wrong with it.
+    pub detail: String,
+}
+
+impl TrainSpec {
+    /// Every value outside its limits.
+    ///
+    /// # Errors
+    ///
+    /// At least one [`Violation`].
+    pub fn check(&self) -> Result<(), Vec<Violation>> {
+        let Err(report) = self.validate() else { return Ok(()) };
+        let violation = |(path, error): &(garde::Path, garde::Error)| Violation {
+            pointer: format!("/{}", path.to_string().replace('.', "/")),
+            detail: error.message().to_owned(),
+        };
+        Err(report.iter().map(violation).collect())
+    }
+
+    /// JSON Schema of the parameters, with defaults, limits and descriptions; `x-presets` says what each
+    /// preset changes.
+    pub fn schema() -> serde_json::Value {
+        let mut schema = schemars::schema_for!(Self).to_value();
+        schema["x-presets"] = presets::table();
+        schema
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_defaults_are_within_their_own_limits() {
+        assert_eq!(TrainSpec::default().check(), Ok(()));
+    }
+
+    #[test]
+    fn every_violation_is_named_with_its_pointer() {
+        let spec: TrainSpec =
+            serde_json::from_value(json!({"epochs": 20_000, "views": {"scale_max": 0.1}})).unwrap();
+        let violations = spec.check().unwrap_err();
+        let pointers: Vec<_> = violations.iter().map(|v| v.pointer.as_str()).collect();
+        assert_eq!(pointers, ["/epochs", "/views/scale_max"], "{violations:?}");
+    }
+
+    #[test]
+    fn unknown_fields_are_refused() {
+        let error = serde_json::from_value::<TrainSpec>(json!({"epoch": 3})).unwrap_err();
+        assert!(error.to_string().contains("unknown field `epoch`"), "{error}");
+    }
+
+    #[test]
+    fn init_and_device_read_as_they_are_written() {
+        let id = "01970000-0000-7000-8000-000000000000";
+        for (init, device) in [("mediapipe", "cpu"), ("scratch", "auto"), (id, "cuda:1")] {
+            let value = json!({"init": init, "device": device});
+            let spec: TrainSpec = serde_json::from_value(value).unwrap();
+            let back = serde_json::to_value(&spec).unwrap();
+            assert_eq!((&back["init"], &back["device"]), (&json!(init), &json!(device)));
+        }
+        assert!(serde_json::from_value::<TrainSpec>(json!({"device": "tpu"})).is_err());
+        assert!(serde_json::from_value::<TrainSpec>(json!({"init": "imagenet"})).is_err());
+    }
+
+    #[test]
+    fn the_schema_shows_limits_defaults_and_descriptions() {
+        let schema = TrainSpec::schema();
+        let epochs = &schema["properties"]["epochs"];
+        assert_eq!((&epochs["minimum"], &epochs["maximum"]), (&json!(0), &json!(10_000)));
+        assert_eq!(epochs["default"], json!(12));
+        let text = "Passes over the training pictures; 0 measures and exports what it starts from.";
+        assert_eq!(epochs["description"], json!(text));
+    }
+}

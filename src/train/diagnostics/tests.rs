@@ -1,0 +1,116 @@
+//! Of the sums and the sheet of views, by one batch.
+
+use image::Rgb;
+use tch::{Device, Kind, Tensor};
+
+use super::sheet::{IGNORED, POSITIVE};
+use super::watch::{Batch, Watch};
+use crate::eval::overlay::GREEN;
+use crate::geometry::Rect;
+use crate::model::cpu::Inputs;
+use crate::model::layout::ANCHORS;
+use crate::protocol::diagnostics::GridLoss;
+use crate::protocol::train_spec::Loss;
+use crate::train::loss::torch;
+use crate::train::loss::torch::Parts;
+use crate::train::loss::torch::targets::{Faces, Targets};
+use crate::train::views::ViewFace;
+use crate::train::views::batch::Pixels;
+
+/// Three views: two faces of 4 and 32 pixels, an ignored one of 8, and nothing. The large face has
+/// three anchors: two of the 16 × 16 grid, which find it exactly, and one of the 8 × 8 grid, whose
+/// box is half of it. The small one has none. Every score is 0.5.
+fn observed(share: f64) -> (Watch, Parts) {
+    let device = Device::Cpu;
+    let face =
+        |px: f32, ignored| ViewFace::new(Rect::around(0.5, 0.5, px / 128.0, px / 128.0), ignored);
+    let views = [vec![face(4.0, false), face(32.0, false)], vec![face(8.0, true)], vec![]];
+    let views: Vec<&[ViewFace]> = views.iter().map(Vec::as_slice).collect();
+    let faces = Faces::new(&views, device);
+    let whole = [0.5f32, 0.5, 0.25, 0.25];
+    let anchors = ANCHORS as i64;
+    let mut positive = vec![false; 3 * ANCHORS];
+    for at in [3, 511, 512] {
+        positive[at] = true;
+    }
+    let boxes = Tensor::from_slice(&whole).repeat([3 * anchors]).reshape([3, anchors, 4]);
+    let targets = Targets {
+        positive: Tensor::from_slice(&positive).reshape([3, anchors]),
+        faces: Tensor::ones([3, anchors], (Kind::Int64, device)),
+        boxes: boxes.copy(),
+        ignored: Tensor::zeros([3, anchors], (Kind::Bool, device)),
+    };
+    let logits = Tensor::zeros([3, anchors], (Kind::Float, device));
+    let half = Tensor::from_slice(&[0.5f32, 0.5, 0.25, 0.125]);
+    boxes.get(0).get(512).copy_(&half);
+    let parts = torch::parts(&logits, &boxes, &targets, &Loss::default());
+    let pixels = Pixels::Memory(Inputs::zeros(3));
+    let mut watch = Watch::new(device);
+    let (pixels, faces, targets, logits) = (&pixels, &faces, &targets, &logits);
+    watch.observe(&Batch { pixels, faces, targets, logits, parts: &parts, share });
+    (watch, parts)
+}
+
+#[test]
+fn faces_are_counted_by_size_with_their_positives() {
+    let found = observed(1.0).0.diagnostics(1);
+    let counts: Vec<u64> = found.faces.iter().map(|size| size.count).collect();
+    assert_eq!(counts, [1, 0, 0, 1], "ignored faces do not count");
+    let positives: Vec<_> = found.faces.iter().map(|size| size.positives_per_face).collect();
+    assert_eq!(positives, [Some(0.0), None, None, Some(3.0)]);
+    let without: Vec<_> = found.faces.iter().map(|size| size.without_positive).collect();
+    assert_eq!(without, [Some(1.0), None, None, Some(0.0)]);
+    assert!((found.views_without_face - 2.0 / 3.0).abs() < 1e-9);
+}
+
+#[test]
+fn the_grids_share_the_whole_loss() {
+    let (watch, parts) = observed(0.5);
+    let found = watch.diagnostics(1);
+    let shares: Vec<_> = found.grids.iter().map(|grid| grid.share_of_positives).collect();
+    assert_eq!(shares, [Some(2.0 / 3.0), Some(1.0 / 3.0)]);
+    assert!(found.grids[0].box_loss < 1e-6 && found.grids[1].box_loss > 0.1);
+    for (whole, part) in [
+        (&parts.boxes, (|grid| grid.box_loss) as fn(&GridLoss) -> f64),
+        (&parts.positive, |grid| grid.positive),
+        (&parts.background, |grid| grid.background),
+    ] {
+        let sum: f64 = found.grids.iter().map(part).sum();
+        let whole = whole.double_value(&[]);
+        assert!((sum - 0.5 * whole).abs() < 1e-5 * whole.max(1.0), "{sum} of {whole}");
+    }
+}
+
+#[test]
+fn scores_stand_by_the_overlap_of_their_boxes() {
+    let found = observed(1.0).0.diagnostics(1);
+    let bins = &found.score_by_iou;
+    assert_eq!(bins.iter().map(|bin| bin.count).sum::<u64>(), 3);
+    assert_eq!((bins[5].count, bins[5].mean_score), (1, Some(0.5)));
+    assert_eq!((bins[9].count, bins[9].mean_score), (2, Some(0.5)), "an IoU of 1 is in the last");
+    assert_eq!(bins[0].mean_score, None);
+}
+
+#[test]
+fn batches_add_up_and_without_any_there_is_nothing() {
+    let (mut watch, _) = observed(1.0);
+    let sums = watch.sums_mut();
+    *sums += sums.copy();
+    assert_eq!(watch.diagnostics(2).grids, observed(1.0).0.diagnostics(1).grids);
+    let nothing = Watch::new(Device::Cpu).diagnostics(1);
+    assert_eq!(nothing.views_without_face, 0.0);
+    assert!(nothing.faces.iter().all(|size| size.positives_per_face.is_none()));
+}
+
+#[test]
+fn a_sheet_shows_learnt_and_ignored_faces_and_anchors_in_their_views() {
+    let sheet = observed(1.0).0.take_sheet().unwrap();
+    assert_eq!(sheet.dimensions(), (3 * 260 + 4, 264));
+    let at = |view: u32, x: u32, y: u32| *sheet.get_pixel(4 + view * 260 + x, 4 + y);
+    assert_eq!(at(0, 96, 128), GREEN, "the left edge of the face of 32 pixels");
+    assert_eq!(at(1, 120, 128), IGNORED, "the left edge of the ignored face");
+    // Anchor 3 of the 16 × 16 grid lies in its second cell, 12 pixels from the left.
+    assert_eq!(at(0, 24, 8), POSITIVE);
+    assert_eq!(at(1, 24, 8), Rgb([128; 3]), "nothing of another view");
+    assert!((0..256).all(|x| at(2, x, 128) == Rgb([128; 3])), "nothing where there is nothing");
+}

@@ -1,0 +1,81 @@
+//! Models on a data set: what `blazetune evaluate` and evaluation jobs report.
+
+use std::ops::ControlFlow;
+
+use tch::Device;
+
+use super::validation::{BATCH, MIN_SCORE, keypoint_drift, results};
+use super::views::pictures::Pictures;
+use crate::eval::average_precision::PictureResult;
+use crate::eval::detect;
+use crate::eval::report::Report;
+use crate::eval::suppression::Detection;
+use crate::model::anchors;
+use crate::model::layout::INPUT_SIZE;
+use crate::model::network::Network;
+use crate::model::runner::Runner;
+use crate::model::tensors::Weights;
+
+/// What a model finds, and how good that is.
+#[derive(Debug)]
+pub struct Evaluation {
+    /// The model's name.
+    pub name: String,
+    /// Every figure.
+    pub report: Report,
+    /// Mean distance of the keypoints from the first model's over the face's width, on faces that
+    /// both find; `None` for the first.
+    pub keypoint_nme: Option<f64>,
+    /// Per picture, in the order of `Pictures::val`, as fractions of the network's square.
+    pub results: Vec<PictureResult>,
+    detections: Vec<Vec<Detection>>,
+}
+
+/// Runs each model over `Pictures::val`, exactly as validation does while training. `None` when
+/// `proceed` said to break off.
+///
+/// * `models`: their names and weights, the one that others are compared with first.
+/// * `proceed`: told how many pictures are done, of `models.len()` times `Pictures::val`.
+pub fn evaluate(
+    models: Vec<(String, Weights)>,
+    pictures: &Pictures,
+    device: Device,
+    proceed: &mut dyn FnMut(usize) -> ControlFlow<()>,
+) -> Option<Vec<Evaluation>> {
+    let names: Vec<&str> =
+        pictures.val.iter().map(|&index| pictures.entries[index].name.as_str()).collect();
+    let entries = pictures.val.iter().map(|&index| &pictures.entries[index]);
+    let difficulties: Vec<_> = entries.map(|entry| entry.difficulties.as_slice()).collect();
+    let mut evaluations: Vec<Evaluation> = Vec::new();
+    for (name, weights) in models {
+        let before = evaluations.len() * pictures.val.len();
+        let detections =
+            detect_all(&weights, pictures, device, &mut |done| proceed(before + done))?;
+        let results = results(pictures, &detections);
+        let report = Report::new(&names, &results, INPUT_SIZE as f32)
+            .with_difficulties(&results, &difficulties);
+        let first = evaluations.first();
+        let keypoint_nme = first.and_then(|first| keypoint_drift(&first.detections, &detections));
+        evaluations.push(Evaluation { name, report, keypoint_nme, results, detections });
+    }
+    Some(evaluations)
+}
+
+fn detect_all(
+    weights: &Weights,
+    pictures: &Pictures,
+    device: Device,
+    proceed: &mut dyn FnMut(usize) -> ControlFlow<()>,
+) -> Option<Vec<Vec<Detection>>> {
+    let _guard = tch::no_grad_guard();
+    let runner = Runner::new(&Network::folded(weights, device));
+    let centres = anchors::centres();
+    let mut detections = Vec::with_capacity(pictures.val.len());
+    let size = runner.input_size();
+    for indices in pictures.val.chunks(BATCH) {
+        let answers = runner.run(&pictures.inputs_of(size, indices));
+        detections.extend(detect::faces(&answers, size, &centres, MIN_SCORE));
+        proceed(detections.len()).continue_value()?;
+    }
+    Some(detections)
+}

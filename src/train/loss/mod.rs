@@ -1,0 +1,6 @@
+//! The loss: which anchors have to find which face, and what their outputs cost. Each part is written twice: for
+//! libtorch's tensors, and for our own kernels.
+
+mod constants;
+pub mod native;
+pub mod torch;

@@ -1,0 +1,204 @@
+//! What holds a network in training to the untouched one, and its keypoints to their labels.
+
+use tch::{Kind, Tensor};
+
+use super::boxes::{Boxes, iou};
+use super::focal;
+use super::targets::{Faces, Targets};
+use crate::model::anchors::decode_boxes;
+use crate::model::layout::INPUT_SIZE;
+use crate::model::network::Outputs;
+use crate::protocol::train_spec::Loss;
+use crate::train::loss::constants::{FOOT, SAME_FACE, SURE};
+
+/// What being away from the untouched network costs, and from labelled keypoints, weighted.
+pub fn cost(
+    found: &Outputs,
+    reference: &Outputs,
+    centres: &Tensor,
+    faces: &Faces,
+    targets: &Targets,
+    loss: &Loss,
+) -> Tensor {
+    let mut total = if faces.learnt() > 0 {
+        let seen = seen_keypoints(reference, centres, faces);
+        let known = match &faces.keypoints {
+            Some(labelled) => {
+                let labelled = labelled.narrow(0, 0, faces.learnt());
+                seen.where_self(&labelled.isnan(), &labelled)
+            }
+            None => seen,
+        };
+        keypoints(&found.coordinates, centres, targets, &known) * loss.keypoint_weight
+    } else {
+        Tensor::zeros([], (Kind::Float, centres.device()))
+    };
+    if loss.teacher_weight > 0.0 {
+        total += distance(found, reference, loss) * loss.teacher_weight;
+    }
+    total
+}
+
+/// How far scores and boxes are from the untouched model's, at the anchors where that one is sure of a face: focal
+/// loss towards its scores plus 1 − `DIoU`, a mean over these.
+///
+/// * `found`: what the network in training says, `reference`: what the untouched one says, of the
+///   same pictures.
+pub fn distance(found: &Outputs, reference: &Outputs, loss: &Loss) -> Tensor {
+    let is_sure = reference.logits.ge(0.0); // [N, 896]
+    let score = focal(&found.logits, &reference.logits.sigmoid(), loss.focal_gamma);
+    // Relative to the same anchor's centre, so nothing need be decoded.
+    let boxes = |outputs: &Outputs| Boxes::of(&outputs.coordinates.narrow(2, 0, 4));
+    let (ours, theirs) = (boxes(found), boxes(reference));
+    let each = score + 1.0 - ours.iou(&theirs) + ours.distance(&theirs); // [N, 896]
+    (each * &is_sure).sum(Kind::Float) / is_sure.sum(Kind::Float).clamp_min(1.0)
+}
+
+/// Where the untouched model sees the keypoints of the faces that it is sure of: the mean of all its anchors that
+/// find the face, weighted by score, as suppression merges them.
+///
+/// * `reference`: what it says of the batch.
+///
+/// Returns `[F, 12]`, one row for each face to be learnt, of which there is one at least: x, y as fractions of the view, not a number for other faces.
+pub fn seen_keypoints(reference: &Outputs, centres: &Tensor, faces: &Faces) -> Tensor {
+    let _guard = tch::no_grad_guard();
+    let boxes = decode_boxes(&reference.coordinates, centres); // [N, 896, 4]
+    let scores = reference.logits.sigmoid(); // [N, 896]
+    let keypoints = absolute(&reference.coordinates, centres); // [N, 896, 12]
+    let some = |first: i64| {
+        let count = FACES_AT_ONCE.min(faces.learnt() - first);
+        let views = faces.views.narrow(0, first, count);
+        let truth = faces.boxes.narrow(0, first, count).unsqueeze(1);
+        let is_same = iou(&boxes.index_select(0, &views), &truth).ge(SAME_FACE); // [F, 896]
+        let scores = scores.index_select(0, &views) * is_same;
+        let sum = scores.unsqueeze(1).bmm(&keypoints.index_select(0, &views)).squeeze_dim(1); // [F, 12]
+        let total = scores.sum_dim_intlist([1i64].as_slice(), true, Kind::Float);
+        let is_seen = scores.amax([1i64].as_slice(), true).ge(SURE); // [F, 1]
+        (sum / total.clamp_min(1e-6)).masked_fill(&is_seen.logical_not(), f64::NAN)
+    };
+    let firsts = (0..faces.learnt()).step_by(FACES_AT_ONCE as usize);
+    Tensor::cat(&firsts.map(some).collect::<Vec<_>>(), 0)
+}
+
+/// Faces that are looked for at once; 60 KB each.
+const FACES_AT_ONCE: i64 = 2048;
+
+/// The keypoints of `[N, 896, 16]` coordinates, `[N, 896, 12]` as fractions of the view; `centres`: `[896, 2]`.
+fn absolute(coordinates: &Tensor, centres: &Tensor) -> Tensor {
+    coordinates.narrow(2, 4, 12) / INPUT_SIZE as f64 + centres.repeat([1, 6])
+}
+
+/// How far the keypoints are from where they should be, over the face's width: a mean over those that are
+/// known, at the anchors that are to find their face. Nothing else holds them in place: most data sets
+/// label no keypoints, and the backbone moves under the heads.
+///
+/// * `coordinates`: `[N, 896, 16]`, `centres`: `[896, 2]`, `known`: `[F, 12]`, not a number where unknown.
+pub fn keypoints(
+    coordinates: &Tensor,
+    centres: &Tensor,
+    targets: &Targets,
+    known: &Tensor,
+) -> Tensor {
+    let found = absolute(coordinates, centres); // [N, 896, 12]
+    let truth = known.index_select(0, &targets.faces.reshape([-1])).view_as(&found);
+    let is_known = truth.isnan().logical_not().logical_and(&targets.positive.unsqueeze(2));
+    let width = targets.boxes.narrow(2, 2, 1).clamp_min(1.0 / INPUT_SIZE as f64);
+    let offset = (found - truth.nan_to_num(0.0, None, None)) / width;
+    // The root's smooth foot keeps the gradient of a keypoint that is in place small.
+    let apart = (offset.square() + FOOT * FOOT).sqrt() - FOOT;
+    (apart * &is_known).sum(Kind::Float) / is_known.sum(Kind::Float).clamp_min(1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use tch::Device;
+
+    use super::*;
+    use crate::geometry::Rect;
+    use crate::model::layout::{ANCHORS, COORDINATES};
+    use crate::train::views::ViewFace;
+
+    /// One view in which anchor 0 says this, and all others nothing.
+    fn outputs(logit: f32, rect: [f32; 4], keypoints: f32) -> Outputs {
+        let (mut logits, mut rows) = (vec![-20.0; ANCHORS], vec![0.0; ANCHORS * COORDINATES]);
+        logits[0] = logit;
+        rows[..4].copy_from_slice(&rect);
+        rows[4..16].fill(keypoints);
+        Outputs {
+            logits: Tensor::from_slice(&logits).reshape([1, -1]),
+            coordinates: Tensor::from_slice(&rows).reshape([1, -1, COORDINATES as i64]),
+        }
+    }
+
+    /// Pixels from the anchor, which is at (4, 4).
+    const RECT: [f32; 4] = [0.0, 0.0, 20.0, 20.0];
+
+    fn number(tensor: &Tensor) -> f64 {
+        tensor.double_value(&[])
+    }
+
+    fn centres() -> Tensor {
+        Tensor::from_slice(&[4.0f32 / 128.0]).expand([ANCHORS as i64, 2], false)
+    }
+
+    fn faces(width: f32) -> Faces {
+        let face = ViewFace::new(
+            Rect::around(4.0 / 128.0, 4.0 / 128.0, width / 128.0, width / 128.0),
+            false,
+        );
+        Faces::new(&[&[face]], Device::Cpu)
+    }
+
+    #[test]
+    fn a_face_that_the_untouched_model_is_sure_of_costs_when_it_is_forgotten() {
+        let cost = |found: &Outputs, sure: f32| {
+            number(&distance(found, &outputs(sure, RECT, 0.0), &Loss::default()))
+        };
+        let forgotten = outputs(-3.0, RECT, 0.0);
+        let moved = outputs(3.0, [10.0, 0.0, 20.0, 20.0], 0.0);
+        assert!(cost(&outputs(3.0, RECT, 0.0), 3.0) < 1e-6);
+        assert!(cost(&forgotten, 3.0) > 1.0);
+        assert!(cost(&moved, 3.0) > 2.0 / 3.0);
+        assert_eq!(cost(&forgotten, -0.1), 0.0, "it was not sure");
+    }
+
+    #[test]
+    fn keypoints_are_seen_where_the_untouched_model_is_sure_of_the_face() {
+        let seen = |logit: f32, width: f32| -> Vec<f32> {
+            let reference = outputs(logit, RECT, 2.0);
+            let seen = seen_keypoints(&reference, &centres(), &faces(width));
+            assert_eq!(seen.size(), [1, 12]);
+            Vec::try_from(seen.reshape([-1])).unwrap()
+        };
+        let sure = seen(3.0, 20.0);
+        assert!(sure.iter().all(|at| (at - 6.0 / 128.0).abs() < 1e-6), "{sure:?}");
+        assert!(seen(-0.1, 20.0).iter().all(|at| at.is_nan()), "not sure");
+        assert!(seen(3.0, 60.0).iter().all(|at| at.is_nan()), "another face");
+    }
+
+    #[test]
+    fn keypoints_cost_by_face_widths_and_unknown_ones_nothing() {
+        let anchors = ANCHORS as i64;
+        let mut boxes = vec![0.0f32; ANCHORS * 4];
+        boxes[..4].copy_from_slice(&[0.5, 0.5, 0.25, 0.25]);
+        let first = Tensor::arange(anchors, (Kind::Int64, Device::Cpu)).eq(0);
+        let targets = Targets {
+            positive: first.reshape([1, -1]),
+            faces: Tensor::zeros([1, anchors], (Kind::Int64, Device::Cpu)),
+            boxes: Tensor::from_slice(&boxes).reshape([1, -1, 4]),
+            ignored: Tensor::zeros([1, anchors], (Kind::Bool, Device::Cpu)),
+        };
+        let cost = |nose: [f32; 2]| {
+            let mut known = [f32::NAN; 12];
+            known[4..6].copy_from_slice(&nose);
+            let known = Tensor::from_slice(&known).reshape([1, 12]);
+            let found = outputs(0.0, RECT, 0.0).coordinates;
+            number(&keypoints(&found, &centres(), &targets, &known))
+        };
+        let at = 4.0 / 128.0;
+        assert!(cost([at, at]) < 1e-6);
+        // A quarter of the view is a face's width; the mean is over x and y.
+        assert!((cost([at + 0.25, at]) - 0.5).abs() < 0.02);
+        assert_eq!(cost([f32::NAN, f32::NAN]), 0.0);
+    }
+}

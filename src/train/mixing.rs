@@ -1,0 +1,171 @@
+//! How much of the untouched model to keep.
+//!
+//! Fine-tuning finds more of the user's faces and forgets some others. Mixing the tuned with the
+//! untouched weights wins many of those back and costs nothing: see [`Weights::mixed`].
+
+use std::path::Path;
+
+use serde::Serialize;
+use tch::Device;
+
+use super::validation::{Validation, validate};
+use super::views::pictures::{Pictures, PicturesError};
+use crate::model::network::Network;
+use crate::model::tensors::Weights;
+use crate::protocol::metrics::ValMetrics;
+use crate::protocol::mixing::{Mix, Reason, Retention};
+use crate::protocol::train_spec::{Loss, Monitor, Retain, TrainSpec};
+use crate::weights::tflite;
+
+/// Shares of the untouched weights that are tried.
+const SHARES: [f64; 9] = [0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7];
+
+/// Measures mixes of `tuned` with `untouched` and chooses one.
+///
+/// * `baseline`: what the untouched model finds; `beat`: called while work gets on.
+///
+/// Returns the choice, the mixed weights and what they find.
+pub fn choose(
+    tuned: &Weights,
+    untouched: &Weights,
+    retain: Retain,
+    pictures: &Pictures,
+    params: &TrainSpec,
+    baseline: &Validation,
+    device: Device,
+    beat: &dyn Fn(),
+) -> (Retention, Weights, Validation) {
+    let shares = match retain {
+        Retain::Auto => SHARES.to_vec(),
+        Retain::Share(share) => vec![share],
+    };
+    let measure = |share: f64| {
+        let weights = tuned.mixed(untouched, share as f32);
+        let network = Network::folded(&weights, device);
+        let found = validate(&network, pictures, &params.loss, Some(&baseline.detections), beat);
+        (weights, found)
+    };
+    let mut tried: Vec<_> = shares.iter().map(|&share| measure(share)).collect();
+    let mix =
+        |(&retain, (_, found)): (&f64, &(Weights, Validation))| Mix { retain, val: found.metrics };
+    let curve: Vec<Mix> = shares.iter().zip(&tried).map(mix).collect();
+    let (chosen, reason) = match retain {
+        Retain::Auto => best(&curve, &baseline.metrics, params.monitor),
+        Retain::Share(_) => (0, Reason::Requested),
+    };
+    let (weights, found) = tried.swap_remove(chosen);
+    (Retention { retain: shares[chosen], reason, curve }, weights, found)
+}
+
+/// Mixes a finished model anew, without training.
+///
+/// * `dataset`: folder of an imported data set to measure on, where there still is one.
+///
+/// # Errors
+///
+/// [`PicturesError`] when that cannot be read.
+pub fn remix(
+    unmixed: &Weights,
+    retain: f64,
+    dataset: Option<&Path>,
+    loss: &Loss,
+    beat: &dyn Fn(),
+) -> Result<(Weights, Option<BeforeAndAfter>), PicturesError> {
+    let untouched = tflite::mediapipe();
+    let weights = unmixed.mixed(untouched, retain as f32);
+    let Some(dataset) = dataset else { return Ok((weights, None)) };
+    let pictures = Pictures::open(dataset)?;
+    let measure = |weights: &Weights, reference: Option<&Validation>| {
+        let network = Network::folded(weights, Device::Cpu);
+        let reference = reference.map(|found| found.detections.as_slice());
+        validate(&network, &pictures, loss, reference, beat)
+    };
+    let baseline = measure(untouched, None);
+    let found = measure(&weights, Some(&baseline));
+    Ok((weights, Some(BeforeAndAfter { best: found.metrics, baseline: baseline.metrics })))
+}
+
+/// What a mix measures, and the untouched model.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct BeforeAndAfter {
+    /// The mix.
+    pub best: ValMetrics,
+    /// The untouched model.
+    pub baseline: ValMetrics,
+}
+
+/// What a mix may measure below the best one and still be taken for keeping more: less than two seeds
+/// differ by. What it keeps does not show on these pictures, but on others.
+const FREE: f64 = 0.005;
+
+/// The rule: of the mixes that are worse than the untouched model for no size of face, the one that keeps most
+/// among those within [`FREE`] of the best [`ValMetrics::monitored`]; where there is none, the one whose
+/// worst loss is smallest.
+fn best(curve: &[Mix], baseline: &ValMetrics, monitor: Monitor) -> (usize, Reason) {
+    let losses: Vec<f64> = curve.iter().map(|mix| worst_loss(&mix.val, baseline)).collect();
+    let keeping: Vec<usize> = (0..curve.len()).filter(|&at| losses[at] <= 0.0).collect();
+    let figure = |at: usize| curve[at].val.monitored(monitor);
+    let best = keeping.iter().map(|&at| figure(at)).fold(f64::NEG_INFINITY, f64::max);
+    let free = keeping.into_iter().filter(|&at| figure(at) >= best - FREE);
+    if let Some(at) = free.max_by(|&a, &b| curve[a].retain.total_cmp(&curve[b].retain)) {
+        return (at, Reason::KeepsEverySize);
+    }
+    let least = (0..curve.len()).min_by(|&a, &b| losses[a].total_cmp(&losses[b]));
+    (least.unwrap_or(0), Reason::LosesLeast)
+}
+
+/// By how much average precision fell for the size of face that fell most; not above 0 when none did.
+fn worst_loss(val: &ValMetrics, baseline: &ValMetrics) -> f64 {
+    let sizes = |m: &ValMetrics| [m.ap50_ge6, m.ap50_ge12, m.ap50_ge24];
+    let pairs = sizes(baseline).into_iter().zip(sizes(val));
+    let losses = pairs.filter_map(|(before, after)| Some(before? - after?));
+    losses.fold(f64::NEG_INFINITY, f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn val(ge6: f64, ge12: f64, ge24: f64) -> ValMetrics {
+        let [ap50_ge6, ap50_ge12, ap50_ge24] = [Some(ge6), Some(ge12), Some(ge24)];
+        ValMetrics { ap50_ge6, ap50_ge12, ap50_ge24, ..ValMetrics::default() }
+    }
+
+    fn curve(vals: &[ValMetrics]) -> Vec<Mix> {
+        let mix = |(at, val): (usize, &ValMetrics)| Mix { retain: SHARES[at], val: *val };
+        vals.iter().enumerate().map(mix).collect()
+    }
+
+    #[test]
+    fn the_best_of_those_that_lose_nothing_is_taken() {
+        let baseline = val(0.2, 0.5, 0.9);
+        let curve = curve(&[val(0.6, 0.8, 0.89), val(0.55, 0.8, 0.9), val(0.5, 0.8, 0.92)]);
+        assert_eq!(best(&curve, &baseline, Monitor::Ap50Ge6), (1, Reason::KeepsEverySize));
+    }
+
+    #[test]
+    fn where_all_lose_the_one_that_loses_least_is_taken() {
+        let baseline = val(0.2, 0.5, 0.9);
+        let curve = curve(&[val(0.6, 0.8, 0.7), val(0.5, 0.7, 0.85), val(0.4, 0.44, 0.88)]);
+        assert_eq!(best(&curve, &baseline, Monitor::Ap50Ge6), (1, Reason::LosesLeast));
+    }
+
+    #[test]
+    fn of_those_that_are_as_good_as_the_best_the_one_that_keeps_most_is_taken() {
+        let baseline = val(0.2, 0.5, 0.9);
+        let curve = curve(&[
+            val(0.6, 0.8, 0.95),
+            val(0.599, 0.8, 0.95),
+            val(0.596, 0.8, 0.95),
+            val(0.594, 0.8, 0.95),
+        ]);
+        assert_eq!(best(&curve, &baseline, Monitor::Ap50Ge6), (2, Reason::KeepsEverySize));
+    }
+
+    #[test]
+    fn sizes_without_faces_do_not_count() {
+        let only = |ap: f64| ValMetrics { ap50_ge6: Some(ap), ..ValMetrics::default() };
+        let curve = curve(&[only(0.5), only(0.4)]);
+        assert_eq!(best(&curve, &only(0.1), Monitor::Ap50Ge6), (0, Reason::KeepsEverySize));
+    }
+}

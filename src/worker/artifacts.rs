@@ -1,0 +1,227 @@
+//! What a job leaves: weights in every format, and the card that says where they come from.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+use super::advice::Advice;
+use super::error::RunError;
+use crate::data::Dataset;
+use crate::disk;
+use crate::model::layout::Variant;
+use crate::model::tensors::Weights;
+use crate::protocol::events::Artifact;
+use crate::protocol::folder::JobDir;
+use crate::protocol::job_spec::JobSpec;
+use crate::protocol::metrics::{MetricsRow, ValMetrics};
+use crate::protocol::mixing::Retention;
+use crate::time::now;
+use crate::train::views::pictures::Pictures;
+use crate::weights::export::Format;
+use crate::weights::{WeightsError, pth, safetensors, tflite};
+
+/// The best epoch's weights before they were mixed with the untouched ones.
+pub const UNMIXED: &str = "unmixed.safetensors";
+
+/// What the artifacts are made of.
+#[derive(Debug)]
+pub struct Content<'a> {
+    /// What was asked for.
+    pub spec: &'a JobSpec,
+    /// The data set.
+    pub pictures: &'a Pictures,
+    /// One row an epoch, the baseline's included.
+    pub rows: &'a [MetricsRow],
+    /// How much of the untouched model is in `best`.
+    pub retention: &'a Retention,
+    /// What `best` measured.
+    pub result: &'a ValMetrics,
+    /// The result: the best epoch's weights, mixed with the untouched ones.
+    pub best: &'a Weights,
+    /// The best epoch's weights alone.
+    pub unmixed: &'a Weights,
+    /// The last epoch's weights.
+    pub last: &'a Weights,
+}
+
+/// `card.json`: where a model comes from and how good it is.
+#[derive(Debug, Serialize)]
+struct Card<'a> {
+    format_version: u32,
+    name: &'a str,
+    job_id: &'a str,
+    created_at: String,
+    blazetune_version: &'a str,
+    network: &'a str,
+    base_weights: Base,
+    dataset: serde_json::Value,
+    params: &'a crate::protocol::train_spec::TrainSpec,
+    /// The recommended `min_detection_confidence` of `MediaPipe`'s `FaceDetector`.
+    recommended_threshold: Option<f64>,
+    advice: Advice,
+    baseline: Option<&'a MetricsRow>,
+    /// What the files `best.*` measure.
+    result: &'a ValMetrics,
+    retention: &'a Retention,
+    /// The epoch they come from, before it was mixed with the untouched model.
+    best: Option<&'a MetricsRow>,
+    last: Option<&'a MetricsRow>,
+    files: &'a [Artifact],
+}
+
+/// The weights that the result is measured against.
+#[derive(Debug, Serialize)]
+struct Base {
+    file: String,
+    sha256: String,
+    /// `None` where only the user knows.
+    licence: Option<&'static str>,
+}
+
+/// Writes `best.*`, `last.*` and `card.json` into the job's `artifacts/`.
+///
+/// # Errors
+///
+/// [`RunError`] when a file cannot be read, written or exported.
+pub fn write(dir: &JobDir, content: &Content<'_>) -> Result<Vec<Artifact>, RunError> {
+    let folder = dir.artifacts();
+    std::fs::create_dir_all(&folder)?;
+    let row = |wanted: &dyn Fn(&&MetricsRow) -> bool| content.rows.iter().rev().find(wanted);
+    let baseline = row(&|row| row.epoch == 0);
+    let best = row(&|row| row.is_best);
+    let last = row(&|row| row.epoch > 0);
+    let mut files = Vec::new();
+    let metadata = |val: Option<&ValMetrics>| {
+        BTreeMap::from([
+            ("name".to_owned(), content.spec.name.clone()),
+            ("job_id".to_owned(), content.spec.job_id.clone()),
+            ("params".to_owned(), json!(content.spec.params).to_string()),
+            ("metrics".to_owned(), json!(val).to_string()),
+        ])
+    };
+    let best_metadata = metadata(Some(content.result));
+    files.extend(write_formats(&folder, "best", content.best, best_metadata)?);
+    let last_metadata = metadata(last.map(|row| &row.val));
+    files.extend(write_formats(&folder, "last", content.last, last_metadata)?);
+    files.push(write_unmixed(&folder, content.unmixed)?);
+    let card = Card {
+        format_version: 1,
+        name: &content.spec.name,
+        job_id: &content.spec.job_id,
+        created_at: now(),
+        blazetune_version: env!("CARGO_PKG_VERSION"),
+        network: content.best.layout().title,
+        base_weights: base(content)?,
+        dataset: dataset(&content.spec.dataset_dir)?,
+        params: &content.spec.params,
+        recommended_threshold: content.result.best_threshold,
+        advice: Advice::new(
+            content.best.layout().variant,
+            baseline.map(|row| &row.val),
+            content.result,
+            content.pictures,
+        ),
+        baseline,
+        result: content.result,
+        retention: content.retention,
+        best,
+        last,
+        files: &files,
+    };
+    let text = serde_json::to_vec_pretty(&card).map_err(|error| RunError::Export(error.into()))?;
+    let card = artifact(&folder, "card.json", &text)?;
+    files.push(card);
+    Ok(files)
+}
+
+fn base(content: &Content<'_>) -> std::io::Result<Base> {
+    match (content.best.layout().variant, &content.spec.init_file) {
+        (Variant::Back, Some(path)) => Ok(Base {
+            file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            sha256: hash(&std::fs::read(path)?),
+            licence: None,
+        }),
+        _ => Ok(Base {
+            file: "face_detection_short_range.tflite".to_owned(),
+            sha256: hash(tflite::base()),
+            licence: Some("Apache-2.0, Google"),
+        }),
+    }
+}
+
+/// Writes the same weights in every format that the network has, `metadata` where the format has a place for it.
+///
+/// # Errors
+///
+/// [`RunError`] when a file cannot be written or a format cannot hold the weights.
+pub fn write_formats(
+    folder: &Path,
+    stem: &str,
+    weights: &Weights,
+    mut metadata: BTreeMap<String, String>,
+) -> Result<Vec<Artifact>, RunError> {
+    metadata.insert("blazetune_version".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+    let mut formats = vec![
+        ("safetensors", safetensors::write(weights, &metadata).map_err(export)?),
+        ("pth", pth::write(weights).map_err(export)?),
+    ];
+    if Format::Tflite.fits(weights.layout().variant) {
+        let tflite = tflite::write(tflite::base(), weights);
+        formats.push(("tflite", tflite.map_err(|error| export(error.into()))?));
+    }
+    let write = |(extension, bytes): &(&str, Vec<u8>)| {
+        Ok(artifact(folder, &format!("{stem}.{extension}"), bytes)?)
+    };
+    formats.iter().map(write).collect()
+}
+
+/// Writes the weights that a model can be mixed from anew.
+///
+/// # Errors
+///
+/// As [`write_formats`].
+pub fn write_unmixed(folder: &Path, weights: &Weights) -> Result<Artifact, RunError> {
+    let bytes = safetensors::write(weights, &BTreeMap::new()).map_err(export)?;
+    Ok(artifact(folder, UNMIXED, &bytes)?)
+}
+
+fn export(error: WeightsError) -> RunError {
+    RunError::Export(error.into())
+}
+
+fn dataset(dir: &Path) -> Result<serde_json::Value, RunError> {
+    let dataset = Dataset::open(dir).map_err(|error| RunError::Data(error.into()))?;
+    let summary = dataset.manifest.summary();
+    Ok(json!({
+        "content_hash": dataset.manifest.content_hash,
+        "images": summary.images,
+        "faces": summary.faces,
+        "splits": summary.splits,
+    }))
+}
+
+/// Writes a file of the job.
+pub(super) fn artifact(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<Artifact> {
+    disk::write(&folder.join(name), bytes)?;
+    Ok(described(name, bytes))
+}
+
+/// A file of the folder that is there.
+///
+/// # Errors
+///
+/// Whatever the file system says.
+pub fn existing(folder: &Path, name: &str) -> std::io::Result<Artifact> {
+    Ok(described(name, &std::fs::read(folder.join(name))?))
+}
+
+fn described(name: &str, bytes: &[u8]) -> Artifact {
+    Artifact { name: name.to_owned(), size_bytes: bytes.len() as u64, sha256: hash(bytes) }
+}
+
+fn hash(bytes: &[u8]) -> String {
+    hex::encode(Sha256::digest(bytes))
+}

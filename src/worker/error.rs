@@ -1,0 +1,86 @@
+//! Why a job ends without a result.
+
+use std::error::Error;
+
+use super::checkpoint::CheckpointError;
+use crate::model::tensors::LayoutError;
+use crate::protocol::cause::Cause;
+use crate::protocol::evaluate_spec::SplitChoice;
+use crate::protocol::folder::JobDirError;
+use crate::train::TrainError;
+use crate::train::device::DeviceError;
+
+/// A job cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Training itself failed.
+    #[error(transparent)]
+    Train(#[from] TrainError),
+    /// There is nothing to measure, or nothing to measure on.
+    #[error(transparent)]
+    Evaluation(#[from] EvaluationError),
+    /// No such device.
+    #[error(transparent)]
+    Device(#[from] DeviceError),
+    /// The data set cannot be read.
+    #[error("the data set cannot be read; import it again")]
+    Data(#[source] Box<dyn Error + Send + Sync>),
+    /// The weights to start from cannot be used.
+    #[error("the weights to start from cannot be used")]
+    Init(#[source] Box<dyn Error + Send + Sync>),
+    /// The weights hold NaN or infinity.
+    #[error("the weights are no longer finite numbers; try a lower learning rate")]
+    NotFinite(#[from] LayoutError),
+    /// The job's folder cannot be used.
+    #[error(transparent)]
+    Folder(#[from] JobDirError),
+    /// A checkpoint cannot be written or read.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A file of the job cannot be written.
+    #[error("cannot write to the job's folder; is the disk full?")]
+    Disk(#[from] std::io::Error),
+    /// The system gives no threads.
+    #[error("cannot start the job's threads: {0}")]
+    Threads(String),
+    /// The result cannot be written in one of its formats.
+    #[error("cannot export the result")]
+    Export(#[source] Box<dyn Error + Send + Sync>),
+}
+
+impl RunError {
+    /// What kind of failure it is.
+    pub fn cause(&self) -> Cause {
+        match self {
+            Self::Train(TrainError::Diverged { .. }) | Self::NotFinite(_) => Cause::Diverged,
+            Self::Train(TrainError::NoPictures)
+            | Self::Data(_)
+            | Self::Evaluation(EvaluationError::NoPictures(_)) => Cause::BadData,
+            Self::Evaluation(EvaluationError::Weights { .. }) | Self::Init(_) => Cause::BadWeights,
+            Self::Device(_) => Cause::NoDevice,
+            Self::Folder(error) => error.cause(),
+            Self::Checkpoint(CheckpointError::Unusable { .. }) => Cause::BadCheckpoint,
+            Self::Checkpoint(CheckpointError::Io(_, error)) | Self::Disk(error) => {
+                Cause::of_io(error)
+            }
+            Self::Threads(_) | Self::Export(_) => Cause::Internal,
+        }
+    }
+}
+
+/// An evaluation that cannot be done.
+#[derive(Debug, thiserror::Error)]
+pub enum EvaluationError {
+    /// A model's weights cannot be used.
+    #[error("the weights of the model {name:?} cannot be used")]
+    Weights {
+        /// The model.
+        name: String,
+        /// Why.
+        #[source]
+        source: Box<dyn Error + Send + Sync>,
+    },
+    /// There is nothing to measure on.
+    #[error("the data set has no {0} pictures; evaluate on another split, such as \"all\"")]
+    NoPictures(SplitChoice),
+}

@@ -1,0 +1,148 @@
+//! Faults that tests inject: a file in the job's folder names the points at which a worker is to die, hang or
+//! meet a full disk. No server writes it; without it nothing here does anything.
+//!
+//! `faults.json`: `[{"at": "step", "number": 7, "do": "kill"}, …]`. Each fires once, over all workers of the
+//! job: it is taken out of the file before it is carried out.
+
+use std::io;
+use std::time::Duration;
+
+use rustix::process::{Signal, getpid, kill_process};
+use serde::{Deserialize, Serialize};
+
+use crate::disk;
+use crate::protocol::control::Command;
+use crate::protocol::folder::JobDir;
+
+/// Where a fault can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Point {
+    /// After this many optimizer steps of the job.
+    Step,
+    /// After the checkpoint at this many optimizer steps was saved.
+    Saved,
+    /// Before the row of this epoch is reported; its checkpoint is saved.
+    Row,
+    /// After the artifacts were written, before the end is reported.
+    End,
+}
+
+/// What goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// The worker is gone at once, as when it is killed.
+    Kill,
+    /// It stands still, as when its device hangs.
+    Hang,
+    /// It waits until it is told to do something else than run, which it then does at its next look.
+    Wait,
+    /// Its next write finds the disk full.
+    DiskFull,
+    /// Its next write meets a broken disk.
+    DiskBroken,
+    /// libtorch finds the GPU's memory full.
+    CudaMemory,
+    /// libtorch loses the GPU.
+    DeviceLost,
+}
+
+/// One of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planned {
+    /// Where.
+    pub at: Point,
+    /// Which step or epoch; for [`Point::End`] it does not matter.
+    #[serde(default)]
+    pub number: u64,
+    /// What.
+    #[serde(rename = "do")]
+    pub fault: Fault,
+}
+
+/// Those that have not been yet.
+#[derive(Debug)]
+pub struct Faults {
+    dir: JobDir,
+    planned: Vec<Planned>,
+}
+
+impl Faults {
+    /// Those of a job; none where there is no readable file.
+    pub fn of(dir: &JobDir) -> Self {
+        let planned = std::fs::read(dir.faults_file()).ok();
+        let planned = planned.and_then(|text| serde_json::from_slice(&text).ok());
+        Self { dir: dir.clone(), planned: planned.unwrap_or_default() }
+    }
+
+    /// The first step after `done` at which there is one.
+    pub fn next_step(&self, done: u64) -> Option<u64> {
+        let steps = self.planned.iter().filter(|planned| planned.at == Point::Step);
+        steps.map(|planned| planned.number).filter(|&step| step > done).min()
+    }
+
+    /// Carries out what is planned for this point.
+    ///
+    /// # Errors
+    ///
+    /// Those of a disk that is full or broken, when that is planned.
+    ///
+    /// # Panics
+    ///
+    /// As libtorch does, when that is planned.
+    pub fn meet(&mut self, at: Point, number: u64) -> io::Result<()> {
+        let is_here =
+            |planned: &Planned| planned.at == at && (planned.number == number || at == Point::End);
+        let Some(place) = self.planned.iter().position(is_here) else { return Ok(()) };
+        let fault = self.planned.remove(place).fault;
+        disk::write(&self.dir.faults_file(), &serde_json::to_vec(&self.planned)?)?;
+        match fault {
+            Fault::Kill => {
+                kill_process(getpid(), Signal::KILL)?;
+                hang()
+            }
+            Fault::Hang => hang(),
+            Fault::Wait => {
+                while self.dir.wanted() == Command::Run {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                Ok(())
+            }
+            Fault::DiskFull => Err(rustix::io::Errno::NOSPC.into()),
+            Fault::DiskBroken => Err(rustix::io::Errno::IO.into()),
+            Fault::CudaMemory => panic!("CUDA out of memory. Tried to allocate 2.00 GiB (planned)"),
+            Fault::DeviceLost => {
+                panic!("CUDA error: unspecified launch failure (planned)")
+            }
+        }
+    }
+}
+
+fn hang() -> ! {
+    loop {
+        std::thread::park();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_happens_once_over_all_workers_of_a_job() {
+        let folder = tempfile::tempdir().unwrap();
+        let dir = JobDir::new(folder.path());
+        let text =
+            r#"[{"at": "step", "number": 7, "do": "disk_full"}, {"at": "end", "do": "kill"}]"#;
+        std::fs::write(dir.faults_file(), text).unwrap();
+        let mut faults = Faults::of(&dir);
+        assert_eq!((faults.next_step(6), faults.next_step(7)), (Some(7), None));
+        faults.meet(Point::Step, 6).unwrap();
+        let error = faults.meet(Point::Step, 7).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        let mut next = Faults::of(&dir);
+        next.meet(Point::Step, 7).unwrap();
+        assert_eq!(next.planned.len(), 1);
+    }
+}

@@ -1,0 +1,17 @@
+//! A worker: one job in its folder, from its first step or its last checkpoint to its result.
+
+pub mod advice;
+pub mod artifacts;
+pub mod checkpoint;
+pub mod error;
+pub mod evaluate;
+pub mod extension;
+pub mod faults;
+pub mod heartbeat;
+pub mod report;
+pub mod result;
+pub mod run;
+pub mod samples;
+pub mod sheets;
+pub mod tensorboard;
+pub mod train;

@@ -1,0 +1,160 @@
+//! What an evaluation leaves: the report, the detections, and the worst pictures.
+
+use std::io::{self, Cursor};
+use std::path::Path;
+
+use image::{ImageFormat, RgbImage};
+use serde::Serialize;
+
+use super::artifacts::artifact;
+use crate::data::Dataset;
+use crate::eval::average_precision::PictureResult;
+use crate::eval::matching::matching;
+use crate::eval::report::{MIN_MISSED_PX, Report};
+use crate::eval::{coco, overlay};
+use crate::model::layout::INPUT_SIZE;
+use crate::protocol::evaluate_spec::SplitChoice;
+use crate::protocol::events::Artifact;
+use crate::train::evaluation::Evaluation;
+use crate::train::views::pictures::{Entry, Pictures};
+
+/// What the files are made of.
+#[derive(Debug)]
+pub struct Content<'a> {
+    /// As the user knows it.
+    pub dataset_name: &'a str,
+    /// Which of its pictures were measured on.
+    pub split: SplitChoice,
+    /// The data set.
+    pub dataset: &'a Dataset,
+    /// The same, with the pictures that were measured on as `val`.
+    pub pictures: &'a Pictures,
+    /// The model, then the one it is compared with.
+    pub evaluations: &'a [Evaluation],
+}
+
+/// `report.json`.
+#[derive(Serialize)]
+struct File<'a> {
+    format_version: u32,
+    /// As the user knows it.
+    dataset: &'a str,
+    /// SHA-256 of the data set's content.
+    content_hash: &'a str,
+    split: SplitChoice,
+    /// Side of the network's input, in pixels.
+    input_px: usize,
+    /// The model, then the one it is compared with.
+    models: Vec<Figures<'a>>,
+}
+
+#[derive(Serialize)]
+struct Figures<'a> {
+    /// As the user knows it.
+    model: &'a str,
+    /// How far keypoints are from the first model's, over the face's width; `null` for the first.
+    keypoint_nme: Option<f64>,
+    #[serde(flatten)]
+    report: &'a Report,
+}
+
+impl<'a> From<&'a Evaluation> for Figures<'a> {
+    fn from(evaluation: &'a Evaluation) -> Self {
+        let Evaluation { name, report, keypoint_nme, .. } = evaluation;
+        Self { model: name, keypoint_nme: *keypoint_nme, report }
+    }
+}
+
+/// Ends of the names of each model's files.
+pub const SUFFIXES: [&str; 2] = ["", "_compare"];
+
+/// Writes `report.json`, and what was annotated and found in COCO's formats, into `folder`, and the
+/// worst pictures with their mistakes drawn in.
+///
+/// * `drawing`: the path in `folder` of a drawing, of the model's suffix, its place from 1 and the
+///   picture's path in the data set.
+///
+/// # Errors
+///
+/// When a picture cannot be read, or a file not be written.
+pub fn write(
+    folder: &Path,
+    content: &Content<'_>,
+    drawing: &dyn Fn(&str, usize, &str) -> String,
+) -> io::Result<Vec<Artifact>> {
+    let report = File {
+        format_version: 1,
+        dataset: content.dataset_name,
+        content_hash: &content.dataset.manifest.content_hash,
+        split: content.split,
+        input_px: INPUT_SIZE,
+        models: content.evaluations.iter().map(Figures::from).collect(),
+    };
+    let mut files = vec![json(folder, "report.json", &report)?];
+    for (suffix, evaluation) in SUFFIXES.iter().zip(content.evaluations) {
+        let coco = coco_pictures(content.dataset, content.pictures, evaluation);
+        if suffix.is_empty() {
+            let truth = coco::ground_truth(&coco, INPUT_SIZE as u32);
+            files.push(json(folder, "ground_truth.json", &truth)?);
+        }
+        let found = coco::detections(&coco, INPUT_SIZE as u32);
+        files.push(json(folder, &format!("detections{suffix}.json"), &found)?);
+        for (place, worst) in evaluation.report.worst.iter().enumerate() {
+            let Some(picture) = draw_mistakes(content, evaluation, worst.picture)? else {
+                continue;
+            };
+            let mut jpeg = Cursor::new(Vec::new());
+            picture.write_to(&mut jpeg, ImageFormat::Jpeg).map_err(io::Error::other)?;
+            let name = drawing(suffix, place + 1, &worst.name);
+            files.push(artifact(folder, &name, jpeg.get_ref())?);
+        }
+    }
+    Ok(files)
+}
+
+fn json(folder: &Path, name: &str, value: &impl Serialize) -> io::Result<Artifact> {
+    artifact(folder, name, &serde_json::to_vec(value)?)
+}
+
+fn coco_pictures<'a>(
+    dataset: &Dataset,
+    pictures: &'a Pictures,
+    evaluation: &Evaluation,
+) -> Vec<coco::Picture<'a>> {
+    let picture = |(&index, result): (&usize, &PictureResult)| {
+        let entry = &pictures.entries[index];
+        let PictureResult { detections, faces } = in_picture(dataset, index, entry, result);
+        let (width, height) = (entry.width, entry.height);
+        coco::Picture { name: &entry.name, width, height, faces, detections }
+    };
+    pictures.val.iter().zip(&evaluation.results).map(picture).collect()
+}
+
+/// As fractions of the picture.
+fn in_picture(
+    dataset: &Dataset,
+    index: usize,
+    entry: &Entry,
+    result: &PictureResult,
+) -> PictureResult {
+    let found = result.detections.iter();
+    let detections = found.map(|(rect, score)| (entry.letterbox.to_picture(rect), *score));
+    let faces = dataset.manifest.pictures[index].faces.clone();
+    PictureResult { detections: detections.collect(), faces }
+}
+
+/// A picture, by its place in `Pictures::val`; `None` where the data set does not have it any more.
+fn draw_mistakes(
+    content: &Content<'_>,
+    evaluation: &Evaluation,
+    place: usize,
+) -> io::Result<Option<RgbImage>> {
+    let Content { dataset, pictures, .. } = content;
+    let index = pictures.val[place];
+    let Some(picture) = dataset.picture(index).map_err(io::Error::other)? else { return Ok(None) };
+    let result = &evaluation.results[place];
+    let threshold = evaluation.report.threshold();
+    let mistakes = matching(result, threshold, MIN_MISSED_PX / INPUT_SIZE as f32);
+    let result = in_picture(dataset, index, &pictures.entries[index], result);
+    Ok(Some(overlay::draw(&picture, &result, &mistakes)))
+}

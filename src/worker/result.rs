@@ -1,0 +1,85 @@
+//! What becomes of the epochs: the best one, mixed with the untouched model, in every format.
+
+use tch::Device;
+use tracing::info;
+
+use super::artifacts::{self, Content};
+use super::error::RunError;
+use super::heartbeat;
+use crate::model::tensors::Weights;
+use crate::protocol::events::{Finished, Outcome};
+use crate::protocol::folder::JobDir;
+use crate::protocol::job_spec::JobSpec;
+use crate::protocol::metrics::MetricsRow;
+use crate::protocol::train_spec::{Init, Retain};
+use crate::train::mixing;
+use crate::train::validation::Validation;
+use crate::train::views::pictures::Pictures;
+
+/// A job whose epochs are over.
+#[derive(Debug)]
+pub struct Ended<'a> {
+    /// Its folder.
+    pub dir: &'a JobDir,
+    /// What was asked for.
+    pub spec: &'a JobSpec,
+    /// Its data set.
+    pub pictures: &'a Pictures,
+    /// One row an epoch, the baseline's included.
+    pub rows: &'a [MetricsRow],
+    /// After the best epoch; what the job began with where there is none.
+    pub best: Weights,
+    /// After the last.
+    pub last: Weights,
+    /// What it is measured against and mixed with.
+    pub untouched: &'a Weights,
+    /// What that finds.
+    pub baseline: &'a Validation,
+    /// Where to measure.
+    pub device: Device,
+}
+
+impl Ended<'_> {
+    /// Chooses the mix, writes the artifacts, and says so.
+    ///
+    /// # Errors
+    ///
+    /// [`RunError`] when a file cannot be read, written or exported.
+    pub fn finish(&self, outcome: Outcome) -> Result<Finished, RunError> {
+        let params = &self.spec.params;
+        // Weights that never were MediaPipe's have nothing in common with them to be mixed.
+        let retain = if params.init == Init::Scratch { Retain::Share(0.0) } else { params.retain };
+        let (retention, best, found) = mixing::choose(
+            &self.best,
+            self.untouched,
+            retain,
+            self.pictures,
+            params,
+            self.baseline,
+            self.device,
+            &heartbeat::beat,
+        );
+        info!(
+            "the result keeps {:.0} % of the untouched weights: ap50_ge6 {:.3}",
+            retention.retain * 100.0,
+            found.metrics.ap50_ge6.unwrap_or_default()
+        );
+        let content = Content {
+            spec: self.spec,
+            pictures: self.pictures,
+            rows: self.rows,
+            retention: &retention,
+            result: &found.metrics,
+            best: &best,
+            unmixed: &self.best,
+            last: &self.last,
+        };
+        let artifacts = artifacts::write(self.dir, &content)?;
+        Ok(Finished {
+            artifacts,
+            retention: Some(retention),
+            variant: best.layout().variant,
+            ..Finished::without_result(outcome)
+        })
+    }
+}

@@ -1,0 +1,67 @@
+//! What a worker does: the job in a folder, to its end, and how that is reported.
+
+use tracing::{info, warn};
+
+use super::error::RunError;
+use super::evaluate;
+use super::heartbeat;
+use super::train;
+use crate::error::chain;
+use crate::protocol::cause::Cause;
+use crate::protocol::events::{Body, Finished, Outcome};
+use crate::protocol::folder::JobDir;
+use crate::protocol::job_spec::Work;
+use crate::protocol::log::EventLog;
+
+/// Does the job in `dir` and reports how it ended, failures included.
+///
+/// # Errors
+///
+/// Only when not even that can be reported: why.
+pub fn run(dir: &JobDir) -> Result<Outcome, Cause> {
+    heartbeat::begin(&dir.heartbeat_file());
+    let mut events = dir.events().map_err(|error| {
+        warn!("cannot report anything: {}", chain(&error));
+        error.cause()
+    })?;
+    let finished = match work(dir, &mut events) {
+        Ok(finished) => finished,
+        Err(error) => {
+            let text = chain(&error);
+            warn!("the job failed: {text}");
+            Finished::failed(error.cause(), text)
+        }
+    };
+    let outcome = finished.outcome;
+    info!("the job ended: {outcome:?}");
+    let cause = finished.cause;
+    if let Err(error) = events.append(Body::Finished(finished)) {
+        warn!("cannot report the end: {error}");
+        // The server sees the exit code instead.
+        return Err(cause.filter(|cause| cause.is_of_disk()).unwrap_or(Cause::of_io(&error)));
+    }
+    Ok(outcome)
+}
+
+fn work(dir: &JobDir, events: &mut EventLog) -> Result<Finished, RunError> {
+    match dir.work()? {
+        Work::Train(spec) => on_threads(spec.threads, || train::run(dir, &spec, events)),
+        Work::Evaluate(spec) => on_threads(spec.threads, || evaluate::run(dir, &spec, events)),
+    }
+}
+
+/// Works on this many threads, or on one a core. The work itself is on one of them, so that none is woken for what
+/// the one at hand can do.
+fn on_threads<T: Send>(
+    threads: Option<usize>,
+    work: impl FnOnce() -> Result<T, RunError> + Send,
+) -> Result<T, RunError> {
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
+    let pool = pool.map_err(|error| RunError::Threads(error.to_string()))?;
+    pool.install(|| {
+        if let Some(threads) = threads {
+            tch::set_num_threads(threads as i32);
+        }
+        work()
+    })
+}

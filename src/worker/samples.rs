@@ -1,0 +1,59 @@
+//! Sample detections: a fixed few of the validation pictures, before and after.
+
+use crate::eval::suppression::Detection;
+use crate::geometry::Rect;
+use crate::protocol::events::{SamplePicture, ScoredBox};
+use crate::train::views::pictures::{Entry, Pictures};
+
+/// Pictures shown.
+const PICTURES: usize = 8;
+/// Detections below this score are not worth showing.
+const MIN_SCORE: f32 = 0.1;
+/// A picture with more faces than this is too crowded to look at.
+const MANY_FACES: usize = 40;
+
+/// What the untouched and the tuned model find in the sample pictures.
+///
+/// * `baseline`, `tuned`: detections of every validation picture, in order.
+pub fn pictures(
+    pictures: &Pictures,
+    baseline: &[Vec<Detection>],
+    tuned: &[Vec<Detection>],
+) -> Vec<SamplePicture> {
+    let sample = |at: usize| {
+        let index = pictures.val[at];
+        let entry = &pictures.entries[index];
+        SamplePicture {
+            index,
+            name: entry.name.clone(),
+            width: entry.width,
+            height: entry.height,
+            ground_truth: entry.faces.iter().map(|face| entry.letterbox.to_picture(face)).collect(),
+            baseline: boxes(entry, &baseline[at]),
+            tuned: boxes(entry, &tuned[at]),
+        }
+    };
+    chosen(pictures).into_iter().map(sample).collect()
+}
+
+/// Evenly spread over the validation pictures with a face that is large enough to see.
+fn chosen(pictures: &Pictures) -> Vec<usize> {
+    let visible = |face: &Rect| face.height() * 128.0 >= 6.0;
+    let good = |&at: &usize| {
+        let faces = &pictures.entries[pictures.val[at]].faces;
+        faces.len() <= MANY_FACES && faces.iter().any(visible)
+    };
+    let mut candidates: Vec<usize> = (0..pictures.val.len()).filter(good).collect();
+    if candidates.is_empty() {
+        candidates = (0..pictures.val.len()).collect();
+    }
+    let count = candidates.len().min(PICTURES);
+    (0..count).map(|number| candidates[number * candidates.len() / count]).collect()
+}
+
+fn boxes(entry: &Entry, detections: &[Detection]) -> Vec<ScoredBox> {
+    let shown = detections.iter().filter(|face| face.score >= MIN_SCORE);
+    shown
+        .map(|face| ScoredBox { rect: entry.letterbox.to_picture(&face.rect), score: face.score })
+        .collect()
+}

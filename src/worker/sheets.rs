@@ -1,0 +1,46 @@
+//! What diagnostics leave among the job's artifacts, from the first epoch on.
+
+use std::io;
+use std::path::Path;
+
+use super::artifacts;
+use super::error::RunError;
+use super::tensorboard;
+use crate::disk;
+use crate::protocol::events::{Artifact, Artifacts};
+use crate::protocol::metrics::MetricsRow;
+use crate::train::diagnostics::sheet;
+use crate::train::diagnostics::watch::Watch;
+
+/// Draws the epoch's sample views, where it is to have some and they were not drawn before, and answers
+/// the file's name.
+///
+/// # Errors
+///
+/// [`RunError`] when the file cannot be written.
+pub fn save_views(
+    folder: &Path,
+    epoch: u32,
+    watch: &mut Watch,
+) -> Result<Option<String>, RunError> {
+    let Some(name) = sheet::file_name(epoch) else { return Ok(None) };
+    let path = folder.join(&name);
+    if let Some(sheet) = watch.take_sheet() {
+        let jpeg = sheet::jpeg(&sheet).map_err(|error| RunError::Export(error.into()))?;
+        disk::write(&path, &jpeg)?;
+    }
+    Ok(path.exists().then_some(name))
+}
+
+/// The event file as it is now, and the sample views of `rows`, as far as they are there.
+///
+/// # Errors
+///
+/// Whatever the file system says.
+pub fn written(folder: &Path, rows: &[MetricsRow]) -> io::Result<Artifacts> {
+    let views = rows.iter().filter_map(|row| row.diagnostics.as_ref()?.sample_views.as_deref());
+    let names = views.chain([tensorboard::FILE]).filter(|name| folder.join(name).exists());
+    let artifacts: io::Result<Vec<Artifact>> =
+        names.map(|name| artifacts::existing(folder, name)).collect();
+    Ok(Artifacts { artifacts: artifacts? })
+}

@@ -1,0 +1,232 @@
+//! The metrics and sample views as an event file that `TensorBoard` reads.
+//!
+//! A file is a row of records, each framed by its length and two checksums; each record is an `Event` in
+//! protobuf's encoding. Sources: TensorFlow's `core/lib/io/record_writer.h`, `core/util/event.proto`
+//! and `core/framework/summary.proto`.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::Path;
+
+use crc::{CRC_32_ISCSI, Crc};
+use serde_json::{Value, json};
+
+use crate::disk;
+use crate::protocol::diagnostics::{Diagnostics, FaceSize};
+use crate::protocol::metrics::MetricsRow;
+
+/// Its name; `TensorBoard` looks for `tfevents` in it.
+pub const FILE: &str = "events.out.tfevents.blazetune";
+
+/// Writes the file anew, whatever a killed worker left of it.
+///
+/// * `folder`: where the sheets of sample views are too.
+///
+/// # Errors
+///
+/// Whatever the file system says; the file is as it was then.
+pub fn rewrite(folder: &Path, rows: &[MetricsRow]) -> io::Result<()> {
+    let begin = rows.first().map_or(0.0, wall_time);
+    let version = Message::default().double(1, begin).bytes(3, b"brain.Event:2");
+    let mut bytes = record(&version.0);
+    for row in rows {
+        bytes.extend(record(&event(row, folder)));
+    }
+    disk::write(&folder.join(FILE), &bytes)
+}
+
+/// Adds an epoch, in one write. A reader that has the file open sees it.
+///
+/// # Errors
+///
+/// Whatever the file system says; [`rewrite`] mends a file that was left half written.
+pub fn append(folder: &Path, row: &MetricsRow) -> io::Result<()> {
+    let mut file = OpenOptions::new().append(true).open(folder.join(FILE))?;
+    file.write_all(&record(&event(row, folder)))?;
+    file.sync_data()
+}
+
+/// An `Event` with all that is known of an epoch. Its step is the epoch.
+fn event(row: &MetricsRow, folder: &Path) -> Vec<u8> {
+    let mut summary = Message::default();
+    for (tag, number) in scalars(row) {
+        let value = Message::default().bytes(1, tag.as_bytes()).float(2, number as f32);
+        summary = summary.bytes(1, &value.0);
+    }
+    let views = row.diagnostics.as_ref().and_then(|found| found.sample_views.as_deref());
+    if let Some(picture) = views.and_then(|name| picture(&folder.join(name))) {
+        summary = summary.bytes(1, &Message::default().bytes(1, b"views").bytes(4, &picture).0);
+    }
+    let event = Message::default().double(1, wall_time(row)).varint(2, row.epoch.into());
+    event.bytes(5, &summary.0).0
+}
+
+/// An `Image`; `None` where the file is gone.
+fn picture(path: &Path) -> Option<Vec<u8>> {
+    let (width, height) = image::image_dimensions(path).ok()?;
+    let jpeg = std::fs::read(path).ok()?;
+    let size = Message::default().varint(1, height.into()).varint(2, width.into());
+    Some(size.varint(3, RGB).bytes(4, &jpeg).0)
+}
+
+/// `Image.colorspace`.
+const RGB: u64 = 3;
+
+/// Everything that is a number, by its tag.
+fn scalars(row: &MetricsRow) -> Vec<(String, f64)> {
+    let mut scalars = numbers("val", &json!(row.val));
+    if let Some(train) = &row.train {
+        scalars.extend(numbers("train", &json!(train)));
+        scalars.push(("run/learning_rate".to_owned(), row.lr));
+        scalars.push(("run/images_per_s".to_owned(), row.images_per_s));
+    }
+    scalars.extend(row.diagnostics.iter().flat_map(inside));
+    scalars
+}
+
+fn inside(found: &Diagnostics) -> Vec<(String, f64)> {
+    let mut scalars = vec![("views/without_face".to_owned(), found.views_without_face)];
+    for size in &found.faces {
+        let range = range(size);
+        let of_face = [
+            ("positives_per_face", size.positives_per_face),
+            ("faces_without_positive", size.without_positive),
+        ];
+        let known = of_face.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        scalars.extend(known.map(|(name, value)| (format!("{name}/{range}"), value)));
+    }
+    for grid in &found.grids {
+        let mut parts = json!(grid);
+        parts.as_object_mut().map(|parts| parts.remove("side"));
+        scalars.extend(numbers(&format!("grid_{0}x{0}", grid.side), &parts));
+    }
+    let bins = found.score_by_iou.iter();
+    scalars.extend(
+        bins.filter_map(|bin| Some((format!("score_by_iou/{}", bin.from), bin.mean_score?))),
+    );
+    scalars
+}
+
+/// `6_to_12_px`, `24_px_and_more`
+fn range(FaceSize { from, to, .. }: &FaceSize) -> String {
+    match to {
+        Some(to) => format!("{from}_to_{to}_px"),
+        None => format!("{from}_px_and_more"),
+    }
+}
+
+/// The fields of an object that are numbers.
+fn numbers(group: &str, object: &Value) -> Vec<(String, f64)> {
+    let fields = object.as_object().into_iter().flatten();
+    fields.filter_map(|(name, value)| Some((format!("{group}/{name}"), value.as_f64()?))).collect()
+}
+
+/// Seconds since 1970.
+fn wall_time(row: &MetricsRow) -> f64 {
+    let time: Result<jiff::Timestamp, _> = row.time.parse();
+    time.map_or(0.0, |time| time.as_millisecond() as f64 / 1e3)
+}
+
+/// Length, its checksum, data, its checksum.
+fn record(data: &[u8]) -> Vec<u8> {
+    let length = (data.len() as u64).to_le_bytes();
+    [&length, &masked_crc(&length)[..], data, &masked_crc(data)].concat()
+}
+
+fn masked_crc(data: &[u8]) -> [u8; 4] {
+    const CRC32C: Crc<u32> = Crc::<u32>::new(&CRC_32_ISCSI);
+    CRC32C.checksum(data).rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes()
+}
+
+/// A message in protobuf's encoding.
+#[derive(Debug, Default)]
+struct Message(Vec<u8>);
+
+/// How a field's value is stored: protobuf's wire types.
+const VARINT: u64 = 0;
+const BITS_64: u64 = 1;
+const LENGTH: u64 = 2;
+const BITS_32: u64 = 5;
+
+impl Message {
+    fn varint(self, field: u64, value: u64) -> Self {
+        self.key(field, VARINT).push_varint(value)
+    }
+
+    fn double(self, field: u64, value: f64) -> Self {
+        self.key(field, BITS_64).push(&value.to_le_bytes())
+    }
+
+    fn float(self, field: u64, value: f32) -> Self {
+        self.key(field, BITS_32).push(&value.to_le_bytes())
+    }
+
+    /// Text, bytes or another message.
+    fn bytes(self, field: u64, value: &[u8]) -> Self {
+        self.key(field, LENGTH).push_varint(value.len() as u64).push(value)
+    }
+
+    fn key(self, field: u64, kind: u64) -> Self {
+        self.push_varint((field << 3) | kind)
+    }
+
+    /// Seven bits a byte, the lowest first; the eighth says that more follow.
+    fn push_varint(mut self, mut value: u64) -> Self {
+        while value >= 0x80 {
+            self.0.push((value as u8) | 0x80);
+            value >>= 7;
+        }
+        self.0.push(value as u8);
+        self
+    }
+
+    fn push(mut self, bytes: &[u8]) -> Self {
+        self.0.extend_from_slice(bytes);
+        self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::metrics::ValMetrics;
+
+    fn row(epoch: u32) -> MetricsRow {
+        MetricsRow {
+            epoch,
+            step: 0,
+            time: "2026-01-01T00:00:00.500Z".to_owned(),
+            lr: 0.0,
+            images_per_s: 0.0,
+            seconds: 0.0,
+            is_best: false,
+            train: None,
+            diagnostics: None,
+            val: ValMetrics::default(),
+        }
+    }
+
+    /// Checksum: RFC 3720, B.4. Varint: protobuf's own example.
+    #[test]
+    fn checksums_and_varints_are_the_published_ones() {
+        let unmasked = 0x8a91_36aau32; // of 32 zero bytes
+        let masked = unmasked.rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes();
+        assert_eq!(masked_crc(&[0; 32]), masked);
+        assert_eq!(Message::default().varint(1, 150).0, [0x08, 0x96, 0x01]);
+    }
+
+    #[test]
+    fn a_file_that_grew_is_the_one_written_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let read = || std::fs::read(folder.path().join(FILE)).unwrap();
+        let rows: Vec<MetricsRow> = (0..3).map(row).collect();
+        rewrite(folder.path(), &rows).unwrap();
+        let whole = read();
+        rewrite(folder.path(), &rows[..1]).unwrap();
+        rows[1..].iter().for_each(|row| append(folder.path(), row).unwrap());
+        assert_eq!(read(), whole);
+        std::fs::write(folder.path().join(FILE), &whole[..whole.len() - 9]).unwrap();
+        rewrite(folder.path(), &rows).unwrap();
+        assert_eq!(read(), whole, "and a torn one is mended");
+    }
+}
