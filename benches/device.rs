@@ -11,18 +11,21 @@
 
 mod common;
 
-use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
 
+use blazetune::model::device::Device;
 use blazetune::model::layout::INPUT_SIZE;
 use blazetune::protocol::train_spec::TrainSpec;
+use blazetune::train::engine::Engine;
+use blazetune::train::torch::squares::Squares;
 use blazetune::train::trainer::Trainer;
-use blazetune::train::views::batch::{self, Place};
+use blazetune::train::views::batch::Cutter;
 use blazetune::train::views::pictures::Pictures;
-use blazetune::train::{cuda, device};
+use blazetune::train::views::torch::render_batch;
+use blazetune::train::{device, torch};
 use blazetune::weights::tflite;
-use tch::{Cuda, Device};
+use tch::Cuda;
 
 use crate::common::drawn;
 
@@ -61,19 +64,13 @@ fn arguments() -> Args {
 
 fn main() {
     let args = arguments();
-    cuda::load();
+    device::find_gpus();
     let choice = serde_json::from_value(args.device.clone().into()).unwrap();
     let device = device::choose(choice).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let dataset = args.dataset.clone().unwrap_or_else(|| drawn(folder.path(), args.pictures));
-    let mut pictures = Pictures::open(&dataset).unwrap();
-    pictures.keep_on(device, INPUT_SIZE);
-    println!(
-        "{}, {} pictures to train on, {}",
-        device::name(device),
-        pictures.train.len(),
-        if pictures.on_device.is_some() { "all on the device" } else { "read as they are needed" }
-    );
+    let pictures = Pictures::open(&dataset).unwrap();
+    println!("{device}, {} pictures to train on", pictures.train.len());
     println!("batch  host ms  step ms  step/s  views ms  views/s  epoch/s");
     for &batch in &args.batches {
         measure(batch, &pictures, device);
@@ -84,12 +81,14 @@ fn main() {
 fn measure(batch: u32, pictures: &Pictures, device: Device) {
     let spec = TrainSpec { batch_size: batch, epochs: 1000, ..TrainSpec::default() };
     let weights = tflite::mediapipe();
-    let mut place = Place::new(&spec, device, weights.layout());
-    place.is_engines = false;
-    let mut trainer = Trainer::new(&spec, pictures, weights, weights, place);
+    let engine = torch::Engine::new(&spec, pictures, weights, weights, device);
+    let rendering = engine.rendering();
+    let mut trainer = Trainer::with(Box::new(engine), &spec, pictures, weights.layout(), device);
     let indices = &pictures.train[..(batch as usize).min(pictures.train.len())];
-    let cut = || batch::cut(&spec, pictures, 1, indices, place);
-    let (pixels, faces) = cut();
+    let cutter = Cutter::new(&spec, pictures, 1, INPUT_SIZE, rendering);
+    let squares = Squares::new(&pictures.cache, pictures.entries.len(), INPUT_SIZE, device.into());
+    let cut = || render_batch(&cutter.cut(indices), &squares);
+    let ready = cutter.cut(indices);
     let wait = || {
         if let Device::Cuda(number) = device {
             Cuda::synchronize(number as i64);
@@ -105,14 +104,13 @@ fn measure(batch: u32, pictures: &Pictures, device: Device) {
         wait();
         (host, began.elapsed().as_secs_f64() / f64::from(STEPS))
     };
-    let (host, step) = time(&mut || trainer.step_on(&pixels, &faces, 0.0));
+    let (host, step) = time(&mut || trainer.step_on(&ready, 0.0));
     let (_, views) = time(&mut || drop(cut()));
     let rates = (1..=EPOCHS).map(|epoch| {
-        trainer.rest();
-        let proceed = &mut |_| ControlFlow::Continue(());
-        match trainer.epoch(epoch, u32::MAX, proceed).unwrap() {
-            ControlFlow::Continue(progress) | ControlFlow::Break(progress) => progress.images_per_s,
-        }
+        trainer.end_epoch();
+        let mut pass = trainer.begin(epoch);
+        while pass.step(&mut trainer) {}
+        trainer.report(epoch).unwrap().images_per_s
     });
     let best = rates.fold(0.0, f64::max);
     let n = indices.len() as f64;

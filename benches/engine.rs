@@ -8,12 +8,10 @@
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a program for a terminal")]
 
-use blazetune::model::cpu::{Inference, Inputs, Training};
 use blazetune::model::layout::{ANCHORS, COORDINATES, INPUT_SIZE};
-use blazetune::model::network::{Network, array};
+use blazetune::model::native::{Inference, Inputs, Training};
 use blazetune::weights::tflite;
 use rustix::time::{ClockId, clock_gettime};
-use tch::Device;
 
 fn main() {
     let (mut batch, mut rounds) = (8, 15);
@@ -33,8 +31,7 @@ fn main() {
 fn run(batch: usize, rounds: usize) {
     let bytes: Vec<u8> = (0..batch * INPUT_SIZE * INPUT_SIZE * 3).map(|i| (i * 37) as u8).collect();
     let inputs = Inputs::from_bytes(&bytes);
-    let network = Network::folded(tflite::mediapipe(), Device::Cpu);
-    let folded = array(&network.parameters).values;
+    let folded = tflite::mediapipe().flat();
     let inference = Inference::new(&folded);
     let mut training = Training::default();
     let (mut logits, mut coordinates) =

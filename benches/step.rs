@@ -12,18 +12,19 @@
 
 mod common;
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
+use blazetune::model;
 use blazetune::model::layout::{self, INPUT_SIZE, Role};
+use blazetune::model::outputs::OutputsRef;
 use blazetune::protocol::train_spec::TrainSpec;
-use blazetune::train::engine::Engine;
-use blazetune::train::loss::native::{self, Said};
+use blazetune::train::loss::native::Grid;
 use blazetune::train::trainer::Trainer;
-use blazetune::train::views::batch::{self, Pixels, Place};
+use blazetune::train::views::batch::{Cutter, Pixels, Rendering};
 use blazetune::train::views::pictures::Pictures;
+use blazetune::train::{loss, native};
 use blazetune::weights::tflite;
 use serde_json::{Value, json};
 use tch::{Device, Kind, Tensor};
@@ -66,8 +67,8 @@ fn run(args: &Args) {
     let pictures = Pictures::open(&dataset).unwrap();
     let spec = TrainSpec { batch_size: args.batch, epochs: 1000, ..TrainSpec::default() };
     let weights = tflite::mediapipe();
-    let place = Place::new(&spec, Device::Cpu, &layout::SHORT);
-    let mut trainer = Trainer::new(&spec, &pictures, weights, weights, place);
+    let mut trainer =
+        Trainer::new(&spec, &pictures, weights, weights, model::device::Device::Cpu).unwrap();
 
     let mut rows: Vec<(String, Vec<f64>)> = Vec::new();
     let mut add = |name: &str, rate: f64| match rows.iter_mut().find(|(known, _)| known == name) {
@@ -78,12 +79,11 @@ fn run(args: &Args) {
         for (name, rate) in parts(&spec, &pictures, &mut trainer) {
             add(name, rate);
         }
-        trainer.rest();
-        let proceed = &mut |_| ControlFlow::Continue(());
-        let epoch = trainer.epoch(round as u32 + 1, u32::MAX, proceed).unwrap();
-        if let ControlFlow::Continue(progress) = epoch {
-            add("whole epoch", progress.images_per_s);
-        }
+        let epoch = round as u32 + 1;
+        trainer.end_epoch();
+        let mut pass = trainer.begin(epoch);
+        while pass.step(&mut trainer) {}
+        add("whole epoch", trainer.report(epoch).unwrap().images_per_s);
         for (name, option) in [
             ("PyTorch, NCHW", None),
             ("PyTorch, channels last", Some("--channels-last")),
@@ -107,16 +107,12 @@ fn parts(
 ) -> Vec<(&'static str, f64)> {
     let batch = (spec.batch_size as usize).min(pictures.train.len());
     let indices = &pictures.train[..batch];
-    let place = Place::new(spec, Device::Cpu, &layout::SHORT);
-    let cut = || batch::cut(spec, pictures, 1, indices, place);
-    let (pixels, faces) = cut();
-    let Pixels::Memory(inputs) = &pixels else { unreachable!("on a CPU") };
-    let grid = native::Grid::default();
-    let untouched = blazetune::model::network::Network::folded(tflite::mediapipe(), Device::Cpu);
-    let mut network = trainer
-        .network
-        .with_numbers(&trainer.network.parameters.copy(), &trainer.network.buffers.copy());
-    let mut engine = Engine::new(spec, place, &mut network, untouched);
+    let cutter = Cutter::new(spec, pictures, 1, INPUT_SIZE, Rendering::Native);
+    let batch_ready = cutter.cut(indices);
+    let Pixels::Native(inputs) = &batch_ready.pixels else { unreachable!("on a CPU") };
+    let (faces, grid) = (&batch_ready.faces, Grid::default());
+    let weights = tflite::mediapipe();
+    let mut engine = native::Engine::new(spec, pictures, weights, weights);
     let rate = |work: &mut dyn FnMut()| {
         work();
         let (began, mut times) = (Instant::now(), 0);
@@ -126,19 +122,18 @@ fn parts(
         }
         f64::from(times) * batch as f64 / began.elapsed().as_secs_f64()
     };
-    let views = rate(&mut || drop(cut()));
-    let Engine::Cpu(cpu) = &mut engine else { unreachable!("on a CPU") };
-    let forward = rate(&mut || cpu.forward(&network, inputs));
-    let (said, expected) = cpu.said();
-    let targets =
-        rate(&mut || drop(native::costs(said, Some(expected), &faces, &spec.loss, &grid)));
-    let found = native::costs(said, Some(expected), &faces, &spec.loss, &grid);
-    let outputs = Said { logits: &found.logits, coordinates: &found.coordinates };
+    let views = rate(&mut || drop(cutter.cut(indices)));
+    let forward = rate(&mut || engine.forward(inputs));
+    let [outputs, base] = engine.outputs();
+    let costs = || loss::native::costs(outputs, Some(base), faces, &spec.loss, &grid, None);
+    let targets = rate(&mut || drop(costs()));
+    let found = costs();
+    let gradient = OutputsRef { logits: &found.logits, coordinates: &found.coordinates };
     let both = rate(&mut || {
-        cpu.forward(&network, inputs);
-        cpu.backward(inputs, outputs, 1.0);
+        engine.forward(inputs);
+        engine.backward(inputs, gradient);
     });
-    let step = rate(&mut || trainer.step_on(&pixels, &faces, 0.0));
+    let step = rate(&mut || trainer.step_on(&batch_ready, 0.0));
     vec![
         ("views", views),
         ("both networks forward", forward),

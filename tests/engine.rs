@@ -2,10 +2,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use blazetune::model::cpu::{Folding, Inference, Inputs, Training, measure};
-use blazetune::model::layout::{ANCHORS, COORDINATES};
-use blazetune::model::network::{Form, Mode, Network, array, to_input};
-use blazetune::model::unfold;
+use blazetune::model::folding::Folding;
+use blazetune::model::layout::{ANCHORS, COORDINATES, SHORT};
+use blazetune::model::native::{Inference, Inputs, Training, measure};
+use blazetune::model::numbers::Numbers;
+use blazetune::model::slots::Form;
+use blazetune::model::torch::{Mode, Network, array, fold, to_input};
 use blazetune::weights::tflite;
 use tch::{Device, Kind, Tensor};
 
@@ -30,8 +32,9 @@ fn network(form: Form) -> Network {
     match form {
         Form::Folded => folded,
         Form::Unfolded => {
-            let statistics = unfold::measure(&folded, &[input(&pictures(4))]);
-            let network = unfold::calibrated(&folded, &statistics);
+            let statistics = fold::measure(&folded, &[input(&pictures(4))]);
+            let numbers = Numbers::calibrated(tflite::mediapipe(), &statistics);
+            let network = Network::new(&numbers, Device::Cpu);
             // As training leaves it: by now BatchNorm does something.
             tch::manual_seed(5);
             let noise = network.parameters.randn_like() * 0.1 + 1.0;
@@ -87,11 +90,11 @@ impl Loss {
 fn ours(training: &mut Training, network: &Network, bytes: &[u8], loss: &Loss) -> Step {
     let [parameters, buffers] =
         [&network.parameters, &network.buffers].map(|flat| array(flat).values);
-    let folding = (network.form() == Form::Unfolded).then(Folding::default);
-    let folded = array(&unfold::fold(network).parameters).values;
+    let folding = (network.form() == Form::Unfolded).then(|| Folding::new(&SHORT));
+    let folded = array(&fold::fold(network).parameters).values;
     let mut ours = folded.clone();
     if let Some(folding) = &folding {
-        folding.fold(&parameters, &buffers, &mut ours);
+        folding.fold_into(&parameters, &buffers, &mut ours);
         assert!(gap(&ours, &Tensor::from_slice(&folded)) < 1e-6, "folded otherwise");
     }
     let inputs = Inputs::from_bytes(bytes);
@@ -226,15 +229,15 @@ fn statistics_are_what_libtorch_measures() {
     let (network, batches) = (network(Form::Folded), [pictures(3), pictures(2)]);
     let inputs = batches.each_ref().map(|bytes| Inputs::from_bytes(bytes));
     let found = measure(&array(&network.parameters).values, &inputs);
-    let expected = unfold::measure(&network, &batches.each_ref().map(|bytes| input(bytes)));
-    let expected = unfold::calibrated(&network, &expected);
-    let (mut at, ours) = (0, expected.statistics());
-    for found in found {
-        for (name, values) in [("mean", found.mean), ("variance", found.variance)] {
-            let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
-            assert!(gap(&values, &ours[at]) < 1e-4, "{name} of convolution {}", at / 2);
-            at += 1;
+    let expected = fold::measure(&network, &batches.each_ref().map(|bytes| input(bytes)));
+    assert_eq!(found.len(), expected.len());
+    for (at, (found, expected)) in found.iter().zip(&expected).enumerate() {
+        for (name, found, expected) in [
+            ("mean", &found.mean, &expected.mean),
+            ("variance", &found.variance, &expected.variance),
+        ] {
+            let gap = gap(found, &Tensor::from_slice(expected));
+            assert!(gap < 1e-4, "{name} of convolution {at}: {gap}");
         }
     }
-    assert_eq!(at, ours.len());
 }

@@ -38,10 +38,25 @@ const STRANGERS: &[(&str, &[&str])] = &[
 
 /// Paths that only some files may name, and the beginnings of those files' names.
 const AT_HOME: &[(&str, &[&str])] = &[
-    ("tch", &["model", "weights", "eval", "train", "worker"]),
+    // All behind the feature `torch`.
+    (
+        "tch",
+        &[
+            "model/device",
+            "model/runner",
+            "model/torch",
+            "train/device",
+            "train/diagnostics/tests",
+            "train/diagnostics/torch",
+            "train/loss/native/tests",
+            "train/loss/torch",
+            "train/torch",
+            "train/views/torch",
+        ],
+    ),
     ("sqlx", &["store"]),
     ("axum", &["http"]),
-    ("std::env", &["cli", "main", "model/cpu/simd"]), // Which kernels run is no setting of a server.
+    ("std::env", &["cli", "main", "model/native/simd"]), // Which kernels run is no setting of a server.
 ];
 
 #[test]
@@ -86,17 +101,21 @@ fn a_wrong_import_or_an_unknown_module_is_found() {
         ],
     );
     let expected = [
-        "config.rs names std::env, which belongs in cli, main, model/cpu/simd",
+        "config.rs names std::env, which belongs in cli, main, model/native/simd",
         "data/cache.rs imports jobs, which is not below it",
         "data/import.rs imports model, which is not below it",
-        "data/import.rs names tch, which belongs in model, weights, eval, train, worker",
-        "disk.rs names std::env, which belongs in cli, main, model/cpu/simd",
+        concat!(
+            "data/import.rs names tch, which belongs in model/device, model/runner, model/torch, train/device, ",
+            "train/diagnostics/tests, train/diagnostics/torch, train/loss/native/tests, train/loss/torch, ",
+            "train/torch, train/views/torch"
+        ),
+        "disk.rs names std::env, which belongs in cli, main, model/native/simd",
         "eval/mod.rs imports jobs, which is not below it",
         "misc is in no layer of tests/layers.rs",
         "model/deep/er.rs imports store, which is not below it",
         "store/jobs.rs imports http, which is not below it",
         "store/jobs.rs imports train, which is not below it",
-        "time.rs names std::env, which belongs in cli, main, model/cpu/simd",
+        "time.rs names std::env, which belongs in cli, main, model/native/simd",
         "train/step.rs imports protocol::events, which train is not to know",
         "worker/run.rs imports store, which worker is not to know",
         "worker/train.rs imports store, which worker is not to know",

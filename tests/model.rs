@@ -8,8 +8,9 @@ use std::path::{Path, PathBuf};
 use blazetune::eval::detect::Detector;
 use blazetune::geometry::Rect;
 use blazetune::model::layout::ANCHORS;
-use blazetune::model::network::{Mode, Network, Outputs, array, to_input};
-use blazetune::model::unfold;
+use blazetune::model::numbers::Numbers;
+use blazetune::model::tensors::Weights;
+use blazetune::model::torch::{Mode, Network, OutputTensors, array, fold, to_input};
 use blazetune::weights::tflite;
 use serde::Deserialize;
 use tch::{Device, Tensor};
@@ -18,7 +19,7 @@ fn golden() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/parity/golden")
 }
 
-fn untouched() -> Network {
+fn base() -> Network {
     Network::folded(tflite::mediapipe(), Device::Cpu)
 }
 
@@ -41,7 +42,7 @@ fn raw_outputs_are_mediapipes() {
     let bytes = std::fs::read(golden().join("raw.f32")).unwrap();
     let expected: Vec<f32> =
         bytes.as_chunks().0.iter().map(|&four| f32::from_le_bytes(four)).collect();
-    let outputs = tch::no_grad(|| untouched().forward(&to_input(&pattern()), Mode::Evaluate));
+    let outputs = tch::no_grad(|| base().forward(&to_input(&pattern()), Mode::Evaluate));
     let logits = array(&outputs.logits).values;
     let coordinates = array(&outputs.coordinates).values;
     assert_eq!(expected.len(), ANCHORS * 17);
@@ -75,7 +76,7 @@ fn every_face_that_mediapipe_finds_is_found_and_none_more() {
     let text = std::fs::read(golden().join("faces.json")).unwrap();
     let pictures: Vec<GoldenPicture> = serde_json::from_slice(&text).unwrap();
     assert!(pictures.iter().map(|picture| picture.faces.len()).sum::<usize>() >= 8);
-    let detector = Detector::new(tflite::mediapipe());
+    let detector = Detector::new(tflite::mediapipe()).unwrap();
     for GoldenPicture { picture: name, faces } in pictures {
         let picture = image::open(golden().join("pictures").join(&name)).unwrap().into_rgb8();
         let found = detector.detect(&picture, 0.5);
@@ -115,7 +116,17 @@ fn calibration_pictures() -> Tensor {
     Tensor::cat(&inputs, 0)
 }
 
-fn forward(network: &Network, pictures: &Tensor, mode: Mode) -> Outputs {
+/// The base model with BatchNorm whose statistics are those of these pictures.
+fn calibrated(folded: &Network, pictures: &[Tensor]) -> Network {
+    let statistics = fold::measure(folded, pictures);
+    Network::new(&Numbers::calibrated(tflite::mediapipe(), &statistics), Device::Cpu)
+}
+
+fn identity() -> Network {
+    Network::new(&Numbers::identity(tflite::mediapipe()), Device::Cpu)
+}
+
+fn forward(network: &Network, pictures: &Tensor, mode: Mode) -> OutputTensors {
     tch::no_grad(|| network.forward(pictures, mode))
 }
 
@@ -126,12 +137,11 @@ fn largest_gap(a: &Tensor, b: &Tensor) -> f64 {
 
 #[test]
 fn unfolding_changes_nothing_in_evaluation_mode() {
-    let (folded, pictures) = (untouched(), calibration_pictures());
+    let (folded, pictures) = (base(), calibration_pictures());
     let before = forward(&folded, &pictures, Mode::Evaluate);
-    let statistics = unfold::measure(&folded, &[pictures.shallow_clone()]);
     let networks = [
-        ("calibrated", unfold::calibrated(&folded, &statistics)),
-        ("identity", unfold::identity(&folded)),
+        ("calibrated", calibrated(&folded, &[pictures.shallow_clone()])),
+        ("identity", identity()),
     ];
     for (name, network) in networks {
         let after = forward(&network, &pictures, Mode::Evaluate);
@@ -145,9 +155,9 @@ fn unfolding_changes_nothing_in_evaluation_mode() {
 
 #[test]
 fn calibrated_batch_norm_keeps_the_detections_in_training_mode_and_the_published_one_does_not() {
-    let (folded, pictures) = (untouched(), calibration_pictures());
+    let (folded, pictures) = (base(), calibration_pictures());
     let before = forward(&folded, &pictures, Mode::Evaluate);
-    let faces = |outputs: &Outputs| {
+    let faces = |outputs: &OutputTensors| {
         blazetune::eval::detect::faces(
             &outputs.into(),
             128,
@@ -157,7 +167,7 @@ fn calibrated_batch_norm_keeps_the_detections_in_training_mode_and_the_published
     };
     let expected = faces(&before);
     let kept = |network: &Network| {
-        let found = faces(&forward(network, &pictures, Mode::Train));
+        let found = faces(&forward(network, &pictures, Mode::Train { from: 0 }));
         expected.iter().zip(&found).all(|(expected, found)| {
             expected.len() == found.len()
                 && expected
@@ -167,17 +177,20 @@ fn calibrated_batch_norm_keeps_the_detections_in_training_mode_and_the_published
         })
     };
     assert!(expected.iter().any(|faces| !faces.is_empty()));
-    let statistics = unfold::measure(&folded, &[pictures.shallow_clone()]);
-    assert!(kept(&unfold::calibrated(&folded, &statistics)));
-    assert!(!kept(&unfold::identity(&folded)));
+    assert!(kept(&calibrated(&folded, &[pictures.shallow_clone()])));
+    assert!(!kept(&identity()));
 }
 
 #[test]
 fn folding_back_gives_the_original_weights() {
-    let (folded, pictures) = (untouched(), calibration_pictures());
+    let (folded, pictures) = (base(), calibration_pictures());
     let halves = pictures.split(8, 0); // Several batches give one set of statistics.
-    let network = unfold::calibrated(&folded, &unfold::measure(&folded, &halves));
-    let back = unfold::fold(&network).weights().unwrap();
+    let numbers = calibrated(&folded, &halves).numbers();
+    let by_libtorch = array(&fold::fold(&Network::new(&numbers, Device::Cpu)).parameters).values;
+    for (ours, theirs) in numbers.fold().iter().zip(by_libtorch) {
+        assert!((ours - theirs).abs() <= 1e-6 * theirs.abs(), "in plain memory as in libtorch");
+    }
+    let back = Weights::from_flat(numbers.layout, &numbers.fold()).unwrap();
     for (name, array) in tflite::mediapipe().arrays() {
         let largest = array.values.iter().fold(0.0f32, |largest, value| largest.max(value.abs()));
         let largest = largest.max(0.1); // Some biases are all zero.

@@ -31,8 +31,8 @@ const MEGAPIXELS: u32 = 100;
 #[expect(clippy::print_stdout, reason = "what the user asked for")]
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let detector = match &args.model {
-        None => Detector::new(tflite::mediapipe()),
-        Some(path) => Detector::new(&model::load(path)?),
+        None => Detector::new(tflite::mediapipe())?,
+        Some(path) => Detector::new(&model::load(path)?)?,
     };
     for path in &args.pictures {
         let picture = read_upright(&model::read(path)?, MEGAPIXELS)

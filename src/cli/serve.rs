@@ -70,7 +70,7 @@ pub(crate) async fn run(
     ready: impl FnOnce(SocketAddr) + Send + 'static,
 ) -> anyhow::Result<()> {
     log_to_stderr(&config.log)?;
-    blazetune::train::cuda::load();
+    blazetune::train::device::find_gpus();
     let told = wait_to_be_told()?;
     let folder = Arc::new(Folder::open(&config.storage.data_dir)?);
     let listen = &config.server.listen;

@@ -29,7 +29,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         let io = error.chain().find_map(|cause| cause.downcast_ref());
         return Ok(ExitCode::from(io.map_or(1, |io| Cause::of_io(io).exit_code())));
     }
-    blazetune::train::cuda::load();
+    blazetune::train::device::find_gpus();
     let ended = catch_unwind(AssertUnwindSafe(|| run::run(&dir)));
     match ended {
         Ok(Ok(_)) => Ok(ExitCode::SUCCESS),

@@ -4,15 +4,15 @@ use std::sync::LazyLock;
 
 use image::RgbImage;
 use rayon::prelude::*;
-use tch::Device;
 
 use super::suppression::{Detection, suppress};
 use crate::data::resample;
 use crate::geometry::{Letterbox, Rect};
 use crate::model::anchors;
+use crate::model::device::{Device, NeedsTorch};
 use crate::model::layout::{ANCHORS, COORDINATES};
-use crate::model::network::Network;
-use crate::model::runner::{Answers, Runner};
+use crate::model::outputs::Outputs;
+use crate::model::runner::Runner;
 use crate::model::tensors::Weights;
 
 /// Logits are clipped to this before the sigmoid.
@@ -41,13 +41,17 @@ pub struct Answer {
     /// Of the network, in whose pixels the coordinates are.
     input_size: usize,
     /// Of one picture.
-    numbers: Answers,
+    numbers: Outputs,
 }
 
 impl Detector {
     /// From published or tuned weights.
-    pub fn new(weights: &Weights) -> Self {
-        Self { runner: Runner::new(&Network::folded(weights, Device::Cpu)) }
+    ///
+    /// # Errors
+    ///
+    /// [`NeedsTorch`] in a build without libtorch, for the back camera's network.
+    pub fn new(weights: &Weights) -> Result<Self, NeedsTorch> {
+        Ok(Self { runner: Runner::new(weights, Device::Cpu)? })
     }
 
     /// Side of its square input, in pixels.
@@ -96,7 +100,7 @@ impl Answer {
     /// As [`Detector::detect`]; `letterbox` is the picture's.
     pub fn faces(&self, letterbox: &Letterbox, min_score: f32) -> Vec<Detection> {
         static CENTRES: LazyLock<Vec<[f32; 2]>> = LazyLock::new(anchors::centres);
-        let Answers { logits, coordinates } = &self.numbers;
+        let Outputs { logits, coordinates } = &self.numbers;
         let mut faces = suppress(decode(logits, coordinates, self.input_size, &CENTRES, min_score));
         for face in &mut faces {
             face.rect = letterbox.to_picture(&face.rect);
@@ -112,13 +116,13 @@ impl Answer {
 ///
 /// * `input_size`: of the network, in whose pixels its outputs are.
 pub fn faces(
-    answers: &Answers,
+    outputs: &Outputs,
     input_size: usize,
     centres: &[[f32; 2]],
     min_score: f32,
 ) -> Vec<Vec<Detection>> {
-    let coordinates = answers.coordinates.par_chunks_exact(ANCHORS * COORDINATES);
-    let pictures = answers.logits.par_chunks_exact(ANCHORS).zip(coordinates);
+    let coordinates = outputs.coordinates.par_chunks_exact(ANCHORS * COORDINATES);
+    let pictures = outputs.logits.par_chunks_exact(ANCHORS).zip(coordinates);
     pictures
         .map(|(logits, coordinates)| {
             suppress(decode(logits, coordinates, input_size, centres, min_score))

@@ -121,7 +121,7 @@ impl Jobs {
         let params: TrainSpec = serde_json::from_value(finished.params.0)
             .map_err(|_| refused("its parameters are of another version of Blazetune"))?;
         let pictures = self.training_pictures(dataset_id).await?;
-        let views = state.views_a_step(&params, pictures);
+        let views = state.views_per_step(&params, pictures);
         let params = schedule::extended(&params, epochs, views);
         check(&params, state.epoch).map_err(ExtendError::Invalid)?;
         let base = finished.name.trim_end_matches(MARK);

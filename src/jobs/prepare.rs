@@ -82,7 +82,7 @@ impl Jobs {
         let begun = found.ok().and_then(|found| found.newest);
         Ok(begun.map_or_else(
             || schedule::batch_size(params, pictures, true) as u32 * params.accumulate_batches,
-            |checkpoint| checkpoint.state.views_a_step(params, pictures),
+            |checkpoint| checkpoint.state.views_per_step(params, pictures),
         ))
     }
 

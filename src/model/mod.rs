@@ -1,9 +1,14 @@
-//! The network: its table of numbers, its forward pass, its anchors, BatchNorm in and out.
+//! The network: its table of numbers, its anchors, and how it runs: in our own kernels, or in libtorch.
 
 pub mod anchors;
-pub mod cpu;
+pub mod device;
+pub mod folding;
 pub mod layout;
-pub mod network;
+pub mod native;
+pub mod numbers;
+pub mod outputs;
 pub mod runner;
+pub mod slots;
 pub mod tensors;
-pub mod unfold;
+#[cfg(feature = "torch")]
+pub mod torch;

@@ -1,8 +1,10 @@
 //! Named arrays: the folded network's weights as files hold them.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::layout::{Conv, Layout, Variant};
+use super::slots::{Form, slots};
 
 /// An array of `f32`, row-major.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,6 +93,36 @@ impl Weights {
             }
         }
         Ok(Self(layout, arrays))
+    }
+
+    /// From the flat parameters of a folded network: a weight and a bias a convolution, in the order of
+    /// [`Layout::convs`].
+    ///
+    /// # Errors
+    ///
+    /// [`LayoutError::NotFinite`] when training has gone astray.
+    pub fn from_flat(layout: &Layout, flat: &[f32]) -> Result<Self, LayoutError> {
+        let array = |shape: &[usize], range: Range<usize>| Array {
+            shape: shape.to_vec(),
+            values: flat[range].to_vec(),
+        };
+        let convs = layout.convs();
+        let both = convs.iter().zip(slots(layout, Form::Folded)).flat_map(|(conv, slot)| {
+            [
+                (format!("{}.weight", conv.name), array(&conv.shape, slot.weight)),
+                (format!("{}.bias", conv.name), array(&conv.shape[..1], slot.shift)),
+            ]
+        });
+        Self::new(both.collect())
+    }
+
+    /// `[F]`: the parameters, flat, as [`Weights::from_flat`] takes them.
+    pub fn flat(&self) -> Vec<f32> {
+        let both = |conv: &Conv| {
+            let (weight, bias) = self.conv(&conv.name);
+            [&weight.values[..], &bias.values].concat()
+        };
+        self.0.convs().iter().flat_map(both).collect()
     }
 
     /// The arrays by name.

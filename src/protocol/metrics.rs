@@ -32,7 +32,8 @@ pub struct MetricsRow {
 }
 
 /// Means over training steps.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct TrainMetrics {
     /// The whole loss.
     pub loss: f64,
@@ -47,6 +48,32 @@ pub struct TrainMetrics {
     pub positives_per_face: f64,
     /// Norm of the gradient before clipping.
     pub gradient_norm: f64,
+}
+
+impl TrainMetrics {
+    /// Every figure, in the order of the fields.
+    pub fn to_array(self) -> [f64; 6] {
+        let Self { loss, box_loss, positive, background, positives_per_face, gradient_norm } = self;
+        [loss, box_loss, positive, background, positives_per_face, gradient_norm]
+    }
+
+    /// From every figure, in the order of the fields.
+    pub fn from_array(figures: [f64; 6]) -> Self {
+        let [loss, box_loss, positive, background, positives_per_face, gradient_norm] = figures;
+        Self { loss, box_loss, positive, background, positives_per_face, gradient_norm }
+    }
+
+    /// Adds other sums to these.
+    pub fn add(&mut self, other: &Self) {
+        let (own, other) = (self.to_array(), other.to_array());
+        *self = Self::from_array(std::array::from_fn(|at| own[at] + other[at]));
+    }
+
+    /// The means, of sums over this many steps.
+    #[must_use]
+    pub fn means(self, steps: u32) -> Self {
+        Self::from_array(self.to_array().map(|sum| sum / f64::from(steps)))
+    }
 }
 
 /// Measures over a whole data set. `null` in JSON where there is nothing to measure.

@@ -1,18 +1,39 @@
 //! Where a job trains.
 
-use tch::{Cuda, Device, Tensor};
-
+use crate::model::device::{Device, NeedsTorch};
 use crate::protocol::train_spec::DeviceChoice;
 
 /// The device that was asked for is not there.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "there is no GPU {wanted} here ({count} found); choose \"auto\" or \"cpu\", or install an NVIDIA driver and run \
-     `make setup` again"
-)]
-pub struct DeviceError {
-    wanted: u8,
-    count: i64,
+pub enum DeviceError {
+    /// No GPU of this number.
+    #[error(
+        "there is no GPU {wanted} here ({count} found); choose \"auto\" or \"cpu\", or install an NVIDIA driver and run \
+         `make setup` again"
+    )]
+    Missing {
+        /// Which was asked for.
+        wanted: u8,
+        /// How many there are.
+        count: usize,
+    },
+    /// This build cannot use it.
+    #[error(transparent)]
+    NeedsTorch(#[from] NeedsTorch),
+}
+
+/// Makes GPUs known where there are any; before anything else is asked of them.
+pub fn find_gpus() {
+    #[cfg(feature = "torch")]
+    super::torch::cuda::load();
+}
+
+/// Makes libtorch use this many threads of the CPU, where there is a libtorch.
+pub fn use_threads(threads: usize) {
+    #[cfg(feature = "torch")]
+    tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
+    #[cfg(not(feature = "torch"))]
+    let _ = threads; // Our own kernels run on the pool that they are called on.
 }
 
 /// A GPU where there is one, unless told otherwise.
@@ -25,32 +46,19 @@ pub fn choose(choice: DeviceChoice) -> Result<Device, DeviceError> {
     match choice {
         DeviceChoice::Cpu => Ok(Device::Cpu),
         DeviceChoice::Auto => Ok(if count > 0 { Device::Cuda(0) } else { Device::Cpu }),
-        DeviceChoice::Cuda(wanted) if i64::from(wanted) < count => {
+        DeviceChoice::Cuda(wanted) if usize::from(wanted) < count => {
             Ok(Device::Cuda(usize::from(wanted)))
         }
-        DeviceChoice::Cuda(wanted) => Err(DeviceError { wanted, count }),
+        DeviceChoice::Cuda(_) if cfg!(not(feature = "torch")) => Err(NeedsTorch("a GPU").into()),
+        DeviceChoice::Cuda(wanted) => Err(DeviceError::Missing { wanted, count }),
     }
 }
 
 /// GPUs that libtorch can use.
-pub fn gpu_count() -> i64 {
-    if Cuda::is_available() { Cuda::device_count() } else { 0 }
-}
-
-/// A copy on `device` of what lies in memory; to a GPU through pinned memory, so that the host need not wait.
-pub fn upload(tensor: &Tensor, device: Device) -> Tensor {
-    match device {
-        Device::Cpu => tensor.shallow_clone(),
-        // Not `pin_memory`: libtorch 2.11 logs two deprecation warnings each time it is given a device, and tch always
-        // gives one.
-        _ => tensor.internal_pin_memory(device).to_device_(device, tensor.kind(), true, false),
-    }
-}
-
-/// `cpu`, `cuda:0` ….
-pub fn name(device: Device) -> String {
-    match device {
-        Device::Cuda(number) => format!("cuda:{number}"),
-        _ => "cpu".to_owned(),
-    }
+pub fn gpu_count() -> usize {
+    #[cfg(feature = "torch")]
+    let count = if tch::Cuda::is_available() { tch::Cuda::device_count() } else { 0 };
+    #[cfg(not(feature = "torch"))]
+    let count = 0;
+    usize::try_from(count).unwrap_or(0)
 }

@@ -2,8 +2,6 @@
 
 use std::ops::ControlFlow;
 
-use tch::Device;
-
 use super::validation::{BATCH, MIN_SCORE, keypoint_drift, results};
 use super::views::pictures::Pictures;
 use crate::eval::average_precision::PictureResult;
@@ -11,8 +9,8 @@ use crate::eval::detect;
 use crate::eval::report::Report;
 use crate::eval::suppression::Detection;
 use crate::model::anchors;
+use crate::model::device::{Device, NeedsTorch};
 use crate::model::layout::INPUT_SIZE;
-use crate::model::network::Network;
 use crate::model::runner::Runner;
 use crate::model::tensors::Weights;
 
@@ -36,12 +34,16 @@ pub struct Evaluation {
 ///
 /// * `models`: their names and weights, the one that others are compared with first.
 /// * `proceed`: told how many pictures are done, of `models.len()` times `Pictures::val`.
+///
+/// # Errors
+///
+/// [`NeedsTorch`] in a build without libtorch, when our own kernels cannot run a model there.
 pub fn evaluate(
     models: Vec<(String, Weights)>,
     pictures: &Pictures,
     device: Device,
     proceed: &mut dyn FnMut(usize) -> ControlFlow<()>,
-) -> Option<Vec<Evaluation>> {
+) -> Result<Option<Vec<Evaluation>>, NeedsTorch> {
     let names: Vec<&str> =
         pictures.val.iter().map(|&index| pictures.entries[index].name.as_str()).collect();
     let entries = pictures.val.iter().map(|&index| &pictures.entries[index]);
@@ -49,8 +51,9 @@ pub fn evaluate(
     let mut evaluations: Vec<Evaluation> = Vec::new();
     for (name, weights) in models {
         let before = evaluations.len() * pictures.val.len();
-        let detections =
-            detect_all(&weights, pictures, device, &mut |done| proceed(before + done))?;
+        let runner = Runner::new(&weights, device)?;
+        let found = detect_all(&runner, pictures, &mut |done| proceed(before + done));
+        let Some(detections) = found else { return Ok(None) };
         let results = results(pictures, &detections);
         let report = Report::new(&names, &results, INPUT_SIZE as f32)
             .with_difficulties(&results, &difficulties);
@@ -58,23 +61,20 @@ pub fn evaluate(
         let keypoint_nme = first.and_then(|first| keypoint_drift(&first.detections, &detections));
         evaluations.push(Evaluation { name, report, keypoint_nme, results, detections });
     }
-    Some(evaluations)
+    Ok(Some(evaluations))
 }
 
 fn detect_all(
-    weights: &Weights,
+    runner: &Runner,
     pictures: &Pictures,
-    device: Device,
     proceed: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Option<Vec<Vec<Detection>>> {
-    let _guard = tch::no_grad_guard();
-    let runner = Runner::new(&Network::folded(weights, device));
     let centres = anchors::centres();
     let mut detections = Vec::with_capacity(pictures.val.len());
     let size = runner.input_size();
     for indices in pictures.val.chunks(BATCH) {
-        let answers = runner.run(&pictures.inputs_of(size, indices));
-        detections.extend(detect::faces(&answers, size, &centres, MIN_SCORE));
+        let outputs = runner.run(&pictures.inputs_of(size, indices));
+        detections.extend(detect::faces(&outputs, size, &centres, MIN_SCORE));
         proceed(detections.len()).continue_value()?;
     }
     Some(detections)

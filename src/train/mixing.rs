@@ -5,17 +5,16 @@
 
 use std::path::Path;
 
-use serde::Serialize;
-use tch::Device;
-
 use super::validation::{Validation, validate};
 use super::views::pictures::{Pictures, PicturesError};
-use crate::model::network::Network;
+use crate::model::device::{Device, NeedsTorch};
+use crate::model::runner::Runner;
 use crate::model::tensors::Weights;
 use crate::protocol::metrics::ValMetrics;
 use crate::protocol::mixing::{Mix, Reason, Retention};
 use crate::protocol::train_spec::{Loss, Monitor, Retain, TrainSpec};
 use crate::weights::tflite;
+use serde::Serialize;
 
 /// Shares of the untouched weights that are tried.
 const SHARES: [f64; 9] = [0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7];
@@ -34,18 +33,19 @@ pub fn choose(
     baseline: &Validation,
     device: Device,
     beat: &dyn Fn(),
-) -> (Retention, Weights, Validation) {
+) -> Result<(Retention, Weights, Validation), NeedsTorch> {
     let shares = match retain {
         Retain::Auto => SHARES.to_vec(),
         Retain::Share(share) => vec![share],
     };
     let measure = |share: f64| {
         let weights = tuned.mixed(untouched, share as f32);
-        let network = Network::folded(&weights, device);
-        let found = validate(&network, pictures, &params.loss, Some(&baseline.detections), beat);
-        (weights, found)
+        let runner = Runner::new(&weights, device)?;
+        let found = validate(&runner, pictures, &params.loss, Some(&baseline.detections), beat);
+        Ok((weights, found))
     };
-    let mut tried: Vec<_> = shares.iter().map(|&share| measure(share)).collect();
+    let tried: Result<Vec<_>, NeedsTorch> = shares.iter().map(|&share| measure(share)).collect();
+    let mut tried = tried?;
     let mix =
         |(&retain, (_, found)): (&f64, &(Weights, Validation))| Mix { retain, val: found.metrics };
     let curve: Vec<Mix> = shares.iter().zip(&tried).map(mix).collect();
@@ -54,34 +54,45 @@ pub fn choose(
         Retain::Share(_) => (0, Reason::Requested),
     };
     let (weights, found) = tried.swap_remove(chosen);
-    (Retention { retain: shares[chosen], reason, curve }, weights, found)
+    Ok((Retention { retain: shares[chosen], reason, curve }, weights, found))
 }
 
-/// Mixes a finished model anew, without training.
+/// A model that cannot be mixed.
+#[derive(Debug, thiserror::Error)]
+pub enum MixError {
+    /// The data set to measure on cannot be read.
+    #[error(transparent)]
+    Pictures(#[from] PicturesError),
+    /// This build cannot run the model.
+    #[error(transparent)]
+    NeedsTorch(#[from] NeedsTorch),
+}
+
+/// Mixes a finished model again, without training.
 ///
 /// * `dataset`: folder of an imported data set to measure on, where there still is one.
 ///
 /// # Errors
 ///
-/// [`PicturesError`] when that cannot be read.
+/// [`MixError`].
 pub fn remix(
     unmixed: &Weights,
     retain: f64,
     dataset: Option<&Path>,
     loss: &Loss,
     beat: &dyn Fn(),
-) -> Result<(Weights, Option<BeforeAndAfter>), PicturesError> {
+) -> Result<(Weights, Option<BeforeAndAfter>), MixError> {
     let untouched = tflite::mediapipe();
     let weights = unmixed.mixed(untouched, retain as f32);
     let Some(dataset) = dataset else { return Ok((weights, None)) };
     let pictures = Pictures::open(dataset)?;
     let measure = |weights: &Weights, reference: Option<&Validation>| {
-        let network = Network::folded(weights, Device::Cpu);
+        let runner = Runner::new(weights, Device::Cpu)?;
         let reference = reference.map(|found| found.detections.as_slice());
-        validate(&network, &pictures, loss, reference, beat)
+        Ok::<_, NeedsTorch>(validate(&runner, &pictures, loss, reference, beat))
     };
-    let baseline = measure(untouched, None);
-    let found = measure(&weights, Some(&baseline));
+    let baseline = measure(untouched, None)?;
+    let found = measure(&weights, Some(&baseline))?;
     Ok((weights, Some(BeforeAndAfter { best: found.metrics, baseline: baseline.metrics })))
 }
 

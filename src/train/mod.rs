@@ -1,6 +1,5 @@
 //! Fine-tuning, as mathematics: it knows neither folders nor events.
 
-pub mod cuda;
 pub mod device;
 pub mod diagnostics;
 pub mod engine;
@@ -8,8 +7,11 @@ pub mod evaluation;
 pub mod init;
 pub mod loss;
 pub mod mixing;
+pub mod native;
 pub mod optimizer;
 pub mod progress;
+#[cfg(feature = "torch")]
+pub mod torch;
 pub mod trainer;
 pub mod validation;
 pub mod views;

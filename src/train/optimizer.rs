@@ -1,260 +1,142 @@
-//! `AdamW` over one flat buffer, and Muon for the matrices in it.
+//! What the optimizer does with each of a network's numbers, for our own kernels and for libtorch.
+//!
+//! `AdamW` (Loshchilov & Hutter, <https://arxiv.org/abs/1711.05101>) over one flat vector, and Muon for the matrices in it
+//! (convolutions that mix channels): it makes their update orthogonal, so that it moves every direction by the same
+//! amount instead of the few that dominate the gradient; sized like `AdamW`'s, so that one learning rate does for both.
+//! Source: <https://arxiv.org/abs/2502.16982>.
 
-use rayon::prelude::*;
-use tch::{Device, Kind, Tensor};
+use crate::model::layout::{COORDINATES, Layout, Role};
+use crate::model::slots::{Form, slots};
+use crate::protocol::schedule::Part;
+use crate::protocol::train_spec::OptimizerChoice;
 
-use crate::model::cpu::newton_schulz;
-use crate::model::network::array;
+pub(super) const BETA1: f64 = 0.9;
+pub(super) const BETA2: f64 = 0.999;
+pub(super) const EPSILON: f64 = 1e-8;
+/// Added to a gradient's norm before anything is divided by it.
+pub(super) const NORM_EPSILON: f64 = 1e-6;
 
-const BETA1: f64 = 0.9;
-const BETA2: f64 = 0.999;
-const EPSILON: f64 = 1e-8;
+/// Newton–Schulz iterations, and their coefficients: <https://kellerjordan.github.io/posts/muon/>.
+pub(super) const ITERATIONS: usize = 5;
+pub(super) const COEFFICIENTS: [f32; 3] = [3.4445, -4.7750, 2.0315];
+/// Root mean square of `AdamW`'s updates in practice, to which Muon's are brought.
+const ADAM_SIZE: f64 = 0.2;
 
-/// `AdamW` (Loshchilov & Hutter, <https://arxiv.org/abs/1711.05101>), with its state in the open, so that
-/// it can be saved.
-///
-/// Some parameters are matrices (convolutions that mix channels). Muon, where it is asked for, makes
-/// their update orthogonal, so that it moves every direction by the same amount instead of the few
-/// that dominate the gradient; sized like `AdamW`'s, so that one learning rate does for both. Source:
-/// <https://arxiv.org/abs/2502.16982>.
-#[derive(Debug)]
-pub struct Optimizer {
-    /// Steps done.
-    pub steps: u64,
-    /// Running mean of the gradient.
-    pub mean: Tensor,
-    /// Running mean of its square.
-    pub variance: Tensor,
-    matrices: Vec<Matrix>,
-    /// On a GPU.
-    together: Option<Together>,
+/// One step.
+#[derive(Debug, Clone, Copy)]
+pub struct Update {
+    /// Its number, from 1.
+    pub step: u64,
+    /// Learning rate.
+    pub rate: f64,
+    /// Share of the average that stays, 0..1.
+    pub ema_decay: f64,
 }
 
-/// A matrix within the flat buffer.
+/// A matrix within the flat vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Matrix {
     /// Where it begins.
-    pub start: i64,
+    pub start: usize,
     /// Outputs.
-    pub rows: i64,
+    pub rows: usize,
     /// Inputs, times the kernel's pixels.
-    pub columns: i64,
+    pub columns: usize,
 }
 
 impl Matrix {
-    /// `[rows, columns]`: this part of a flat buffer.
-    fn of(&self, flat: &Tensor) -> Tensor {
-        flat.narrow(0, self.start, self.rows * self.columns).view([self.rows, self.columns])
-    }
-
     /// What an orthogonal update of it is multiplied by.
-    fn size(&self) -> f64 {
+    pub(super) fn size(&self) -> f64 {
         ADAM_SIZE * (self.rows.max(self.columns) as f64).sqrt()
     }
 }
 
-impl Optimizer {
-    /// For parameters like these; `matrices` are those that Muon is to have, none for plain `AdamW`.
-    pub fn new(parameters: &Tensor, matrices: Vec<Matrix>) -> Self {
-        let zeros = || parameters.detach().zeros_like();
-        let device = parameters.device();
-        let on_gpu = device != Device::Cpu && !matrices.is_empty();
-        let together = on_gpu.then(|| Together::new(&matrices, device));
-        Self { steps: 0, mean: zeros(), variance: zeros(), matrices, together }
+/// The matrices that Muon is to have: the convolutions that mix channels, those of the scores apart. A row of these is
+/// all that one anchor has, and none is to move as far as every other.
+pub(super) fn matrices(choice: OptimizerChoice, layout: &Layout, form: Form) -> Vec<Matrix> {
+    if choice == OptimizerChoice::Adamw {
+        return Vec::new();
     }
-
-    /// Applies `gradient` to `parameters` in place; `decay` is each parameter's weight decay.
-    pub fn step(
-        &mut self,
-        parameters: &mut Tensor,
-        gradient: &Tensor,
-        learning_rate: f64,
-        decay: &Tensor,
-    ) {
-        let _guard = tch::no_grad_guard();
-        self.steps += 1;
-        let steps = self.steps as f64;
-        let correction1 = 1.0 - BETA1.powf(steps);
-        let correction2 = 1.0 - BETA2.powf(steps);
-        let _ = self.mean.lerp_(gradient, 1.0 - BETA1);
-        let _ = self.variance.lerp_(&gradient.square(), 1.0 - BETA2);
-        let mut update =
-            (&self.mean / correction1) / ((&self.variance / correction2).sqrt() + EPSILON);
-        if !self.matrices.is_empty() {
-            let momentum = gradient.lerp(&self.mean, BETA1); // Nesterov's: one step ahead
-            if let Some(together) = &self.together {
-                together.replace(&mut update, &momentum);
-            } else {
-                let directions = orthogonal_in_memory(&momentum, &self.matrices);
-                for (matrix, direction) in self.matrices.iter().zip(directions) {
-                    matrix.of(&update).copy_(&(direction * matrix.size()));
-                }
-            }
-        }
-        let _ = parameters.g_mul_(&(1.0 - decay * learning_rate));
-        let _ = parameters.g_sub_(&(update * learning_rate));
-    }
-}
-
-/// Root mean square of `AdamW`'s updates in practice, to which Muon's are brought.
-const ADAM_SIZE: f64 = 0.2;
-
-/// Newton–Schulz iterations, and their coefficients.
-const ITERATIONS: usize = 5;
-const COEFFICIENTS: [f32; 3] = [3.4445, -4.7750, 2.0315];
-
-/// [`orthogonal`] of several matrices at once, on a CPU.
-fn orthogonal_in_memory(flat: &Tensor, matrices: &[Matrix]) -> Vec<Tensor> {
-    let flat = array(flat).values;
-    let one = |matrix: &Matrix| {
-        let (start, columns) = (matrix.start as usize, matrix.columns as usize);
-        let part = &flat[start..start + matrix.rows as usize * columns];
-        newton_schulz(part, columns, COEFFICIENTS, ITERATIONS)
+    let convs = layout.convs();
+    let all = convs.iter().zip(slots(layout, form));
+    let mixing = all.filter(|(conv, _)| conv.shape[1] > 1 && conv.shape[0] >= COORDINATES);
+    let matrix = |(conv, slot): (&crate::model::layout::Conv, crate::model::slots::Slot)| Matrix {
+        start: slot.weight.start,
+        rows: conv.shape[0],
+        columns: slot.weight.len() / conv.shape[0],
     };
-    let found: Vec<Vec<f32>> = matrices.par_iter().map(one).collect();
-    let shaped = found.iter().zip(matrices);
-    shaped.map(|(values, m)| Tensor::from_slice(values).view([m.rows, m.columns])).collect()
+    mixing.map(matrix).collect()
 }
 
-/// All matrices in one batch, as a GPU likes them: of the largest's size, the rest of the others filled with zeros, which
-/// stay zeros.
-#[derive(Debug)]
-struct Together {
-    /// `[M × rows × columns]`: where each number is taken from in the flat buffer, and which are spare zeros instead.
-    from: Tensor,
-    spare: Tensor,
-    shape: [i64; 3],
-    /// `[K]`: the numbers of all matrices in the flat buffer, and where they lie in the batch.
-    flat: Tensor,
-    batched: Tensor,
-    /// `[M, 1, 1]`: the size of each update.
-    sizes: Tensor,
+/// `[P]`: 1 for convolutions' weights, 0 for biases and BatchNorm, which weight decay would only bend.
+pub(super) fn decays(layout: &Layout, form: Form) -> Vec<f32> {
+    let slots = slots(layout, form);
+    let mut decays = vec![0.0; slots.last().map_or(0, |slot| slot.shift.end)];
+    slots.into_iter().for_each(|slot| decays[slot.weight].fill(1.0));
+    decays
 }
 
-impl Together {
-    fn new(matrices: &[Matrix], device: Device) -> Self {
-        let largest = |of: fn(&Matrix) -> i64| matrices.iter().map(of).max().unwrap_or(0);
-        let shape = [matrices.len() as i64, largest(|m| m.rows), largest(|m| m.columns)];
-        let mut from = vec![0; shape.iter().product::<i64>() as usize];
-        let mut spare = vec![true; from.len()];
-        let (mut flat, mut batched) = (Vec::new(), Vec::new());
-        for (number, matrix) in (0..).zip(matrices) {
-            for row in 0..matrix.rows {
-                for column in 0..matrix.columns {
-                    let at = (number * shape[1] + row) * shape[2] + column;
-                    let here = matrix.start + row * matrix.columns + column;
-                    (from[at as usize], spare[at as usize]) = (here, false);
-                    flat.push(here);
-                    batched.push(at);
-                }
-            }
-        }
-        let sizes: Vec<f32> = matrices.iter().map(|matrix| matrix.size() as f32).collect();
-        let on_device = |values: &[i64]| Tensor::from_slice(values).to_device(device);
-        Self {
-            from: on_device(&from),
-            spare: Tensor::from_slice(&spare).to_device(device),
-            shape,
-            flat: on_device(&flat),
-            batched: on_device(&batched),
-            sizes: Tensor::from_slice(&sizes).reshape([-1, 1, 1]).to_device(device),
+/// The first convolution that a part of the network learns in; all behind it learn, too.
+pub(super) fn first_trained(layout: &Layout, part: Part) -> usize {
+    let heads = || layout.convs().iter().take_while(|conv| conv.role != Role::Head).count();
+    match part {
+        Part::All => 0,
+        Part::SecondBackbone => 1 + 2 * layout.first_blocks,
+        Part::Heads => heads(),
+    }
+}
+
+/// `[P]`: 1 for every parameter that may change; 0 for parts that wait, and for the heads' keypoint rows when those are
+/// frozen.
+pub(super) fn trainable(
+    layout: &Layout,
+    form: Form,
+    part: Part,
+    freeze_keypoints: bool,
+) -> Vec<f32> {
+    let (convs, slots) = (layout.convs(), slots(layout, form));
+    let mut mask = vec![1.0; slots.last().map_or(0, |slot| slot.shift.end)];
+    for slot in &slots[..first_trained(layout, part)] {
+        mask[slot.parameters()].fill(0.0);
+    }
+    let regressors =
+        convs.iter().zip(&slots).filter(|(conv, _)| conv.name.starts_with("regressor"));
+    for (conv, slot) in regressors.filter(|_| freeze_keypoints) {
+        let inputs = slot.weight.len() / conv.shape[0];
+        // Rows are anchor × 16 + coordinate, of which the first four are the box.
+        for row in (0..conv.shape[0]).filter(|row| row % COORDINATES >= 4) {
+            mask[slot.weight.start + row * inputs..][..inputs].fill(0.0);
+            mask[slot.shift.start + row] = 0.0;
         }
     }
-
-    /// Writes the matrices' orthogonal updates, made of the flat `momentum`, to the flat `update`.
-    fn replace(&self, update: &mut Tensor, momentum: &Tensor) {
-        let found = momentum.index_select(0, &self.from).masked_fill(&self.spare, 0.0);
-        let directions = orthogonal(&found.view(self.shape)) * &self.sizes;
-        let numbers = directions.reshape([-1]).index_select(0, &self.batched);
-        let _ = update.index_copy_(0, &self.flat, &numbers);
-    }
-}
-
-/// About the nearest orthogonal matrices to `[M, rows, columns]`: singular values come to lie between 0.7 and 1.2. Five
-/// Newton–Schulz iterations with the coefficients of <https://kellerjordan.github.io/posts/muon/>.
-fn orthogonal(matrices: &Tensor) -> Tensor {
-    let is_tall = matrices.size()[1] > matrices.size()[2];
-    let turned = |t: &Tensor| if is_tall { t.transpose(1, 2) } else { t.shallow_clone() };
-    let norms = matrices.square().sum_dim_intlist([1i64, 2].as_slice(), true, Kind::Float).sqrt();
-    let mut xs = turned(&(matrices / (norms + 1e-7)));
-    let [a, b, c] = COEFFICIENTS.map(f64::from);
-    for _ in 0..ITERATIONS {
-        let square = xs.bmm(&xs.transpose(1, 2));
-        let factor = &square * b + square.bmm(&square) * c;
-        xs = &xs * a + factor.bmm(&xs);
-    }
-    turned(&xs)
+    mask
 }
 
 #[cfg(test)]
 mod tests {
-    use tch::nn::{self, OptimizerConfig};
-
     use super::*;
+    use crate::model::layout::SHORT;
 
-    fn loss(parameters: &Tensor) -> Tensor {
-        let goal = Tensor::from_slice(&[1.0f32, -2.0, 3.0]);
-        (parameters - goal).square().sum(Kind::Float)
+    #[test]
+    fn parts_that_wait_and_frozen_keypoints_do_not_change() {
+        let count = |part, freeze| {
+            let mask = trainable(&SHORT, Form::Folded, part, freeze);
+            mask.iter().filter(|&&value| value == 1.0).count()
+        };
+        assert_eq!(count(Part::All, false), 101_390);
+        // Two anchors a cell from 88 channels, six from 96: a score and 16 coordinates each, with biases.
+        assert_eq!(count(Part::Heads, false), 17 * (2 * 89 + 6 * 97));
+        assert_eq!(count(Part::Heads, true), 5 * (2 * 89 + 6 * 97));
+        assert!(count(Part::SecondBackbone, false) > count(Part::Heads, false));
     }
 
     #[test]
-    fn an_update_of_muon_moves_every_direction_about_as_far() {
-        tch::manual_seed(1);
-        for shape in [[1, 24, 75], [1, 48, 24]] {
-            let matrix = Tensor::randn(shape, (Kind::Float, Device::Cpu));
-            let (_, found, _) = orthogonal(&matrix).svd(true, false);
-            let (least, most) = (found.min().double_value(&[]), found.max().double_value(&[]));
-            assert!(least > 0.4 && most < 1.3, "{least} {most}");
-        }
-    }
-
-    #[test]
-    fn matrices_one_by_one_and_together_become_the_same() {
-        tch::manual_seed(2);
-        let shapes = [(7, 24, 75), (7 + 24 * 75, 42, 36), (7 + 24 * 75 + 42 * 36, 96, 88)];
-        let matrices = shapes.map(|(start, rows, columns)| Matrix { start, rows, columns });
-        let count = 7 + 24 * 75 + 42 * 36 + 96 * 88 + 5;
-        let flat = Tensor::randn([count], (Kind::Float, Device::Cpu));
-        let mut update = Tensor::zeros([count], (Kind::Float, Device::Cpu));
-        Together::new(&matrices, Device::Cpu).replace(&mut update, &flat);
-        for (matrix, found) in matrices.iter().zip(orthogonal_in_memory(&flat, &matrices)) {
-            let gap = matrix.of(&update) / matrix.size() - found;
-            let gap = gap.abs().max().double_value(&[]);
-            assert!(gap < 1e-4, "{matrix:?}: {gap}");
-        }
-        let ends = [update.narrow(0, 0, 7), update.narrow(0, count - 5, 5)];
-        assert!(ends.iter().all(|end| end.abs().max().double_value(&[]) == 0.0), "others changed");
-    }
-
-    #[test]
-    fn rows_without_a_gradient_stay_as_they_are() {
-        let mut parameters = Tensor::ones([6], (Kind::Float, Device::Cpu));
-        let decay = parameters.zeros_like();
-        let matrix = Matrix { start: 0, rows: 3, columns: 2 };
-        let mut optimizer = Optimizer::new(&parameters, vec![matrix]);
-        let gradient = Tensor::from_slice(&[1.0f32, 2.0, 0.0, 0.0, -1.0, 0.5]);
-        optimizer.step(&mut parameters, &gradient, 0.1, &decay);
-        let moved: Vec<f32> = Vec::try_from(&parameters).unwrap();
-        assert_eq!(moved[2..4], [1.0, 1.0]);
-        assert!(moved[0] < 1.0 && moved[4] > 1.0, "{moved:?}");
-    }
-
-    #[test]
-    fn a_hundred_steps_are_libtorchs_own() {
-        let vars = nn::VarStore::new(Device::Cpu);
-        let theirs = vars.root().var("x", &[3], nn::Init::Const(0.5));
-        let mut optimizer = nn::adamw(0.9, 0.999, 0.01).build(&vars, 1e-2).unwrap();
-        let mut ours = Tensor::full([3], 0.5, (Kind::Float, Device::Cpu)).set_requires_grad(true);
-        let mut adamw = Optimizer::new(&ours, Vec::new());
-        let decay = Tensor::full([3], 0.01, (Kind::Float, Device::Cpu));
-        for _ in 0..100 {
-            optimizer.backward_step(&loss(&theirs));
-            loss(&ours).backward();
-            let mut gradient = ours.grad();
-            adamw.step(&mut ours, &gradient, 1e-2, &decay);
-            let _ = gradient.zero_();
-        }
-        let gap = (&ours - &theirs).abs().max().double_value(&[]);
-        assert!(gap < 1e-5, "{gap}");
+    fn muon_has_the_convolutions_that_mix_channels() {
+        let matrices = matrices(OptimizerChoice::Muon, &SHORT, Form::Unfolded);
+        // The stem, sixteen pointwise convolutions, and the two heads of coordinates.
+        assert_eq!(matrices.len(), 19);
+        assert_eq!(matrices[0], Matrix { start: 0, rows: 24, columns: 75 });
+        let decays = decays(&SHORT, Form::Unfolded);
+        assert!(matrices.iter().all(|m| decays[m.start] == 1.0 && decays[m.start + 1] == 1.0));
     }
 }

@@ -1,6 +1,6 @@
 //! Every measure over the validation pictures.
 
-use super::loss::native::{self, Said};
+use super::loss::native;
 use super::views::pictures::{Entry, Pictures};
 use super::views::{ViewFace, size_px};
 use crate::eval::average_precision::{PictureResult, Ranking};
@@ -9,8 +9,8 @@ use crate::eval::report::SEEN_PX;
 use crate::eval::suppression::Detection;
 use crate::model::anchors;
 use crate::model::layout::{ANCHORS, INPUT_SIZE};
-use crate::model::network::Network;
-use crate::model::runner::{Answers, Runner};
+use crate::model::outputs::Outputs;
+use crate::model::runner::Runner;
 use crate::protocol::metrics::ValMetrics;
 use crate::protocol::train_spec::Loss;
 
@@ -30,28 +30,27 @@ pub struct Validation {
     pub detections: Vec<Vec<Detection>>,
 }
 
-/// Measures a folded network.
+/// Measures a network.
 ///
-/// * `reference`: what the untouched model found, for the drift of the keypoints.
+/// * `reference`: what the base model finds, for the drift of the keypoints.
 /// * `beat`: called while work gets on.
 pub fn validate(
-    network: &Network,
+    runner: &Runner,
     pictures: &Pictures,
     loss: &Loss,
     reference: Option<&[Vec<Detection>]>,
     beat: &dyn Fn(),
 ) -> Validation {
-    let _guard = tch::no_grad_guard();
     let (grid, centres) = (native::Grid::default(), anchors::centres());
-    let (runner, mut sums) = (Runner::new(network), Sums::default());
+    let mut sums = Sums::default();
     let mut detections = Vec::with_capacity(pictures.val.len());
     for indices in pictures.val.chunks(BATCH) {
         beat();
         let entries: Vec<&Entry> = indices.iter().map(|&index| &pictures.entries[index]).collect();
         let size = runner.input_size();
-        let answers = runner.run(&pictures.inputs_of(size, indices)).rescaled(size);
-        sums.add(&answers, &entries, &grid, loss);
-        detections.extend(detect::faces(&answers, INPUT_SIZE, &centres, MIN_SCORE));
+        let outputs = runner.run(&pictures.inputs_of(size, indices)).rescaled(size);
+        sums.add(&outputs, &entries, &grid, loss);
+        detections.extend(detect::faces(&outputs, INPUT_SIZE, &centres, MIN_SCORE));
     }
     let mut metrics = sums.means();
     ranked(&mut metrics, pictures, &detections);
@@ -71,11 +70,10 @@ struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, answers: &Answers, entries: &[&Entry], grid: &native::Grid, loss: &Loss) {
+    fn add(&mut self, outputs: &Outputs, entries: &[&Entry], grid: &native::Grid, loss: &Loss) {
         let faces: Vec<Vec<ViewFace>> =
             entries.iter().map(|entry| view_faces(entry, loss.min_face_px as f32)).collect();
-        let said = Said { logits: &answers.logits, coordinates: &answers.coordinates };
-        let costs = native::costs(said, None, &faces, loss, grid);
+        let costs = native::costs(outputs.as_ref(), None, &faces, loss, grid, None);
         let count = costs.positives.max(1) as f64;
         let parts = [costs.boxes, costs.positive, costs.background];
         for (sum, value) in self.parts.iter_mut().zip(parts) {
@@ -83,7 +81,7 @@ impl Sums {
         }
         self.parts[3] += costs.overlap();
         self.positives += costs.positives as f64;
-        for (view, logits) in costs.views.iter().zip(answers.logits.chunks_exact(ANCHORS)) {
+        for (view, logits) in costs.views.iter().zip(outputs.logits.chunks_exact(ANCHORS)) {
             let high = |anchor: usize| logits[anchor] >= 0.0; // a score of at least 0.5
             let right = view.positives.iter().filter(|positive| high(positive.anchor)).count();
             self.positives_right += right as f64;

@@ -8,8 +8,8 @@ use safetensors::tensor::SafeTensors;
 
 use super::names::{EPSILON, Names, norm_name};
 use super::{WeightsError, raw};
+use crate::model::layout;
 use crate::model::layout::{Conv, Layout, Role, Variant};
-use crate::model::network;
 use crate::model::tensors::{Array, Arrays, LayoutError, Weights};
 
 const PARAMETERS: &str = "average.parameters";
@@ -63,7 +63,7 @@ fn split(file: &SafeTensors<'_>) -> Result<Arrays, WeightsError> {
         // Training adds another epsilon than those who will read it.
         let variances = arrays.get_mut(&format!("{norm}.running_var")).into_iter();
         for value in variances.flat_map(|array| &mut array.values) {
-            *value = (f64::from(*value) + network::EPSILON - EPSILON) as f32;
+            *value = (f64::from(*value) + layout::EPSILON - EPSILON) as f32;
         }
     }
     Ok(arrays)

@@ -11,53 +11,54 @@ use std::path::Path;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use tch::{Kind, Tensor};
 use tracing::warn;
 
 use crate::disk;
-use crate::model::network::Network;
+use crate::model::tensors::Weights;
 use crate::protocol::folder::JobDir;
 use crate::protocol::metrics::MetricsRow;
+use crate::protocol::metrics::TrainMetrics;
 use crate::protocol::schedule;
 use crate::protocol::train_spec::TrainSpec;
-use crate::train::progress::Counts;
+use crate::train::engine;
+use crate::train::progress::Progress;
 use crate::train::trainer::Trainer;
 
-/// What training has come to, beside the tensors.
+/// What training has come to, beside the flat vectors.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct State {
     /// Epochs done.
     pub epoch: u32,
     /// Optimizer steps done.
     pub steps: u64,
-    /// Views that each of them saw.
-    #[serde(default)]
-    views_a_step: Option<u32>,
+    /// Views that each of them saw; absent in checkpoints of earlier versions.
+    #[serde(default, rename = "views_a_step")]
+    views_per_step: Option<u32>,
     /// How far the epoch after these is.
-    #[serde(default)]
-    pub within: Counts,
+    #[serde(default, rename = "within")]
+    pub progress: Progress,
     /// One row an epoch, the baseline's included.
     pub rows: Vec<MetricsRow>,
 }
 
 impl State {
-    /// Views that each step saw, of a job with these parameters on so many pictures. An automatic batch size goes by the
+    /// Views that each step saw, of a job with these parameters on `pictures` pictures. An automatic batch size goes by the
     /// device, too, but steps are to stay what they were, whatever device the job goes on.
-    pub fn views_a_step(&self, spec: &TrainSpec, pictures: usize) -> u32 {
+    pub fn views_per_step(&self, spec: &TrainSpec, pictures: usize) -> u32 {
         // Earlier versions did not write it, and had one rule for all devices.
         let before =
             || schedule::batch_size(spec, pictures, false) as u32 * spec.accumulate_batches;
-        self.views_a_step.unwrap_or_else(before)
+        self.views_per_step.unwrap_or_else(before)
     }
 }
 
-/// The epochs' results, as folded networks.
-#[derive(Debug)]
+/// The epochs' results.
+#[derive(Debug, Clone)]
 pub struct Kept {
     /// After the best epoch; before the first, what the job began with.
-    pub best: Network,
+    pub best: Weights,
     /// After the last epoch.
-    pub last: Network,
+    pub last: Weights,
 }
 
 /// A checkpoint cannot be used.
@@ -155,23 +156,73 @@ fn checksum<'a>(
     hex::encode(digest.finalize())
 }
 
-/// The tensors that change, by name.
-fn tensors<'a>(
-    trainer: &'a mut Trainer<'_>,
-    kept: &'a mut Kept,
-) -> [(&'static str, &'a mut Tensor); 10] {
+/// A flat vector in the file.
+enum Vector<'a> {
+    Single(&'a mut Vec<f32>),
+    Double(&'a mut Vec<f64>),
+}
+
+/// The flat vectors, by name.
+fn vectors<'a>(
+    engine: &'a mut engine::State,
+    best: &'a mut Vec<f32>,
+    last: &'a mut Vec<f32>,
+) -> [(&'static str, Vector<'a>); 9] {
     [
-        ("parameters", &mut trainer.network.parameters),
-        ("buffers", &mut trainer.network.buffers),
-        ("average.parameters", &mut trainer.average.parameters),
-        ("average.buffers", &mut trainer.average.buffers),
-        ("adam.mean", &mut trainer.optimizer.mean),
-        ("adam.variance", &mut trainer.optimizer.variance),
-        ("epoch.figures", &mut trainer.within.figures),
-        ("epoch.diagnostics", trainer.watch.sums_mut()),
-        ("best", &mut kept.best.parameters),
-        ("last", &mut kept.last.parameters),
+        ("parameters", Vector::Single(&mut engine.parameters)),
+        ("buffers", Vector::Single(&mut engine.buffers)),
+        ("average.parameters", Vector::Single(&mut engine.average_parameters)),
+        ("average.buffers", Vector::Single(&mut engine.average_buffers)),
+        ("adam.mean", Vector::Single(&mut engine.mean)),
+        ("adam.variance", Vector::Single(&mut engine.variance)),
+        ("epoch.diagnostics", Vector::Double(&mut engine.diagnostics)),
+        ("best", Vector::Single(best)),
+        ("last", Vector::Single(last)),
     ]
+}
+
+impl Vector<'_> {
+    fn dtype(&self) -> Dtype {
+        match self {
+            Self::Single(_) => Dtype::F32,
+            Self::Double(_) => Dtype::F64,
+        }
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Single(values) => values.len(),
+            Self::Double(values) => values.len(),
+        }
+    }
+
+    /// Little-endian.
+    fn bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Single(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Self::Double(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+        }
+    }
+
+    /// Takes what the file has.
+    fn read(&mut self, name: &str, view: &TensorView<'_>) -> Result<(), String> {
+        if view.dtype() != self.dtype() || view.shape() != [self.len()] {
+            let (shape, expected) = (view.shape(), self.len());
+            return Err(format!("{name} has shape {shape:?} where [{expected}] is needed"));
+        }
+        match self {
+            Self::Single(values) => **values = singles(view.data()),
+            Self::Double(values) => {
+                let eights = view.data().as_chunks().0.iter();
+                **values = eights.map(|&eight| f64::from_le_bytes(eight)).collect();
+            }
+        }
+        Ok(())
+    }
+}
+
+fn singles(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks().0.iter().map(|&four| f32::from_le_bytes(four)).collect()
 }
 
 /// Writes everything that changes, atomically, and keeps the checkpoint before.
@@ -181,26 +232,30 @@ fn tensors<'a>(
 /// [`CheckpointError::Io`]; there is a whole checkpoint then, if there was one before.
 pub fn save(
     dir: &JobDir,
-    trainer: &mut Trainer<'_>,
-    kept: &mut Kept,
+    trainer: &Trainer<'_>,
+    kept: &Kept,
     state: &mut State,
 ) -> Result<(), CheckpointError> {
     let path = dir.last_checkpoint();
     let failed = |error| CheckpointError::Io(path.display().to_string(), error);
-    state.steps = trainer.optimizer.steps;
-    state.views_a_step = Some(trainer.views_a_step() as u32);
-    state.within = Counts { watched: trainer.watch.counts(), ..trainer.within.counts };
-    let bytes = encoded(trainer, kept, state).map_err(failed)?;
+    let engine = trainer.state();
+    state.steps = trainer.steps();
+    state.views_per_step = Some(trainer.views_per_step() as u32);
+    let (watched, figures) = (engine.watched, Some(engine.figures));
+    state.progress = Progress { watched, figures, ..trainer.progress() };
+    let bytes = encoded(engine, kept, state).map_err(failed)?;
     disk::write_keeping(&path, &dir.previous_checkpoint(), &bytes).map_err(failed)
 }
 
-fn encoded(trainer: &mut Trainer<'_>, kept: &mut Kept, state: &State) -> io::Result<Vec<u8>> {
+fn encoded(mut engine: engine::State, kept: &Kept, state: &State) -> io::Result<Vec<u8>> {
     let text = serde_json::to_string(state)?;
-    let bytes = tensors(trainer, kept).map(|(name, tensor)| (name, dtype(tensor), bytes(tensor)));
+    let (mut best, mut last) = (kept.best.flat(), kept.last.flat());
+    let vectors = vectors(&mut engine, &mut best, &mut last);
+    let bytes = vectors.map(|(name, vector)| (name, vector.dtype(), vector.len(), vector.bytes()));
     let mut views = Vec::new();
-    for (name, dtype, bytes) in &bytes {
-        let shape = vec![bytes.len() * 8 / dtype.bitsize()];
-        views.push((*name, TensorView::new(*dtype, shape, bytes).map_err(io::Error::other)?));
+    for (name, dtype, length, bytes) in &bytes {
+        let view = TensorView::new(*dtype, vec![*length], bytes).map_err(io::Error::other)?;
+        views.push((*name, view));
     }
     let checksum = checksum(&text, views.iter().map(|(name, view)| (*name, view)));
     let metadata = [(STATE.to_owned(), text), (CHECKSUM.to_owned(), checksum)];
@@ -233,47 +288,32 @@ pub fn restore(
     let file = SafeTensors::deserialize(&bytes).map_err(|error| unusable(error.to_string()))?;
 
     // All are looked at before the first is changed.
-    let mut found = Vec::new();
-    for (name, tensor) in tensors(trainer, kept) {
+    let mut engine = trainer.state();
+    let (mut best, mut last) = (kept.best.flat(), kept.last.flat());
+    for (name, mut vector) in vectors(&mut engine, &mut best, &mut last) {
         let view = file.tensor(name).map_err(|error| unusable(error.to_string()))?;
-        if view.dtype() != dtype(tensor) || view.shape() != [tensor.numel()] {
-            let (shape, expected) = (view.shape(), tensor.numel());
-            let reason = format!("{name} has shape {shape:?} where [{expected}] is needed");
-            return Err(unusable(reason));
-        }
-        let size = [tensor.numel() as i64];
-        found.push(Tensor::from_data_size(view.data(), &size, tensor.kind()));
+        vector.read(name, &view).map_err(unusable)?;
     }
-    let _guard = tch::no_grad_guard();
-    for ((_, tensor), value) in tensors(trainer, kept).into_iter().zip(&found) {
-        tensor.copy_(value);
-    }
-    trainer.optimizer.steps = state.steps;
+    engine.watched = state.progress.watched;
+    engine.figures = state.progress.figures.or_else(|| old_figures(&file)).unwrap_or_default();
+    let layout = kept.best.layout();
+    let weights = |flat: &[f32]| {
+        Weights::from_flat(layout, flat).map_err(|error| unusable(error.to_string()))
+    };
+    *kept = Kept { best: weights(&best)?, last: weights(&last)? };
     let (spec, pictures) = trainer.job();
-    let views = state.views_a_step(spec, pictures);
-    trainer.keep_views_a_step(views);
-    trainer.within.counts = state.within;
-    trainer.watch.restore_counts(state.within.watched);
+    let views = state.views_per_step(spec, pictures);
+    trainer.keep_views_per_step(views);
+    trainer.restore(engine, state.steps, state.progress);
     Ok(Some(state))
 }
 
-fn dtype(tensor: &Tensor) -> Dtype {
-    if tensor.kind() == Kind::Double { Dtype::F64 } else { Dtype::F32 }
-}
-
-/// Little-endian, as they lie in memory.
-fn bytes(tensor: &Tensor) -> Vec<u8> {
-    let flat = tensor.detach().to_device(tch::Device::Cpu).reshape([-1]).contiguous();
-    let count = flat.numel();
-    if flat.kind() == Kind::Double {
-        let mut values = vec![0f64; count];
-        flat.copy_data(&mut values, count);
-        values.iter().flat_map(|value| value.to_le_bytes()).collect()
-    } else {
-        let mut values = vec![0f32; count];
-        flat.copy_data(&mut values, count);
-        values.iter().flat_map(|value| value.to_le_bytes()).collect()
-    }
+/// The figures' sums as earlier versions wrote them, in an order of their own.
+fn old_figures(file: &SafeTensors<'_>) -> Option<TrainMetrics> {
+    let sums: [f32; 6] = singles(file.tensor("epoch.figures").ok()?.data()).try_into().ok()?;
+    let [loss, box_loss, positive, background, gradient_norm, positives_per_face] =
+        sums.map(f64::from);
+    Some(TrainMetrics { loss, box_loss, positive, background, positives_per_face, gradient_norm })
 }
 
 #[cfg(test)]
@@ -285,8 +325,8 @@ mod tests {
         let spec = TrainSpec { epochs: 100, accumulate_batches: 2, ..TrainSpec::default() };
         let before = serde_json::json!({"epoch": 1, "steps": 10, "rows": []});
         let before: State = serde_json::from_value(before).unwrap();
-        assert_eq!(before.views_a_step(&spec, 20_000), 128, "on a GPU it would be 512 now");
-        let known = State { views_a_step: Some(48), ..before };
-        assert_eq!(known.views_a_step(&spec, 20_000), 48);
+        assert_eq!(before.views_per_step(&spec, 20_000), 128, "on a GPU it would be 512 now");
+        let known = State { views_per_step: Some(48), ..before };
+        assert_eq!(known.views_per_step(&spec, 20_000), 48);
     }
 }

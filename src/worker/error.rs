@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use super::checkpoint::CheckpointError;
+use crate::model::device::NeedsTorch;
 use crate::model::tensors::LayoutError;
 use crate::protocol::cause::Cause;
 use crate::protocol::evaluate_spec::SplitChoice;
@@ -22,6 +23,9 @@ pub enum RunError {
     /// No such device.
     #[error(transparent)]
     Device(#[from] DeviceError),
+    /// This build cannot do the job.
+    #[error(transparent)]
+    NeedsTorch(#[from] NeedsTorch),
     /// The data set cannot be read.
     #[error("the data set cannot be read; import it again")]
     Data(#[source] Box<dyn Error + Send + Sync>),
@@ -57,7 +61,7 @@ impl RunError {
             | Self::Data(_)
             | Self::Evaluation(EvaluationError::NoPictures(_)) => Cause::BadData,
             Self::Evaluation(EvaluationError::Weights { .. }) | Self::Init(_) => Cause::BadWeights,
-            Self::Device(_) => Cause::NoDevice,
+            Self::Device(_) | Self::NeedsTorch(_) => Cause::NoDevice,
             Self::Folder(error) => error.cause(),
             Self::Checkpoint(CheckpointError::Unusable { .. }) => Cause::BadCheckpoint,
             Self::Checkpoint(CheckpointError::Io(_, error)) | Self::Disk(error) => {

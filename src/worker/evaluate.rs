@@ -45,7 +45,7 @@ pub fn run(
         return Err(EvaluationError::NoPictures(spec.split).into());
     }
     let total = (models.len() * pictures.val.len()) as u32;
-    let device_name = device::name(device);
+    let device_name = device.to_string();
     info!("measuring {} models on {} pictures on {device_name}", models.len(), pictures.val.len());
     let started = Started {
         device: device_name,
@@ -60,7 +60,7 @@ pub fn run(
     let evaluations =
         evaluate(models, &pictures, device, &mut |done| reporter.proceed(done as u32));
     reporter.failed.map_or(Ok(()), Err)?;
-    let Some(evaluations) = evaluations else {
+    let Some(evaluations) = evaluations? else {
         return Ok(Finished::without_result(reporter.outcome));
     };
     let content = Content {

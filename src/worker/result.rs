@@ -1,11 +1,11 @@
-//! What becomes of the epochs: the best one, mixed with the untouched model, in every format.
+//! What becomes of the epochs: the best one, mixed with the base model, in every format.
 
-use tch::Device;
 use tracing::info;
 
 use super::artifacts::{self, Content};
 use super::error::RunError;
 use super::heartbeat;
+use crate::model::device::Device;
 use crate::model::tensors::Weights;
 use crate::protocol::events::{Finished, Outcome};
 use crate::protocol::folder::JobDir;
@@ -32,7 +32,7 @@ pub struct Ended<'a> {
     /// After the last.
     pub last: Weights,
     /// What it is measured against and mixed with.
-    pub untouched: &'a Weights,
+    pub base: &'a Weights,
     /// What that finds.
     pub baseline: &'a Validation,
     /// Where to measure.
@@ -51,16 +51,16 @@ impl Ended<'_> {
         let retain = if params.init == Init::Scratch { Retain::Share(0.0) } else { params.retain };
         let (retention, best, found) = mixing::choose(
             &self.best,
-            self.untouched,
+            self.base,
             retain,
             self.pictures,
             params,
             self.baseline,
             self.device,
             &heartbeat::beat,
-        );
+        )?;
         info!(
-            "the result keeps {:.0} % of the untouched weights: ap50_ge6 {:.3}",
+            "the result keeps {:.0} % of the base model: ap50_ge6 {:.3}",
             retention.retain * 100.0,
             found.metrics.ap50_ge6.unwrap_or_default()
         );

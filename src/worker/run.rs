@@ -12,6 +12,7 @@ use crate::protocol::events::{Body, Finished, Outcome};
 use crate::protocol::folder::JobDir;
 use crate::protocol::job_spec::Work;
 use crate::protocol::log::EventLog;
+use crate::train::device;
 
 /// Does the job in `dir` and reports how it ended, failures included.
 ///
@@ -60,7 +61,7 @@ fn on_threads<T: Send>(
     let pool = pool.map_err(|error| RunError::Threads(error.to_string()))?;
     pool.install(|| {
         if let Some(threads) = threads {
-            tch::set_num_threads(threads as i32);
+            device::use_threads(threads);
         }
         work()
     })

@@ -10,9 +10,9 @@ use crate::disk;
 use crate::protocol::events::{Artifact, Artifacts};
 use crate::protocol::metrics::MetricsRow;
 use crate::train::diagnostics::sheet;
-use crate::train::diagnostics::watch::Watch;
+use crate::train::trainer::Trainer;
 
-/// Draws the epoch's sample views, where it is to have some and they were not drawn before, and answers
+/// Draws the epoch's sample views, where it is to have some and they were not drawn before, and returns
 /// the file's name.
 ///
 /// # Errors
@@ -21,12 +21,12 @@ use crate::train::diagnostics::watch::Watch;
 pub fn save_views(
     folder: &Path,
     epoch: u32,
-    watch: &mut Watch,
+    trainer: &mut Trainer<'_>,
 ) -> Result<Option<String>, RunError> {
     let Some(name) = sheet::file_name(epoch) else { return Ok(None) };
     let path = folder.join(&name);
-    if let Some(sheet) = watch.take_sheet() {
-        let jpeg = sheet::jpeg(&sheet).map_err(|error| RunError::Export(error.into()))?;
+    if let Some(sheet) = trainer.take_sheet() {
+        let jpeg = sheet::jpeg(&sheet.draw()).map_err(|error| RunError::Export(error.into()))?;
         disk::write(&path, &jpeg)?;
     }
     Ok(path.exists().then_some(name))

@@ -5,6 +5,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[cfg(feature = "torch")]
 #[path = "../weights/support.rs"]
 #[expect(dead_code, reason = "tests/weights uses the rest")]
 mod consumers;
@@ -23,4 +24,5 @@ mod serving;
 mod soak;
 mod support;
 mod trouble;
+#[cfg(feature = "torch")]
 mod weights;

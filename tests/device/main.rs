@@ -9,18 +9,18 @@ use std::path::Path;
 
 use blazetune::data::import::import;
 use blazetune::data::options::ImportOptions;
-use blazetune::model::layout::INPUT_SIZE;
-use blazetune::model::network::array;
-use blazetune::model::unfold;
+use blazetune::model::device::Device;
+use blazetune::model::layout::SHORT;
+use blazetune::model::numbers::Numbers;
+use blazetune::model::slots;
 use blazetune::protocol::metrics::TrainMetrics;
 use blazetune::protocol::train_spec::{DeviceChoice, TrainSpec, Unfold};
 use blazetune::sample::{self, SampleSpec};
+use blazetune::train::engine::Engine;
 use blazetune::train::trainer::Trainer;
-use blazetune::train::views::batch::Place;
 use blazetune::train::views::pictures::Pictures;
-use blazetune::train::{cuda, device};
+use blazetune::train::{device, native, torch};
 use blazetune::weights::tflite;
-use tch::Device;
 
 /// Drawn pictures, imported.
 fn pictures(folder: &Path) -> Pictures {
@@ -30,31 +30,37 @@ fn pictures(folder: &Path) -> Pictures {
     Pictures::open(&dataset).unwrap()
 }
 
-/// What an epoch measured, and the weights it ends with.
-fn epoch(spec: &TrainSpec, pictures: &Pictures, place: Place) -> (TrainMetrics, Vec<f32>) {
-    let weights = tflite::mediapipe();
-    let mut trainer = Trainer::new(spec, pictures, weights, weights, place);
-    let told = trainer.epoch(1, u32::MAX, &mut |_| ControlFlow::Continue(())).unwrap();
-    let ControlFlow::Continue(progress) = told else { panic!("it was left") };
-    (progress.train, array(&unfold::fold(&trainer.network).parameters).values)
+/// The figures of an epoch, and the weights it ends with.
+fn epoch(
+    engine: Box<dyn Engine>,
+    spec: &TrainSpec,
+    pictures: &Pictures,
+) -> (TrainMetrics, Vec<f32>) {
+    let mut trainer = Trainer::with(engine, spec, pictures, &SHORT, Device::Cpu);
+    let mut pass = trainer.begin(1);
+    while pass.step(&mut trainer) {}
+    let state = trainer.state();
+    let (form, layout) = (slots::Form::Unfolded, &SHORT);
+    let form = if spec.unfold == Unfold::Folded { slots::Form::Folded } else { form };
+    let (parameters, buffers) = (state.parameters, state.buffers);
+    let numbers = Numbers { form, layout, parameters, buffers };
+    (trainer.report(1).unwrap().train, numbers.fold())
 }
 
-/// Where the device's own training runs, and the pictures lie.
-fn in_libtorch(spec: &TrainSpec, pictures: &mut Pictures) -> Place {
-    cuda::load();
+/// libtorch's engine, on a GPU where there is one.
+fn in_libtorch(spec: &TrainSpec, pictures: &Pictures) -> torch::Engine {
+    device::find_gpus();
     let device = device::choose(DeviceChoice::Auto).unwrap();
-    pictures.keep_on(device, INPUT_SIZE);
-    let mut place = Place::new(spec, device, tflite::mediapipe().layout());
-    place.is_engines = false;
-    place
+    let weights = tflite::mediapipe();
+    torch::Engine::new(spec, pictures, weights, weights, device)
 }
 
 /// Both kinds of training, in turn.
-fn both(spec: &TrainSpec, pictures: &mut Pictures) -> [(TrainMetrics, Vec<f32>); 2] {
-    let engines = Place::new(spec, Device::Cpu, tflite::mediapipe().layout());
-    let ours = epoch(spec, pictures, engines);
-    let place = in_libtorch(spec, pictures);
-    [ours, epoch(spec, pictures, place)]
+fn both(spec: &TrainSpec, pictures: &Pictures) -> [(TrainMetrics, Vec<f32>); 2] {
+    let weights = tflite::mediapipe();
+    let native = Box::new(native::Engine::new(spec, pictures, weights, weights));
+    let ours = epoch(native, spec, pictures);
+    [ours, epoch(Box::new(in_libtorch(spec, pictures)), spec, pictures)]
 }
 
 /// How far apart two vectors are, over the length of the first.
@@ -67,15 +73,74 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
 }
 
 #[test]
+fn a_step_in_two_batches_learns_what_one_batch_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = pictures(folder.path());
+    let one = TrainSpec { batch_size: 8, ..TrainSpec::default() };
+    let two = TrainSpec { batch_size: 4, accumulate_batches: 2, ..one.clone() };
+    let weights = tflite::mediapipe();
+    let engines: [fn(&TrainSpec, &Pictures) -> Box<dyn Engine>; 2] = [
+        |spec, pictures| {
+            let weights = tflite::mediapipe();
+            Box::new(native::Engine::new(spec, pictures, weights, weights))
+        },
+        |spec, pictures| Box::new(in_libtorch(spec, pictures)),
+    ];
+    for engine in engines {
+        let step = |spec: &TrainSpec| {
+            let engine = engine(spec, &pictures);
+            let mut trainer = Trainer::with(engine, spec, &pictures, weights.layout(), Device::Cpu);
+            let mut pass = trainer.begin(1);
+            assert!(pass.step(&mut trainer));
+            (trainer.report(1).unwrap().train, trainer.state().mean)
+        };
+        let ((one, gradient), (two, other)) = (step(&one), step(&two));
+        for (a, b) in one.to_array().into_iter().zip(two.to_array()) {
+            assert!((a - b).abs() < 1e-4 * a.abs(), "{one:?} {two:?}");
+        }
+        let gap = distance(&gradient, &other);
+        assert!(gap < 1e-4, "the gradient is off by {gap}");
+    }
+}
+
+#[test]
+fn layers_that_wait_keep_their_running_statistics() {
+    let folder = tempfile::tempdir().unwrap();
+    let pictures = pictures(folder.path());
+    let numbers = |unfold| {
+        let mut spec = TrainSpec { unfold, batch_size: 32, ..TrainSpec::default() };
+        (spec.unfreeze.heads_epochs, spec.unfreeze.second_backbone_epochs) = (1, 1);
+        let engine = Box::new(in_libtorch(&spec, &pictures));
+        let mut trainer = Trainer::with(engine, &spec, &pictures, &SHORT, Device::Cpu);
+        let states = [0, 1, 2, 3].map(|epoch| {
+            let mut pass = (epoch > 0).then(|| trainer.begin(epoch));
+            while pass.as_mut().is_some_and(|pass| pass.step(&mut trainer)) {}
+            trainer.end_epoch();
+            trainer.state().buffers
+        });
+        states
+    };
+    let slots = slots::slots(&SHORT, slots::Form::Unfolded);
+    let first = slots[2 * SHORT.first_blocks].statistics.as_ref().unwrap().1.end;
+    for unfold in [Unfold::Calibrated, Unfold::Identity] {
+        let [before, heads, second, all] = numbers(unfold);
+        assert_eq!(before, heads, "{unfold:?}: only the heads learnt");
+        assert_eq!(before[..first], second[..first], "{unfold:?}: the first backbone waited");
+        assert_ne!(before[first..], second[first..], "{unfold:?}");
+        assert_ne!(second[..first], all[..first], "{unfold:?}");
+    }
+}
+
+#[test]
 fn an_epoch_in_libtorch_is_one_in_our_own_kernels() {
     let folder = tempfile::tempdir().unwrap();
-    let mut pictures = pictures(folder.path());
+    let pictures = pictures(folder.path());
     for unfold in [Unfold::Frozen, Unfold::Folded] {
         // So slow that no rounding decides which anchor is to find a face.
         let mut spec = TrainSpec { unfold, learning_rate: 1e-6, ..TrainSpec::default() };
         // The teacher's cost has its kink just where training begins, and rounding decides to which side that falls.
         spec.loss.teacher_weight = 0.0;
-        let [(ours, _), (theirs, _)] = both(&spec, &mut pictures);
+        let [(ours, _), (theirs, _)] = both(&spec, &pictures);
         for (name, figure, limit) in [
             ("loss", (|of| of.loss) as fn(&TrainMetrics) -> f64, 1e-4),
             ("box loss", |of| of.box_loss, 1e-4),
@@ -88,7 +153,7 @@ fn an_epoch_in_libtorch_is_one_in_our_own_kernels() {
             assert!(gap < limit, "{unfold:?}: {name} {gap}, {ours:?} {theirs:?}");
         }
     }
-    let [(_, ours), (_, theirs)] = both(&TrainSpec::default(), &mut pictures);
+    let [(_, ours), (_, theirs)] = both(&TrainSpec::default(), &pictures);
     let gap = distance(&ours, &theirs);
     assert!(gap < 1e-3, "as jobs are: {gap}");
 }

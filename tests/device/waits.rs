@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use blazetune::model::device::Device;
+use blazetune::model::layout::{INPUT_SIZE, SHORT};
 use blazetune::protocol::train_spec::TrainSpec;
+use blazetune::train::engine::Engine;
 use blazetune::train::trainer::Trainer;
-use blazetune::train::views::batch::{self, Pixels};
-use blazetune::weights::tflite;
+use blazetune::train::views::batch::Cutter;
 
 use crate::{in_libtorch, pictures};
 
@@ -27,16 +29,15 @@ const STEPS: &str = "BLAZETUNE_TEST_STEPS";
 fn some_steps() {
     let steps: usize = std::env::var(STEPS).unwrap().parse().unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let mut pictures = pictures(folder.path());
+    let pictures = pictures(folder.path());
     let spec = TrainSpec { batch_size: 16, ..TrainSpec::default() };
-    let place = in_libtorch(&spec, &mut pictures);
-    let weights = tflite::mediapipe();
-    let mut trainer = Trainer::new(&spec, &pictures, weights, weights, place);
+    let engine = in_libtorch(&spec, &pictures);
+    let rendering = engine.rendering();
+    let mut trainer = Trainer::with(Box::new(engine), &spec, &pictures, &SHORT, Device::Cpu);
+    let cutter = Cutter::new(&spec, &pictures, 1, INPUT_SIZE, rendering);
     for step in 0..steps {
-        let indices = &pictures.train[step..step + 16];
-        let (pixels, faces) = batch::cut(&spec, &pictures, 1, indices, place);
-        assert!(matches!(pixels, Pixels::Device(_)));
-        trainer.step_on(&pixels, &faces, 1e-4);
+        let batch = cutter.cut(&pictures.train[step..step + 16]);
+        trainer.step_on(&batch, 1e-4);
     }
 }
 

@@ -2,17 +2,15 @@
 
 use std::fs;
 
-use blazetune::model::network::{Network, array};
-use blazetune::model::unfold;
+use blazetune::model::numbers::Numbers;
 use blazetune::weights::{self, checkpoint, pth};
 use safetensors::tensor::{Dtype, TensorView, serialize};
-use tch::Device;
 
 use crate::support::{Expected, Python, compare, open, path, pictures, raw, square, tuned};
 
 /// As training would write it.
-fn checkpoint(network: &Network) -> Vec<u8> {
-    let flat = |tensor| array(tensor).values.iter().flat_map(|v| v.to_le_bytes()).collect();
+fn checkpoint(network: &Numbers) -> Vec<u8> {
+    let flat = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect();
     let tensors: [(&str, Vec<u8>); 2] = [
         ("average.parameters", flat(&network.parameters)),
         ("average.buffers", flat(&network.buffers)),
@@ -25,8 +23,7 @@ fn checkpoint(network: &Network) -> Vec<u8> {
 
 #[test]
 fn a_checkpoint_without_batch_norm_holds_the_same_weights() {
-    let network = Network::folded(&tuned(), Device::Cpu);
-    let bytes = checkpoint(&network);
+    let bytes = checkpoint(&Numbers::folded(&tuned()));
     assert!(weights::load(&bytes).unwrap() == tuned());
     assert!(checkpoint::unfolded(&bytes).unwrap().is_none());
 }
@@ -35,7 +32,7 @@ fn a_checkpoint_without_batch_norm_holds_the_same_weights() {
 fn a_checkpoint_with_batch_norm_is_folded_and_torch_reads_it_unfolded() {
     let folder = tempfile::tempdir().unwrap();
     let squares: Vec<_> = pictures().iter().map(|file| square(file, 128, folder.path())).collect();
-    let bytes = checkpoint(&unfold::identity(&Network::folded(&tuned(), Device::Cpu)));
+    let bytes = checkpoint(&Numbers::identity(&tuned()));
     let folded = weights::load(&bytes).unwrap();
     let unfolded = checkpoint::unfolded(&bytes).unwrap().unwrap();
     let written = pth::write_unfolded(&unfolded).unwrap();

@@ -77,7 +77,7 @@ fn faces_in_onnx_runtime_are_ours() {
         arguments.extend(squares.iter().map(|file| path(file)));
         python.run("onnx_runtime.py", &arguments);
         let found: Vec<Vec<Detection>> = serde_json::from_slice(&fs::read(&out).unwrap()).unwrap();
-        let detector = Detector::new(&weights);
+        let detector = Detector::new(&weights).unwrap();
         let mut faces = 0;
         for (square, theirs) in squares.iter().zip(&found) {
             let ours = detector.detect(&open(square), 0.5);

@@ -51,7 +51,7 @@ fn faces_that_mediapipe_finds_with_every_exported_tflite_are_ours() {
         let exported = folder.path().join(format!("tuned.{}", format.ending()));
         fs::write(&exported, format.write(&tuned(), &notes()).unwrap()).unwrap();
         let weights = weights::load(&fs::read(&exported).unwrap()).unwrap();
-        let faces = compare_faces(&python, &exported, &Detector::new(&weights), &files);
+        let faces = compare_faces(&python, &exported, &Detector::new(&weights).unwrap(), &files);
         assert!(faces >= 15, "{format:?}: only {faces} faces");
     }
 }
@@ -123,6 +123,7 @@ fn faces_in_photographs_are_mediapipes() {
     let files = walkdir::WalkDir::new(photographs).sort_by_file_name().into_iter();
     let files = files.map(|entry| entry.unwrap().into_path()).filter(|file| file.is_file());
     let files: Vec<PathBuf> = files.collect();
-    let faces = compare_faces(&python, &model, &Detector::new(tflite::mediapipe()), &files);
+    let faces =
+        compare_faces(&python, &model, &Detector::new(tflite::mediapipe()).unwrap(), &files);
     assert!(faces >= 200, "only {faces} faces");
 }

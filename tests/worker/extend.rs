@@ -19,7 +19,7 @@ fn extended(ended: &JobDir, epochs: u32) -> (tempfile::TempDir, JobDir) {
     let pictures = blazetune::data::Dataset::open(&dataset()).unwrap();
     let pictures = pictures.manifest.summary().splits.train.images;
     let state = checkpoint::newest(ended).unwrap().newest.unwrap().state;
-    let views = state.views_a_step(&spec.params, pictures);
+    let views = state.views_per_step(&spec.params, pictures);
     spec.params = schedule::extended(&spec.params, epochs, views);
     extension::copy(ended, &dir).unwrap();
     dir.create(&Work::Train(spec)).unwrap();

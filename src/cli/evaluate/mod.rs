@@ -10,10 +10,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
 use blazetune::data::Dataset;
+use blazetune::model::device::Device;
 use blazetune::model::tensors::Weights;
 use blazetune::protocol::evaluate_spec::{MEDIAPIPE, SplitChoice};
-use blazetune::protocol::train_spec::DeviceChoice;
-use blazetune::train::device;
 use blazetune::train::evaluation::evaluate;
 use blazetune::train::views::pictures::Pictures;
 use blazetune::weights::tflite;
@@ -60,9 +59,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
     let name = |path: &Path| path.display().to_string();
     let models = weights.into_iter().map(|(path, weights)| (name(path), weights)).collect();
-    let cpu = device::choose(DeviceChoice::Cpu)?;
     let go_on = &mut |_| ControlFlow::Continue(());
-    let evaluations = evaluate(models, &pictures, cpu, go_on).unwrap_or_default();
+    let evaluations = evaluate(models, &pictures, Device::Cpu, go_on)?.unwrap_or_default();
     let dataset_name = name(&args.dataset);
     println!("{}", table::table(&dataset_name, args.split, &evaluations));
     if let Some(out) = &args.out {

@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn pictures_that_run_together_get_what_each_would_get_alone() {
-        let detectors = [0, 1].map(|_| Arc::new(Detector::new(tflite::mediapipe())));
+        let detectors = [0, 1].map(|_| Arc::new(Detector::new(tflite::mediapipe()).unwrap()));
         let picture = |number: u32| {
             let pixel = |x, y| Rgb([(x * number) as u8, (y * 3) as u8, number as u8]);
             Letterboxed::new(&RgbImage::from_fn(40 + number, 50, pixel), 128)

@@ -127,6 +127,8 @@ async fn load(db: &store::Db, jobs: &Jobs, id: ModelRef) -> Result<Detector> {
                 Detector::new(&weights)
             }
         };
+        let detector =
+            detector.map_err(|error| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error))?;
         detector.detect(&RgbImage::new(1, 1), 1.0);
         Ok(detector)
     })

@@ -144,12 +144,25 @@ impl TrainSpec {
     ///
     /// At least one [`Violation`].
     pub fn check(&self) -> Result<(), Vec<Violation>> {
-        let Err(report) = self.validate() else { return Ok(()) };
+        let report = self.validate().err();
         let violation = |(path, error): &(garde::Path, garde::Error)| Violation {
             pointer: format!("/{}", path.to_string().replace('.', "/")),
             detail: error.message().to_owned(),
         };
-        Err(report.iter().map(violation).collect())
+        let of_fields = report.iter().flat_map(garde::Report::iter).map(violation);
+        let violations: Vec<Violation> = of_fields.chain(self.mixed_scratch()).collect();
+        if violations.is_empty() { Ok(()) } else { Err(violations) }
+    }
+
+    /// Weights that never were the base model's have nothing in common with it that could be mixed.
+    fn mixed_scratch(&self) -> Option<Violation> {
+        let is_mixed = matches!(self.retain, Retain::Share(share) if share > 0.0);
+        (self.init == Init::Scratch && is_mixed).then(|| Violation {
+            pointer: "/retain".to_owned(),
+            detail: "has to be 0 or \"auto\" where init is \"scratch\": random weights cannot be mixed with \
+                     the base model"
+                .to_owned(),
+        })
     }
 
     /// JSON Schema of the parameters, with defaults, limits and descriptions; `x-presets` says what each
@@ -178,6 +191,16 @@ mod tests {
         let violations = spec.check().unwrap_err();
         let pointers: Vec<_> = violations.iter().map(|v| v.pointer.as_str()).collect();
         assert_eq!(pointers, ["/epochs", "/views/scale_max"], "{violations:?}");
+    }
+
+    #[test]
+    fn scratch_weights_are_not_mixed_with_the_base_model() {
+        let check = |params| serde_json::from_value::<TrainSpec>(params).unwrap().check();
+        let violations = check(json!({"init": "scratch", "retain": 0.3})).unwrap_err();
+        assert_eq!(violations[0].pointer, "/retain");
+        for retain in [json!("auto"), json!(0)] {
+            assert_eq!(check(json!({"init": "scratch", "retain": retain})), Ok(()));
+        }
     }
 
     #[test]

@@ -3,22 +3,20 @@
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{self, FilterType};
 use image::{ImageResult, Rgb, RgbImage};
-use tch::{Device, Kind, Tensor};
 
 use crate::eval::overlay::{self, GREEN};
-use crate::geometry::Rect;
 use crate::model::anchors;
 use crate::model::layout::{ANCHORS, INPUT_SIZE};
-use crate::train::loss::torch::targets::Faces;
-use crate::train::views::batch::Pixels;
+use crate::model::native::Inputs;
+use crate::train::views::ViewFace;
 
 /// A face that is too small, or too much cut off, to be learnt.
 pub(super) const IGNORED: Rgb<u8> = Rgb([255, 140, 30]);
-/// The centre of an anchor that is to find a face.
+/// The centre of a positive anchor.
 pub(super) const POSITIVE: Rgb<u8> = Rgb([255, 60, 220]);
 
 /// Views of a sheet.
-const VIEWS: usize = 12;
+pub(super) const VIEWS: usize = 12;
 const COLUMNS: usize = 4;
 /// A view's pixels are drawn as squares of this side, so that they can be seen.
 const ZOOM: u32 = 2;
@@ -34,46 +32,61 @@ pub fn file_name(epoch: u32) -> Option<String> {
     epoch.is_power_of_two().then(|| format!("views-epoch-{epoch}.jpg"))
 }
 
-/// The first views of a batch, still on the device.
+/// The first views of a batch, and what is in them.
 #[derive(Debug)]
-pub struct Seen {
-    /// `[K, 3, side, side]`
-    inputs: Tensor,
-    /// `[F, 4]`: centre x, y, width, height; those to be learnt come first.
-    boxes: Tensor,
-    /// `[F]`: which view.
-    views: Tensor,
-    learnt: usize,
-    /// `[P]`: positive anchors, as `view × 896 + anchor`.
-    positive: Tensor,
+pub struct Sheet {
+    /// `[side, side, 3]` bytes each.
+    views: Vec<Vec<u8>>,
+    /// Of a view, in pixels.
+    side: u32,
+    /// Of each view.
+    faces: Vec<Vec<ViewFace>>,
+    /// Positive anchors, as `view × 896 + anchor`.
+    positives: Vec<usize>,
 }
 
-impl Seen {
-    /// Keeps what is drawn of a batch; `positive`: `[P]`, as `view × 896 + anchor`.
-    pub fn new(pixels: &Pixels, faces: &Faces, positive: &Tensor) -> Self {
-        Self {
-            inputs: pixels.first(VIEWS),
-            boxes: faces.boxes.shallow_clone(),
-            views: faces.views.shallow_clone(),
-            learnt: faces.learnt() as usize,
-            positive: positive.shallow_clone(),
-        }
+impl Sheet {
+    /// * `views`: `[side, side, 3]` bytes each; `faces`: of each view, and of more; `positives`: as
+    ///   `view × 896 + anchor`.
+    pub(super) fn new(
+        views: Vec<Vec<u8>>,
+        side: usize,
+        faces: &[Vec<ViewFace>],
+        positives: Vec<usize>,
+    ) -> Self {
+        let faces = faces[..views.len()].to_vec();
+        Self { views, side: side as u32, faces, positives }
+    }
+
+    /// Of a batch's first views.
+    pub(super) fn of_inputs(
+        inputs: &Inputs,
+        faces: &[Vec<ViewFace>],
+        positives: Vec<usize>,
+    ) -> Self {
+        let view = |at: usize| {
+            let values = (0..INPUT_SIZE).flat_map(|y| inputs.row(at, y));
+            values.map(|value| ((value + 1.0) * 127.5).round().clamp(0.0, 255.0) as u8).collect()
+        };
+        let views = (0..inputs.count().min(VIEWS)).map(view).collect();
+        Self::new(views, INPUT_SIZE, faces, positives)
     }
 
     /// Draws them: faces to be learnt green, ignored ones orange, centres of positive anchors pink.
     pub fn draw(&self) -> RgbImage {
         let side = INPUT_SIZE as u32 * ZOOM;
         let mut tiles = self.tiles();
-        let faces: Vec<(usize, Rect)> = self.faces();
         // The faces to be learnt last, so that nothing lies over them.
-        for (index, (view, rect)) in faces.iter().enumerate().rev() {
-            let colour = if index < self.learnt { GREEN } else { IGNORED };
-            if let Some(tile) = tiles.get_mut(*view) {
-                overlay::outline(tile, rect, colour);
+        for ignored in [true, false] {
+            let colour = if ignored { IGNORED } else { GREEN };
+            for (tile, faces) in tiles.iter_mut().zip(&self.faces) {
+                for face in faces.iter().rev().filter(|face| face.ignored == ignored) {
+                    overlay::outline(tile, &face.rect, colour);
+                }
             }
         }
         let centres = anchors::centres();
-        for anchor in integers(&self.positive) {
+        for anchor in &self.positives {
             if let Some(tile) = tiles.get_mut(anchor / ANCHORS) {
                 dot(tile, centres[anchor % ANCHORS]);
             }
@@ -89,22 +102,12 @@ impl Seen {
     }
 
     fn tiles(&self) -> Vec<RgbImage> {
-        let pixels = ((&self.inputs + 1.0) * 127.5).round().clamp(0.0, 255.0);
-        let pixels = pixels.permute([0, 2, 3, 1]).to_kind(Kind::Uint8).to_device(Device::Cpu);
-        let bytes: Vec<u8> = Vec::try_from(pixels.reshape([-1])).unwrap_or_default();
-        let (side, drawn) = (self.inputs.size()[2] as u32, INPUT_SIZE as u32 * ZOOM);
-        let tile = |bytes: &[u8]| {
-            let view = RgbImage::from_raw(side, side, bytes.to_vec()).unwrap_or_default();
+        let drawn = INPUT_SIZE as u32 * ZOOM;
+        let tile = |bytes: &Vec<u8>| {
+            let view = RgbImage::from_raw(self.side, self.side, bytes.clone()).unwrap_or_default();
             imageops::resize(&view, drawn, drawn, FilterType::Nearest)
         };
-        bytes.chunks_exact((side * side * 3) as usize).map(tile).collect()
-    }
-
-    fn faces(&self) -> Vec<(usize, Rect)> {
-        let numbers = self.boxes.to_device(Device::Cpu).reshape([-1]);
-        let numbers: Vec<f32> = Vec::try_from(numbers).unwrap_or_default();
-        let rects = numbers.as_chunks().0.iter().map(|&[x, y, w, h]| Rect::around(x, y, w, h));
-        integers(&self.views).into_iter().zip(rects).collect()
+        self.views.iter().map(tile).collect()
     }
 }
 
@@ -117,11 +120,6 @@ pub fn jpeg(sheet: &RgbImage) -> ImageResult<Vec<u8>> {
     let mut bytes = Vec::new();
     sheet.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY))?;
     Ok(bytes)
-}
-
-fn integers(tensor: &Tensor) -> Vec<usize> {
-    let numbers: Vec<i64> = Vec::try_from(tensor.to_device(Device::Cpu)).unwrap_or_default();
-    numbers.into_iter().map(|number| number as usize).collect()
 }
 
 fn dot(tile: &mut RgbImage, [x, y]: [f32; 2]) {

@@ -4,28 +4,25 @@ use image::Rgb;
 use tch::{Device, Kind, Tensor};
 
 use super::sheet::{IGNORED, POSITIVE};
-use super::watch::{Batch, Watch};
+use super::torch::{Seen, Watch};
 use crate::eval::overlay::GREEN;
 use crate::geometry::Rect;
-use crate::model::cpu::Inputs;
 use crate::model::layout::ANCHORS;
 use crate::protocol::diagnostics::GridLoss;
 use crate::protocol::train_spec::Loss;
 use crate::train::loss::torch;
-use crate::train::loss::torch::Parts;
 use crate::train::loss::torch::targets::{Faces, Targets};
+use crate::train::loss::torch::{Parts, StepCountTensors};
 use crate::train::views::ViewFace;
-use crate::train::views::batch::Pixels;
 
 /// Three views: two faces of 4 and 32 pixels, an ignored one of 8, and nothing. The large face has
 /// three anchors: two of the 16 × 16 grid, which find it exactly, and one of the 8 × 8 grid, whose
 /// box is half of it. The small one has none. Every score is 0.5.
-fn observed(share: f64) -> (Watch, Parts) {
+fn observed() -> (Watch, Parts) {
     let device = Device::Cpu;
     let face =
         |px: f32, ignored| ViewFace::new(Rect::around(0.5, 0.5, px / 128.0, px / 128.0), ignored);
     let views = [vec![face(4.0, false), face(32.0, false)], vec![face(8.0, true)], vec![]];
-    let views: Vec<&[ViewFace]> = views.iter().map(Vec::as_slice).collect();
     let faces = Faces::new(&views, device);
     let whole = [0.5f32, 0.5, 0.25, 0.25];
     let anchors = ANCHORS as i64;
@@ -43,17 +40,18 @@ fn observed(share: f64) -> (Watch, Parts) {
     let logits = Tensor::zeros([3, anchors], (Kind::Float, device));
     let half = Tensor::from_slice(&[0.5f32, 0.5, 0.25, 0.125]);
     boxes.get(0).get(512).copy_(&half);
-    let parts = torch::parts(&logits, &boxes, &targets, &Loss::default());
-    let pixels = Pixels::Memory(Inputs::zeros(3));
+    let parts =
+        torch::parts(&logits, &boxes, &targets, &Loss::default(), &StepCountTensors::of(&targets));
+    let inputs = &Tensor::zeros([3, 3, 128, 128], (Kind::Float, device));
     let mut watch = Watch::new(device);
-    let (pixels, faces, targets, logits) = (&pixels, &faces, &targets, &logits);
-    watch.observe(&Batch { pixels, faces, targets, logits, parts: &parts, share });
+    let (faces, targets, logits) = (&faces, &targets, &logits);
+    watch.observe(&Seen { inputs, view_faces: &views, faces, targets, logits, parts: &parts });
     (watch, parts)
 }
 
 #[test]
 fn faces_are_counted_by_size_with_their_positives() {
-    let found = observed(1.0).0.diagnostics(1);
+    let found = observed().0.diagnostics(1);
     let counts: Vec<u64> = found.faces.iter().map(|size| size.count).collect();
     assert_eq!(counts, [1, 0, 0, 1], "ignored faces do not count");
     let positives: Vec<_> = found.faces.iter().map(|size| size.positives_per_face).collect();
@@ -65,7 +63,7 @@ fn faces_are_counted_by_size_with_their_positives() {
 
 #[test]
 fn the_grids_share_the_whole_loss() {
-    let (watch, parts) = observed(0.5);
+    let (watch, parts) = observed();
     let found = watch.diagnostics(1);
     let shares: Vec<_> = found.grids.iter().map(|grid| grid.share_of_positives).collect();
     assert_eq!(shares, [Some(2.0 / 3.0), Some(1.0 / 3.0)]);
@@ -77,13 +75,13 @@ fn the_grids_share_the_whole_loss() {
     ] {
         let sum: f64 = found.grids.iter().map(part).sum();
         let whole = whole.double_value(&[]);
-        assert!((sum - 0.5 * whole).abs() < 1e-5 * whole.max(1.0), "{sum} of {whole}");
+        assert!((sum - whole).abs() < 1e-5 * whole.max(1.0), "{sum} of {whole}");
     }
 }
 
 #[test]
 fn scores_stand_by_the_overlap_of_their_boxes() {
-    let found = observed(1.0).0.diagnostics(1);
+    let found = observed().0.diagnostics(1);
     let bins = &found.score_by_iou;
     assert_eq!(bins.iter().map(|bin| bin.count).sum::<u64>(), 3);
     assert_eq!((bins[5].count, bins[5].mean_score), (1, Some(0.5)));
@@ -93,10 +91,10 @@ fn scores_stand_by_the_overlap_of_their_boxes() {
 
 #[test]
 fn batches_add_up_and_without_any_there_is_nothing() {
-    let (mut watch, _) = observed(1.0);
-    let sums = watch.sums_mut();
-    *sums += sums.copy();
-    assert_eq!(watch.diagnostics(2).grids, observed(1.0).0.diagnostics(1).grids);
+    let (mut watch, _) = observed();
+    let twice: Vec<f64> = watch.sums().iter().map(|sum| 2.0 * sum).collect();
+    watch = Watch::restored(&twice, watch.views(), Device::Cpu);
+    assert_eq!(watch.diagnostics(2).grids, observed().0.diagnostics(1).grids);
     let nothing = Watch::new(Device::Cpu).diagnostics(1);
     assert_eq!(nothing.views_without_face, 0.0);
     assert!(nothing.faces.iter().all(|size| size.positives_per_face.is_none()));
@@ -104,7 +102,7 @@ fn batches_add_up_and_without_any_there_is_nothing() {
 
 #[test]
 fn a_sheet_shows_learnt_and_ignored_faces_and_anchors_in_their_views() {
-    let sheet = observed(1.0).0.take_sheet().unwrap();
+    let sheet = observed().0.take_sheet().unwrap().draw();
     assert_eq!(sheet.dimensions(), (3 * 260 + 4, 264));
     let at = |view: u32, x: u32, y: u32| *sheet.get_pixel(4 + view * 260 + x, 4 + y);
     assert_eq!(at(0, 96, 128), GREEN, "the left edge of the face of 32 pixels");

@@ -3,4 +3,5 @@
 
 mod constants;
 pub mod native;
+#[cfg(feature = "torch")]
 pub mod torch;

@@ -1,35 +1,36 @@
-//! The next batch, prepared while a step runs: where one thread is enough for that, as for the optimizer, others have
+//! The next batch, cut while a step runs: where one thread is enough for that, as for the optimizer, others have
 //! something to do.
 
-use super::batch::{Cutter, Prepared};
+use super::batch::{Batch, Cutter};
 
 /// An epoch's batches, one after the other.
-pub(in crate::train) struct Ahead<'a, I> {
+#[derive(Debug)]
+pub(in crate::train) struct Ahead<'a> {
     cutter: Cutter<'a>,
-    /// Which pictures each has.
-    batches: I,
-    next: Option<Prepared>,
+    /// The pictures of each.
+    batches: std::vec::IntoIter<Vec<usize>>,
+    next: Option<Batch>,
 }
 
-impl<'a, I: Iterator<Item = &'a [usize]>> Ahead<'a, I> {
-    pub(in crate::train) fn new(cutter: Cutter<'a>, batches: I) -> Self {
-        Self { cutter, batches, next: None }
+impl<'a> Ahead<'a> {
+    pub(in crate::train) fn new(cutter: Cutter<'a>, batches: Vec<Vec<usize>>) -> Self {
+        Self { cutter, batches: batches.into_iter(), next: None }
     }
 
-    /// Works on the next batch while the one after it is prepared; `None` after the last.
-    pub(in crate::train) fn with_next<T>(&mut self, work: impl FnOnce(Prepared) -> T) -> Option<T> {
+    /// Works on the next batch while the one after it is cut; `None` after the last.
+    pub(in crate::train) fn with_next<T>(&mut self, work: impl FnOnce(Batch) -> T) -> Option<T> {
         let Self { cutter, batches, next } = self;
         let cutter = *cutter;
-        let prepared = match next.take() {
-            Some(prepared) => prepared,
-            None => cutter.prepare(batches.next()?),
+        let batch = match next.take() {
+            Some(batch) => batch,
+            None => cutter.cut(&batches.next()?),
         };
         let following = batches.next();
         rayon::in_place_scope(|scope| {
             if let Some(indices) = following {
-                scope.spawn(move |_| *next = Some(cutter.prepare(indices)));
+                scope.spawn(move |_| *next = Some(cutter.cut(&indices)));
             }
-            Some(work(prepared))
+            Some(work(batch))
         })
     }
 }

@@ -2,19 +2,14 @@
 
 use rand::RngExt;
 use rayon::prelude::*;
-use tch::{Device, Tensor};
 
 use super::native;
 use super::pictures::{Entry, Pictures, unreadable};
-use super::torch;
-use super::{View, ViewFace};
+use super::{View, ViewFace, rng};
 use crate::data::PictureFile;
 use crate::geometry::Rect;
-use crate::model::cpu::Inputs;
-use crate::model::layout::{INPUT_SIZE, Layout};
-use crate::model::runner::is_engines;
+use crate::model::native::Inputs;
 use crate::protocol::train_spec::TrainSpec;
-use crate::train::views;
 
 /// Tiles of a mosaic, row by row.
 const TILES: usize = 4;
@@ -22,194 +17,126 @@ const TILES: usize = 4;
 const TILE_EPOCHS: u32 = 1 << 14;
 
 /// One view of one picture.
-#[derive(Clone)]
-struct Cut {
-    picture: usize,
-    view: View,
+#[derive(Debug, Clone)]
+pub(in crate::train) struct Cut {
+    pub(in crate::train) picture: usize,
+    pub(in crate::train) view: View,
 }
 
-/// What a batch is for.
-#[derive(Debug, Clone, Copy)]
-pub struct Place {
-    /// Where the network is.
-    pub device: Device,
-    /// Of its input, in pixels.
-    side: usize,
-    /// Whether our own engine trains it.
-    pub is_engines: bool,
+/// What of a batch's pixels is prepared before an engine has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rendering {
+    /// The views themselves, for our own kernels.
+    Native,
+    /// The squares that libtorch renders them from.
+    Squares,
+    /// Nothing: the device has the squares.
+    OnDevice,
 }
 
-impl Place {
-    /// * `device`, `layout`: of the network that is to be trained.
-    pub fn new(spec: &TrainSpec, device: Device, layout: &Layout) -> Self {
-        let is_engines = is_engines(device, layout) && !spec.unfold.uses_batches();
-        Self { device, side: layout.input_size, is_engines }
-    }
-}
-
-/// A batch's pixels, where the network is.
+/// The pixels of a batch, as far as they are prepared.
 #[derive(Debug)]
 pub enum Pixels {
-    /// For our own engine.
-    Memory(Inputs),
-    /// `[N, 3, side, side]` for libtorch, on its device.
-    Device(Tensor),
+    /// The views.
+    Native(Inputs),
+    /// `[K, 256, 256, 3]` bytes: the square of each single view, then that of each tile.
+    Squares([Vec<u8>; 2]),
+    /// Nothing.
+    OnDevice,
 }
 
-impl Pixels {
-    /// How many views.
-    pub fn count(&self) -> usize {
-        match self {
-            Self::Memory(inputs) => inputs.count(),
-            Self::Device(pictures) => pictures.size()[0] as usize,
-        }
-    }
-
-    /// The first views, at most `count`, as `[K, 3, side, side]`.
-    pub fn first(&self, count: usize) -> Tensor {
-        let count = count.min(self.count());
-        match self {
-            Self::Memory(inputs) => {
-                let rows =
-                    (0..count).flat_map(|at| (0..INPUT_SIZE).map(move |y| inputs.row(at, y)));
-                let values: Vec<f32> = rows.flatten().copied().collect();
-                let side = INPUT_SIZE as i64;
-                Tensor::from_slice(&values).reshape([-1, side, side, 3]).permute([0, 3, 1, 2])
-            }
-            // A view of all would keep all.
-            Self::Device(pictures) => pictures.narrow(0, 0, count as i64).copy(),
-        }
-    }
-}
-
-/// Cuts one view for each of some pictures: of it alone, or a mosaic of it and three others. Mosaics come last.
-///
-/// Returns the views and the faces of each.
-pub fn cut(
-    spec: &TrainSpec,
-    pictures: &Pictures,
-    epoch: u32,
-    indices: &[usize],
-    place: Place,
-) -> (Pixels, Vec<Vec<ViewFace>>) {
-    Cutter::new(spec, pictures, epoch, place).prepare(indices).finish(pictures)
-}
-
-/// A batch as far as it comes without a GPU, on any thread.
-pub(in crate::train) struct Prepared {
-    singles: Vec<Cut>,
-    tiles: Vec<Cut>,
-    faces: Vec<Vec<ViewFace>>,
-    place: Place,
-    /// Where our own engine trains.
-    inputs: Option<Inputs>,
-    /// The squares of `singles` and `tiles`, where libtorch trains and the device does not keep them.
-    squares: [Vec<u8>; 2],
-}
-
-impl Prepared {
-    /// The views and the faces of each.
-    pub(in crate::train) fn finish(self, pictures: &Pictures) -> (Pixels, Vec<Vec<ViewFace>>) {
-        let Self { singles, tiles, faces, place, inputs, squares } = self;
-        let on_device = || render_on_device(pictures, [&singles, &tiles], &squares, place.device);
-        (inputs.map_or_else(|| Pixels::Device(on_device()), Pixels::Memory), faces)
-    }
-}
-
-/// Several views at once.
-fn render_in_memory(cache: &PictureFile, singles: &[Cut], tiles: &[Cut]) -> Inputs {
-    let views: Vec<&[Cut]> = singles.chunks(1).chain(tiles.chunks(TILES)).collect();
-    let mut inputs = Inputs::zeros(views.len());
-    let all: Vec<_> = inputs.pictures_mut().zip(views).collect();
-    all.into_par_iter().for_each(|(mut input, cuts)| {
-        let (mut square, mut room) = (vec![0; cache.stride()], Vec::new());
-        for (tile, cut) in cuts.iter().enumerate() {
-            cache.read(cut.picture, &mut square).unwrap_or_else(unreadable);
-            let side = cut.view.side();
-            let corner = (tile % 2 * side, tile / 2 * side);
-            native::render(&square, &cut.view, &mut input, corner, &mut room);
-        }
-    });
-    inputs
-}
-
-fn render_on_device(
-    pictures: &Pictures,
-    [singles, tiles]: [&[Cut]; 2],
-    [of_singles, of_tiles]: &[Vec<u8>; 2],
-    device: Device,
-) -> Tensor {
-    let render = |cuts: &[Cut], squares: &[u8]| {
-        let indices: Vec<usize> = cuts.iter().map(|cut| cut.picture).collect();
-        let squares = pictures.squares_on(&indices, squares, device);
-        let views: Vec<&View> = cuts.iter().map(|cut| &cut.view).collect();
-        torch::render(&squares, &views)
-    };
-    let inputs = match (singles, tiles) {
-        (singles, []) => render(singles, of_singles),
-        ([], tiles) => join(&render(tiles, of_tiles)),
-        (singles, tiles) => {
-            Tensor::cat(&[render(singles, of_singles), join(&render(tiles, of_tiles))], 0)
-        }
-    };
-    torch::channels_last(&inputs)
+/// Views and the faces in them. Mosaics come last.
+#[derive(Debug)]
+#[cfg_attr(not(feature = "torch"), expect(dead_code, reason = "libtorch renders from the cuts"))]
+pub struct Batch {
+    /// Views of one picture.
+    pub(in crate::train) singles: Vec<Cut>,
+    /// The tiles of mosaics, four each.
+    pub(in crate::train) tiles: Vec<Cut>,
+    /// Of each view.
+    pub faces: Vec<Vec<ViewFace>>,
+    /// Of all views.
+    pub pixels: Pixels,
 }
 
 /// Cuts an epoch's views. Of the pictures it has what any thread may use.
-#[derive(Clone, Copy)]
-pub(in crate::train) struct Cutter<'a> {
+#[derive(Debug, Clone, Copy)]
+pub struct Cutter<'a> {
     spec: &'a TrainSpec,
     cache: &'a PictureFile,
     entries: &'a [Entry],
     train: &'a [usize],
     epoch: u32,
-    place: Place,
-    /// Whether the device has the pictures.
-    is_kept: bool,
+    /// Of the network's input, in pixels.
+    side: usize,
+    rendering: Rendering,
 }
 
 impl<'a> Cutter<'a> {
-    pub(in crate::train) fn new(
+    /// * `side`: of the network's input, in pixels.
+    pub fn new(
         spec: &'a TrainSpec,
         pictures: &'a Pictures,
         epoch: u32,
-        place: Place,
+        side: usize,
+        rendering: Rendering,
     ) -> Self {
-        let Pictures { cache, entries, train, on_device, .. } = pictures;
-        Self { spec, cache, entries, train, epoch, place, is_kept: on_device.is_some() }
+        let Pictures { cache, entries, train, .. } = pictures;
+        Self { spec, cache, entries, train, epoch, side, rendering }
     }
 
-    /// Views of these pictures, drawn and, for a CPU, rendered.
-    pub(in crate::train) fn prepare(&self, indices: &[usize]) -> Prepared {
+    /// Cuts one view for each of these pictures: of it alone, or a mosaic of it and three others.
+    ///
+    /// # Panics
+    ///
+    /// When the data set can no longer be read.
+    pub fn cut(&self, indices: &[usize]) -> Batch {
         let drawn: Vec<Vec<Cut>> = indices.par_iter().map(|&index| self.draw(index)).collect();
         let (singles, tiles): (Vec<_>, Vec<_>) =
             drawn.into_iter().partition(|cuts| cuts.len() == 1);
         let (singles, tiles) = (singles.concat(), tiles.concat());
         let alone = singles.iter().map(|cut| cut.view.faces.clone());
         let faces = alone.chain(tiles.chunks(TILES).map(tile_faces)).collect();
-        let render = || render_in_memory(self.cache, &singles, &tiles);
-        let inputs = self.place.is_engines.then(render);
-        let squares = [&singles, &tiles].map(|cuts| self.squares(cuts));
-        Prepared { singles, tiles, faces, place: self.place, inputs, squares }
+        let pixels = match self.rendering {
+            Rendering::Native => Pixels::Native(self.render(&singles, &tiles)),
+            Rendering::Squares => {
+                Pixels::Squares([&singles, &tiles].map(|cuts| self.squares(cuts)))
+            }
+            Rendering::OnDevice => Pixels::OnDevice,
+        };
+        Batch { singles, tiles, faces, pixels }
     }
 
-    /// Of views that libtorch is to render, where its device does not have them.
+    /// Several views at once.
+    fn render(&self, singles: &[Cut], tiles: &[Cut]) -> Inputs {
+        let views: Vec<&[Cut]> = singles.chunks(1).chain(tiles.chunks(TILES)).collect();
+        let mut inputs = Inputs::zeros(views.len());
+        let all: Vec<_> = inputs.pictures_mut().zip(views).collect();
+        all.into_par_iter().for_each(|(mut input, cuts)| {
+            let (mut square, mut room) = (vec![0; self.cache.stride()], Vec::new());
+            for (tile, cut) in cuts.iter().enumerate() {
+                self.cache.read(cut.picture, &mut square).unwrap_or_else(unreadable);
+                let side = cut.view.side();
+                let corner = (tile % 2 * side, tile / 2 * side);
+                native::render(&square, &cut.view, &mut input, corner, &mut room);
+            }
+        });
+        inputs
+    }
+
     fn squares(&self, cuts: &[Cut]) -> Vec<u8> {
-        if self.place.is_engines || self.is_kept {
-            return Vec::new();
-        }
         let indices: Vec<usize> = cuts.iter().map(|cut| cut.picture).collect();
         self.cache.read_all(&indices).unwrap_or_else(unreadable)
     }
 
     /// A view of this picture alone, or the tiles of a mosaic.
     fn draw(&self, picture: usize) -> Vec<Cut> {
-        let (side, min_face_px) = (self.place.side, self.spec.loss.min_face_px);
+        let (side, min_face_px) = (self.side, self.spec.loss.min_face_px);
         match self.others(picture) {
-            None => vec![self.cut(picture, 0, min_face_px, side)],
+            None => vec![self.view(picture, 0, min_face_px, side)],
             Some([b, c, d]) => {
                 // A tile has half as many pixels.
-                let tile = |(at, picture)| self.cut(picture, at, 2.0 * min_face_px, side / 2);
+                let tile = |(at, picture)| self.view(picture, at, 2.0 * min_face_px, side / 2);
                 (0u32..).zip([picture, b, c, d]).map(tile).collect()
             }
         }
@@ -218,13 +145,13 @@ impl<'a> Cutter<'a> {
     /// The three pictures that share a mosaic with this one; `None` when it is not to be in one.
     fn others(&self, picture: usize) -> Option<[usize; 3]> {
         let mosaics = self.epoch + TILES as u32 * TILE_EPOCHS + 1;
-        let mut rng = views::rng((self.spec.seed, mosaics, picture));
+        let mut rng = rng((self.spec.seed, mosaics, picture));
         let is_mosaic = rng.random::<f64>() < self.spec.views.mosaic;
         let mut any = || self.train[rng.random_range(0..self.train.len())];
         is_mosaic.then(|| [any(), any(), any()])
     }
 
-    fn cut(&self, picture: usize, tile: u32, min_face_px: f64, side: usize) -> Cut {
+    fn view(&self, picture: usize, tile: u32, min_face_px: f64, side: usize) -> Cut {
         let TrainSpec { views, colours, seed, .. } = self.spec;
         let key = (*seed, self.epoch + tile * TILE_EPOCHS, picture);
         let view = View::draw(&self.entries[picture].source, views, colours, min_face_px, key);
@@ -249,24 +176,13 @@ fn tile_faces(tiles: &[Cut]) -> Vec<ViewFace> {
         .collect()
 }
 
-/// `[4 N, 3, side, side]` → `[N, 3, 2 side, 2 side]`.
-fn join(tiles: &Tensor) -> Tensor {
-    let (n, side) = (tiles.size()[0] / TILES as i64, tiles.size()[3]);
-    let tiles = tiles.contiguous().view([n, 2, 2, 3, side, side]);
-    tiles.permute([0, 3, 1, 4, 2, 5]).reshape([n, 3, 2 * side, 2 * side])
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::Source;
     use super::*;
     use crate::geometry::Letterbox;
-    use crate::model::layout::SHORT;
-    use crate::train::views::Source;
+    use crate::model::layout::INPUT_SIZE;
     use std::io::Write;
-
-    fn place() -> Place {
-        Place::new(&TrainSpec::default(), Device::Cpu, &SHORT)
-    }
 
     /// Pictures of one brightness each, `index × 10`, with a face in the middle.
     fn pictures(count: i64) -> Pictures {
@@ -294,7 +210,6 @@ mod tests {
         Pictures {
             cache: file(256),
             inputs: file(128),
-            on_device: None,
             entries: (0..count).map(entry).collect(),
             train: (0..count as usize).collect(),
             val: Vec::new(),
@@ -311,22 +226,30 @@ mod tests {
         spec
     }
 
+    fn cutter<'a>(spec: &'a TrainSpec, pictures: &'a Pictures, epoch: u32) -> Cutter<'a> {
+        Cutter::new(spec, pictures, epoch, INPUT_SIZE, Rendering::Native)
+    }
+
+    fn inputs(batch: &Batch) -> &Inputs {
+        let Pixels::Native(inputs) = &batch.pixels else { panic!("not rendered") };
+        inputs
+    }
+
     #[test]
     fn a_mosaic_shows_four_pictures_at_half_their_size_each_with_its_face() {
-        let pictures = pictures(20);
-        let (inputs, faces) = cut(&spec(1.0), &pictures, 1, &[7], place());
-        let inputs = inputs.first(9);
-        assert_eq!(inputs.size(), [1, 3, 128, 128]);
-        assert_eq!(faces[0].iter().filter(|face| !face.ignored).count(), 4);
-        let shade = |y: i64, x: i64| {
-            let value = inputs.double_value(&[0, 0, y, x]);
-            ((value + 1.0) * 12.75).round() as i64
+        let (pictures, spec) = (pictures(20), spec(1.0));
+        let cutter = cutter(&spec, &pictures, 1);
+        let batch = cutter.cut(&[7]);
+        let inputs = inputs(&batch);
+        assert_eq!(inputs.count(), 1);
+        assert_eq!(batch.faces[0].iter().filter(|face| !face.ignored).count(), 4);
+        let shade = |y: usize, x: usize| {
+            let value = inputs.row(0, y)[x * 3];
+            ((value + 1.0) * 12.75).round() as usize
         };
         assert_eq!(shade(20, 20), 7, "its own picture comes first");
-        let spec = spec(1.0);
-        let others = Cutter::new(&spec, &pictures, 1, place()).others(7).unwrap();
-        let shown = [shade(20, 100), shade(100, 20), shade(100, 100)];
-        assert_eq!(shown, others.map(|other| other as i64));
+        let others = cutter.others(7).unwrap();
+        assert_eq!([shade(20, 100), shade(100, 20), shade(100, 100)], others);
     }
 
     #[test]
@@ -337,16 +260,18 @@ mod tests {
             let spec = spec(share);
             (1..=50)
                 .flat_map(|epoch| all.iter().map(move |&index| (epoch, index)))
-                .filter(|&(epoch, index)| {
-                    Cutter::new(&spec, &pictures, epoch, place()).others(index).is_some()
-                })
+                .filter(|&(epoch, index)| cutter(&spec, &pictures, epoch).others(index).is_some())
                 .count()
         };
         assert_eq!((count(0.0), count(1.0)), (0, 1000));
         assert!((250..350).contains(&count(0.3)), "{}", count(0.3));
-        let again = || cut(&spec(0.5), &pictures, 3, &all, place());
-        let ((first, faces), (second, _)) = (again(), again());
-        assert_eq!(first.first(20), second.first(20));
-        assert!(faces.concat().len() > 20 && first.count() == 20);
+        let again = || cutter(&spec(0.5), &pictures, 3).cut(&all);
+        let (first, second) = (again(), again());
+        assert!(first.faces.concat().len() > 20 && inputs(&first).count() == 20);
+        for view in 0..20 {
+            for y in 0..INPUT_SIZE {
+                assert_eq!(inputs(&first).row(view, y), inputs(&second).row(view, y));
+            }
+        }
     }
 }

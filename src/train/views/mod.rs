@@ -4,6 +4,7 @@ pub(super) mod ahead;
 pub mod batch;
 pub mod native;
 pub mod pictures;
+#[cfg(feature = "torch")]
 pub mod torch;
 
 use rand::{RngExt, SeedableRng};
@@ -12,7 +13,7 @@ use rand_pcg::Pcg64Mcg;
 use crate::data::CACHE_SIZE;
 use crate::geometry::{Keypoints, Rect};
 use crate::model::layout::INPUT_SIZE;
-use crate::protocol::train_spec::{Colours, Views};
+use crate::protocol::train_spec::{Colours, TrainSpec, Views};
 
 /// A picture of the cache, as views are cut from it.
 #[derive(Debug, Clone)]
@@ -253,10 +254,27 @@ pub fn size_px(rect: &Rect) -> f32 {
     rect.area().sqrt() * INPUT_SIZE as f32
 }
 
-/// A generator of its own for each view, so that neither threads nor a restart change it.
+/// A generator of its own for each view, so that neither threads nor a restart change it. Each part of the key is mixed
+/// in by itself: combined first, the keys of two seeds would be the same ones, for other pictures.
 pub(super) fn rng((seed, epoch, index): (u64, u32, usize)) -> Pcg64Mcg {
-    let mut seeds = Pcg64Mcg::seed_from_u64(seed ^ (u64::from(epoch) << 40) ^ (index as u64));
-    Pcg64Mcg::seed_from_u64(seeds.random())
+    let mixed = |key: u64| Pcg64Mcg::seed_from_u64(key).random::<u64>();
+    Pcg64Mcg::seed_from_u64(mixed(mixed(seed) ^ u64::from(epoch)) ^ index as u64)
+}
+
+/// Views from which BatchNorm's statistics are measured.
+const CALIBRATION_VIEWS: usize = 256;
+/// Of these, at once.
+const CALIBRATION_BATCH: usize = 32;
+
+/// The pictures from whose views BatchNorm's first statistics are measured, in batches.
+pub(super) fn calibration_batches(
+    spec: &TrainSpec,
+    pictures: &pictures::Pictures,
+) -> Vec<Vec<usize>> {
+    let order = order(pictures.train.len(), spec.seed, 0);
+    let chosen: Vec<usize> =
+        order.iter().take(CALIBRATION_VIEWS).map(|&at| pictures.train[at]).collect();
+    chosen.chunks(CALIBRATION_BATCH).map(<[usize]>::to_vec).collect()
 }
 
 /// The order of an epoch's pictures.
@@ -302,6 +320,18 @@ mod tests {
         let views = Views::default();
         assert_eq!(draw(&source, &views, KEY), draw(&source, &views, KEY));
         assert_ne!(draw(&source, &views, KEY), draw(&source, &views, (1, 3, 3)));
+    }
+
+    #[test]
+    fn no_two_seeds_epochs_or_pictures_share_their_draws() {
+        let keys = (0..3).flat_map(|seed| {
+            (1..4).flat_map(move |epoch| (0..1239).map(move |index| (seed, epoch, index)))
+        });
+        let mut draws: Vec<u64> = keys.map(|key| rng(key).random()).collect();
+        let count = draws.len();
+        draws.sort_unstable();
+        draws.dedup();
+        assert_eq!(draws.len(), count);
     }
 
     #[test]

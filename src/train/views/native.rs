@@ -1,7 +1,7 @@
 //! Views out of bytes, on a CPU. On a GPU it is `views::render`, which gives the same to a rounding.
 
 use super::{Sampling, View};
-use crate::model::cpu::Picture;
+use crate::model::native::Picture;
 
 /// Cuts a view out of a square, straight into a part of an input.
 ///

@@ -2,20 +2,11 @@
 
 use std::path::Path;
 
-use tch::{Device, Kind, Tensor};
-
 use super::Source;
 use crate::data::{Dataset, DatasetError, Difficulty, Picture, PictureFile, Split};
 use crate::geometry::{Letterbox, Rect};
 use crate::model::layout::INPUT_SIZE;
 use crate::protocol::evaluate_spec::SplitChoice;
-use crate::train::device::upload;
-
-/// What pictures may take of a GPU's memory: 170,000 of them. More are read as they are needed.
-const ON_DEVICE_BYTES: usize = 32 << 30;
-/// What they must leave to a network whose input has 128 pixels: a step of 256 views and what libtorch keeps for itself.
-const ROOM_BYTES: i64 = 4 << 30;
-const UPLOADED_AT_ONCE: usize = 256;
 
 /// A data set's pictures, and what is in them.
 #[derive(Debug)]
@@ -24,8 +15,6 @@ pub struct Pictures {
     pub cache: PictureFile,
     /// `[N, 128, 128, 3]` bytes: each picture as a deployed model is fed it.
     pub inputs: PictureFile,
-    /// `[N, 256, 256, 3]` bytes on a GPU, where they fit.
-    pub on_device: Option<Tensor>,
     /// For each picture, in order.
     pub entries: Vec<Entry>,
     /// Which are trained on.
@@ -105,7 +94,6 @@ impl Pictures {
         Ok(Self {
             cache: dataset.squares()?,
             inputs: dataset.inputs()?,
-            on_device: None,
             train: of(Split::Train),
             val: of(Split::Val),
             entries: dataset.manifest.pictures.iter().map(Entry::new).collect(),
@@ -119,48 +107,6 @@ impl Pictures {
             SplitChoice::Train => self.val.clone_from(&self.train),
             SplitChoice::All => self.val = (0..self.entries.len()).collect(),
         }
-    }
-
-    /// Keeps the squares on a GPU from now on, unless they are too many for it.
-    ///
-    /// * `input_size`: of the network that is to be trained there.
-    ///
-    /// # Panics
-    ///
-    /// When the data set can no longer be read.
-    pub fn keep_on(&mut self, device: Device, input_size: usize) {
-        let (count, side) = (self.entries.len(), self.cache.side() as i64);
-        if device == Device::Cpu || count * self.cache.stride() > ON_DEVICE_BYTES {
-            return;
-        }
-        let size = [count as i64, side, side, 3];
-        let bytes = (Kind::Uint8, device);
-        // What libraries take once, for themselves, is to be taken before there is seen what is left.
-        let pixels = Tensor::zeros([1, 8, 8, 8], (Kind::Float, device));
-        drop(pixels.conv2d::<Tensor>(&pixels, None, [1, 1], [0, 0], [1, 1], 1));
-        // Asked for, and given back to libtorch, which has it for training then.
-        let room = ROOM_BYTES * (input_size / INPUT_SIZE).pow(2) as i64;
-        let Ok(room) = Tensor::f_empty([room], bytes) else { return };
-        let Ok(all) = Tensor::f_empty(size, bytes) else { return };
-        drop(room);
-        let indices: Vec<usize> = (0..count).collect();
-        for some in indices.chunks(UPLOADED_AT_ONCE) {
-            let mut into = all.narrow(0, some[0] as i64, some.len() as i64);
-            let squares = self.cache.read_all(some).unwrap_or_else(unreadable);
-            into.copy_(&upload_squares(&squares, side, device));
-        }
-        self.on_device = Some(all);
-    }
-
-    /// `[K, 256, 256, 3]` bytes on a device: the squares of some pictures.
-    ///
-    /// * `read`: the same in memory, where they are not kept on the device.
-    pub(super) fn squares_on(&self, indices: &[usize], read: &[u8], device: Device) -> Tensor {
-        let Some(all) = &self.on_device else {
-            return upload_squares(read, self.cache.side() as i64, device);
-        };
-        let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
-        all.index_select(0, &upload(&Tensor::from_slice(&indices), device))
     }
 
     /// `[N, size, size, 3]` bytes: some pictures as a network whose input has `size` pixels a side, 128 or 256, is
@@ -177,12 +123,8 @@ impl Pictures {
     }
 }
 
-fn upload_squares(squares: &[u8], side: i64, device: Device) -> Tensor {
-    upload(&Tensor::from_slice(squares).reshape([-1, side, side, 3]), device)
-}
-
 /// Ends the job: the file system, of all things, has failed.
 #[expect(clippy::needless_pass_by_value, reason = "for unwrap_or_else")]
-pub(super) fn unreadable<T>(error: std::io::Error) -> T {
+pub(in crate::train) fn unreadable<T>(error: std::io::Error) -> T {
     panic!("the data set's pictures can no longer be read: {error}")
 }

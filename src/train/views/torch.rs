@@ -2,9 +2,45 @@
 
 use tch::{Kind, Tensor};
 
+use super::batch::{Batch, Cut, Pixels};
 use super::{ColourChange, View};
 use crate::model::layout::INPUT_SIZE;
-use crate::train::device::upload;
+use crate::train::torch::squares::Squares;
+use crate::train::torch::upload::upload;
+
+/// `[N, 3, side, side]`: a batch's views on the device of the squares, channels last in memory.
+///
+/// # Panics
+///
+/// If the views were rendered for our own kernels.
+pub fn render_batch(batch: &Batch, squares: &Squares) -> Tensor {
+    let none = [Vec::new(), Vec::new()];
+    let [of_singles, of_tiles] = match &batch.pixels {
+        Pixels::Squares(read) => read,
+        Pixels::OnDevice => &none,
+        Pixels::Native(_) => panic!("views for our own kernels were given to libtorch"),
+    };
+    let render = |cuts: &[Cut], read: &[u8]| {
+        let indices: Vec<usize> = cuts.iter().map(|cut| cut.picture).collect();
+        let views: Vec<&View> = cuts.iter().map(|cut| &cut.view).collect();
+        render(&squares.of(&indices, read), &views)
+    };
+    let inputs = match (&batch.singles[..], &batch.tiles[..]) {
+        (singles, []) => render(singles, of_singles),
+        ([], tiles) => join(&render(tiles, of_tiles)),
+        (singles, tiles) => {
+            Tensor::cat(&[render(singles, of_singles), join(&render(tiles, of_tiles))], 0)
+        }
+    };
+    channels_last(&inputs)
+}
+
+/// `[4 N, 3, side, side]` → `[N, 3, 2 side, 2 side]`.
+fn join(tiles: &Tensor) -> Tensor {
+    let (n, side) = (tiles.size()[0] / 4, tiles.size()[3]);
+    let tiles = tiles.contiguous().view([n, 2, 2, 3, side, side]);
+    tiles.permute([0, 3, 1, 4, 2, 5]).reshape([n, 3, 2 * side, 2 * side])
+}
 
 /// Cuts the views out of the cache's squares.
 ///
@@ -50,7 +86,7 @@ fn recolour(pictures: &Tensor, views: &[&View]) -> Tensor {
 }
 
 /// The same values, with the channels of a pixel side by side in memory.
-pub fn channels_last(pictures: &Tensor) -> Tensor {
+fn channels_last(pictures: &Tensor) -> Tensor {
     pictures.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
 }
 
@@ -59,7 +95,7 @@ mod tests {
     use super::super::{Source, native};
     use super::*;
     use crate::geometry::Rect;
-    use crate::model::cpu::Inputs;
+    use crate::model::native::Inputs;
     use crate::protocol::train_spec::{Colours, Views};
 
     fn source(faces: Vec<Rect>) -> Source {
@@ -152,7 +188,7 @@ mod tests {
         let mut view = View::whole(&source(vec![]), 3.0);
         view.shift = 0.0;
         let rendered = render(&square, &[&view]);
-        let expected = crate::model::network::to_input(&square);
+        let expected = crate::model::torch::to_input(&square);
         assert!((rendered - expected).abs().max().double_value(&[]) < 1e-3);
     }
 }

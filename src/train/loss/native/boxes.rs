@@ -1,7 +1,8 @@
 //! What boxes cost. A box is its centre x, y, width and height.
 
-use super::{Grid, Positive, Said};
+use super::{Grid, Positive};
 use crate::model::layout::{COORDINATES, INPUT_SIZE};
+use crate::model::outputs::OutputsRef;
 use crate::protocol::train_spec::{BoxLoss, Loss};
 
 /// A cost and its gradient by the found box.
@@ -15,7 +16,7 @@ pub(super) struct Cost {
 ///
 /// * `count`: positive anchors of the batch.
 pub(super) fn add(
-    said: &Said<'_>,
+    outputs: &OutputsRef<'_>,
     grid: &Grid,
     targets: &[[f32; 4]],
     loss: &Loss,
@@ -25,7 +26,7 @@ pub(super) fn add(
 ) {
     let weight = (loss.box_weight / count) as f32;
     for (positive, &truth) in positives.iter_mut().zip(targets) {
-        let found = said.found(grid, positive.anchor);
+        let found = grid.decode(outputs, positive.anchor);
         let cost = match loss.box_loss {
             BoxLoss::Diou => diou(found, truth),
             BoxLoss::Huber => huber(found, truth),

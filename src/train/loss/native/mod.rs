@@ -2,14 +2,18 @@
 //! plain numbers. Only the anchors near a face are looked at for it, so that this costs next to nothing.
 
 mod boxes;
+mod counts;
 mod scores;
 mod targets;
 mod teacher;
 
 use rayon::prelude::*;
 
+pub use counts::StepCounts;
+
 use crate::model::anchors;
 use crate::model::layout::{ANCHORS, COORDINATES, INPUT_SIZE};
+use crate::model::outputs::OutputsRef;
 use crate::protocol::train_spec::Loss;
 use crate::train::views::ViewFace;
 
@@ -26,31 +30,11 @@ impl Default for Grid {
     }
 }
 
-/// What a network says of one view or of several: `[N, 896]` and `[N, 896, 16]`.
-#[derive(Debug, Clone, Copy)]
-pub struct Said<'a> {
-    /// Logits.
-    pub logits: &'a [f32],
-    /// Coordinates.
-    pub coordinates: &'a [f32],
-}
-
-impl<'a> Said<'a> {
-    fn views(self) -> impl IndexedParallelIterator<Item = Said<'a>> {
-        let coordinates = self.coordinates.par_chunks_exact(ANCHORS * COORDINATES);
-        let logits = self.logits.par_chunks_exact(ANCHORS);
-        logits.zip(coordinates).map(|(logits, coordinates)| Said { logits, coordinates })
-    }
-
-    /// The raw numbers of an anchor of one view.
-    fn row(&self, anchor: usize) -> &'a [f32] {
-        &self.coordinates[anchor * COORDINATES..][..COORDINATES]
-    }
-
+impl Grid {
     /// The box of an anchor of one view: centre x, y, width, height as fractions of the view.
-    fn found(&self, grid: &Grid, anchor: usize) -> [f32; 4] {
-        let scaled = |index: usize| self.row(anchor)[index] / INPUT_SIZE as f32;
-        let [x, y] = grid.centres[anchor];
+    fn decode(&self, outputs: &OutputsRef<'_>, anchor: usize) -> [f32; 4] {
+        let scaled = |index: usize| outputs.row(anchor)[index] / INPUT_SIZE as f32;
+        let [x, y] = self.centres[anchor];
         [scaled(0) + x, scaled(1) + y, scaled(2), scaled(3)]
     }
 }
@@ -96,6 +80,8 @@ pub struct Costs {
     pub background: f64,
     /// Positive anchors.
     pub positives: usize,
+    /// What it was divided by.
+    pub counts: StepCounts,
     /// View by view.
     pub views: Vec<ViewCosts>,
     /// `[N, 896]`: gradient of the logits.
@@ -104,49 +90,94 @@ pub struct Costs {
     pub coordinates: Vec<f32>,
 }
 
-/// Assigns targets and adds up what the outputs cost.
+/// The loss of a batch, and its gradient by the outputs.
 ///
-/// * `reference`: what the untouched network says, where the outputs are held to it.
+/// * `base`: the base model's outputs, where the network has that as its teacher.
 /// * `faces`: of each view.
+/// * `step`: what to divide by where the batch is a part of a step; `None` divides by its own counts.
 pub fn costs(
-    said: Said<'_>,
-    reference: Option<Said<'_>>,
+    outputs: OutputsRef<'_>,
+    base: Option<OutputsRef<'_>>,
     faces: &[Vec<ViewFace>],
     loss: &Loss,
     grid: &Grid,
+    step: Option<StepCounts>,
 ) -> Costs {
     let learnt: Vec<Vec<&ViewFace>> = faces.iter().map(|all| learnt(all)).collect();
-    let assigned = said.views().zip(&learnt).zip(faces).map(|((said, learnt), all)| {
-        let positives = targets::positives(loss.assignment, &said, learnt, grid);
-        (positives, targets::near_ignored(all, grid))
-    });
-    let assigned: Vec<_> = assigned.collect();
-    let positives: usize = assigned.iter().map(|(positives, _)| positives.len()).sum();
-    let count = positives.max(1) as f64;
-    let weights = scores::Weights::new(loss, count, faces.len());
+    let assigned = Assigned::new(outputs, base, faces, &learnt, loss, grid);
+    let counts = step.unwrap_or(assigned.counts);
+    let weights = scores::Weights::new(loss, &counts);
 
-    let mut logits = vec![0.0; said.logits.len()];
-    let mut coordinates = vec![0.0; said.coordinates.len()];
+    let mut logits = vec![0.0; outputs.logits.len()];
+    let mut coordinates = vec![0.0; outputs.coordinates.len()];
     let gradients = logits
         .par_chunks_exact_mut(ANCHORS)
         .zip(coordinates.par_chunks_exact_mut(ANCHORS * COORDINATES));
-    let views = said.views().zip(gradients).zip(assigned).zip(&learnt).map(
-        |(((said, (logits, coordinates)), (positives, ignored)), learnt)| {
-            let targets = targets::targets(&positives, learnt);
-            let mut view = ViewCosts { positives, ignored, background: Vec::new() };
-            boxes::add(&said, grid, &targets, loss, count, &mut view.positives, coordinates);
-            scores::add(&said, loss, &weights, &mut view, logits);
+    let views = outputs.each().zip(gradients).zip(assigned.views).zip(&learnt).map(
+        |(((outputs, (logits, coordinates)), mut view), learnt)| {
+            let targets = targets::targets(&view.positives, learnt);
+            let count = counts.positives.max(1) as f64;
+            boxes::add(&outputs, grid, &targets, loss, count, &mut view.positives, coordinates);
+            scores::add(&outputs, loss, &weights, &mut view, logits);
             view
         },
     );
     let views: Vec<ViewCosts> = views.collect();
-    let mut costs = Costs { positives, views, logits, coordinates, ..Costs::default() };
+    let positives = assigned.counts.positives;
+    let mut costs = Costs { positives, counts, views, logits, coordinates, ..Costs::default() };
     costs.add_up();
-    if let Some(reference) = reference {
-        let more = teacher::add(said, reference, &learnt, loss, grid, &mut costs);
-        costs.total += more;
+    if let Some(base) = base {
+        costs.total +=
+            teacher::add(outputs, base, &assigned.keypoints, loss, grid, &counts, &mut costs);
     }
     costs
+}
+
+/// What the loss of a batch alone is divided by; see [`costs`].
+pub fn count(
+    outputs: OutputsRef<'_>,
+    base: OutputsRef<'_>,
+    faces: &[Vec<ViewFace>],
+    loss: &Loss,
+    grid: &Grid,
+) -> StepCounts {
+    let learnt: Vec<Vec<&ViewFace>> = faces.iter().map(|all| learnt(all)).collect();
+    Assigned::new(outputs, Some(base), faces, &learnt, loss, grid).counts
+}
+
+/// What each anchor of a batch has to find.
+struct Assigned {
+    /// Without costs yet.
+    views: Vec<ViewCosts>,
+    /// Of each view's faces to be learnt, where the base model is the teacher.
+    keypoints: Vec<Vec<teacher::Points>>,
+    counts: StepCounts,
+}
+
+impl Assigned {
+    fn new(
+        outputs: OutputsRef<'_>,
+        base: Option<OutputsRef<'_>>,
+        faces: &[Vec<ViewFace>],
+        learnt: &[Vec<&ViewFace>],
+        loss: &Loss,
+        grid: &Grid,
+    ) -> Self {
+        let views = outputs.each().zip(learnt).zip(faces).map(|((outputs, learnt), all)| {
+            let positives = targets::positives(loss.assignment, &outputs, learnt, grid);
+            ViewCosts { positives, ignored: targets::near_ignored(all, grid), background: vec![] }
+        });
+        let views: Vec<ViewCosts> = views.collect();
+        let keypoints = base.map_or_else(Vec::new, |base| teacher::known(base, learnt, grid));
+        let counts = StepCounts {
+            views: faces.len(),
+            faces: learnt.iter().map(Vec::len).sum(),
+            positives: views.iter().map(|view| view.positives.len()).sum(),
+            keypoints: views.iter().zip(&keypoints).map(|(v, k)| teacher::count(v, k)).sum(),
+            sure: base.map_or(0, |base| teacher::sure(base)),
+        };
+        Self { views, keypoints, counts }
+    }
 }
 
 impl ViewCosts {
@@ -188,5 +219,5 @@ fn truth(face: &ViewFace) -> [f32; 4] {
     [x, y, face.rect.width(), face.rect.height()]
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "torch"))]
 mod tests;

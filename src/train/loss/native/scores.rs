@@ -1,7 +1,8 @@
 //! What scores cost: quality focal loss.
 
-use super::{Said, ViewCosts};
+use super::{StepCounts, ViewCosts};
 use crate::model::layout::ANCHORS;
+use crate::model::outputs::OutputsRef;
 use crate::protocol::train_spec::Loss;
 use crate::train::loss::constants::FEWEST_NEGATIVES;
 
@@ -15,8 +16,8 @@ pub(super) struct Weights {
 }
 
 impl Weights {
-    /// * `count`: positive anchors of the batch.
-    pub(super) fn new(loss: &Loss, count: f64, views: usize) -> Self {
+    pub(super) fn new(loss: &Loss, counts: &StepCounts) -> Self {
+        let (count, views) = (counts.positives.max(1) as f64, counts.views);
         let hardest = (loss.hard_negatives > 0.0).then(|| {
             let each = (loss.hard_negatives * count / views as f64) as usize;
             each.clamp((FEWEST_NEGATIVES as usize).min(ANCHORS), ANCHORS)
@@ -32,7 +33,7 @@ impl Weights {
 
 /// Adds a view's scores to its costs and to the gradient of its logits.
 pub(super) fn add(
-    said: &Said<'_>,
+    outputs: &OutputsRef<'_>,
     loss: &Loss,
     weights: &Weights,
     view: &mut ViewCosts,
@@ -41,17 +42,17 @@ pub(super) fn add(
     let gamma = loss.focal_gamma as f32;
     for positive in &mut view.positives {
         let target = positive.overlap.max(loss.min_quality as f32);
-        let (cost, slope) = focal(said.logits[positive.anchor], target, gamma);
+        let (cost, slope) = focal(outputs.logits[positive.anchor], target, gamma);
         positive.score_loss = cost * weights.positive;
         logits[positive.anchor] += slope * weights.positive;
     }
     let mut is_background = view.is_background();
     if let Some(each) = weights.hardest {
-        keep_hardest(&mut is_background, said.logits, each);
+        keep_hardest(&mut is_background, outputs.logits, each);
     }
     view.background = vec![0.0; ANCHORS];
     for anchor in (0..ANCHORS).filter(|&anchor| is_background[anchor]) {
-        let (cost, slope) = focal(said.logits[anchor], 0.0, gamma);
+        let (cost, slope) = focal(outputs.logits[anchor], 0.0, gamma);
         view.background[anchor] = cost * weights.background;
         logits[anchor] += slope * weights.background;
     }

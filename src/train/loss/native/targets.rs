@@ -2,9 +2,10 @@
 
 use super::boxes::iou;
 use super::scores::softplus;
-use super::{Grid, Positive, Said, truth};
+use super::{Grid, Positive, truth};
 use crate::eval::detect::sigmoid;
 use crate::model::layout::ANCHORS;
+use crate::model::outputs::OutputsRef;
 use crate::protocol::train_spec::Assignment;
 use crate::train::loss::constants::{FORBIDDEN, IOU_COST, RADIUS, TOP};
 use crate::train::views::ViewFace;
@@ -12,7 +13,7 @@ use crate::train::views::ViewFace;
 /// The anchors that are to find a face, in order, each once.
 pub(super) fn positives(
     rule: Assignment,
-    said: &Said<'_>,
+    outputs: &OutputsRef<'_>,
     learnt: &[&ViewFace],
     grid: &Grid,
 ) -> Vec<Positive> {
@@ -20,7 +21,7 @@ pub(super) fn positives(
     for (face, of) in learnt.iter().enumerate() {
         let truth = truth(of);
         let taken = match rule {
-            Assignment::Dynamic => dynamic(said, truth, grid),
+            Assignment::Dynamic => dynamic(outputs, truth, grid),
             Assignment::BestCell => best_cell(truth, grid),
         };
         wanted.extend(taken.into_iter().map(|(anchor, cost)| (anchor, face, cost)));
@@ -44,12 +45,12 @@ pub(super) fn targets(positives: &[Positive], learnt: &[&ViewFace]) -> Vec<[f32;
     positives.iter().map(|positive| truth(learnt[positive.face])).collect()
 }
 
-fn dynamic(said: &Said<'_>, truth: [f32; 4], grid: &Grid) -> Vec<(usize, f32)> {
+fn dynamic(outputs: &OutputsRef<'_>, truth: [f32; 4], grid: &Grid) -> Vec<(usize, f32)> {
     let mut candidates: Vec<(usize, f32)> = Vec::new(); // anchor, overlap
     for anchor in 0..ANCHORS {
         let near = within(grid, anchor, truth, 0.0, RADIUS as f32)
             || within(grid, anchor, truth, 0.5, 0.0);
-        let found = said.found(grid, anchor);
+        let found = grid.decode(outputs, anchor);
         // What is not a number finds no face.
         if near && found.iter().all(|value| !value.is_nan()) {
             candidates.push((anchor, iou(found, truth)));
@@ -59,7 +60,7 @@ fn dynamic(said: &Said<'_>, truth: [f32; 4], grid: &Grid) -> Vec<(usize, f32)> {
     overlaps.sort_by(|a, b| b.total_cmp(a));
     let sum: f32 = overlaps.iter().take(TOP as usize).sum();
     let cost = |&(anchor, overlap): &(usize, f32)| {
-        let logit = said.logits[anchor];
+        let logit = outputs.logits[anchor];
         let entropy = softplus(logit) - logit * overlap;
         let gap = sigmoid(logit) - overlap;
         (anchor, entropy * gap * gap - (overlap + 1e-7).ln() * IOU_COST as f32)

@@ -4,24 +4,25 @@ use tch::{Device, Kind, Tensor};
 
 use super::*;
 use crate::geometry::Rect;
-use crate::model::anchors::decode_boxes;
-use crate::model::network::{Outputs, array};
+use crate::model::outputs::Outputs;
+use crate::model::torch::anchors::decode_boxes;
+use crate::model::torch::{OutputTensors, array};
 use crate::protocol::train_spec::{Assignment, BoxLoss};
-use crate::train::diagnostics::watch::{Batch, Watch};
+use crate::train::diagnostics;
+use crate::train::diagnostics::torch::Seen;
 use crate::train::loss::torch::targets::{self, AnchorGrid, Faces};
 use crate::train::loss::torch::{self, teacher};
-use crate::train::views::batch::Pixels;
 
 const VIEWS: i64 = 3;
 
 /// Boxes of all sizes around their anchors, and scores on both sides of a half.
-fn outputs(seed: i64) -> Outputs {
+fn outputs(seed: i64) -> OutputTensors {
     tch::manual_seed(seed);
     let numbers = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
     let (n, anchors) = (VIEWS, ANCHORS as i64);
     let sides = (numbers(&[n, anchors, 2]) * 0.6 + 3.0).exp();
     let rest = [numbers(&[n, anchors, 2]) * 6.0, sides, numbers(&[n, anchors, 12]) * 8.0];
-    Outputs { logits: numbers(&[n, anchors]) * 2.0 - 0.5, coordinates: Tensor::cat(&rest, 2) }
+    OutputTensors { logits: numbers(&[n, anchors]) * 2.0 - 0.5, coordinates: Tensor::cat(&rest, 2) }
 }
 
 /// Twins, a large one, ignored ones, one with two labelled keypoints, and a view with none.
@@ -39,17 +40,13 @@ fn faces() -> Vec<Vec<ViewFace>> {
     vec![first, vec![], vec![labelled, face(0.5, 0.5, 0.9, 0.8, false)]]
 }
 
-fn said(outputs: &[Vec<f32>; 2]) -> Said<'_> {
-    Said { logits: &outputs[0], coordinates: &outputs[1] }
+fn plain(outputs: &OutputTensors) -> Outputs {
+    outputs.into()
 }
 
-fn plain(outputs: &Outputs) -> [Vec<f32>; 2] {
-    [&outputs.logits, &outputs.coordinates].map(|tensor| array(tensor).values)
-}
-
-fn ours(found: &Outputs, reference: &Outputs, loss: &Loss) -> Costs {
-    let (found, reference) = (plain(found), plain(reference));
-    costs(said(&found), Some(said(&reference)), &faces(), loss, &Grid::default())
+fn ours(found: &OutputTensors, base: &OutputTensors, loss: &Loss) -> Costs {
+    let (found, base) = (plain(found), plain(base));
+    costs(found.as_ref(), Some(base.as_ref()), &faces(), loss, &Grid::default(), None)
 }
 
 struct Theirs {
@@ -59,17 +56,21 @@ struct Theirs {
     gradients: [Vec<f32>; 2],
 }
 
-fn theirs(found: &Outputs, reference: &Outputs, loss: &Loss) -> Theirs {
+fn theirs(found: &OutputTensors, base: &OutputTensors, loss: &Loss) -> Theirs {
     let leaf = |tensor: &Tensor| tensor.copy().set_requires_grad(true);
-    let found = Outputs { logits: leaf(&found.logits), coordinates: leaf(&found.coordinates) };
+    let found =
+        OutputTensors { logits: leaf(&found.logits), coordinates: leaf(&found.coordinates) };
     let grid = AnchorGrid::new(Device::Cpu);
     let faces = Faces::new(&faces(), Device::Cpu);
     let boxes = decode_boxes(&found.coordinates, &grid.centres);
     let (logits, detached) = (found.logits.detach(), boxes.detach());
     let targets = targets::assign(loss.assignment, &logits, &detached, &faces, &grid);
-    let parts = torch::parts(&found.logits, &boxes, &targets, loss);
-    let held = teacher::cost(&found, reference, &grid.centres, &faces, &targets, loss);
-    let total = parts.total() + held;
+    let known = teacher::known_keypoints(base, &grid.centres, &faces);
+    let counts = teacher::count(base, known.as_ref(), &faces, &targets);
+    let parts = torch::parts(&found.logits, &boxes, &targets, loss, &counts);
+    let (centres, known) = (&grid.centres, known.as_ref());
+    let apart = teacher::cost(&found, base, centres, known, &targets, loss, &counts);
+    let total = parts.total() + apart;
     total.backward();
     let gradients = [&found.logits, &found.coordinates].map(|tensor| array(&tensor.grad()).values);
     Theirs { total: total.double_value(&[]), parts, targets, gradients }
@@ -85,9 +86,9 @@ fn costs_and_gradients_are_those_of_tensors() {
         Loss { box_loss: BoxLoss::Huber, min_quality: 0.0, background_weight: 2.0, ..default() },
     ];
     for (seed, loss) in variants.into_iter().enumerate() {
-        let (found, reference) = (outputs(seed as i64), outputs(100 + seed as i64));
-        let ours = ours(&found, &reference, &loss);
-        let theirs = theirs(&found, &reference, &loss);
+        let (found, base) = (outputs(seed as i64), outputs(100 + seed as i64));
+        let ours = ours(&found, &base, &loss);
+        let theirs = theirs(&found, &base, &loss);
         let positives = theirs.targets.positive.reshape([-1]).nonzero().squeeze_dim(1);
         let positives: Vec<i64> = Vec::try_from(&positives).unwrap();
         let views = ours.views.iter().enumerate();
@@ -127,16 +128,17 @@ fn outputs_that_are_no_numbers_are_given_no_face() {
 fn an_epoch_is_watched_as_with_tensors() {
     let (found, loss) = (outputs(7), Loss::default());
     let (costs, theirs) = (ours(&found, &outputs(8), &loss), theirs(&found, &outputs(8), &loss));
-    let pixels = Pixels::Memory(crate::model::cpu::Inputs::zeros(VIEWS as usize));
-    let [mut one, mut other] = [Watch::new(Device::Cpu), Watch::new(Device::Cpu)];
-    one.observe_in_memory(&pixels, &faces(), &costs, &plain(&found)[0], 0.5);
-    other.observe(&Batch {
-        pixels: &pixels,
+    let mut one = diagnostics::native::Watch::default();
+    let mut other = diagnostics::torch::Watch::new(Device::Cpu);
+    let inputs = crate::model::native::Inputs::zeros(VIEWS as usize);
+    one.observe(&inputs, &faces(), &costs, &plain(&found).logits);
+    other.observe(&Seen {
+        inputs: &Tensor::zeros([VIEWS, 3, 128, 128], (Kind::Float, Device::Cpu)),
+        view_faces: &faces(),
         faces: &Faces::new(&faces(), Device::Cpu),
         targets: &theirs.targets,
         logits: &found.logits,
         parts: &theirs.parts,
-        share: 0.5,
     });
     let (one, other) = (one.diagnostics(1), other.diagnostics(1));
     assert_eq!(one.faces, other.faces);

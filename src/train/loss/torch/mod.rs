@@ -1,10 +1,13 @@
 //! What a batch's outputs cost.
 
 pub mod boxes;
+mod counts;
 pub mod targets;
 pub mod teacher;
 
 use tch::{Kind, Reduction, Tensor};
+
+pub use self::counts::StepCountTensors;
 
 use self::boxes::Boxes;
 use self::targets::Targets;
@@ -47,12 +50,19 @@ impl Parts {
 /// Quality focal loss over scores and, by default, distance-IoU loss over boxes, both a positive anchor.
 ///
 /// * `logits`: `[N, 896]`, `boxes`: `[N, 896, 4]`.
+/// * `counts`: what to divide by.
 ///
 /// Sources: <https://arxiv.org/abs/2006.04388> (quality focal loss), <https://arxiv.org/abs/1911.08287>
 /// (`DIoU`).
-pub fn parts(logits: &Tensor, boxes: &Tensor, targets: &Targets, loss: &Loss) -> Parts {
+pub fn parts(
+    logits: &Tensor,
+    boxes: &Tensor,
+    targets: &Targets,
+    loss: &Loss,
+    counts: &StepCountTensors,
+) -> Parts {
     let is_positive = targets.positive.to_kind(Kind::Float); // [N, 896]
-    let count = targets.count().clamp_min(1.0);
+    let count = counts.positives.clamp_min(1.0);
     let (found, truth) = (Boxes::of(boxes), Boxes::of(&targets.boxes));
     let overlap = found.iou(&truth);
     let off: Tensor = match loss.box_loss {
@@ -65,7 +75,7 @@ pub fn parts(logits: &Tensor, boxes: &Tensor, targets: &Targets, loss: &Loss) ->
     let score = focal(logits, &quality, loss.focal_gamma);
     let (is_background, background_count) = match loss.hard_negatives {
         0.0 => (is_background, count.shallow_clone()),
-        ratio => hardest(&logits.detach(), &is_background, &(&count * ratio)),
+        ratio => hardest(&logits.detach(), &is_background, &(&count * ratio), counts.views),
     };
     let boxes = off * &is_positive * (loss.box_weight / &count);
     let positive = &score * is_positive * (loss.positive_weight / count);
@@ -91,9 +101,15 @@ pub(super) fn focal(logits: &Tensor, target: &Tensor, gamma: f64) -> Tensor {
     if gamma == 2.0 { gap.square() * entropy } else { gap.pow_tensor_scalar(gamma) * entropy }
 }
 
-/// Of the background anchors, as many as wanted in all, of the highest scores of each view; and how many.
-fn hardest(logits: &Tensor, is_background: &Tensor, wanted: &Tensor) -> (Tensor, Tensor) {
-    let (views, anchors) = (logits.size()[0], logits.size()[1]);
+/// Of the background anchors, as many as wanted in all `views` of the step, of the highest scores of each view; and how
+/// many.
+fn hardest(
+    logits: &Tensor,
+    is_background: &Tensor,
+    wanted: &Tensor,
+    views: i64,
+) -> (Tensor, Tensor) {
+    let anchors = logits.size()[1];
     let each = (wanted / views as f64).floor();
     let each = each.clamp(FEWEST_NEGATIVES.min(anchors) as f64, anchors as f64);
     let others = logits.masked_fill(&is_background.logical_not(), f64::NEG_INFINITY);
@@ -135,6 +151,10 @@ mod tests {
         }
     }
 
+    fn costs(logits: &Tensor, boxes: &Tensor, targets: &Targets, loss: &Loss) -> Parts {
+        parts(logits, boxes, targets, loss, &StepCountTensors::of(targets))
+    }
+
     fn number(tensor: &Tensor) -> f64 {
         tensor.double_value(&[])
     }
@@ -145,7 +165,8 @@ mod tests {
         let face = [0.5f32, 0.5, 0.2, 0.3];
         let boxes =
             Tensor::from_slice([face, [0.0; 4], [0.0; 4]].as_flattened()).reshape([1, 3, 4]);
-        let parts = parts(&logits, &boxes, &targets(3, Some((0, face))), &Loss::default());
+        let targets = targets(3, Some((0, face)));
+        let parts = costs(&logits, &boxes, &targets, &Loss::default());
         assert!(number(&parts.total()) < 1e-3);
         assert!((parts.iou.double_value(&[0, 0]) - 1.0).abs() < 1e-6);
     }
@@ -157,7 +178,7 @@ mod tests {
         let boxes = Tensor::from_slice(&[0.5f32, 0.5, 0.2, 0.2]).repeat([3]).reshape([1, 3, 4]);
         let targets = targets(3, Some((1, [0.6, 0.5, 0.2, 0.2])));
         let loss = Loss { box_weight: 1.0, min_quality: 0.0, ..Loss::default() };
-        let parts = parts(&logits, &boxes, &targets, &loss);
+        let parts = costs(&logits, &boxes, &targets, &loss);
         let expected = 1.0 - 1.0 / 3.0 + 0.01 / 0.13;
         assert!((number(&parts.boxes) - expected).abs() < 1e-5);
         // Score 1/2 where the overlap is 1/3, and where it is 0.
@@ -175,7 +196,7 @@ mod tests {
         let boxes = Tensor::zeros([1, ANCHORS as i64, 4], (Kind::Float, Device::Cpu));
         let targets = targets(ANCHORS, Some((100, [0.5, 0.5, 0.2, 0.2])));
         let loss = |hard_negatives| Loss { hard_negatives, focal_gamma: 0.0, ..Loss::default() };
-        let background = |ratio| number(&parts(&logits, &boxes, &targets, &loss(ratio)).background);
+        let background = |ratio| number(&costs(&logits, &boxes, &targets, &loss(ratio)).background);
         let one = 2.0f64.ln();
         assert!((background(0.0) - 20.0 * one).abs() < 1e-4, "all, a face");
         assert!((background(1.5) - one).abs() < 1e-5, "the mean of ten of them");
@@ -196,7 +217,7 @@ mod tests {
         let boxes = Tensor::zeros([1, 3, 4], (Kind::Float, Device::Cpu));
         let mut targets = targets(3, None);
         targets.ignored = targets.ignored.logical_not();
-        let parts = parts(&logits, &boxes, &targets, &Loss::default());
+        let parts = costs(&logits, &boxes, &targets, &Loss::default());
         assert_eq!(number(&parts.total()), 0.0);
     }
 }

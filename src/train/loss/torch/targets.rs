@@ -5,9 +5,10 @@ use tch::{Device, Kind, Tensor};
 use super::boxes::iou;
 use crate::model::anchors;
 use crate::model::layout::ANCHORS;
+use crate::model::torch::anchors::centre_tensor;
 use crate::protocol::train_spec::Assignment;
-use crate::train::device::upload;
 use crate::train::loss::constants::{FORBIDDEN, IOU_COST, RADIUS, TOP};
+use crate::train::torch::upload::upload;
 use crate::train::views::ViewFace;
 
 /// The faces of a batch, one row each.
@@ -223,7 +224,7 @@ impl AnchorGrid {
     /// On `device`.
     pub fn new(device: Device) -> Self {
         let cells = Tensor::from_slice(&anchors::cells()).to_device(device);
-        Self { centres: anchors::centre_tensor(device), cells }
+        Self { centres: centre_tensor(device), cells }
     }
 
     /// Anchors on the face, or close to its centre. `[F, 4]` → `[F, 896]` bool.
@@ -252,7 +253,7 @@ mod tests {
     /// Every anchor finds a face of this side at its own centre, with a logit of 0.
     fn outputs(views: i64, side: f64) -> (Tensor, Tensor) {
         let count = ANCHORS as i64;
-        let centres = anchors::centre_tensor(Device::Cpu).unsqueeze(0);
+        let centres = centre_tensor(Device::Cpu).unsqueeze(0);
         let sides = Tensor::full([1, count, 2], side, (Kind::Float, Device::Cpu));
         let boxes = Tensor::cat(&[centres, sides], 2).repeat([views, 1, 1]);
         (Tensor::zeros([views, count], (Kind::Float, Device::Cpu)), boxes)

@@ -1,70 +1,102 @@
-//! What holds a network in training to the untouched one, and its keypoints to their labels.
+//! The base model as the teacher of a network in training, and keypoints that are held to their labels.
 
 use tch::{Kind, Tensor};
 
+use super::StepCountTensors;
 use super::boxes::{Boxes, iou};
 use super::focal;
 use super::targets::{Faces, Targets};
-use crate::model::anchors::decode_boxes;
 use crate::model::layout::INPUT_SIZE;
-use crate::model::network::Outputs;
+use crate::model::torch::OutputTensors;
+use crate::model::torch::anchors::decode_boxes;
 use crate::protocol::train_spec::Loss;
 use crate::train::loss::constants::{FOOT, SAME_FACE, SURE};
 
-/// What being away from the untouched network costs, and from labelled keypoints, weighted.
+/// What being away from the base model costs, and from labelled keypoints, weighted.
+///
+/// * `known`: as [`known_keypoints`] gives them; `counts`: what to divide by.
 pub fn cost(
-    found: &Outputs,
-    reference: &Outputs,
+    outputs: &OutputTensors,
+    base: &OutputTensors,
     centres: &Tensor,
-    faces: &Faces,
+    known: Option<&Tensor>,
     targets: &Targets,
     loss: &Loss,
+    counts: &StepCountTensors,
 ) -> Tensor {
-    let mut total = if faces.learnt() > 0 {
-        let seen = seen_keypoints(reference, centres, faces);
-        let known = match &faces.keypoints {
+    let mut total = match known {
+        Some(known) => {
+            let apart = keypoints(&outputs.coordinates, centres, targets, known);
+            apart / counts.keypoints.clamp_min(1.0) * loss.keypoint_weight
+        }
+        None => Tensor::zeros([], (Kind::Float, centres.device())),
+    };
+    if loss.teacher_weight > 0.0 {
+        let apart = distance(outputs, base, loss) / counts.sure.clamp_min(1.0);
+        total += apart * loss.teacher_weight;
+    }
+    total
+}
+
+/// `[F, 12]`: labelled keypoints, and where there are none those that the base model sees, of the faces to be learnt;
+/// `None` where there are none.
+pub fn known_keypoints(base: &OutputTensors, centres: &Tensor, faces: &Faces) -> Option<Tensor> {
+    (faces.learnt() > 0).then(|| {
+        let seen = seen_keypoints(base, centres, faces);
+        match &faces.keypoints {
             Some(labelled) => {
                 let labelled = labelled.narrow(0, 0, faces.learnt());
                 seen.where_self(&labelled.isnan(), &labelled)
             }
             None => seen,
-        };
-        keypoints(&found.coordinates, centres, targets, &known) * loss.keypoint_weight
-    } else {
-        Tensor::zeros([], (Kind::Float, centres.device()))
+        }
+    })
+}
+
+/// Counts over a batch.
+pub fn count(
+    base: &OutputTensors,
+    known: Option<&Tensor>,
+    faces: &Faces,
+    targets: &Targets,
+) -> StepCountTensors {
+    let _guard = tch::no_grad_guard();
+    let keypoints = match known {
+        Some(known) => known_at(targets, known).1.sum(Kind::Float),
+        None => Tensor::zeros([], (Kind::Float, base.logits.device())),
     };
-    if loss.teacher_weight > 0.0 {
-        total += distance(found, reference, loss) * loss.teacher_weight;
+    StepCountTensors {
+        views: base.logits.size()[0],
+        faces: faces.learnt(),
+        positives: targets.count(),
+        keypoints,
+        sure: base.logits.ge(0.0).sum(Kind::Float),
     }
-    total
 }
 
-/// How far scores and boxes are from the untouched model's, at the anchors where that one is sure of a face: focal
-/// loss towards its scores plus 1 − `DIoU`, a mean over these.
-///
-/// * `found`: what the network in training says, `reference`: what the untouched one says, of the
-///   same pictures.
-pub fn distance(found: &Outputs, reference: &Outputs, loss: &Loss) -> Tensor {
-    let is_sure = reference.logits.ge(0.0); // [N, 896]
-    let score = focal(&found.logits, &reference.logits.sigmoid(), loss.focal_gamma);
+/// How far scores and boxes are from the base model's, at the anchors where that one is sure of a face: focal loss
+/// towards its scores plus 1 − `DIoU`, added up.
+pub fn distance(outputs: &OutputTensors, base: &OutputTensors, loss: &Loss) -> Tensor {
+    let is_sure = base.logits.ge(0.0); // [N, 896]
+    let score = focal(&outputs.logits, &base.logits.sigmoid(), loss.focal_gamma);
     // Relative to the same anchor's centre, so nothing need be decoded.
-    let boxes = |outputs: &Outputs| Boxes::of(&outputs.coordinates.narrow(2, 0, 4));
-    let (ours, theirs) = (boxes(found), boxes(reference));
+    let boxes = |outputs: &OutputTensors| Boxes::of(&outputs.coordinates.narrow(2, 0, 4));
+    let (ours, theirs) = (boxes(outputs), boxes(base));
     let each = score + 1.0 - ours.iou(&theirs) + ours.distance(&theirs); // [N, 896]
-    (each * &is_sure).sum(Kind::Float) / is_sure.sum(Kind::Float).clamp_min(1.0)
+    (each * &is_sure).sum(Kind::Float)
 }
 
-/// Where the untouched model sees the keypoints of the faces that it is sure of: the mean of all its anchors that
+/// Where the base model sees the keypoints of the faces that it is sure of: the mean of all its anchors that
 /// find the face, weighted by score, as suppression merges them.
 ///
-/// * `reference`: what it says of the batch.
+/// * `base`: its outputs for the batch.
 ///
 /// Returns `[F, 12]`, one row for each face to be learnt, of which there is one at least: x, y as fractions of the view, not a number for other faces.
-pub fn seen_keypoints(reference: &Outputs, centres: &Tensor, faces: &Faces) -> Tensor {
+pub fn seen_keypoints(base: &OutputTensors, centres: &Tensor, faces: &Faces) -> Tensor {
     let _guard = tch::no_grad_guard();
-    let boxes = decode_boxes(&reference.coordinates, centres); // [N, 896, 4]
-    let scores = reference.logits.sigmoid(); // [N, 896]
-    let keypoints = absolute(&reference.coordinates, centres); // [N, 896, 12]
+    let boxes = decode_boxes(&base.coordinates, centres); // [N, 896, 4]
+    let scores = base.logits.sigmoid(); // [N, 896]
+    let keypoints = absolute(&base.coordinates, centres); // [N, 896, 12]
     let some = |first: i64| {
         let count = FACES_AT_ONCE.min(faces.learnt() - first);
         let views = faces.views.narrow(0, first, count);
@@ -88,9 +120,9 @@ fn absolute(coordinates: &Tensor, centres: &Tensor) -> Tensor {
     coordinates.narrow(2, 4, 12) / INPUT_SIZE as f64 + centres.repeat([1, 6])
 }
 
-/// How far the keypoints are from where they should be, over the face's width: a mean over those that are
-/// known, at the anchors that are to find their face. Nothing else holds them in place: most data sets
-/// label no keypoints, and the backbone moves under the heads.
+/// How far the keypoints are from where they should be, over the face's width, added up over those that are known, at the
+/// positive anchors. Nothing else holds them in place: most data sets label no keypoints, and the backbone moves under
+/// the heads.
 ///
 /// * `coordinates`: `[N, 896, 16]`, `centres`: `[896, 2]`, `known`: `[F, 12]`, not a number where unknown.
 pub fn keypoints(
@@ -100,13 +132,21 @@ pub fn keypoints(
     known: &Tensor,
 ) -> Tensor {
     let found = absolute(coordinates, centres); // [N, 896, 12]
-    let truth = known.index_select(0, &targets.faces.reshape([-1])).view_as(&found);
-    let is_known = truth.isnan().logical_not().logical_and(&targets.positive.unsqueeze(2));
+    let (truth, is_known) = known_at(targets, known);
     let width = targets.boxes.narrow(2, 2, 1).clamp_min(1.0 / INPUT_SIZE as f64);
     let offset = (found - truth.nan_to_num(0.0, None, None)) / width;
     // The root's smooth foot keeps the gradient of a keypoint that is in place small.
     let apart = (offset.square() + FOOT * FOOT).sqrt() - FOOT;
-    (apart * &is_known).sum(Kind::Float) / is_known.sum(Kind::Float).clamp_min(1.0)
+    (apart * &is_known).sum(Kind::Float)
+}
+
+/// `[N, 896, 12]`: where the keypoints of each anchor's face are, and whether they are known and the anchor is positive.
+fn known_at(targets: &Targets, known: &Tensor) -> (Tensor, Tensor) {
+    let positive = targets.positive.unsqueeze(2);
+    let (views, anchors) = (targets.positive.size()[0], targets.positive.size()[1]);
+    let truth = known.index_select(0, &targets.faces.reshape([-1])).view([views, anchors, 12]);
+    let is_known = truth.isnan().logical_not().logical_and(&positive);
+    (truth, is_known)
 }
 
 #[cfg(test)]
@@ -119,12 +159,12 @@ mod tests {
     use crate::train::views::ViewFace;
 
     /// One view in which anchor 0 says this, and all others nothing.
-    fn outputs(logit: f32, rect: [f32; 4], keypoints: f32) -> Outputs {
+    fn outputs(logit: f32, rect: [f32; 4], keypoints: f32) -> OutputTensors {
         let (mut logits, mut rows) = (vec![-20.0; ANCHORS], vec![0.0; ANCHORS * COORDINATES]);
         logits[0] = logit;
         rows[..4].copy_from_slice(&rect);
         rows[4..16].fill(keypoints);
-        Outputs {
+        OutputTensors {
             logits: Tensor::from_slice(&logits).reshape([1, -1]),
             coordinates: Tensor::from_slice(&rows).reshape([1, -1, COORDINATES as i64]),
         }
@@ -150,8 +190,8 @@ mod tests {
     }
 
     #[test]
-    fn a_face_that_the_untouched_model_is_sure_of_costs_when_it_is_forgotten() {
-        let cost = |found: &Outputs, sure: f32| {
+    fn a_face_that_the_base_model_is_sure_of_costs_when_it_is_forgotten() {
+        let cost = |found: &OutputTensors, sure: f32| {
             number(&distance(found, &outputs(sure, RECT, 0.0), &Loss::default()))
         };
         let forgotten = outputs(-3.0, RECT, 0.0);
@@ -163,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn keypoints_are_seen_where_the_untouched_model_is_sure_of_the_face() {
+    fn keypoints_are_seen_where_the_base_model_is_sure_of_the_face() {
         let seen = |logit: f32, width: f32| -> Vec<f32> {
             let reference = outputs(logit, RECT, 2.0);
             let seen = seen_keypoints(&reference, &centres(), &faces(width));
@@ -197,8 +237,8 @@ mod tests {
         };
         let at = 4.0 / 128.0;
         assert!(cost([at, at]) < 1e-6);
-        // A quarter of the view is a face's width; the mean is over x and y.
-        assert!((cost([at + 0.25, at]) - 0.5).abs() < 0.02);
+        // A quarter of the view is a face's width; y is in place.
+        assert!((cost([at + 0.25, at]) - 1.0).abs() < 0.03);
         assert_eq!(cost([f32::NAN, f32::NAN]), 0.0);
     }
 }

@@ -12,7 +12,6 @@
 mod aligned;
 mod backward;
 mod depthwise;
-mod folding;
 mod forward;
 mod gemm;
 mod gradients;
@@ -27,9 +26,8 @@ mod shape;
 mod simd;
 mod training;
 
-pub use folding::Folding;
 pub use inference::Inference;
 pub use inputs::{Inputs, Picture};
-pub use measure::{Measured, measure};
+pub use measure::measure;
 pub use orthogonal::newton_schulz;
 pub use training::Training;

@@ -1,17 +1,11 @@
-//! Putting BatchNorm back between folded convolutions, and folding it away again.
+//! Folding BatchNorm away in libtorch, so that a gradient finds its way back, and measuring what it starts from.
 
 use tch::{Kind, Tensor};
 
-use super::cpu::{self, Inputs};
-use super::layout::Role;
-use super::network::{self, EPSILON, Form, Mode, Network};
-
-/// Mean and variance a channel of one convolution's output, without its bias.
-#[derive(Debug)]
-pub struct Statistics {
-    mean: Tensor,
-    variance: Tensor,
-}
+use super::{Mode, Network, array};
+use crate::model::layout::{EPSILON, Role};
+use crate::model::numbers::Statistics;
+use crate::model::slots::{Form, slots};
 
 /// Measures what every backbone convolution puts out for the given pictures.
 ///
@@ -52,74 +46,10 @@ pub fn measure(folded: &Network, batches: &[Tensor]) -> Vec<Statistics> {
             let mean = sum / count;
             let variance = (squares / count - mean.square()).clamp_min(0.0);
             let bias = pair[1].to_kind(Kind::Double);
-            let float = |t: Tensor| t.to_kind(Kind::Float);
-            Statistics { mean: float(mean - bias), variance: float(variance) }
+            let float = |t: &Tensor| array(t).values;
+            Statistics { mean: float(&(mean - bias)), variance: float(&variance) }
         });
     statistics.collect()
-}
-
-/// [`measure`] on a CPU, of pictures in memory.
-///
-/// # Panics
-///
-/// If `folded` has BatchNorm, or there is no batch.
-pub fn measure_in_memory(folded: &Network, batches: &[Inputs]) -> Vec<Statistics> {
-    assert_eq!(folded.form(), Form::Folded);
-    let float = |values: &[f64]| Tensor::from_slice(values).to_kind(Kind::Float);
-    let found = cpu::measure(&network::array(&folded.parameters).values, batches);
-    found
-        .iter()
-        .map(|found| Statistics { mean: float(&found.mean), variance: float(&found.variance) })
-        .collect()
-}
-
-/// BatchNorm that changes nothing in evaluation mode and, for pictures like the measured ones,
-/// nearly nothing in training mode: running mean μ and variance σ² as measured,
-/// γ = √(σ² + ε), β = μ + bias.
-///
-/// # Panics
-///
-/// If `folded` has BatchNorm.
-pub fn calibrated(folded: &Network, statistics: &[Statistics]) -> Network {
-    unfold(folded, |index, bias| {
-        let Statistics { mean, variance } = &statistics[index];
-        let gamma = (variance + EPSILON).sqrt();
-        (gamma, mean + bias, mean.shallow_clone(), variance.shallow_clone())
-    })
-}
-
-/// The published way: γ = 1 (here √(1 + ε), so that evaluation is exact), β = bias, mean 0, variance 1.
-/// Training mode normalises with statistics the weights never saw.
-///
-/// # Panics
-///
-/// If `folded` has BatchNorm.
-pub fn identity(folded: &Network) -> Network {
-    unfold(folded, |_, bias| {
-        let gamma = bias.full_like((1.0 + EPSILON).sqrt());
-        (gamma, bias.shallow_clone(), bias.zeros_like(), bias.ones_like())
-    })
-}
-
-fn unfold(
-    folded: &Network,
-    mut normalise: impl FnMut(usize, &Tensor) -> (Tensor, Tensor, Tensor, Tensor),
-) -> Network {
-    assert_eq!(folded.form(), Form::Folded);
-    let _guard = tch::no_grad_guard();
-    let (mut parameters, mut buffers) = (Vec::new(), Vec::new());
-    let pieces = folded.pieces();
-    for (index, (conv, pair)) in folded.convs().iter().zip(pieces.chunks_exact(2)).enumerate() {
-        parameters.push(pair[0].copy());
-        if conv.role == Role::Head {
-            parameters.push(pair[1].copy());
-        } else {
-            let (gamma, beta, mean, variance) = normalise(index, &pair[1]);
-            parameters.extend([gamma, beta]);
-            buffers.extend([mean, variance]);
-        }
-    }
-    Network::from_pieces(Form::Unfolded, folded.layout(), &parameters, &buffers, folded.device())
 }
 
 /// The same function in evaluation mode, without BatchNorm. A folded network comes back as a copy.
@@ -159,26 +89,21 @@ impl Fold {
         let (mut gammas, mut means, mut variances) = (Vec::new(), Vec::new(), Vec::new());
         let (mut from, mut scaled, mut scaled_by) = (Vec::new(), Vec::new(), Vec::new());
         let mut shifted = Vec::new();
-        let (mut at, mut statistic) = (0, 0); // Among the parameters, and the buffers.
-        for conv in network.convs() {
-            let [outputs, terms @ ..] = conv.shape.map(|length| length as i64);
-            let terms: i64 = terms.iter().product();
-            let (weights, folded) = (outputs * terms, from.len() as i64);
-            from.extend(at..at + weights);
-            at += weights;
-            if conv.role != Role::Head {
-                let channel = gammas.len() as i64;
-                scaled.extend(folded..folded + weights);
-                scaled_by.extend((0..weights).map(|weight| channel + weight / terms));
-                shifted.extend(folded + weights..folded + weights + outputs);
-                gammas.extend(at..at + outputs);
-                means.extend(statistic..statistic + outputs);
-                variances.extend(statistic + outputs..statistic + 2 * outputs);
-                at += outputs;
-                statistic += 2 * outputs;
-            }
-            from.extend(at..at + outputs);
-            at += outputs;
+        let whole = |range: std::ops::Range<usize>| range.start as i64..range.end as i64;
+        for (conv, slot) in network.convs().iter().zip(slots(network.layout(), Form::Unfolded)) {
+            let terms = conv.shape[1..].iter().product::<usize>() as i64;
+            let (weights, outputs) = (slot.weight.len() as i64, slot.shift.len() as i64);
+            let (folded, channel) = (from.len() as i64, gammas.len() as i64);
+            from.extend(whole(slot.weight).chain(whole(slot.shift)));
+            let (Some(gamma), Some((mean, variance))) = (slot.gamma, slot.statistics) else {
+                continue;
+            };
+            scaled.extend(folded..folded + weights);
+            scaled_by.extend((0..weights).map(|weight| channel + weight / terms));
+            shifted.extend(folded + weights..folded + weights + outputs);
+            gammas.extend(whole(gamma));
+            means.extend(whole(mean));
+            variances.extend(whole(variance));
         }
         let indices = |values: Vec<i64>| Tensor::from_slice(&values).to_device(network.device());
         let [gammas, means, variances, from] = [gammas, means, variances, from].map(indices);

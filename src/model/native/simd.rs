@@ -200,15 +200,15 @@ macro_rules! kernel {
             {
                 #[target_feature(enable = "avx2,fma")]
                 fn avx2($($arg: $type),*) {
-                    $body::<$crate::model::cpu::simd::Avx>($($arg),*);
+                    $body::<$crate::model::native::simd::Avx>($($arg),*);
                 }
-                if $crate::model::cpu::simd::has_avx2() {
+                if $crate::model::native::simd::has_avx2() {
                     #[expect(unsafe_code, reason = "the processor was asked")]
                     // SAFETY: it has the instructions that are enabled.
                     return unsafe { avx2($($arg),*) };
                 }
             }
-            $body::<$crate::model::cpu::simd::Plain>($($arg),*);
+            $body::<$crate::model::native::simd::Plain>($($arg),*);
         }
     };
 }

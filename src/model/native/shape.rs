@@ -1,9 +1,10 @@
-//! Sizes of the engine's maps, and where each convolution's numbers lie in the network's flat buffers.
+//! Sizes of the engine's maps.
 
 use std::ops::Range;
 
 use super::simd::LANES;
-use crate::model::layout::{self, BLOCKS, Conv, GRIDS, Grid, INPUT_SIZE, Role, STEM_CHANNELS};
+use crate::model::layout::{self, BLOCKS, GRIDS, Grid, INPUT_SIZE, STEM_CHANNELS};
+use crate::model::slots::{Form, Slot, slots};
 
 /// The input with its border, one pixel at the left and top and two at the right and bottom: pixels a side.
 pub(super) const INPUT_ROW: usize = INPUT_SIZE + 3;
@@ -92,41 +93,6 @@ pub(super) fn head_columns(grid: &Grid) -> usize {
     grid.anchors_per_cell * (1 + layout::COORDINATES)
 }
 
-/// Where a convolution's numbers lie in the flat buffers.
-#[derive(Debug, Clone)]
-pub(super) struct Slot {
-    pub(super) weight: Range<usize>,
-    /// γ, where BatchNorm follows.
-    pub(super) gamma: Option<Range<usize>>,
-    /// β, or the bias where no BatchNorm follows.
-    pub(super) shift: Range<usize>,
-    /// Running mean and variance, in the buffers.
-    pub(super) statistics: Option<(Range<usize>, Range<usize>)>,
-}
-
-/// Where the numbers of every convolution lie, in the network's order.
-///
-/// * `normalised`: whether BatchNorm follows the convolutions of the backbones.
-pub(super) fn slots(normalised: bool) -> Vec<Slot> {
-    let (mut at, mut buffer) = (0, 0);
-    let take = |at: &mut usize, length: usize| {
-        *at += length;
-        *at - length..*at
-    };
-    let slot = |conv: &Conv| {
-        let channels = conv.shape[0];
-        let normalised = normalised && conv.role != Role::Head;
-        Slot {
-            weight: take(&mut at, conv.shape.iter().product()),
-            gamma: normalised.then(|| take(&mut at, channels)),
-            shift: take(&mut at, channels),
-            statistics: normalised
-                .then(|| (take(&mut buffer, channels), take(&mut buffer, channels))),
-        }
-    };
-    layout::SHORT.convs().iter().map(slot).collect()
-}
-
 /// Where everything lies in a folded network: the stem, each block's depthwise and pointwise convolution, the heads.
 #[derive(Debug, Clone)]
 pub(super) struct Slots {
@@ -139,7 +105,7 @@ pub(super) struct Slots {
 
 impl Slots {
     pub(super) fn folded() -> Self {
-        let slots = slots(false);
+        let slots = slots(&layout::SHORT, Form::Folded);
         let (stem, rest) = slots.split_first().expect("a stem");
         let (blocks, heads) = rest.split_at(2 * BLOCKS.len());
         let heads = (0..GRIDS.len()).map(|grid| [&heads[grid], &heads[GRIDS.len() + grid]]);

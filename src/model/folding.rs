@@ -1,8 +1,8 @@
 //! BatchNorm whose statistics stay as they are: the network with it, as the folded one that does the same, and that
 //! one's gradient, as the gradient of weights, γ and β.
 
-use super::shape::{Slot, slots};
-use crate::model::network::EPSILON;
+use super::layout::{EPSILON, Layout};
+use super::slots::{Form, Slot, slots};
 
 /// Where everything lies with BatchNorm and without.
 #[derive(Debug)]
@@ -20,17 +20,23 @@ struct Channel {
     inverse: f64,
 }
 
-impl Default for Folding {
-    fn default() -> Self {
-        Self { normalised: slots(true), folded: slots(false) }
-    }
-}
-
 impl Folding {
-    /// The folded network's parameters.
+    /// Of a variant of the network.
+    pub fn new(layout: &Layout) -> Self {
+        Self { normalised: slots(layout, Form::Unfolded), folded: slots(layout, Form::Folded) }
+    }
+
+    /// `[F]`: the folded network's parameters.
     ///
-    /// * `parameters`, `buffers`: as in [`Network`](crate::model::network::Network).
-    pub fn fold(&self, parameters: &[f32], buffers: &[f32], folded: &mut [f32]) {
+    /// * `parameters`, `buffers`: as in [`Numbers`](super::numbers::Numbers).
+    pub fn fold(&self, parameters: &[f32], buffers: &[f32]) -> Vec<f32> {
+        let mut folded = vec![0.0; self.folded.last().map_or(0, |slot| slot.shift.end)];
+        self.fold_into(parameters, buffers, &mut folded);
+        folded
+    }
+
+    /// As [`Folding::fold`], into room that is there.
+    pub fn fold_into(&self, parameters: &[f32], buffers: &[f32], folded: &mut [f32]) {
         for (from, to) in self.normalised.iter().zip(&self.folded) {
             folded[to.weight.clone()].copy_from_slice(&parameters[from.weight.clone()]);
             folded[to.shift.clone()].copy_from_slice(&parameters[from.shift.clone()]);
@@ -39,7 +45,7 @@ impl Folding {
                 let scale = f64::from(parameters[norm.gamma]) * norm.inverse;
                 let first = to.weight.start + channel * terms;
                 for weight in &mut folded[first..first + terms] {
-                    *weight *= scale as f32;
+                    *weight = (f64::from(*weight) * scale) as f32;
                 }
                 let bias = &mut folded[to.shift.start + channel];
                 *bias = (f64::from(*bias) - norm.mean * scale) as f32;

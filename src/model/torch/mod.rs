@@ -1,38 +1,38 @@
-//! The network: a stem, residual blocks and four heads.
+//! The network in libtorch: a stem, residual blocks and four heads.
 //!
 //! Source: BlazeFace, <https://arxiv.org/abs/1907.05047>, and `MediaPipe`'s
 //! `face_detection_short_range.tflite`.
 
+pub mod anchors;
+pub mod fold;
+
 use tch::{Device, Kind, Tensor};
 
-use super::layout::{ANCHORS, COORDINATES, Conv, INPUT_SIZE, Layout, Role};
-use super::tensors::{Array, Arrays, LayoutError, Weights};
+use super::layout::{ANCHORS, COORDINATES, Conv, EPSILON, INPUT_SIZE, Layout, Role};
+use super::numbers::Numbers;
+use super::outputs::Outputs;
+use super::slots::{Form, slots};
+use super::tensors::{Array, Weights};
 
-pub use super::layout::EPSILON;
 /// Share of a batch's statistics in the running ones.
 const MOMENTUM: f64 = 0.1;
-
-/// Whether BatchNorm stands between the convolutions of the backbones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Form {
-    /// Convolutions with biases, as published.
-    Folded,
-    /// BatchNorm behind every convolution of the backbones, which have no bias then.
-    Unfolded,
-}
 
 /// Which statistics BatchNorm uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// The batch's own; the running ones follow.
-    Train,
+    /// The batch's own, which the running ones follow, from this convolution on; the running ones before it, where
+    /// the network does not learn.
+    Train {
+        /// Which convolution, in the network's order.
+        from: usize,
+    },
     /// The running ones.
     Evaluate,
 }
 
-/// What the heads say about each anchor.
+/// What the heads put out, as tensors.
 #[derive(Debug)]
-pub struct Outputs {
+pub struct OutputTensors {
     /// `[N, 896]`: logits of a face being there.
     pub logits: Tensor,
     /// `[N, 896, 16]`: x, y, w, h, then six keypoints x, y, in pixels of the input, relative to
@@ -40,7 +40,7 @@ pub struct Outputs {
     pub coordinates: Tensor,
 }
 
-impl Outputs {
+impl OutputTensors {
     /// The same with coordinates in pixels of [`INPUT_SIZE`], in which training measures, from a network whose
     /// input has `input_size`.
     #[must_use]
@@ -50,6 +50,14 @@ impl Outputs {
         }
         let scale = INPUT_SIZE as f64 / input_size as f64;
         Self { coordinates: self.coordinates * scale, ..self }
+    }
+}
+
+impl From<&OutputTensors> for Outputs {
+    fn from(outputs: &OutputTensors) -> Self {
+        let [logits, coordinates] =
+            [&outputs.logits, &outputs.coordinates].map(|tensor| array(tensor).values);
+        Self { logits, coordinates }
     }
 }
 
@@ -67,44 +75,40 @@ pub struct Network {
 }
 
 impl Network {
+    /// On `device`.
+    pub fn new(numbers: &Numbers, device: Device) -> Self {
+        let Numbers { form, layout, parameters, buffers } = numbers;
+        let tensor = |values: &[f32]| Tensor::from_slice(values).to_device(device);
+        Self::over(*form, layout, tensor(parameters), tensor(buffers))
+    }
+
     /// The published form, on `device`.
     pub fn folded(weights: &Weights, device: Device) -> Self {
-        let layout = weights.layout();
-        let convs = layout.convs();
-        let pieces = convs.iter().flat_map(|conv| {
-            let (weight, bias) = weights.conv(&conv.name);
-            [tensor(weight), tensor(bias)]
-        });
-        Self::from_pieces(Form::Folded, layout, &pieces.collect::<Vec<_>>(), &[], device)
+        Self::new(&Numbers::folded(weights), device)
     }
 
     /// The published form over `[P]` numbers as they are, the graph they may come from included.
     pub(super) fn of_folded(layout: &'static Layout, parameters: Tensor) -> Self {
-        let convs = layout.convs();
-        let shapes = convs.iter().flat_map(|conv| [&conv.shape[..], &conv.shape[..1]]);
-        let shapes = shapes.map(|shape| shape.iter().map(|&length| length as i64).collect());
         let buffers = Tensor::zeros([0], (Kind::Float, parameters.device()));
-        Self { form: Form::Folded, layout, shapes: shapes.collect(), convs, parameters, buffers }
+        Self::over(Form::Folded, layout, parameters, buffers)
     }
 
-    /// From the tensors of each convolution in order, and the statistics of each BatchNorm.
-    pub(super) fn from_pieces(
-        form: Form,
-        layout: &'static Layout,
-        parameters: &[Tensor],
-        buffers: &[Tensor],
-        device: Device,
-    ) -> Self {
-        let shapes = parameters.iter().map(Tensor::size).collect();
-        let flat = |tensors: &[Tensor]| match tensors {
-            [] => Tensor::zeros([0], (Kind::Float, device)),
-            some => {
-                let flat: Vec<_> = some.iter().map(|t| t.detach().reshape([-1])).collect();
-                Tensor::cat(&flat, 0).to_device(device)
-            }
-        };
-        let (parameters, buffers) = (flat(parameters), flat(buffers));
-        Self { form, layout, convs: layout.convs(), shapes, parameters, buffers }
+    fn over(form: Form, layout: &'static Layout, parameters: Tensor, buffers: Tensor) -> Self {
+        let convs = layout.convs();
+        let shape = |lengths: &[usize]| lengths.iter().map(|&length| length as i64).collect();
+        let shapes = convs.iter().zip(slots(layout, form)).flat_map(|(conv, slot)| {
+            let channels = &conv.shape[..1];
+            let gamma = slot.gamma.map(|_| shape(channels));
+            [Some(shape(&conv.shape)), gamma, Some(shape(channels))].into_iter().flatten()
+        });
+        Self { form, layout, shapes: shapes.collect(), convs, parameters, buffers }
+    }
+
+    /// A copy in plain memory.
+    pub fn numbers(&self) -> Numbers {
+        let [parameters, buffers] =
+            [&self.parameters, &self.buffers].map(|flat| array(flat).values);
+        Numbers { form: self.form, layout: self.layout, parameters, buffers }
     }
 
     /// The same network over other numbers, such as an average of them.
@@ -158,40 +162,19 @@ impl Network {
         self.buffers.split_with_sizes(&sizes, 0)
     }
 
-    /// The folded network's weights.
-    ///
-    /// # Errors
-    ///
-    /// [`LayoutError::NotFinite`] when training has gone astray.
-    ///
-    /// # Panics
-    ///
-    /// If BatchNorm is there: fold first.
-    pub fn weights(&self) -> Result<Weights, LayoutError> {
-        assert_eq!(self.form, Form::Folded, "only a folded network has published weights");
-        let pieces = self.pieces();
-        let arrays = self.convs.iter().zip(pieces.chunks_exact(2)).flat_map(|(conv, pair)| {
-            [
-                (format!("{}.weight", conv.name), array(&pair[0])),
-                (format!("{}.bias", conv.name), array(&pair[1])),
-            ]
-        });
-        Weights::new(arrays.collect::<Arrays>())
-    }
-
     /// Runs `[N, 3, 128, 128]` pictures (or what the layout's input size is), RGB / 127.5 − 1, best
     /// with channels last in memory.
-    pub fn forward(&self, pictures: &Tensor, mode: Mode) -> Outputs {
+    pub fn forward(&self, pictures: &Tensor, mode: Mode) -> OutputTensors {
         self.forward_observed(pictures, mode, &mut |_, _| ())
     }
 
     /// As [`Network::forward`]; `observe` sees each convolution's number and output.
-    pub(super) fn forward_observed(
+    fn forward_observed(
         &self,
         pictures: &Tensor,
         mode: Mode,
         observe: &mut dyn FnMut(usize, &Tensor),
-    ) -> Outputs {
+    ) -> OutputTensors {
         let mut layers = Layers::new(self, mode, observe);
         let mut xs = layers.next(pictures).relu_(); // [N, 24, 64, 64]
         let mut branch = None;
@@ -226,7 +209,7 @@ impl Network {
         let logits = Tensor::cat(&[head(&branch, 1), head(&xs, 1)], 1); // [N, 896, 1]
         let coordinates = Tensor::cat(&[head(&branch, COORDINATES), head(&xs, COORDINATES)], 1); // [N, 896, 16]
         debug_assert_eq!(logits.size()[1], ANCHORS as i64);
-        Outputs { logits: logits.squeeze_dim(2), coordinates }
+        OutputTensors { logits: logits.squeeze_dim(2), coordinates }
     }
 }
 
@@ -258,7 +241,7 @@ impl<'a> Layers<'a> {
             let beta = piece();
             let mut statistic = || self.statistics.next().expect("a mean and a variance each");
             let (mean, variance) = (statistic(), statistic());
-            let train = self.mode == Mode::Train;
+            let train = matches!(self.mode, Mode::Train { from } if self.index >= from);
             let (gamma, beta) = (Some(&first), Some(&beta));
             let (mean, variance) = (Some(&mean), Some(&variance));
             ys.batch_norm(gamma, beta, mean, variance, train, MOMENTUM, EPSILON, true)
@@ -272,7 +255,7 @@ impl<'a> Layers<'a> {
 }
 
 /// With `TensorFlow`'s `SAME` padding: the spare row and column go to the bottom and right.
-pub(super) fn convolve(conv: &Conv, xs: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+fn convolve(conv: &Conv, xs: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
     let stride = conv.stride as i64;
     let groups = if conv.role == Role::Depthwise { conv.shape[0] as i64 } else { 1 };
     let run = |xs: &Tensor, padding: i64| {
@@ -284,12 +267,6 @@ pub(super) fn convolve(conv: &Conv, xs: &Tensor, weight: &Tensor, bias: Option<&
         (Role::Depthwise, _) => run(&xs.constant_pad_nd([0, 1, 0, 1]), 0),
         (Role::Pointwise | Role::Head, _) => run(xs, 0),
     }
-}
-
-/// A copy on the CPU.
-pub fn tensor(array: &Array) -> Tensor {
-    let shape: Vec<i64> = array.shape.iter().map(|&length| length as i64).collect();
-    Tensor::from_slice(&array.values).reshape(shape)
 }
 
 /// A copy in plain memory.

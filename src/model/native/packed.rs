@@ -1,8 +1,9 @@
 //! Weights in the order in which the kernels read them, and gradients back in the published order.
 
 use super::aligned::Aligned;
-use super::shape::{Block, STEM_KERNEL, STEM_TERMS, Slot, Slots, TAPS, head_columns, padded};
+use super::shape::{Block, STEM_KERNEL, STEM_TERMS, Slots, TAPS, head_columns, padded};
 use crate::model::layout::{GRIDS, STEM_CHANNELS};
+use crate::model::slots::Slot;
 
 /// The numbers of a network, ready for the kernels. Spare channels are 0.
 #[derive(Debug)]

@@ -8,15 +8,7 @@ use super::packed::Packed;
 use super::rows;
 use super::shape::{Block, STEM_SIDE};
 use crate::model::layout::STEM_CHANNELS;
-
-/// Mean and variance of each channel of one convolution's output, without its bias.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Measured {
-    /// Of each channel.
-    pub mean: Vec<f64>,
-    /// Of each channel.
-    pub variance: Vec<f64>,
-}
+use crate::model::numbers::Statistics;
 
 /// Measures what every convolution of the backbones of a folded network puts out, over some batches.
 ///
@@ -25,7 +17,7 @@ pub struct Measured {
 /// # Panics
 ///
 /// If there is no picture.
-pub fn measure(parameters: &[f32], batches: &[Inputs]) -> Vec<Measured> {
+pub fn measure(parameters: &[f32], batches: &[Inputs]) -> Vec<Statistics> {
     let (packed, blocks) = (Packed::new(parameters), Block::all());
     let pictures: Vec<&[f32]> = batches
         .iter()
@@ -55,9 +47,9 @@ pub fn measure(parameters: &[f32], batches: &[Inputs]) -> Vec<Measured> {
         let mean = |channel: usize| sums[channel] / count;
         let lacks = |channel: usize| through.map_or(0.0, |t: &Vec<f32>| f64::from(t[channel]));
         let variance = |channel: usize| (squares[channel] / count - mean(channel).powi(2)).max(0.0);
-        Measured {
-            mean: (0..channels).map(|channel| mean(channel) + lacks(channel)).collect(),
-            variance: (0..channels).map(variance).collect(),
+        Statistics {
+            mean: (0..channels).map(|channel| (mean(channel) + lacks(channel)) as f32).collect(),
+            variance: (0..channels).map(|channel| variance(channel) as f32).collect(),
         }
     });
     found.collect()

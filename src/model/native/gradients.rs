@@ -7,9 +7,10 @@ use rayon::prelude::*;
 
 use super::aligned::Aligned;
 use super::packed::{Packed, stem_at};
-use super::shape::{Block, STEM_KERNEL, STEM_TERMS, Slot, Slots, TAPS, head_columns, padded};
+use super::shape::{Block, STEM_KERNEL, STEM_TERMS, Slots, TAPS, head_columns, padded};
 use super::simd::LANES;
 use crate::model::layout::{GRIDS, STEM_CHANNELS};
+use crate::model::slots::Slot;
 
 /// Rows of the stem's gradient for each row of its kernel: a whole number of tiles.
 pub(super) const STEM_ROWS: usize = 16;

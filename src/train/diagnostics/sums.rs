@@ -1,0 +1,85 @@
+//! The sums that an epoch's diagnostics are made of.
+
+use crate::model::layout::{GRIDS, Grid};
+use crate::protocol::diagnostics::{Diagnostics, FaceSize, GridLoss, IouBin};
+
+/// Lower limits of the ranges of sizes, in pixels.
+pub(super) const SIZES_PX: [f64; 4] = [0.0, 6.0, 12.0, 24.0];
+/// Bins of IoU.
+pub(super) const BINS: usize = 10;
+/// Sums kept of each range of sizes: faces, positives, faces without.
+pub(super) const OF_SIZE: usize = 3;
+/// Sums kept of each grid: positives, then box, positive and background loss.
+pub(super) const OF_GRID: usize = 4;
+/// Sums kept of each bin: positives, their scores.
+pub(super) const OF_BIN: usize = 2;
+/// All sums.
+pub(super) const COUNT: usize = OF_SIZE * SIZES_PX.len() + OF_GRID * GRIDS.len() + OF_BIN * BINS;
+
+/// The lower end of a bin.
+pub(super) fn bin_from(at: usize) -> f64 {
+    at as f64 / BINS as f64
+}
+
+/// From the sums in a row: of sizes, of grids, of bins.
+///
+/// * `steps`: how many the epoch had; `views`: how many it had, and how many of these showed no face.
+pub(super) fn diagnostics(sums: &[f64], steps: u32, views: [usize; 2]) -> Diagnostics {
+    let (sizes, rest) = sums.split_at(OF_SIZE * SIZES_PX.len());
+    let (grids, bins) = rest.split_at(OF_GRID * GRIDS.len());
+    let [views, without_face] = views;
+    Diagnostics {
+        faces: face_sizes(sizes),
+        grids: grid_losses(grids, f64::from(steps)),
+        score_by_iou: iou_bins(bins),
+        views_without_face: without_face as f64 / views.max(1) as f64,
+        sample_views: None,
+    }
+}
+
+fn face_sizes(sums: &[f64]) -> Vec<FaceSize> {
+    let size = |(at, &from): (usize, &f64)| {
+        let [count, positives, without] = column(sums, at);
+        FaceSize {
+            from,
+            to: SIZES_PX.get(at + 1).copied(),
+            count: count as u64,
+            positives_per_face: mean(positives, count),
+            without_positive: mean(without, count),
+        }
+    };
+    SIZES_PX.iter().enumerate().map(size).collect()
+}
+
+fn grid_losses(sums: &[f64], steps: f64) -> Vec<GridLoss> {
+    let all: f64 = sums[..GRIDS.len()].iter().sum();
+    let grid = |(at, grid): (usize, &Grid)| {
+        let [positives, box_loss, positive, background] = column(sums, at);
+        GridLoss {
+            side: grid.side as u32,
+            share_of_positives: mean(positives, all),
+            box_loss: box_loss / steps,
+            positive: positive / steps,
+            background: background / steps,
+        }
+    };
+    GRIDS.iter().enumerate().map(grid).collect()
+}
+
+fn iou_bins(sums: &[f64]) -> Vec<IouBin> {
+    let bin = |at: usize| {
+        let [count, scores] = column(sums, at);
+        IouBin { from: bin_from(at), count: count as u64, mean_score: mean(scores, count) }
+    };
+    (0..BINS).map(bin).collect()
+}
+
+/// One column of a matrix of `R` rows that is stored row by row.
+fn column<const R: usize>(matrix: &[f64], at: usize) -> [f64; R] {
+    let width = matrix.len() / R;
+    std::array::from_fn(|row| matrix[row * width + at])
+}
+
+fn mean(sum: f64, count: f64) -> Option<f64> {
+    (count > 0.0).then(|| sum / count)
+}

@@ -1,0 +1,182 @@
+//! An epoch's diagnostics, from batches that libtorch ran.
+
+use tch::{Device, Kind, Tensor};
+
+use super::sheet::{Sheet, VIEWS};
+use super::sums::{self, BINS, COUNT, OF_SIZE, SIZES_PX, bin_from};
+use crate::model::layout::{ANCHORS, GRIDS, INPUT_SIZE};
+use crate::protocol::diagnostics::Diagnostics;
+use crate::train::loss::torch::Parts;
+use crate::train::loss::torch::targets::{Faces, Targets};
+use crate::train::views::ViewFace;
+
+/// A batch as the loss saw it.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'a> {
+    /// `[N, 3, side, side]`: what the network was shown.
+    pub inputs: &'a Tensor,
+    /// Of each view.
+    pub view_faces: &'a [Vec<ViewFace>],
+    /// The same as tensors.
+    pub faces: &'a Faces,
+    /// What each anchor has to find.
+    pub targets: &'a Targets,
+    /// `[N, 896]`: the network's logits.
+    pub logits: &'a Tensor,
+    /// The loss.
+    pub parts: &'a Parts,
+}
+
+/// Sums over the batches of an epoch, on the device: nothing is read before the epoch's end, for the
+/// host would have to wait for the device.
+#[derive(Debug)]
+pub struct Watch {
+    /// `[32]`: of sizes, of grids, of bins.
+    sums: Tensor,
+    sizes: Ranges,
+    overlaps: Ranges,
+    /// Views seen, and how many of these showed no face.
+    views: [usize; 2],
+    first: Option<First>,
+}
+
+/// The first views of an epoch, still on the device.
+#[derive(Debug)]
+struct First {
+    /// `[K, 3, side, side]`
+    inputs: Tensor,
+    faces: Vec<Vec<ViewFace>>,
+    /// `[N, 896]`
+    positive: Tensor,
+}
+
+impl Watch {
+    /// Nothing seen yet.
+    pub fn new(device: Device) -> Self {
+        Self::restored(&[0.0; COUNT], [0; 2], device)
+    }
+
+    /// Goes on from what a checkpoint says.
+    pub fn restored(sums: &[f64], views: [usize; 2], device: Device) -> Self {
+        let bins: Vec<f64> = (0..BINS).map(bin_from).collect();
+        Self {
+            // Counts over a long epoch are past what single precision can hold.
+            sums: Tensor::from_slice(sums).to_device(device),
+            sizes: Ranges::new(&SIZES_PX, device),
+            overlaps: Ranges::new(&bins, device),
+            views,
+            first: None,
+        }
+    }
+
+    /// Adds a batch.
+    pub fn observe(&mut self, seen: &Seen<'_>) {
+        let _guard = tch::no_grad_guard();
+        let sums = [self.by_size(seen), by_grid(seen), self.by_overlap(seen)];
+        self.sums += Tensor::cat(&sums.map(|t| t.reshape([-1])), 0);
+        let count = seen.inputs.size()[0] as usize;
+        if self.views[0] == 0 {
+            // A view of all would keep all.
+            let inputs = seen.inputs.narrow(0, 0, count.min(VIEWS) as i64).copy();
+            let (faces, positive) = (seen.view_faces.to_vec(), seen.targets.positive.copy());
+            self.first = Some(First { inputs, faces, positive });
+        }
+        self.views[0] += count;
+        self.views[1] += seen.faces.views_without();
+    }
+
+    /// The first views of the epoch with their targets, once.
+    pub fn take_sheet(&mut self) -> Option<Sheet> {
+        self.first.take().map(First::read)
+    }
+
+    /// All sums, for checkpoints.
+    pub fn sums(&self) -> Vec<f64> {
+        Vec::try_from(&self.sums.to_device(Device::Cpu)).unwrap_or_default()
+    }
+
+    /// Views seen, and how many of these showed no face, for checkpoints.
+    pub fn views(&self) -> [usize; 2] {
+        self.views
+    }
+
+    /// Of the epoch, which had this many steps.
+    pub fn diagnostics(&self, steps: u32) -> Diagnostics {
+        sums::diagnostics(&self.sums(), steps, self.views)
+    }
+
+    /// `[3, 4]`
+    fn by_size(&self, Seen { faces, targets, .. }: &Seen<'_>) -> Tensor {
+        if faces.learnt() == 0 {
+            let shape = [OF_SIZE as i64, SIZES_PX.len() as i64];
+            return Tensor::zeros(shape, (Kind::Float, targets.boxes.device()));
+        }
+        let sides = faces.boxes.narrow(0, 0, faces.learnt()).narrow(1, 2, 2); // [F, 2]
+        let sizes = sides.prod_dim_int(1, false, Kind::Float).sqrt() * INPUT_SIZE as f64; // [F]
+        let one = targets.positive.to_kind(Kind::Float).reshape([-1]);
+        let positives = sizes.zeros_like().index_add(0, &targets.faces.reshape([-1]), &one); // [F]
+        let rows = [sizes.ones_like(), positives.shallow_clone(), positives.eq(0.0)];
+        Tensor::stack(&rows.map(|row| row.to_kind(Kind::Float)), 0)
+            .matmul(&self.sizes.members(&sizes))
+    }
+
+    /// `[2, 10]`
+    fn by_overlap(&self, Seen { targets, logits, parts, .. }: &Seen<'_>) -> Tensor {
+        let one = targets.positive.to_kind(Kind::Float).reshape([-1]);
+        let scores = logits.detach().reshape([-1]).sigmoid() * &one;
+        let members = self.overlaps.members(&parts.iou.reshape([-1]));
+        Tensor::stack(&[one, scores], 0).matmul(&members)
+    }
+}
+
+impl First {
+    fn read(self) -> Sheet {
+        let pixels = ((&self.inputs + 1.0) * 127.5).round().clamp(0.0, 255.0);
+        let pixels = pixels.permute([0, 2, 3, 1]).to_kind(Kind::Uint8).to_device(Device::Cpu);
+        let bytes: Vec<u8> = Vec::try_from(pixels.reshape([-1])).unwrap_or_default();
+        let side = self.inputs.size()[2] as usize;
+        let views = bytes.chunks_exact(side * side * 3).map(<[u8]>::to_vec).collect();
+        let positive = self.positive.reshape([-1]).nonzero().squeeze_dim(1);
+        let positives: Vec<i64> =
+            Vec::try_from(positive.to_device(Device::Cpu)).unwrap_or_default();
+        let positives = positives.into_iter().map(|at| at as usize).collect();
+        Sheet::new(views, side, &self.faces, positives)
+    }
+}
+
+/// `[4, 2]`
+fn by_grid(Seen { targets, parts, .. }: &Seen<'_>) -> Tensor {
+    let each = &parts.each;
+    let first = (GRIDS[0].side * GRIDS[0].side * GRIDS[0].anchors_per_cell) as i64;
+    let one = targets.positive.to_kind(Kind::Float);
+    let rows = [&one, &each.boxes, &each.positive, &each.background];
+    let rows = rows.map(|row| row.sum_dim_intlist([0i64].as_slice(), false, Kind::Float)); // [896]
+    let halves = Tensor::stack(&rows, 0).split_with_sizes([first, ANCHORS as i64 - first], 1);
+    let sum = |half: &Tensor| half.sum_dim_intlist([1i64].as_slice(), false, Kind::Float);
+    Tensor::stack(&halves.iter().map(sum).collect::<Vec<_>>(), 1)
+}
+
+/// Which range a number is in.
+#[derive(Debug)]
+struct Ranges {
+    /// `[R]`
+    from: Tensor,
+    /// `[R]`
+    to: Tensor,
+}
+
+impl Ranges {
+    /// Each ends where the next begins, the last never.
+    fn new(from: &[f64], device: Device) -> Self {
+        let to: Vec<f64> = from.iter().skip(1).copied().chain([f64::INFINITY]).collect();
+        let tensor =
+            |limits: &[f64]| Tensor::from_slice(limits).to_kind(Kind::Float).to_device(device);
+        Self { from: tensor(from), to: tensor(&to) }
+    }
+
+    /// `[M]` → `[M, R]`: 1 where a number is in a range.
+    fn members(&self, numbers: &Tensor) -> Tensor {
+        let numbers = numbers.unsqueeze(1);
+        numbers.ge_tensor(&self.from).logical_and(&numbers.lt_tensor(&self.to)).to_kind(Kind::Float)
+    }
+}

@@ -1,0 +1,104 @@
+//! `AdamW` and Muon in plain memory; see [`crate::train::optimizer`].
+
+use rayon::prelude::*;
+
+use crate::model::native::newton_schulz;
+use crate::train::optimizer::{BETA1, BETA2, COEFFICIENTS, EPSILON, ITERATIONS, Matrix};
+
+/// The optimizer's state, in the open, so that it can be saved.
+#[derive(Debug)]
+pub(super) struct Optimizer {
+    /// `[P]`: running mean of the gradient.
+    pub(super) mean: Vec<f32>,
+    /// `[P]`: running mean of its square.
+    pub(super) variance: Vec<f32>,
+    matrices: Vec<Matrix>,
+    /// `[P]`: the update at hand.
+    update: Vec<f32>,
+}
+
+impl Optimizer {
+    /// For `count` parameters; `matrices` are those that Muon is to have, none for plain `AdamW`.
+    pub(super) fn new(count: usize, matrices: Vec<Matrix>) -> Self {
+        let zeros = || vec![0.0; count];
+        Self { mean: zeros(), variance: zeros(), matrices, update: zeros() }
+    }
+
+    /// Applies `gradient` to `parameters` in place.
+    ///
+    /// * `step`: its number, from 1; `decay`: each parameter's weight decay.
+    pub(super) fn step(
+        &mut self,
+        step: u64,
+        parameters: &mut [f32],
+        gradient: &[f32],
+        rate: f64,
+        decay: &[f32],
+    ) {
+        let [corrected1, corrected2] =
+            [BETA1, BETA2].map(|beta| (1.0 - beta.powf(step as f64)) as f32);
+        let running = self.mean.iter_mut().zip(&mut self.variance).zip(gradient);
+        for (((mean, variance), &gradient), update) in running.zip(&mut self.update) {
+            *mean = lerp(*mean, gradient, (1.0 - BETA1) as f32);
+            *variance = lerp(*variance, gradient * gradient, (1.0 - BETA2) as f32);
+            let deviation = (*variance / corrected2).sqrt() + EPSILON as f32;
+            *update = *mean / corrected1 / deviation;
+        }
+        self.make_orthogonal(gradient);
+        let rate32 = rate as f32;
+        for ((parameter, decay), update) in parameters.iter_mut().zip(decay).zip(&self.update) {
+            *parameter = *parameter * (1.0 - decay * rate32) - update * rate32;
+        }
+    }
+
+    /// The matrices' part of the update.
+    fn make_orthogonal(&mut self, gradient: &[f32]) {
+        let (mean, matrices) = (&self.mean, &self.matrices);
+        let one = |matrix: &Matrix| {
+            let range = matrix.start..matrix.start + matrix.rows * matrix.columns;
+            let pairs = gradient[range.clone()].iter().zip(&mean[range]);
+            // Nesterov's: one step ahead.
+            let momentum: Vec<f32> =
+                pairs.map(|(&gradient, &mean)| lerp(gradient, mean, BETA1 as f32)).collect();
+            newton_schulz(&momentum, matrix.columns, COEFFICIENTS, ITERATIONS)
+        };
+        let found: Vec<Vec<f32>> = matrices.par_iter().map(one).collect();
+        for (matrix, direction) in matrices.iter().zip(found) {
+            let size = matrix.size() as f32;
+            let update = &mut self.update[matrix.start..][..direction.len()];
+            update.iter_mut().zip(direction).for_each(|(update, value)| *update = value * size);
+        }
+    }
+}
+
+/// From `a` to `b`, in the form that loses least to rounding.
+pub(super) fn lerp(a: f32, b: f32, share: f32) -> f32 {
+    if share < 0.5 { a + share * (b - a) } else { b - (b - a) * (1.0 - share) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_without_a_gradient_stay_as_they_are() {
+        let mut parameters = vec![1.0; 6];
+        let mut optimizer = Optimizer::new(6, vec![Matrix { start: 0, rows: 3, columns: 2 }]);
+        optimizer.step(1, &mut parameters, &[1.0, 2.0, 0.0, 0.0, -1.0, 0.5], 0.1, &[0.0; 6]);
+        assert_eq!(parameters[2..4], [1.0, 1.0]);
+        assert!(parameters[0] < 1.0 && parameters[4] > 1.0, "{parameters:?}");
+    }
+
+    /// The first steps of AdamW on one parameter, worked out by hand: each moves by the learning rate.
+    #[test]
+    fn a_steady_gradient_moves_a_parameter_by_the_rate_and_decay_shrinks_it() {
+        let mut parameter = [2.0];
+        let mut optimizer = Optimizer::new(1, Vec::new());
+        for step in 1..=3 {
+            optimizer.step(step, &mut parameter, &[0.5], 0.01, &[0.0]);
+        }
+        assert!((parameter[0] - 1.97).abs() < 1e-6, "{parameter:?}");
+        optimizer.step(4, &mut parameter, &[0.5], 0.01, &[0.1]);
+        assert!((parameter[0] - (1.97 * 0.999 - 0.01)).abs() < 1e-6, "{parameter:?}");
+    }
+}

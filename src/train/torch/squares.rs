@@ -1,0 +1,81 @@
+//! The pictures' squares on a device.
+
+use tch::{Device, Kind, Tensor};
+
+use super::upload::upload;
+use crate::data::PictureFile;
+use crate::model::layout::INPUT_SIZE;
+use crate::train::views::pictures::unreadable;
+
+/// What pictures may take of a GPU's memory: 170,000 of them. More are read as they are needed.
+const ON_DEVICE_BYTES: usize = 32 << 30;
+/// What they must leave to a network whose input has 128 pixels: a step of 256 views and what libtorch keeps for itself.
+const ROOM_BYTES: i64 = 4 << 30;
+const UPLOADED_AT_ONCE: usize = 256;
+
+/// The squares that views are cut from.
+#[derive(Debug)]
+pub struct Squares {
+    device: Device,
+    side: i64,
+    /// `[N, 256, 256, 3]` bytes, all of them on a GPU, where they fit.
+    all: Option<Tensor>,
+}
+
+impl Squares {
+    /// Those of a data set; on a GPU all of them from now on, unless they are too many for it.
+    ///
+    /// * `count`: of the data set's pictures; `input_size`: of the network that is to be trained there.
+    ///
+    /// # Panics
+    ///
+    /// When the data set can no longer be read.
+    pub fn new(cache: &PictureFile, count: usize, input_size: usize, device: Device) -> Self {
+        let side = cache.side() as i64;
+        let fits = count * cache.stride() <= ON_DEVICE_BYTES;
+        let all = if device != Device::Cpu && fits {
+            on_gpu(cache, count, input_size, device)
+        } else {
+            None
+        };
+        Self { device, side, all }
+    }
+
+    /// Whether the device has all of them.
+    pub fn are_on_device(&self) -> bool {
+        self.all.is_some()
+    }
+
+    /// `[K, 256, 256, 3]` bytes on the device: those of some pictures.
+    ///
+    /// * `read`: the same in memory, where they are not kept on the device.
+    pub fn of(&self, indices: &[usize], read: &[u8]) -> Tensor {
+        let Some(all) = &self.all else { return upload_squares(read, self.side, self.device) };
+        let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
+        all.index_select(0, &upload(&Tensor::from_slice(&indices), self.device))
+    }
+}
+
+fn on_gpu(cache: &PictureFile, count: usize, input_size: usize, device: Device) -> Option<Tensor> {
+    let side = cache.side() as i64;
+    let bytes = (Kind::Uint8, device);
+    // What libraries take once, for themselves, has to be taken before we see what is left.
+    let pixels = Tensor::zeros([1, 8, 8, 8], (Kind::Float, device));
+    drop(pixels.conv2d::<Tensor>(&pixels, None, [1, 1], [0, 0], [1, 1], 1));
+    // Asked for, and given back to libtorch, which has it for training then.
+    let room = ROOM_BYTES * (input_size / INPUT_SIZE).pow(2) as i64;
+    let room = Tensor::f_empty([room], bytes).ok()?;
+    let all = Tensor::f_empty([count as i64, side, side, 3], bytes).ok()?;
+    drop(room);
+    let indices: Vec<usize> = (0..count).collect();
+    for some in indices.chunks(UPLOADED_AT_ONCE) {
+        let mut into = all.narrow(0, some[0] as i64, some.len() as i64);
+        let squares = cache.read_all(some).unwrap_or_else(unreadable);
+        into.copy_(&upload_squares(&squares, side, device));
+    }
+    Some(all)
+}
+
+fn upload_squares(squares: &[u8], side: i64, device: Device) -> Tensor {
+    upload(&Tensor::from_slice(squares).reshape([-1, side, side, 3]), device)
+}
