@@ -4,6 +4,7 @@ use reqwest::Method;
 use reqwest::header;
 use serde_json::{Value, json};
 
+use crate::stream::Event;
 use crate::support::{Server, archive, id, read, real_worker, script};
 
 fn short() -> Value {
@@ -214,13 +215,6 @@ async fn deletion(server: &Server, dataset: &str, job: &Value) {
     assert_eq!(server.delete(&format!("/datasets/{dataset}")).await.0, 204);
 }
 
-#[derive(Debug, Clone, PartialEq)]
-struct Event {
-    id: u64,
-    name: String,
-    data: Value,
-}
-
 /// The stream of a job, to its end.
 async fn events(server: &Server, job: &str, after: Option<u64>) -> Vec<Event> {
     let mut request = server.request(Method::GET, &format!("/jobs/{job}/events"));
@@ -228,17 +222,7 @@ async fn events(server: &Server, job: &str, after: Option<u64>) -> Vec<Event> {
         request = request.header("last-event-id", after.to_string());
     }
     let text = request.send().await.unwrap().text().await.unwrap();
-    let field = |message: &str, name: &str| -> Option<String> {
-        message.lines().find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned()))
-    };
-    let event = |message: &str| {
-        Some(Event {
-            id: field(message, "id:").map_or(0, |id| id.parse().unwrap()),
-            name: field(message, "event:")?,
-            data: serde_json::from_str(&field(message, "data:")?).unwrap(),
-        })
-    };
-    text.split("\n\n").filter_map(event).collect()
+    text.split("\n\n").filter_map(Event::parse).collect()
 }
 
 #[tokio::test]

@@ -21,6 +21,7 @@ mod problems;
 mod process;
 mod serving;
 mod soak;
+mod stream;
 mod support;
 mod trouble;
 mod weights;
