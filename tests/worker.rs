@@ -20,6 +20,8 @@ use blazetune::sample::{self, SampleSpec};
 use blazetune::weights;
 use serde_json::json;
 
+#[expect(dead_code, reason = "only the interpreter is needed here")]
+mod common;
 #[path = "worker/diagnostics.rs"]
 mod diagnostics;
 #[path = "worker/evaluation.rs"]

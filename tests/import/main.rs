@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "../common/mod.rs"]
+#[expect(dead_code, reason = "nothing is compared with others' programs here")]
 mod common;
 mod copies;
 mod disk;
