@@ -29,6 +29,7 @@ test: setup-test ## check and test everything, as CI does, and say at the end wh
 	npm --prefix web run check
 	@$(call step,lint)
 	$(CARGO) clippy --release --locked --all-targets -- -D warnings
+	$(fuzz_check)
 	docker/sqlx-prepare.sh --check
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --no-deps --document-private-items
 	@$(call step,Rust tests)
@@ -37,6 +38,11 @@ test: setup-test ## check and test everything, as CI does, and say at the end wh
 	$(CARGO) build --release --locked
 	BLAZETUNE_BIN=$(CURDIR)/$(BLAZETUNE) npm --prefix web test
 	@$(not_checked)
+
+# What is fuzzed borrows files of src/weights and src/model, which may come to need what fuzz/ does not have. Nothing
+# is linked, so libFuzzer, half a minute of C++, stays out; any path does.
+fuzz_check := CUSTOM_LIBFUZZER_PATH=none/libnone.a $(CARGO) check --release --locked --manifest-path fuzz/Cargo.toml \
+	--target-dir target/fuzz
 
 # Tests that have not what they need add a line to this file: `reason<TAB>test`. On CI they fail instead.
 skips := $(CURDIR)/target/skipped-tests
