@@ -28,6 +28,8 @@ mod diagnostics;
 mod evaluation;
 #[path = "worker/extend.rs"]
 mod extend;
+#[path = "worker/panics.rs"]
+mod panics;
 #[path = "worker/resume.rs"]
 mod resume;
 
