@@ -10,5 +10,6 @@ mod disk;
 mod hostile;
 mod pictures;
 mod sets;
+mod skips;
 mod support;
 mod wider;
