@@ -21,12 +21,15 @@ build: setup ## build target/release/blazetune
 demo: build ## fine-tune on drawn pictures and look at it in a browser
 	$(BLAZETUNE) demo
 
-test: setup-test ## check and test everything, as CI does
+test: export BLAZETUNE_TEST_SKIPS = $(skips)
+test: setup-test ## check and test everything, as CI does, and say at the end what could not be checked here
+	@rm -f $(skips)
 	@$(call step,format)
 	$(CARGO) fmt --check
 	npm --prefix web run check
 	@$(call step,lint)
 	$(CARGO) clippy --release --locked --all-targets -- -D warnings
+	$(fuzz_check)
 	docker/sqlx-prepare.sh --check
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --no-deps --document-private-items
 	@$(call step,Rust tests)
@@ -34,6 +37,17 @@ test: setup-test ## check and test everything, as CI does
 	@$(call step,browser tests)
 	$(CARGO) build --release --locked
 	BLAZETUNE_BIN=$(CURDIR)/$(BLAZETUNE) npm --prefix web test
+	@$(not_checked)
+
+# What is fuzzed borrows files of src/weights and src/model, which may come to need what fuzz/ does not have. Nothing
+# is linked, so libFuzzer, half a minute of C++, stays out; any path does.
+fuzz_check := CUSTOM_LIBFUZZER_PATH=none/libnone.a $(CARGO) check --release --locked --manifest-path fuzz/Cargo.toml \
+	--target-dir target/fuzz
+
+# Tests that have not what they need add a line to this file: `reason<TAB>test`. On CI they fail instead.
+skips := $(CURDIR)/target/skipped-tests
+not_checked = [[ ! -s $(skips) ]] || { $(call step,not checked here) && \
+	sort -u $(skips) | awk -F'\t' '$$1 != last { print $$1 ":" } { last = $$1; print "    " $$2 }'; }
 
 # CI has what is not ours to publish beside its checkout, and a processor with AVX-512. Users may have neither.
 elsewhere := env -u CI BLAZETUNE_TEST_WITHOUT_SHARED=1

@@ -88,7 +88,7 @@ set_up_tests() {
         provide venv "$(key "$python_tag" docker/cuda_stand_ins.py "${libtorch_pins[@]}" \
             docker/requirements-{test,weights}.txt)" fill_venv
     fi
-    find_chromium || install_chromium
+    docker/chromium.sh >/dev/null 2>&1 || install_chromium
 }
 
 # Without pip in it, because Debian keeps that in a package of its own.
@@ -107,10 +107,6 @@ PYTHON
     local modules="mediapipe, onnx, onnxruntime, pycocotools.cocoeval, safetensors, tensorboard.backend.event_processing.event_accumulator, torch"
     "$1/bin/python" -c "import $modules" >.deps/tmp/import.log 2>&1 ||
         fail "the fetched mediapipe, onnxruntime, pycocotools, tensorboard and torch cannot be imported: $(tail -n 1 .deps/tmp/import.log)"
-}
-
-find_chromium() {
-    [[ -n $(type -P chromium chromium-browser google-chrome) ]]
 }
 
 install_chromium() {

@@ -17,6 +17,11 @@ pub struct Rect {
     pub xmax: f32,
 }
 
+/// Overlap above which two detections are of one face, in `MediaPipe`'s non-maximum suppression.
+///
+/// Source: `MediaPipe`'s `face_detection.pbtxt`, `min_suppression_threshold`.
+pub const MIN_SUPPRESSION_IOU: f32 = 0.3;
+
 /// Right eye, left eye, nose, mouth, right ear, left ear of a face, each `[x, y]` as fractions of whatever it
 /// lies in; `None` where it is not labelled. Right and left are the person's own.
 pub type Keypoints = [Option<[f32; 2]>; 6];

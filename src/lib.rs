@@ -12,6 +12,7 @@ pub mod geometry;
 pub mod http;
 pub mod jobs;
 pub mod model;
+pub mod protobuf;
 pub mod protocol;
 pub mod sample;
 pub mod store;

@@ -12,9 +12,10 @@ use blazetune::weights::{pth, tflite};
 use serde_json::Value;
 use tempfile::TempDir;
 
+#[expect(dead_code, reason = "no disk is filled here")]
 mod common;
 
-use common::{shared, skip};
+use common::{python, shared};
 
 #[test]
 fn average_precision_is_what_cocos_tools_say() {
@@ -222,16 +223,4 @@ fn succeed(output: &Output) -> String {
 
 fn json(file: &Path) -> Value {
     serde_json::from_slice(&fs::read(file).unwrap()).unwrap()
-}
-
-/// The interpreter that `make setup-test` equips; `None` where it was not run. On CI that is an error.
-fn python() -> Option<PathBuf> {
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join(".deps/venv/bin/python");
-    let import = Command::new(&python).args(["-c", "import pycocotools.cocoeval"]).output();
-    if import.is_ok_and(|output| output.status.success()) {
-        return Some(python);
-    }
-    assert!(std::env::var_os("CI").is_none(), "{} has no pycocotools", python.display());
-    skip("no pycocotools in .deps/venv; run `make setup-test` once");
-    None
 }

@@ -10,7 +10,7 @@ use imports::{SourceFile, read};
 /// Modules from the bottom up: the table in `docs/architecture.md`. A file may import its own
 /// module and those of lower layers; modules on one layer do not know each other.
 const LAYERS: &[&[&str]] = &[
-    &["config", "disk", "error", "geometry", "time"],
+    &["config", "disk", "error", "geometry", "protobuf", "time"],
     &["model", "data"],
     &["protocol", "weights", "eval", "sample"],
     &["store", "train"],

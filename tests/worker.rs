@@ -20,12 +20,16 @@ use blazetune::sample::{self, SampleSpec};
 use blazetune::weights;
 use serde_json::json;
 
+#[expect(dead_code, reason = "only the interpreter is needed here")]
+mod common;
 #[path = "worker/diagnostics.rs"]
 mod diagnostics;
 #[path = "worker/evaluation.rs"]
 mod evaluation;
 #[path = "worker/extend.rs"]
 mod extend;
+#[path = "worker/panics.rs"]
+mod panics;
 #[path = "worker/resume.rs"]
 mod resume;
 

@@ -1,4 +1,8 @@
+import { execFileSync } from "node:child_process";
+import path from "node:path";
 import { defineConfig } from "@playwright/test";
+
+const chromium = execFileSync(path.join(import.meta.dirname, "../docker/chromium.sh"), { encoding: "utf8" }).trim();
 
 export default defineConfig({
   testDir: "tests",
@@ -12,7 +16,7 @@ export default defineConfig({
     actionTimeout: 20_000,
     trace: "retain-on-failure",
     launchOptions: {
-      executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+      executablePath: chromium,
       args: [
         "--headless",
         "--no-sandbox",

@@ -3,8 +3,12 @@
 
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "only the readers are called")]
 
+#[path = "../../src/geometry.rs"]
+pub mod geometry;
 #[path = "../../src/model/layout.rs"]
 pub mod layout;
+#[path = "../../src/protobuf.rs"]
+pub mod protobuf;
 #[path = "../../src/model/tensors.rs"]
 pub mod tensors;
 #[path = "../../src/weights/mod.rs"]

@@ -47,6 +47,6 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Command::Import(args) => import::run(&args),
         Command::Sample(args) => sample::run(&args),
         Command::Serve(args) => serve::serve(args),
-        Command::Worker(args) => worker::run(args),
+        Command::Worker(args) => Ok(worker::run(args)),
     }
 }

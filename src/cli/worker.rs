@@ -1,16 +1,13 @@
 //! `blazetune worker <job dir>`: one job, as the server starts it.
 
 use std::fs::OpenOptions;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use tracing::error;
 use tracing_subscriber::EnvFilter;
 
 use blazetune::protocol::cause::Cause;
-use blazetune::protocol::events::{Body, Finished};
 use blazetune::protocol::folder::JobDir;
 use blazetune::worker::run;
 
@@ -22,24 +19,17 @@ pub(crate) struct Args {
 }
 
 /// 0 when the job reported its end, however it ended.
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: Args) -> ExitCode {
     let dir = JobDir::new(args.dir);
     if let Err(error) = log_to(&dir) {
         say(&error); // On standard error, which the server keeps.
         let io = error.chain().find_map(|cause| cause.downcast_ref());
-        return Ok(ExitCode::from(io.map_or(1, |io| Cause::of_io(io).exit_code())));
+        return ExitCode::from(io.map_or(1, |io| Cause::of_io(io).exit_code()));
     }
     blazetune::train::device::find_gpus();
-    let ended = catch_unwind(AssertUnwindSafe(|| run::run(&dir)));
-    match ended {
-        Ok(Ok(_)) => Ok(ExitCode::SUCCESS),
-        Ok(Err(cause)) => Ok(ExitCode::from(cause.exit_code())),
-        Err(panic) => {
-            let text = panic_text(&*panic);
-            error!("the job panicked: {text}");
-            report_failure(&dir, &text)?;
-            Ok(ExitCode::SUCCESS)
-        }
+    match run::run(&dir) {
+        Ok(_) => ExitCode::SUCCESS,
+        Err(cause) => ExitCode::from(cause.exit_code()),
     }
 }
 
@@ -62,21 +52,4 @@ fn log_to(dir: &JobDir) -> anyhow::Result<()> {
         .with_writer(file)
         .init();
     Ok(())
-}
-
-/// libtorch's own errors arrive as panics: out of memory, above all.
-fn report_failure(dir: &JobDir, text: &str) -> anyhow::Result<()> {
-    let cause = Cause::of_words(text).unwrap_or(Cause::Internal);
-    let advice = match cause {
-        Cause::OutOfMemory => "; try a smaller batch_size",
-        _ => "",
-    };
-    let first_line = text.lines().next().unwrap_or_default();
-    let error = format!("the job failed inside libtorch: {first_line}{advice}");
-    Ok(dir.events()?.append(Body::Finished(Finished::failed(cause, error)))?)
-}
-
-fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<String>().map(String::as_str);
-    text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("unknown panic").to_owned()
 }

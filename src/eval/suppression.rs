@@ -2,10 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::geometry::Rect;
-
-/// Overlap above which two detections are of one face.
-pub const MIN_SUPPRESSION_IOU: f32 = 0.3;
+use crate::geometry::{MIN_SUPPRESSION_IOU, Rect};
 
 /// A face that was found.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

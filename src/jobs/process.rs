@@ -223,9 +223,13 @@ impl Exit {
             }
             (Some(signal), _) => format!("crashed (signal {signal})"),
             (None, Some(0)) => "ended without a report".to_owned(),
-            (None, Some(28)) => "found no room on the disk, not even to say so".to_owned(),
-            (None, Some(5)) => "cannot write to the job's folder, not even to say so".to_owned(),
-            (None, code) => format!("ended with exit code {}", code.unwrap_or_default()),
+            (None, code) => match self.cause() {
+                Cause::DiskFull => "found no room on the disk, not even to say so".to_owned(),
+                Cause::DiskError => {
+                    "cannot write to the job's folder, not even to say so".to_owned()
+                }
+                _ => format!("ended with exit code {}", code.unwrap_or_default()),
+            },
         }
     }
 }
@@ -293,6 +297,8 @@ mod tests {
             wait(&mut worker).describe()
         };
         assert_eq!(describe("exit 0"), "ended without a report");
+        assert_eq!(describe("exit 28"), "found no room on the disk, not even to say so");
+        assert_eq!(describe("exit 5"), "cannot write to the job's folder, not even to say so");
         assert_eq!(describe("echo no memory >&2; exit 3"), "ended with exit code 3");
         assert_eq!(describe("kill -SEGV $$"), "crashed (signal 11)");
         assert_eq!(last_words(dir.path()).unwrap(), "no memory");

@@ -52,6 +52,9 @@ const MEMORY: [&str; 4] =
 /// What libtorch says when a GPU has gone.
 const DEVICE: [&str; 3] = ["CUDA error", "CUDA driver", "NCCL"];
 
+/// With which a worker ends that cannot even report: the numbers of `ENOSPC` and `EIO`.
+const EXIT_CODES: [(Cause, u8); 2] = [(Cause::DiskFull, 28), (Cause::DiskError, 5)];
+
 impl Cause {
     /// Of a panic, or of a worker's last words; `None` where they say nothing of the kind.
     pub fn of_words(text: &str) -> Option<Self> {
@@ -72,22 +75,15 @@ impl Cause {
         }
     }
 
-    /// With which a worker ends that cannot even report: the numbers of `ENOSPC` and `EIO`.
+    /// With which a worker ends that cannot even report.
     pub fn exit_code(self) -> u8 {
-        match self {
-            Self::DiskFull => 28,
-            Self::DiskError => 5,
-            _ => 1,
-        }
+        EXIT_CODES.into_iter().find(|&(cause, _)| cause == self).map_or(1, |(_, code)| code)
     }
 
     /// Of a worker that ended with this code.
     pub fn of_exit_code(code: i32) -> Self {
-        match code {
-            28 => Self::DiskFull,
-            5 => Self::DiskError,
-            _ => Self::Exited,
-        }
+        let is_it = |&(_, known): &(Self, u8)| i32::from(known) == code;
+        EXIT_CODES.into_iter().find(is_it).map_or(Self::Exited, |(cause, _)| cause)
     }
 
     /// Whether going on from the last checkpoint at once could end differently.

@@ -48,6 +48,9 @@ impl Format {
         Self::Onnx,
     ];
 
+    /// Those that a job leaves its weights in, where they fit; the others are written when they are asked for.
+    pub const DELIVERED: [Self; 3] = [Self::Safetensors, Self::Pth, Self::Tflite];
+
     /// What names of such files end with, without the first dot. It names the format, too.
     pub fn ending(self) -> &'static str {
         match self {

@@ -20,8 +20,8 @@ use crate::protocol::metrics::{MetricsRow, ValMetrics};
 use crate::protocol::mixing::Retention;
 use crate::time::now;
 use crate::train::views::pictures::Pictures;
-use crate::weights::export::Format;
-use crate::weights::{WeightsError, pth, safetensors, tflite};
+use crate::weights::export::{Format, Notes};
+use crate::weights::{WeightsError, safetensors, tflite};
 
 /// The best epoch's weights before they were mixed with the untouched ones.
 pub const UNMIXED: &str = "unmixed.safetensors";
@@ -152,7 +152,8 @@ fn base(content: &Content<'_>) -> std::io::Result<Base> {
     }
 }
 
-/// Writes the same weights in every format that the network has, `metadata` where the format has a place for it.
+/// Writes the same weights in every format that is delivered of the network, `metadata` where the format has a place
+/// for it.
 ///
 /// # Errors
 ///
@@ -164,18 +165,18 @@ pub fn write_formats(
     mut metadata: BTreeMap<String, String>,
 ) -> Result<Vec<Artifact>, RunError> {
     metadata.insert("blazetune_version".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-    let mut formats = vec![
-        ("safetensors", safetensors::write(weights, &metadata).map_err(export)?),
-        ("pth", pth::write(weights).map_err(export)?),
-    ];
-    if Format::Tflite.fits(weights.layout().variant) {
-        let tflite = tflite::write(tflite::base(), weights);
-        formats.push(("tflite", tflite.map_err(|error| export(error.into()))?));
-    }
-    let write = |(extension, bytes): &(&str, Vec<u8>)| {
-        Ok(artifact(folder, &format!("{stem}.{extension}"), bytes)?)
+    let notes = Notes { texts: metadata, ..Notes::default() };
+    let write = |format: Format| {
+        let bytes = match format {
+            // With MediaPipe's own metadata, for there may be no better name or threshold yet.
+            Format::Tflite => tflite::write(tflite::base(), weights).map_err(WeightsError::from),
+            _ => format.write(weights, &notes),
+        };
+        let name = format!("{stem}.{}", format.ending());
+        Ok(artifact(folder, &name, &bytes.map_err(export)?)?)
     };
-    formats.iter().map(write).collect()
+    let fits = |format: &Format| format.fits(weights.layout().variant);
+    Format::DELIVERED.into_iter().filter(fits).map(write).collect()
 }
 
 /// Writes the weights that a model can be mixed from anew.

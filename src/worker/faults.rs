@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 use serde::{Deserialize, Serialize};
+use tch::TchError;
 
 use crate::disk;
 use crate::protocol::control::Command;
@@ -46,6 +47,8 @@ pub enum Fault {
     CudaMemory,
     /// libtorch loses the GPU.
     DeviceLost,
+    /// It panics, as a bug of ours makes it.
+    Panic,
 }
 
 /// One of them.
@@ -89,7 +92,7 @@ impl Faults {
     ///
     /// # Panics
     ///
-    /// As libtorch does, when that is planned.
+    /// As libtorch does, or as a bug does, when that is planned.
     pub fn meet(&mut self, at: Point, number: u64) -> io::Result<()> {
         let is_here =
             |planned: &Planned| planned.at == at && (planned.number == number || at == Point::End);
@@ -110,10 +113,9 @@ impl Faults {
             }
             Fault::DiskFull => Err(rustix::io::Errno::NOSPC.into()),
             Fault::DiskBroken => Err(rustix::io::Errno::IO.into()),
-            Fault::CudaMemory => panic!("CUDA out of memory. Tried to allocate 2.00 GiB (planned)"),
-            Fault::DeviceLost => {
-                panic!("CUDA error: unspecified launch failure (planned)")
-            }
+            Fault::CudaMemory => torch_panic("CUDA out of memory. Tried to allocate 2.00 GiB"),
+            Fault::DeviceLost => torch_panic("CUDA error: unspecified launch failure"),
+            Fault::Panic => panic!("a planned panic"),
         }
     }
 }
@@ -122,6 +124,12 @@ fn hang() -> ! {
     loop {
         std::thread::park();
     }
+}
+
+/// As `tch` does when libtorch throws.
+fn torch_panic(error: &str) -> ! {
+    let error = TchError::Torch(format!("{error}\nException raised from planned"));
+    panic!("called `Result::unwrap()` on an `Err` value: {error:?}")
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod evaluate;
 pub mod extension;
 pub mod faults;
 pub mod heartbeat;
+mod panics;
 mod record;
 pub mod report;
 pub mod result;

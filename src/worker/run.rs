@@ -1,10 +1,13 @@
 //! What a worker does: the job in a folder, to its end, and how that is reported.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use tracing::{info, warn};
 
 use super::error::RunError;
 use super::evaluate;
 use super::heartbeat;
+use super::panics;
 use super::train;
 use crate::error::chain;
 use crate::protocol::cause::Cause;
@@ -21,18 +24,20 @@ use crate::train::device;
 /// Only when not even that can be reported: why.
 pub fn run(dir: &JobDir) -> Result<Outcome, Cause> {
     heartbeat::begin(&dir.heartbeat_file());
+    panics::log();
     let mut events = dir.events().map_err(|error| {
         warn!("cannot report anything: {}", chain(&error));
         error.cause()
     })?;
-    let finished = match work(dir, &mut events) {
-        Ok(finished) => finished,
-        Err(error) => {
-            let text = chain(&error);
-            warn!("the job failed: {text}");
-            Finished::failed(error.cause(), text)
-        }
+    // What a panic left half done is not used again: the next worker begins at the last checkpoint.
+    let finished = match catch_unwind(AssertUnwindSafe(|| work(dir, &mut events))) {
+        Ok(Ok(finished)) => finished,
+        Ok(Err(error)) => Finished::failed(error.cause(), chain(&error)),
+        Err(panic) => panics::finished(&*panic),
     };
+    if let Some(error) = &finished.error {
+        warn!("the job failed: {error}");
+    }
     let outcome = finished.outcome;
     info!("the job ended: {outcome:?}");
     let cause = finished.cause;

@@ -2,19 +2,18 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde_json::json;
 
+use crate::common::can_mount;
 use crate::process::{Program, assert_whole, configure, worker_of};
 use crate::support::drawn;
 
 /// A server in a mount namespace of its own, whose data folder is a tmpfs of so many megabytes. None where this
 /// user may not make one.
 fn on_small_disk(data: &Path, megabytes: u32) -> Option<(Program, PathBuf)> {
-    let can = Command::new("unshare").args(["-rm", "true"]).stderr(Stdio::null()).status();
-    if !can.is_ok_and(|status| status.success()) {
-        skip("unshare -rm is not allowed here");
+    if !can_mount() {
         return None;
     }
     let script = format!(
@@ -31,12 +30,6 @@ fn on_small_disk(data: &Path, megabytes: u32) -> Option<(Program, PathBuf)> {
     let inside = PathBuf::from(format!("/proc/{}/root", server.child.id()));
     let inside = inside.join(data.strip_prefix("/").unwrap());
     Some((server, inside))
-}
-
-#[expect(clippy::print_stderr, reason = "a skipped test must say so")]
-fn skip(reason: &str) {
-    assert!(std::env::var_os("CI").is_none(), "{reason}");
-    eprintln!("SKIPPED: {reason}");
 }
 
 /// Writes until there is no room.

@@ -4,6 +4,7 @@ use reqwest::Method;
 use reqwest::header;
 use serde_json::{Value, json};
 
+use crate::stream::Event;
 use crate::support::{Server, archive, id, read, real_worker, script};
 
 fn short() -> Value {
@@ -196,9 +197,8 @@ async fn mix(server: &Server, job: &Value) {
     let again = format!("/models/{}/mix", mixed["id"].as_str().unwrap());
     let (status, tuned) = server.post(&again, &json!({"retain": 0, "name": "tuned"})).await;
     assert_eq!((status, &tuned["parent_id"]), (201, &trained["id"]), "{tuned}");
-    let ap = |val: &Value| val["ap50"].as_f64().unwrap();
-    let gap = ap(&tuned["metrics"]["best"]) - ap(&retention["curve"][0]["val"]);
-    assert!(gap.abs() < 1e-3, "{gap}"); // Another number of threads adds up in another order.
+    // To the bit, though the server measures on every core and the worker did on one thread.
+    assert_eq!(tuned["metrics"]["best"], retention["curve"][0]["val"]);
 
     let (status, problem) = server.post(&again, &json!({"retain": 1.5})).await;
     assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!("/retain")), "{problem}");
@@ -214,13 +214,6 @@ async fn deletion(server: &Server, dataset: &str, job: &Value) {
     assert_eq!(server.delete(&format!("/datasets/{dataset}")).await.0, 204);
 }
 
-#[derive(Debug, Clone, PartialEq)]
-struct Event {
-    id: u64,
-    name: String,
-    data: Value,
-}
-
 /// The stream of a job, to its end.
 async fn events(server: &Server, job: &str, after: Option<u64>) -> Vec<Event> {
     let mut request = server.request(Method::GET, &format!("/jobs/{job}/events"));
@@ -228,17 +221,7 @@ async fn events(server: &Server, job: &str, after: Option<u64>) -> Vec<Event> {
         request = request.header("last-event-id", after.to_string());
     }
     let text = request.send().await.unwrap().text().await.unwrap();
-    let field = |message: &str, name: &str| -> Option<String> {
-        message.lines().find_map(|line| Some(line.strip_prefix(name)?.trim().to_owned()))
-    };
-    let event = |message: &str| {
-        Some(Event {
-            id: field(message, "id:").map_or(0, |id| id.parse().unwrap()),
-            name: field(message, "event:")?,
-            data: serde_json::from_str(&field(message, "data:")?).unwrap(),
-        })
-    };
-    text.split("\n\n").filter_map(event).collect()
+    text.split("\n\n").filter_map(Event::parse).collect()
 }
 
 #[tokio::test]

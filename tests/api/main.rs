@@ -22,6 +22,7 @@ mod problems;
 mod process;
 mod serving;
 mod soak;
+mod stream;
 mod support;
 mod trouble;
 #[cfg(feature = "torch")]

@@ -105,15 +105,21 @@ pub(crate) fn worker_of(data: &Path) -> Option<u32> {
     None
 }
 
-/// The epochs of a job, each of which must be there exactly once.
+/// Asserts that a job completes with every epoch, and that its stream tells of each exactly once: the table of rows has
+/// one row an epoch, however often it was stored.
 pub(crate) async fn assert_whole(server: &Program, job: &str, epochs: u64) {
     let done =
         server.when(job, |job| job["state"] == "completed" || job["state"] == "failed").await;
     assert_eq!(done["state"], "completed", "{done}");
+    let epoch = |row: &Value| row["epoch"].as_u64().unwrap();
+    let expected: Vec<u64> = (0..=epochs).collect();
     let metrics = server.get(&format!("{job}/metrics")).await;
-    let rows = metrics["items"].as_array().unwrap();
-    let found: Vec<_> = rows.iter().map(|row| row["epoch"].as_u64().unwrap()).collect();
-    assert_eq!(found, (0..=epochs).collect::<Vec<_>>());
+    let rows: Vec<u64> = metrics["items"].as_array().unwrap().iter().map(epoch).collect();
+    assert_eq!(rows, expected);
+    let events = server.follow(job, 0, usize::MAX).await;
+    let events = events.iter().filter(|event| event.name == "epoch");
+    let told: Vec<u64> = events.map(|event| epoch(&event.data)).collect();
+    assert_eq!(told, expected);
 }
 
 #[tokio::test]

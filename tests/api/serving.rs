@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use reqwest::{Method, header};
 use serde_json::{Value, json};
 
+use crate::common::skip;
 use crate::support::{Server, config, read, script};
 
 async fn server(folder: &Path) -> Server {
@@ -98,10 +99,7 @@ async fn the_dashboards_files_are_sent_compressed_and_only_once() {
     assert_eq!(index.headers()["cache-control"], "no-cache");
     let index = index.text().await.unwrap();
     let Some(at) = index.find("/assets/") else {
-        #[expect(clippy::print_stderr, reason = "a test that was skipped should say so")]
-        {
-            eprintln!("SKIPPED: this build has no dashboard; run make build");
-        }
+        skip("this build has no dashboard; `make build` puts one in");
         return;
     };
     let script = index[at..].split('"').next().unwrap();

@@ -1,13 +1,34 @@
-//! What several test programs need.
+//! What several test programs need, and what becomes of a test where that is not there.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// A file to which each skipped test adds a line, `reason<TAB>test`. `make test` sets it, and ends with what is in it.
+const SKIPS: &str = "BLAZETUNE_TEST_SKIPS";
+
+/// Says that this test checks nothing, or less than it could, and why.
+///
+/// # Panics
+///
+/// On CI, where everything has to be checked.
+#[expect(clippy::print_stderr, reason = "a skipped test must say so")]
+pub(crate) fn skip(reason: &str) {
+    assert!(std::env::var_os("CI").is_none(), "CI checks everything, but {reason}");
+    eprintln!("SKIPPED: {reason}");
+    let Some(skips) = std::env::var_os(SKIPS) else { return };
+    let thread = std::thread::current();
+    let line = format!("{reason}\t{}\n", thread.name().unwrap_or("a test"));
+    let file = std::fs::File::options().create(true).append(true).open(skips);
+    file.unwrap().write_all(line.as_bytes()).unwrap();
+}
 
 /// Pictures and weights that are not ours to publish, where they lie beside the checkout. With
 /// `BLAZETUNE_TEST_WITHOUT_SHARED` set, tests run as they do where nothing lies there.
 pub(crate) fn shared(name: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("BLAZETUNE_TEST_WITHOUT_SHARED").is_some() {
-        skip("told to do without ../shared");
+        skip("BLAZETUNE_TEST_WITHOUT_SHARED hides ../shared");
         return None;
     }
     let places = ["../shared", "../../shared"].map(|shared| root.join(shared).join(name));
@@ -18,7 +39,22 @@ pub(crate) fn shared(name: &str) -> Option<PathBuf> {
     found
 }
 
-#[expect(clippy::print_stderr, reason = "a skipped test must say so")]
-pub(crate) fn skip(reason: &str) {
-    eprintln!("SKIPPED: {reason}");
+/// The interpreter that `make setup-test` equips.
+pub(crate) fn python() -> Option<PathBuf> {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join(".deps/venv/bin/python");
+    if python.exists() {
+        return Some(python);
+    }
+    skip(".deps/venv is not here; `make setup-test` makes it with Python 3.10, 3.11 or 3.12");
+    None
+}
+
+/// Whether this user may mount a small disk, in a mount namespace that `unshare -rm` makes.
+pub(crate) fn can_mount() -> bool {
+    let can = Command::new("unshare").args(["-rm", "true"]).stderr(Stdio::null()).status();
+    let can = can.is_ok_and(|status| status.success());
+    if !can {
+        skip("`unshare -rm` is not allowed here, so there is no small disk to fill");
+    }
+    can
 }

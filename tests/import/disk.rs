@@ -4,12 +4,12 @@ use std::fs;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use blazetune::data::import::import;
 use blazetune::data::options::{ImportError, ImportOptions};
 
-use crate::common::skip;
+use crate::common::can_mount;
 use crate::support::{ordinary, zip};
 
 const SMALL_DISK: &str = "BLAZETUNE_SMALL_DISK";
@@ -17,9 +17,7 @@ const NAME: &str = "disk::an_import_that_runs_out_of_room_leaves_nothing_and_say
 
 /// Runs this test once more where `folder` is a disk of eight megabytes.
 fn run_on_small_disk(folder: &Path) {
-    let can = Command::new("unshare").args(["-rm", "true"]).stderr(Stdio::null()).status();
-    if !can.is_ok_and(|status| status.success()) {
-        skip("unshare -rm is not allowed here");
+    if !can_mount() {
         return;
     }
     let script = "mount -t tmpfs -o size=8m small \"$1\" && exec \"$2\" --exact \"$3\" --nocapture";

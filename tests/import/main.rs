@@ -3,11 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 #[path = "../common/mod.rs"]
+#[expect(dead_code, reason = "nothing is compared with others' programs here")]
 mod common;
 mod copies;
 mod disk;
 mod hostile;
 mod pictures;
 mod sets;
+mod skips;
 mod support;
 mod wider;

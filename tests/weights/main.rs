@@ -5,6 +5,7 @@
 
 mod checkpoints;
 #[path = "../common/mod.rs"]
+#[expect(dead_code, reason = "no disk is filled here")]
 mod common;
 mod hostile;
 mod onnx;

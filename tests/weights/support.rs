@@ -17,7 +17,7 @@ use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 use tch::{Device, Kind, Tensor};
 
-use crate::common::skip;
+use crate::common;
 
 /// `MediaPipe`'s weights, moved so far that every output differs, but not so far that no face is
 /// found; and not to values that 16 bits can hold.
@@ -250,15 +250,8 @@ pub(super) fn path(path: &Path) -> &str {
 pub(super) struct Python(PathBuf);
 
 impl Python {
-    /// `None` where set-up was not run; on CI that is an error.
     pub(super) fn find() -> Option<Self> {
-        let python = Path::new(env!("CARGO_MANIFEST_DIR")).join(".deps/venv/bin/python");
-        if python.exists() {
-            return Some(Self(python));
-        }
-        assert!(std::env::var_os("CI").is_none(), "{} is missing", python.display());
-        skip("no .deps/venv; run `make setup-test` once");
-        None
+        common::python().map(Self)
     }
 
     pub(super) fn run(&self, script: &str, arguments: &[&str]) {

@@ -1,7 +1,7 @@
 //! What a job shows of its training from inside: figures, sample views and the event file.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use blazetune::protocol::control::Command as Wanted;
@@ -12,6 +12,7 @@ use blazetune::protocol::metrics::MetricsRow;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use crate::common::python;
 use crate::{artifact, events, job, rows, run, start, wait_for};
 
 #[test]
@@ -113,22 +114,4 @@ fn tensorboard_reads_every_epoch_once_after_a_torn_end_too() {
         json!([epoch, 1044, 524, jpeg.len()])
     });
     assert_eq!(found["images"], json!({"views": sheets}));
-}
-
-/// The interpreter that `make setup-test` equips; `None` where it was not run. On CI that is an error.
-fn python() -> Option<PathBuf> {
-    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join(".deps/venv/bin/python");
-    let reader = "import tensorboard.backend.event_processing.event_accumulator";
-    let import = Command::new(&python).args(["-c", reader]).output();
-    if import.is_ok_and(|output| output.status.success()) {
-        return Some(python);
-    }
-    assert!(std::env::var_os("CI").is_none(), "{} has no tensorboard", python.display());
-    skip("no tensorboard in .deps/venv; run `make setup-test` once");
-    None
-}
-
-#[expect(clippy::print_stderr, reason = "a skipped test must say so")]
-fn skip(reason: &str) {
-    eprintln!("SKIPPED: {reason}");
 }

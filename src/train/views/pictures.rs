@@ -1,5 +1,6 @@
 //! A data set as training and validation use it.
 
+use std::io;
 use std::path::Path;
 
 use super::Source;
@@ -50,7 +51,7 @@ pub enum PicturesError {
     Dataset(#[from] DatasetError),
     /// Its cache cannot be opened.
     #[error("the data set's cache cannot be opened")]
-    Cache(#[from] std::io::Error),
+    Cache(#[from] io::Error),
 }
 
 impl Entry {
@@ -123,8 +124,36 @@ impl Pictures {
     }
 }
 
-/// Ends the job: the file system, of all things, has failed.
+/// Ends the work: the file system, of all things, has failed.
 #[expect(clippy::needless_pass_by_value, reason = "for unwrap_or_else")]
-pub(in crate::train) fn unreadable<T>(error: std::io::Error) -> T {
-    panic!("the data set's pictures can no longer be read: {error}")
+pub(in crate::train) fn unreadable<T>(error: io::Error) -> T {
+    panic!("{UNREADABLE}: {error}")
+}
+
+const UNREADABLE: &str = "the data set's pictures can no longer be read";
+
+/// The error of the file system that this text of a panic tells of; none where it tells of something else.
+pub fn failed_read(panic: &str) -> Option<io::Error> {
+    let error = panic.strip_prefix(UNREADABLE)?;
+    let number = error.split_once("(os error ").and_then(|(_, number)| number.strip_suffix(')'));
+    let number = number.and_then(|number| number.parse().ok());
+    Some(number.map_or_else(|| io::Error::other(error.to_owned()), io::Error::from_raw_os_error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::catch_unwind;
+
+    use super::*;
+
+    #[test]
+    fn a_panic_for_an_unreadable_data_set_still_says_what_the_file_system_said() {
+        let read = |make: fn() -> io::Error| {
+            let panic = catch_unwind(|| unreadable::<()>(make())).unwrap_err();
+            failed_read(panic.downcast_ref::<String>().unwrap()).unwrap()
+        };
+        assert_eq!(read(|| io::Error::from_raw_os_error(5)).raw_os_error(), Some(5));
+        assert_eq!(read(|| io::ErrorKind::UnexpectedEof.into()).kind(), io::ErrorKind::Other);
+        assert!(failed_read("index out of bounds (os error 5)").is_none());
+    }
 }

@@ -6,11 +6,10 @@
 
 use super::graph::Attribute::Int;
 use super::graph::{Dim, Graph};
+use crate::geometry::MIN_SUPPRESSION_IOU;
 use crate::model::anchors;
 use crate::model::layout::{ANCHORS, COORDINATES};
 
-/// As `eval::suppression` has it.
-const MIN_SUPPRESSION_IOU: f32 = 0.3;
 /// As `MediaPipe`'s `FaceDetector` has it.
 const MIN_SCORE: f32 = 0.5;
 /// Logits are clipped to this before the sigmoid.

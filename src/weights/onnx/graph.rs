@@ -2,7 +2,7 @@
 //!
 //! Source: field numbers of ONNX's `onnx.proto`.
 
-use super::proto::Message;
+use crate::protobuf::Message;
 
 /// An ONNX graph.
 #[derive(Debug, Default)]

@@ -4,15 +4,14 @@
 
 mod faces;
 mod graph;
-mod proto;
 
 use std::collections::BTreeMap;
 
 use self::graph::Attribute::{Int, Ints};
 use self::graph::{Dim, Graph};
-use self::proto::Message;
 use crate::model::layout::{ANCHORS, COORDINATES, Conv, Role};
 use crate::model::tensors::Weights;
+use crate::protobuf::Message;
 
 /// Of the operators.
 const OPSET: i64 = 17;

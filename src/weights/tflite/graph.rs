@@ -3,10 +3,12 @@
 //!
 //! Source: TensorFlow Lite's `schema.fbs`.
 
+use super::MAGIC;
 use super::build::{Table, Value};
+use super::constants::{FLOAT32, INT8};
 use super::metadata::{self, About};
+use super::order::from_pytorch;
 use super::quantised::quantise;
-use super::{FLOAT32, INT8, MAGIC, from_pytorch};
 use crate::model::layout::{ANCHORS, COORDINATES, Conv, Layout, Role, STEM_CHANNELS};
 use crate::model::tensors::Weights;
 

@@ -2,9 +2,10 @@
 //!
 //! Source: MediaPipe's `metadata_schema.fbs`.
 
+use super::TfliteError;
 use super::build::{Table, Value};
+use super::constants::field;
 use super::flatbuffer::{self, Damaged};
-use super::{TfliteError, field};
 
 /// What is written into an exported file beside its weights.
 #[derive(Debug, Clone, Default, PartialEq)]

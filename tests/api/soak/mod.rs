@@ -7,13 +7,14 @@ mod faults;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rand::RngExt;
 use rand_pcg::Pcg32;
 use serde_json::{Value, json};
 
+use crate::common::can_mount;
 use crate::process::{Program, serve};
 
 /// Faults for each job, and the most time that all may take.
@@ -76,10 +77,9 @@ impl Soak {
 }
 
 /// Runs this test once more in a mount namespace, with a file system of its own for its data that can be made too
-/// small. Answers whether that was possible.
+/// small. Returns whether that was possible.
 fn run_on_small_disk() -> bool {
-    let can = Command::new("unshare").args(["-rm", "true"]).stderr(Stdio::null()).status();
-    if !can.is_ok_and(|status| status.success()) {
+    if !can_mount() {
         return false;
     }
     let disk = tempfile::tempdir().unwrap();
