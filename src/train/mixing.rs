@@ -24,6 +24,11 @@ const SHARES: [f64; 9] = [0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7];
 /// * `baseline`: what the untouched model finds; `beat`: called while work gets on.
 ///
 /// Returns the choice, the mixed weights and what they find.
+///
+/// # Errors
+///
+/// [`NeedsTorch`] in a build without libtorch, when our own kernels cannot run the network there.
+#[expect(clippy::too_many_arguments, reason = "each is another thing")]
 pub fn choose(
     tuned: &Weights,
     untouched: &Weights,

@@ -72,7 +72,9 @@ pub(super) fn matrices(choice: OptimizerChoice, layout: &Layout, form: Form) -> 
 pub(super) fn decays(layout: &Layout, form: Form) -> Vec<f32> {
     let slots = slots(layout, form);
     let mut decays = vec![0.0; slots.last().map_or(0, |slot| slot.shift.end)];
-    slots.into_iter().for_each(|slot| decays[slot.weight].fill(1.0));
+    for slot in slots {
+        decays[slot.weight].fill(1.0);
+    }
     decays
 }
 

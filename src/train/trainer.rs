@@ -264,6 +264,10 @@ pub fn trains_natively(spec: &TrainSpec, device: Device, layout: &Layout) -> boo
 /// # Errors
 ///
 /// [`NeedsTorch`] in a build without libtorch, when our own kernels cannot do the job.
+#[cfg_attr(
+    feature = "torch",
+    expect(clippy::unnecessary_wraps, reason = "a build without libtorch fails")
+)]
 fn engine(
     spec: &TrainSpec,
     pictures: &Pictures,

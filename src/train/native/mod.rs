@@ -73,7 +73,9 @@ impl Engine {
         };
         let (form, count) = (network.form, network.parameters.len());
         let mut decay = decays(&SHORT, form);
-        decay.iter_mut().for_each(|decay| *decay *= spec.weight_decay as f32);
+        for decay in &mut decay {
+            *decay *= spec.weight_decay as f32;
+        }
         let folded = || vec![0.0; base.flat().len()];
         Self {
             loss: spec.loss.clone(),

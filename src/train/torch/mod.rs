@@ -201,12 +201,11 @@ impl engine::Engine for Engine {
         let Pass { inputs, faces, outputs, base, boxes, targets, keypoints } = &pass;
         let known = keypoints.as_ref();
         let own;
-        let counts = match &self.counts {
-            Some(counts) => counts,
-            None => {
-                own = teacher::count(base, known, faces, targets);
-                &own
-            }
+        let counts = if let Some(counts) = &self.counts {
+            counts
+        } else {
+            own = teacher::count(base, known, faces, targets);
+            &own
         };
         let parts = torch::parts(&outputs.logits, boxes, targets, &self.loss, counts);
         let centres = &self.grid.centres;
