@@ -72,6 +72,8 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
     apart / length(&mut a.iter().map(|&value| f64::from(value)))
 }
 
+type MakeEngine = fn(&TrainSpec, &Pictures) -> Box<dyn Engine>;
+
 #[test]
 fn a_step_in_two_batches_learns_what_one_batch_does() {
     let folder = tempfile::tempdir().unwrap();
@@ -79,7 +81,7 @@ fn a_step_in_two_batches_learns_what_one_batch_does() {
     let one = TrainSpec { batch_size: 8, ..TrainSpec::default() };
     let two = TrainSpec { batch_size: 4, accumulate_batches: 2, ..one.clone() };
     let weights = tflite::mediapipe();
-    let engines: [fn(&TrainSpec, &Pictures) -> Box<dyn Engine>; 2] = [
+    let engines: [MakeEngine; 2] = [
         |spec, pictures| {
             let weights = tflite::mediapipe();
             Box::new(native::Engine::new(spec, pictures, weights, weights))
@@ -112,13 +114,12 @@ fn layers_that_wait_keep_their_running_statistics() {
         (spec.unfreeze.heads_epochs, spec.unfreeze.second_backbone_epochs) = (1, 1);
         let engine = Box::new(in_libtorch(&spec, &pictures));
         let mut trainer = Trainer::with(engine, &spec, &pictures, &SHORT, Device::Cpu);
-        let states = [0, 1, 2, 3].map(|epoch| {
+        [0, 1, 2, 3].map(|epoch| {
             let mut pass = (epoch > 0).then(|| trainer.begin(epoch));
             while pass.as_mut().is_some_and(|pass| pass.step(&mut trainer)) {}
             trainer.end_epoch();
             trainer.state().buffers
-        });
-        states
+        })
     };
     let slots = slots::slots(&SHORT, slots::Form::Unfolded);
     let first = slots[2 * SHORT.first_blocks].statistics.as_ref().unwrap().1.end;
