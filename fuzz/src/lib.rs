@@ -9,6 +9,8 @@ pub mod geometry;
 pub mod layout;
 #[path = "../../src/protobuf.rs"]
 pub mod protobuf;
+#[path = "../../src/model/slots.rs"]
+pub mod slots;
 #[path = "../../src/model/tensors.rs"]
 pub mod tensors;
 #[path = "../../src/weights/mod.rs"]
