@@ -44,7 +44,7 @@ impl Default for Training {
 impl Training {
     /// Runs a batch forward.
     ///
-    /// * `parameters`: of the folded network, as in [`Network`](crate::model::network::Network);
+    /// * `parameters`: of the folded network, in the order of [`slots`](crate::model::slots::slots);
     /// * `logits`: `[N, 896]`, `coordinates`: `[N, 896, 16]`.
     pub fn forward(
         &mut self,
