@@ -30,6 +30,8 @@ const LAYERS: &[&[&str]] = &[
 /// What a module does not know although it lies below: the server's half and the worker's meet in `protocol` alone.
 const STRANGERS: &[(&str, &[&str])] = &[
     ("worker", &["store"]),
+    ("jobs", &["train", "worker"]),
+    ("http", &["train", "worker"]),
     (
         "train",
         &[
@@ -58,6 +60,7 @@ const AT_HOME: &[(&str, &[&str])] = &[
             "train/loss/torch",
             "train/torch",
             "train/views/torch",
+            "worker/panics", // In a test, to see a real panic of libtorch.
         ],
     ),
     ("sqlx", &["store"]),
@@ -104,6 +107,8 @@ fn a_wrong_import_or_an_unknown_module_is_found() {
             ("worker/train.rs", "use crate::{protocol, store::jobs};\n"),
             ("train/step.rs", "use crate::protocol::{events, schedule};\n"),
             ("misc/mod.rs", ""),
+            ("jobs/extend.rs", "use crate::worker::checkpoint;\n"),
+            ("http/mix.rs", "fn f() { crate::train::mixing::choose() }\n"),
         ],
     );
     let expected = [
@@ -113,10 +118,12 @@ fn a_wrong_import_or_an_unknown_module_is_found() {
         concat!(
             "data/import.rs names tch, which belongs in model/device, model/runner, model/torch, train/device, ",
             "train/diagnostics/tests, train/diagnostics/torch, train/loss/native/tests, train/loss/torch, ",
-            "train/torch, train/views/torch"
+            "train/torch, train/views/torch, worker/panics"
         ),
         "disk.rs names std::env, which belongs in cli, main, model/native/simd",
         "eval/mod.rs imports jobs, which is not below it",
+        "http/mix.rs imports train, which http is not to know",
+        "jobs/extend.rs imports worker, which jobs is not to know",
         "misc is in no layer of tests/layers.rs",
         "model/deep/er.rs imports store, which is not below it",
         "store/jobs.rs imports http, which is not below it",

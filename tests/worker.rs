@@ -28,6 +28,8 @@ mod diagnostics;
 mod evaluation;
 #[path = "worker/extend.rs"]
 mod extend;
+#[path = "worker/mix.rs"]
+mod mix;
 #[path = "worker/panics.rs"]
 mod panics;
 #[path = "worker/resume.rs"]
@@ -61,6 +63,8 @@ fn job(params: &serde_json::Value) -> (tempfile::TempDir, JobDir) {
         init_file: None,
         threads: Some(1),
         checkpoints: CheckpointEvery::default(),
+        batch_divisor: 1,
+        extends_epochs: None,
         params,
     };
     dir.create(&Work::Train(Box::new(spec))).unwrap();

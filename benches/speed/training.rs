@@ -97,6 +97,8 @@ fn epoch(folder: &Path, dataset: &Path, pictures: usize, batch_size: u32) -> Epo
         init_file: None,
         threads: None,
         checkpoints: Default::default(),
+        batch_divisor: 1,
+        extends_epochs: None,
         params: TrainSpec { epochs: 1, batch_size, ..TrainSpec::default() },
     }));
     dir.create(&work).unwrap();

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::store;
 use crate::store::events::NewEvent;
 use crate::store::ids::JobId;
-use crate::store::jobs::{JobState, Said};
+use crate::store::jobs::{JobState, StateNote};
 use crate::store::transitions::Actor;
 use crate::time::now;
 
@@ -18,7 +18,7 @@ pub(super) struct Change<'a> {
     /// For the history.
     pub(super) reason: &'a str,
     /// For the user of a job that failed or that is held.
-    pub(super) said: Said<'a>,
+    pub(super) note: StateNote<'a>,
 }
 
 /// Makes it. Answers false when the job is not in the state that it should change from.
@@ -27,8 +27,8 @@ pub(super) async fn change(
     id: JobId,
     change: Change<'_>,
 ) -> store::Result<bool> {
-    let Change { from, to, said, .. } = change;
-    if !store::jobs::set_state(&mut *db, id, from, to, said).await? {
+    let Change { from, to, note, .. } = change;
+    if !store::jobs::set_state(&mut *db, id, from, to, note).await? {
         return Ok(false);
     }
     if to.is_terminal() {
@@ -45,10 +45,10 @@ pub(super) async fn record(
     from: Option<JobState>,
     change: Change<'_>,
 ) -> store::Result<()> {
-    let Change { to, actor, reason, said, .. } = change;
+    let Change { to, actor, reason, note, .. } = change;
     store::transitions::insert(&mut *db, id, from, to, actor, reason).await?;
     let body =
-        json!({"state": to, "error": said.error, "reason": reason, "actor": actor, "time": now()});
+        json!({"state": to, "error": note.error, "reason": reason, "actor": actor, "time": now()});
     let event = NewEvent { kind: "state", epoch: None, body: &body };
     store::events::insert(db, id, event).await
 }

@@ -1,21 +1,26 @@
-//! More epochs for a finished job: a job of its own that goes on from the last checkpoint, so that the
-//! former result stays what it is.
+//! More epochs for a finished job: a new job that continues from the last checkpoint, so that the former result stays
+//! what it is.
+
+use std::fs;
+use std::io;
+use std::path::Path;
 
 use anyhow::Context;
+use serde_json::Value;
 use tracing::warn;
 
 use super::Jobs;
-use super::submission::{Idempotency, Submission, SubmitError, Task, When};
-use super::submit::queued_before;
+use super::kinds::Task;
+use super::submission::{Idempotency, Submission, When};
+use super::submit::{Origin, queued_before};
+use super::submit_error::SubmitError;
 use crate::disk;
-use crate::protocol::schedule;
+use crate::protocol::folder::JobDir;
 use crate::protocol::train_spec::{TrainSpec, Violation};
 use crate::store;
-use crate::store::ids::{DatasetId, JobId};
+use crate::store::ids::JobId;
 use crate::store::job_kind::JobKind;
 use crate::store::jobs::{Job, JobState};
-use crate::worker::checkpoint::{self, State};
-use crate::worker::extension;
 
 /// What a user asks for.
 #[derive(Debug, Clone)]
@@ -56,11 +61,11 @@ impl From<store::Error> for ExtendError {
 }
 
 const MARK: &str = " (extended)";
-const START_ANEW: &str = "start a new job, which can begin with the model that this one made";
+const START_AGAIN: &str = "start a new job, which can begin with the model that this one made";
 
 impl Jobs {
-    /// Queues a job that goes on where a finished one ended, to more epochs in all, or answers the one
-    /// that the same request queued before. The finished job and its model do not change.
+    /// Queues a job that continues where a finished one ended, to more epochs in all, or returns the one that the
+    /// same request queued before. The finished job and its model do not change.
     ///
     /// # Errors
     ///
@@ -79,71 +84,27 @@ impl Jobs {
         if let Some(why) = why_not(&finished) {
             return Err(ExtendError::Refused(why));
         }
-        let state = self.last_state(id).await?;
-        let new = self.extended(finished, extension, &state).await?;
+        let rows = store::epochs::of_job(db, id).await?;
+        let (new, origin) = extended(finished, extension, &rows)?;
 
-        // The files come first: a job without them would begin anew.
+        // The files come first: the new job fails without them.
         let to = JobId::new();
-        let queued = match self.copy(id, to).await {
-            Ok(()) => self.queue(to, new, &format!("extends job {id}"), idempotency).await,
+        let queued = match self.copy(id, to, rows).await {
+            Ok(true) => Ok(self.queue(to, new, origin, idempotency).await?),
+            Ok(false) => Err(refused("there is no checkpoint to continue from (any more)")),
             Err(error) => Err(error.into()),
         };
         if !queued.as_ref().is_ok_and(|job| job.id == to) {
             self.forget(to).await;
         }
-        Ok(queued?)
+        queued
     }
 
-    /// What the last checkpoint says.
-    async fn last_state(&self, id: JobId) -> Result<State, ExtendError> {
-        let dir = self.dir(id);
-        let found = tokio::task::spawn_blocking(move || checkpoint::newest(&dir)).await;
-        let why = match found.context("reading was interrupted")? {
-            Ok(checkpoint::Found { newest: Some(newest), .. }) => return Ok(newest.state),
-            Ok(_) => "there is no checkpoint to go on from (any more)",
-            Err(error) => {
-                warn!(job.id = %id, "cannot extend job {id}: {error}");
-                "its last checkpoint cannot be read"
-            }
-        };
-        Err(ExtendError::Refused(format!("{why}; {START_ANEW}")))
-    }
-
-    /// The new job.
-    async fn extended(
-        &self,
-        finished: Job,
-        Extension { epochs, name }: Extension,
-        state: &State,
-    ) -> Result<Submission, ExtendError> {
-        let refused = |why| ExtendError::Refused(format!("{why}; {START_ANEW}"));
-        let dataset_id = finished.dataset_id.ok_or_else(|| refused("its data set was deleted"))?;
-        let params: TrainSpec = serde_json::from_value(finished.params.0)
-            .map_err(|_| refused("its parameters are of another version of Blazetune"))?;
-        let pictures = self.training_pictures(dataset_id).await?;
-        let views = state.views_per_step(&params, pictures);
-        let params = schedule::extended(&params, epochs, views);
-        check(&params, state.epoch).map_err(ExtendError::Invalid)?;
-        let base = finished.name.trim_end_matches(MARK);
-        let name = name.unwrap_or_else(|| format!("{base}{MARK}"));
-        let when = When {
-            priority: finished.priority,
-            not_before: None,
-            time_limit_s: finished.time_limit_s,
-        };
-        Ok(Submission { name, dataset_id, task: Task::Train(Box::new(params)), when })
-    }
-
-    pub(super) async fn training_pictures(&self, id: DatasetId) -> anyhow::Result<usize> {
-        let dataset = store::datasets::find(&self.0.db, id).await?;
-        let summary = dataset.and_then(|dataset| dataset.summary).context("no such data set")?;
-        let pictures = summary["splits"]["train"]["images"].as_u64();
-        Ok(pictures.context("the data set's training pictures were not counted")? as usize)
-    }
-
-    async fn copy(&self, from: JobId, to: JobId) -> anyhow::Result<()> {
-        let (ended, dir) = (self.dir(from), self.dir(to));
-        let copy = move || extension::copy(&ended, &dir);
+    /// Copies what the new job continues from. Returns whether there was a checkpoint; a worker finds out whether it
+    /// is whole.
+    async fn copy(&self, from: JobId, to: JobId, rows: Vec<Value>) -> anyhow::Result<bool> {
+        let (finished, dir) = (self.dir(from), self.dir(to));
+        let copy = move || copy(&finished, &dir, &rows);
         tokio::task::spawn_blocking(copy).await?.context("cannot copy the checkpoints")
     }
 
@@ -154,6 +115,65 @@ impl Jobs {
         if !matches!(removed, Ok(Ok(()))) {
             warn!(job.id = %id, "cannot remove the files of job {id}, which was not queued");
         }
+    }
+}
+
+fn refused(why: &str) -> ExtendError {
+    ExtendError::Refused(format!("{why}; {START_AGAIN}"))
+}
+
+/// The new job.
+fn extended(
+    finished: Job,
+    Extension { epochs, name }: Extension,
+    rows: &[Value],
+) -> Result<(Submission, Origin), ExtendError> {
+    let dataset_id = finished.dataset_id.ok_or_else(|| refused("its data set was deleted"))?;
+    let Ok(Task::Train(mut params)) = Task::of(&finished) else {
+        return Err(refused("its parameters are of another version of Blazetune"));
+    };
+    let asked_for = std::mem::replace(&mut params.epochs, epochs);
+    let progress = finished.progress.map(|progress| progress.0).unwrap_or_default();
+    check(&params, epochs_done(rows, &progress)).map_err(ExtendError::Invalid)?;
+    let base = finished.name.trim_end_matches(MARK);
+    let name = name.unwrap_or_else(|| format!("{base}{MARK}"));
+    let when =
+        When { priority: finished.priority, not_before: None, time_limit_s: finished.time_limit_s };
+    let reason = format!("extends job {}", finished.id);
+    let new = Submission { name, dataset_id: Some(dataset_id), task: Task::Train(params), when };
+    Ok((new, Origin { reason, extends_epochs: Some(asked_for) }))
+}
+
+/// Whole epochs of a finished job. One that was stopped has a row for an epoch that it left in the middle.
+fn epochs_done(rows: &[Value], progress: &Value) -> u32 {
+    let last = rows.last().unwrap_or(&Value::Null);
+    let (epoch, step) = (last["epoch"].as_u64().unwrap_or(0), last["step"].as_u64().unwrap_or(0));
+    let is_whole = step >= epoch * progress["steps"].as_u64().unwrap_or(0);
+    (if is_whole { epoch } else { epoch.saturating_sub(1) }) as u32
+}
+
+/// Copies the checkpoints of a finished job, and the sample views that its rows name, to a folder that is not there yet.
+/// All is on disk when this returns. Returns whether there was a checkpoint.
+fn copy(finished: &JobDir, dir: &JobDir, rows: &[Value]) -> io::Result<bool> {
+    for folder in [dir.checkpoints(), dir.artifacts()] {
+        fs::create_dir_all(folder)?;
+    }
+    let views = rows.iter().filter_map(|row| row["diagnostics"]["sample_views"].as_str());
+    for name in views {
+        copy_file(&finished.artifacts().join(name), &dir.artifacts().join(name))?;
+    }
+    let last = copy_file(&finished.last_checkpoint(), &dir.last_checkpoint())?;
+    let previous = copy_file(&finished.previous_checkpoint(), &dir.previous_checkpoint())?;
+    disk::sync_folder(dir.path())?;
+    dir.path().parent().map_or(Ok(()), disk::sync_folder)?;
+    Ok(last || previous)
+}
+
+/// Returns whether the file was there.
+fn copy_file(from: &Path, to: &Path) -> io::Result<bool> {
+    match fs::read(from) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        bytes => disk::write(to, &bytes?).map(|()| true),
     }
 }
 

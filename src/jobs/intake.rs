@@ -232,6 +232,7 @@ mod tests {
             resumed_at_step: 0,
             epochs: 2,
             steps: 9,
+            views_per_step: None,
         })
     }
 
@@ -246,12 +247,13 @@ mod tests {
             id,
             kind: store::job_kind::JobKind::Train,
             name: "job",
-            dataset_id,
+            dataset_id: Some(dataset_id),
             params: &json!({}),
             wanted_device: "cpu",
             priority: 0,
             not_before: None,
             time_limit_s: None,
+            extends_epochs: None,
         };
         store::jobs::insert(db, new).await.unwrap();
         id

@@ -6,24 +6,23 @@
 //! any point leaves nothing that the next one cannot pick up.
 
 mod changes;
+mod cleanup;
 mod delete;
-mod evaluation;
+mod executor;
 mod extend;
 mod imports;
 mod intake;
+mod kinds;
 pub mod lifecycle;
 mod patience;
 mod prepare;
-pub mod process;
 mod resources;
 mod scheduler;
 mod settle;
 mod submission;
 mod submit;
+mod submit_error;
 mod supervisor;
-mod surplus;
-mod sweep;
-mod tidy;
 mod verbs;
 
 use std::collections::{BTreeMap, HashMap};
@@ -36,6 +35,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::info;
 
+use self::executor::{Executor, LocalProcesses};
 use crate::config;
 use crate::config::Config;
 use crate::store;
@@ -44,9 +44,11 @@ use crate::store::ids::DatasetId;
 use crate::store::queue::Slot;
 
 pub use self::delete::DeleteError;
+pub use self::executor::Program;
 pub use self::extend::{ExtendError, Extension};
-pub use self::process::Program;
-pub use self::submission::{Idempotency, Submission, SubmitError, Task, When};
+pub use self::kinds::Task;
+pub use self::submission::{Idempotency, Submission, When};
+pub use self::submit_error::SubmitError;
 pub use self::verbs::VerbError;
 
 /// The handle on all of it; clones are the same.
@@ -61,7 +63,7 @@ struct Inner {
     devices: config::Devices,
     storage: config::Storage,
     limits: config::Limits,
-    program: Program,
+    executor: Box<dyn Executor>,
     slots: Vec<Slot>,
     /// Why devices with room start no job that could run there.
     waiting: std::sync::Mutex<BTreeMap<String, String>>,
@@ -122,7 +124,7 @@ impl Jobs {
             storage: config.storage,
             settings: config.jobs,
             limits: config.limits,
-            program,
+            executor: Box::new(LocalProcesses::new(program)),
             waiting: std::sync::Mutex::default(),
             queued: Notify::new(),
             ended: Notify::new(),
@@ -134,13 +136,13 @@ impl Jobs {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
         }));
-        jobs.sweep().await?;
-        jobs.carry_out().await?;
+        jobs.delete_orphans().await?;
+        jobs.delete_recorded().await?;
         jobs.recover_imports().await?;
         jobs.recover().await?;
         jobs.0.tasks.spawn(jobs.clone().import_all(to_import));
         jobs.0.tasks.spawn(jobs.clone().schedule());
-        jobs.0.tasks.spawn(jobs.clone().tidy_all());
+        jobs.0.tasks.spawn(jobs.clone().clean_up_always());
         Ok(jobs)
     }
 

@@ -6,17 +6,14 @@ use anyhow::Context;
 use tracing::warn;
 
 use super::Jobs;
+use super::kinds::Task;
 use super::lifecycle;
 use crate::protocol::folder::JobDir;
-use crate::protocol::job_spec::{CheckpointEvery, JobSpec, Work};
-use crate::protocol::schedule;
-use crate::protocol::train_spec::{DeviceChoice, Init, TrainSpec};
+use crate::protocol::train_spec::DeviceChoice;
 use crate::store;
-use crate::store::ids::{DatasetId, JobId, ModelId};
-use crate::store::job_kind::JobKind;
+use crate::store::ids::JobId;
 use crate::store::jobs::Job;
 use crate::store::models::Model;
-use crate::worker::checkpoint;
 
 /// The weights of a model that training can start from, best first.
 const STARTS: [&str; 3] = [".safetensors", ".pth", ".tflite"];
@@ -30,60 +27,10 @@ impl Jobs {
     /// Writes the folder's `spec.json`. What goes wrong here ends the job: its text is for the
     /// user.
     pub(super) async fn prepare(&self, job: &Job) -> anyhow::Result<()> {
-        let work = match job.kind {
-            JobKind::Train => Work::Train(Box::new(self.training(job).await?)),
-            JobKind::Evaluate => Work::Evaluate(self.evaluation(job).await?),
-        };
+        let work = Task::of(job)?.work(self, job).await?;
         let dir = self.dir(job.id);
         let create = tokio::task::spawn_blocking(move || dir.create(&work));
         create.await?.context("cannot write the job's folder")
-    }
-
-    async fn training(&self, job: &Job) -> anyhow::Result<JobSpec> {
-        let mut params: TrainSpec = serde_json::from_value(job.params.0.clone())
-            .context("the job's parameters are of another version of Blazetune")?;
-        if let Some(device) = job.device.clone() {
-            params.device = DeviceChoice::try_from(device).map_err(anyhow::Error::msg)?;
-        }
-        let dataset = job.dataset_id.context("the job's data set was deleted")?;
-        if job.batch_divisor > 1 {
-            let views = self.views_a_step(job.id, dataset, &params).await?;
-            params = schedule::shrunk(&params, job.batch_divisor.unsigned_abs() as u32, views);
-        }
-        let init_file = match params.init {
-            Init::Model(id) => Some(self.init_file(id.into()).await?),
-            Init::Mediapipe | Init::Scratch => None,
-        };
-        Ok(JobSpec {
-            job_id: job.id.to_string(),
-            name: job.name.clone(),
-            dataset_dir: self.0.folder.dataset(dataset),
-            init_file,
-            threads: self.threads(),
-            checkpoints: CheckpointEvery {
-                seconds: self.0.settings.checkpoint_every_s,
-                steps: self.0.settings.checkpoint_every_steps,
-            },
-            params,
-        })
-    }
-
-    /// Views that each step of a job on a GPU has: as many as those that were done had.
-    pub(super) async fn views_a_step(
-        &self,
-        id: JobId,
-        dataset: DatasetId,
-        params: &TrainSpec,
-    ) -> anyhow::Result<u32> {
-        let pictures = self.training_pictures(dataset).await?;
-        let dir = self.dir(id);
-        let found = tokio::task::spawn_blocking(move || checkpoint::newest(&dir)).await?;
-        // A damaged one is for the worker to tell of.
-        let begun = found.ok().and_then(|found| found.newest);
-        Ok(begun.map_or_else(
-            || schedule::batch_size(params, pictures, true) as u32 * params.accumulate_batches,
-            |checkpoint| checkpoint.state.views_per_step(params, pictures),
-        ))
     }
 
     /// Of a CPU job; none where it takes every core.
@@ -91,10 +38,10 @@ impl Jobs {
         Some(self.0.devices.cpu_threads).filter(|&threads| threads > 0)
     }
 
-    async fn init_file(&self, id: ModelId) -> anyhow::Result<PathBuf> {
-        let model = store::models::find(&self.0.db, id).await?;
-        let model = model.with_context(|| format!("the model {id} to start from was deleted"))?;
-        self.weights_file(&model).with_context(|| format!("the model {id} has no weights file"))
+    /// Where a job was told to run.
+    pub(super) fn device_of(&self, job: &Job) -> anyhow::Result<DeviceChoice> {
+        let device = job.device.clone().map_or(Ok(DeviceChoice::Auto), DeviceChoice::try_from);
+        device.map_err(anyhow::Error::msg)
     }
 
     /// The folder of a model's files.

@@ -8,7 +8,7 @@ use super::Jobs;
 use super::changes::{Change, change, record};
 use crate::store;
 use crate::store::ids::JobId;
-use crate::store::jobs::{JobState, Said};
+use crate::store::jobs::{JobState, StateNote};
 use crate::store::queue::Slot;
 use crate::store::transitions::Actor;
 
@@ -77,8 +77,8 @@ impl Jobs {
         };
         let from = if to == JobState::Running { JobState::Queued } else { to };
         let reason = format!("{} has room", slot.device);
-        let (actor, said) = (Actor::Server, Said::default());
-        let change = Change { from, to, actor, reason: &reason, said };
+        let (actor, note) = (Actor::Server, StateNote::default());
+        let change = Change { from, to, actor, reason: &reason, note };
         record(&mut tx, id, Some(from), change).await?;
         tx.commit().await?;
         Ok(Some(id))
@@ -92,9 +92,9 @@ impl Jobs {
         }
         for id in held {
             let (from, to, actor) = (JobState::Paused, JobState::Queued, Actor::Server);
-            let (reason, said) = ("there is room on the disk again", Said::default());
+            let (reason, note) = ("there is room on the disk again", StateNote::default());
             let mut tx = store::begin(&self.0.db).await?;
-            change(&mut tx, id, Change { from, to, actor, reason, said }).await?;
+            change(&mut tx, id, Change { from, to, actor, reason, note }).await?;
             tx.commit().await?;
             info!(job.id = %id, "job {id} is queued: {reason}");
             self.sync_control(id).await?;

@@ -1,4 +1,4 @@
-//! What becomes of a job whose worker ended: decided and stored in one transaction.
+//! What happens to a job whose worker ended: decided and stored in one transaction.
 
 use serde_json::{Value, json};
 use tracing::{info, warn};
@@ -6,26 +6,24 @@ use tracing::{info, warn};
 use super::Jobs;
 use super::changes::{Change, change, record};
 use super::intake::{self, End};
-use super::lifecycle::{self, Ended, Fate, Means};
+use super::kinds::Task;
+use super::lifecycle::{self, Ending, Fate, Means};
 use crate::disk;
 use crate::protocol::cause::Cause;
 use crate::protocol::events::{Artifact, Outcome};
 use crate::protocol::mixing::Retention;
-use crate::protocol::schedule;
-use crate::protocol::train_spec::TrainSpec;
 use crate::store;
 use crate::store::ids::{JobId, ModelId};
-use crate::store::job_kind::JobKind;
-use crate::store::jobs::{Job, JobState, Said};
+use crate::store::jobs::{Job, JobState, StateNote};
 use crate::store::models::NewModel;
 use crate::store::transitions::Actor;
 
 /// How a worker ended.
 #[derive(Debug)]
 pub(super) enum Why {
-    /// It said so.
-    Said(Box<End>),
-    /// It is gone without a word.
+    /// As it reported.
+    Reported(Box<End>),
+    /// Without a report.
     Gone {
         /// What kind of failure that is.
         cause: Cause,
@@ -35,19 +33,19 @@ pub(super) enum Why {
 }
 
 impl Why {
-    fn ended(&self) -> Ended {
+    fn ending(&self) -> Ending {
         match self {
-            Self::Said(end) => match (end.finished.outcome, end.finished.cause) {
-                (Outcome::Failed, cause) => Ended::Badly(cause.unwrap_or(Cause::Internal)),
-                (outcome, _) => Ended::Well(outcome),
+            Self::Reported(end) => match (end.finished.outcome, end.finished.cause) {
+                (Outcome::Failed, cause) => Ending::Failure(cause.unwrap_or(Cause::Internal)),
+                (outcome, _) => Ending::Planned(outcome),
             },
-            Self::Gone { cause, .. } => Ended::Badly(*cause),
+            Self::Gone { cause, .. } => Ending::Failure(*cause),
         }
     }
 
     fn actor(&self) -> Actor {
         match self {
-            Self::Said(_) => Actor::Worker,
+            Self::Reported(_) => Actor::Worker,
             Self::Gone { .. } => Actor::Server,
         }
     }
@@ -56,7 +54,7 @@ impl Why {
     fn text(&self) -> String {
         match self {
             Self::Gone { how, .. } => format!("the worker {how}"),
-            Self::Said(end) => match (&end.finished.error, end.finished.outcome) {
+            Self::Reported(end) => match (&end.finished.error, end.finished.outcome) {
                 (Some(error), _) => error.clone(),
                 (None, Outcome::Completed) => "all is done".to_owned(),
                 (None, Outcome::EarlyStopped) => "it no longer improved".to_owned(),
@@ -76,13 +74,15 @@ impl Jobs {
         let Some(job) = store::jobs::find(&mut *tx, id).await? else {
             return Ok(Fate::Move(JobState::Cancelled)); // Deleted meanwhile.
         };
-        // What takes reading a checkpoint is looked at only where it counts.
-        let lacked_memory = why.ended() == Ended::Badly(Cause::OutOfMemory);
-        let means = Means {
-            restarts: job.restarts < i64::from(self.0.settings.max_restarts),
-            smaller_batches: lacked_memory && self.can_shrink(&job).await,
+        let smaller_batches = match Task::of(&job) {
+            Ok(task) if why.ending() == Ending::Failure(Cause::OutOfMemory) => {
+                task.can_shrink(self, &job).await
+            }
+            _ => false,
         };
-        let fate = lifecycle::after(job.state, why.ended(), means);
+        let restarts = job.restarts < i64::from(self.0.settings.max_restarts);
+        let means = Means { restarts, smaller_batches };
+        let fate = lifecycle::after(job.state, why.ending(), means);
         store::jobs::set_ran(&mut *tx, id, ran_s).await?;
         let text = why.text();
         match fate {
@@ -106,7 +106,7 @@ impl Jobs {
                 note(&mut tx, &job, why, &text).await?;
             }
         }
-        if let Why::Said(end) = why {
+        if let Why::Reported(end) = why {
             intake::advance(&mut tx, id, end.from, end.to).await?;
         }
         tx.commit().await?;
@@ -124,27 +124,13 @@ impl Jobs {
         Ok(fate)
     }
 
-    /// Whether the job can go on with batches half as large, on a GPU that has no memory for them.
-    async fn can_shrink(&self, job: &Job) -> bool {
-        let is_gpu = job.device.as_deref().is_some_and(|device| device != "cpu");
-        let (true, JobKind::Train, Some(dataset)) = (is_gpu, job.kind, job.dataset_id) else {
-            return false;
-        };
-        let Ok(spec) = serde_json::from_value::<TrainSpec>(job.params.0.clone()) else {
-            return false;
-        };
-        let divisor = job.batch_divisor.unsigned_abs() as u32 * 2;
-        let views = self.views_a_step(job.id, dataset, &spec).await;
-        views.is_ok_and(|views| schedule::can_shrink(&spec, divisor, views))
-    }
-
     /// Ends a job that cannot be started.
     pub(super) async fn fail(&self, id: JobId, reason: &str) -> anyhow::Result<()> {
         let mut tx = store::begin(&self.0.db).await?;
         let Some(job) = store::jobs::find(&mut *tx, id).await? else { return Ok(()) };
-        let said = Said { error: Some(reason), ..Said::default() };
+        let note = StateNote { error: Some(reason), ..StateNote::default() };
         let (from, to, actor) = (job.state, JobState::Failed, Actor::Server);
-        change(&mut tx, id, Change { from, to, actor, reason, said }).await?;
+        change(&mut tx, id, Change { from, to, actor, reason, note }).await?;
         tx.commit().await?;
         self.tell();
         warn!(job.id = %id, "job {id} failed: {reason}");
@@ -167,7 +153,7 @@ impl Jobs {
     }
 }
 
-/// Moves the job to a state that holds no device, with what is to be said of it.
+/// Moves the job to a state that holds no device, with the reason for it.
 async fn leave(
     db: &mut store::Connection,
     job: &Job,
@@ -179,51 +165,52 @@ async fn leave(
     if to == JobState::Failed && job.restarts > 0 {
         text = format!("{text} (after {} restarts)", job.restarts);
     }
-    let failure = match (to, why.ended()) {
-        (JobState::Failed, Ended::Badly(cause)) => Some(cause.name()),
+    let failure = match (to, why.ending()) {
+        (JobState::Failed, Ending::Failure(cause)) => Some(cause.name()),
         _ => None,
     };
     let hold = hold.map(Cause::name);
     let is_told = failure.is_some() || hold.is_some() || to == JobState::Failed;
-    let said = Said {
+    let note = StateNote {
         error: is_told.then_some(text.as_str()),
         failure: failure.as_deref(),
         hold: hold.as_deref(),
     };
     let (from, actor) = (job.state, why.actor());
-    change(db, job.id, Change { from, to, actor, reason: &text, said }).await?;
+    change(db, job.id, Change { from, to, actor, reason: &text, note }).await?;
     Ok(())
 }
 
 /// Remembers that a worker was replaced.
 async fn note(db: &mut store::Connection, job: &Job, why: &Why, reason: &str) -> store::Result<()> {
-    let (from, to, actor, said) = (job.state, job.state, why.actor(), Said::default());
-    record(db, job.id, Some(from), Change { from, to, actor, reason, said }).await
+    let (from, to, actor, note) = (job.state, job.state, why.actor(), StateNote::default());
+    record(db, job.id, Some(from), Change { from, to, actor, reason, note }).await
 }
 
-/// Stores the artifacts, and the model that they are, where the job has trained one.
-async fn keep(db: &mut store::Connection, job: &Job, why: &Why) -> store::Result<()> {
-    let Why::Said(end) = why else { return Ok(()) };
+/// Stores the artifacts, and the model that they are, if the job made one.
+async fn keep(db: &mut store::Connection, job: &Job, why: &Why) -> anyhow::Result<()> {
+    let Why::Reported(end) = why else { return Ok(()) };
     let artifacts = &end.finished.artifacts;
     for artifact in artifacts {
         store::artifacts::put(&mut *db, job.id, artifact).await?;
     }
-    if job.kind == JobKind::Evaluate {
-        return Ok(());
-    }
+    let Some(product) = Task::of(job)?.product() else { return Ok(()) };
     let rows = store::epochs::of_job(&mut *db, job.id).await?;
     let files: Vec<Artifact> = artifacts.clone();
     let id = ModelId::new();
+    // A mix may have had no pictures to be measured on.
+    let metrics =
+        (!rows.is_empty()).then(|| before_and_after(&rows, end.finished.retention.as_ref()));
     let model = NewModel {
         id,
         name: &job.name,
         job_id: Some(job.id),
-        parent_id: None,
+        parent_id: product.parent,
         files: &files,
-        metrics: Some(&before_and_after(&rows, end.finished.retention.as_ref())),
+        metrics: metrics.as_ref(),
     };
     store::models::insert(&mut *db, model).await?;
-    store::models::set_variant(db, id, end.finished.variant).await
+    Ok(store::models::set_variant(db, id, end.finished.variant).await?)
 }
 
 /// `{epoch, best, baseline, retention}`: the measures of the result, which is the best epoch mixed

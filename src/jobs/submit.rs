@@ -5,14 +5,12 @@ use tracing::info;
 
 use super::Jobs;
 use super::changes::{Change, record};
-use super::evaluation;
-use super::submission::{Idempotency, Submission, SubmitError, Task};
-use crate::protocol::train_spec::{DeviceChoice, Init, TrainSpec};
+use super::submission::{Idempotency, Submission};
+use super::submit_error::SubmitError;
 use crate::store;
 use crate::store::datasets::{Dataset, DatasetStatus};
-use crate::store::ids::JobId;
-use crate::store::job_kind::JobKind;
-use crate::store::jobs::{Job, JobState, NewJob, Said};
+use crate::store::ids::{DatasetId, JobId};
+use crate::store::jobs::{Job, JobState, NewJob, StateNote};
 use crate::store::transitions::Actor;
 
 impl Jobs {
@@ -26,7 +24,8 @@ impl Jobs {
         new: Submission,
         idempotency: Option<Idempotency>,
     ) -> Result<Job, SubmitError> {
-        self.queue(JobId::new(), new, "submitted", idempotency).await
+        let origin = Origin { reason: "submitted".to_owned(), extends_epochs: None };
+        self.queue(JobId::new(), new, origin, idempotency).await
     }
 
     /// Queues a job under this id, or answers the one, of another id, that the same request queued before.
@@ -34,7 +33,7 @@ impl Jobs {
         &self,
         id: JobId,
         new: Submission,
-        reason: &str,
+        origin: Origin,
         idempotency: Option<Idempotency>,
     ) -> Result<Job, SubmitError> {
         let mut tx = store::begin(&self.0.db).await?;
@@ -42,7 +41,7 @@ impl Jobs {
             return Ok(job);
         }
         self.check(&mut tx, &new).await?;
-        insert(&mut tx, id, &new, reason).await?;
+        insert(&mut tx, id, &new, &origin).await?;
         if let Some(Idempotency { key, body_sha256 }) = &idempotency {
             store::idempotency::insert(&mut *tx, key, body_sha256, id).await?;
         }
@@ -55,38 +54,29 @@ impl Jobs {
     }
 
     async fn check(&self, db: &mut store::Connection, new: &Submission) -> Result<(), SubmitError> {
-        let id = new.dataset_id;
-        let dataset = match store::datasets::find(&mut *db, id).await? {
-            None => return Err(SubmitError::NoDataset(id)),
-            Some(dataset) if dataset.status == DatasetStatus::Ready => dataset,
-            Some(Dataset { status, .. }) => {
-                return Err(SubmitError::DatasetNotReady { id, status });
-            }
+        let dataset = match new.dataset_id {
+            Some(id) => Some(ready(db, id).await?),
+            None => None,
         };
-        match &new.task {
-            Task::Train(params) => self.check_training(db, params).await,
-            Task::Evaluate(params) => evaluation::check(db, &dataset, params).await,
-        }
+        new.task.check(self, db, dataset.as_ref()).await
     }
+}
 
-    async fn check_training(
-        &self,
-        db: &mut store::Connection,
-        params: &TrainSpec,
-    ) -> Result<(), SubmitError> {
-        if let Init::Model(id) = params.init
-            && store::models::find(db, id.into()).await?.is_none()
-        {
-            return Err(SubmitError::NoModel(id.into()));
-        }
-        let wanted = String::from(params.device);
-        let have: Vec<String> = self.0.slots.iter().map(|slot| slot.device.clone()).collect();
-        if params.device == DeviceChoice::Auto || have.contains(&wanted) {
-            Ok(())
-        } else {
-            Err(SubmitError::NoDevice { wanted, have })
-        }
+async fn ready(db: &mut store::Connection, id: DatasetId) -> Result<Dataset, SubmitError> {
+    match store::datasets::find(db, id).await? {
+        None => Err(SubmitError::NoDataset(id)),
+        Some(dataset) if dataset.status == DatasetStatus::Ready => Ok(dataset),
+        Some(Dataset { status, .. }) => Err(SubmitError::DatasetNotReady { id, status }),
     }
+}
+
+/// Where a new job comes from.
+#[derive(Debug, Clone)]
+pub(super) struct Origin {
+    /// For its history.
+    pub(super) reason: String,
+    /// The epochs that the finished job was asked for, if this one extends one.
+    pub(super) extends_epochs: Option<u32>,
 }
 
 /// What the same request queued before.
@@ -106,28 +96,24 @@ async fn insert(
     db: &mut store::Connection,
     id: JobId,
     new: &Submission,
-    reason: &str,
+    origin: &Origin,
 ) -> anyhow::Result<()> {
-    let (kind, params, device) = match &new.task {
-        Task::Train(params) => (JobKind::Train, serde_json::to_value(params)?, params.device),
-        Task::Evaluate(params) => {
-            (JobKind::Evaluate, serde_json::to_value(params)?, DeviceChoice::Auto)
-        }
-    };
     let row = NewJob {
         id,
-        kind,
+        kind: new.task.kind(),
         name: &new.name,
         dataset_id: new.dataset_id,
-        params: &params,
-        wanted_device: &String::from(device),
+        params: &new.task.params()?,
+        wanted_device: &String::from(new.task.device()),
         priority: new.when.priority,
         not_before: new.when.not_before.as_deref(),
         time_limit_s: new.when.time_limit_s,
+        extends_epochs: origin.extends_epochs.map(i64::from),
     };
     store::jobs::insert(&mut *db, row).await?;
-    let (queued, actor, said) = (JobState::Queued, Actor::User, Said::default());
-    let change = Change { from: queued, to: queued, actor, reason, said };
+    let (queued, actor, note) = (JobState::Queued, Actor::User, StateNote::default());
+    let reason = &origin.reason;
+    let change = Change { from: queued, to: queued, actor, reason, note };
     record(db, id, None, change).await?;
     Ok(())
 }

@@ -8,16 +8,16 @@ use tracing::{error, info, warn};
 
 use super::Jobs;
 use super::changes::{Change, change};
+use super::executor::{Exit, Ticket, Worker, last_words};
 use super::intake::{self, BadLine, End};
 use super::lifecycle::Fate;
 use super::patience::{Patience, Stopwatch};
-use super::process::{Exit, Worker, last_words};
 use super::settle::Why;
 use crate::protocol::cause::Cause;
 use crate::protocol::folder::JobDirError;
 use crate::store;
 use crate::store::ids::JobId;
-use crate::store::jobs::{Job, JobState, Said};
+use crate::store::jobs::{Job, JobState, StateNote};
 use crate::store::transitions::Actor;
 
 /// Before another try, when the server itself is in trouble.
@@ -54,8 +54,8 @@ impl Jobs {
         loop {
             let Some(job) = store::jobs::find(&self.0.db, id).await? else { return Ok(()) };
             let ran = *ran.get_or_insert_with(|| Stopwatch::from(job.ran_s));
-            let adopted = Worker::adopt(self.dir(id).path(), job.worker_pid, job.worker_started)?;
-            let why = match adopted {
+            let ticket = Ticket { pid: job.worker_pid, started: job.worker_started };
+            let why = match self.0.executor.find(self.dir(id).path(), ticket)? {
                 Some(worker) => self.watch(id, worker, ran).await?,
                 None => match self.without_worker(&job).await? {
                     Next::Ended(why) => Some(why),
@@ -96,9 +96,9 @@ impl Jobs {
 
     /// A job that has a device but no worker: new, or left over from another server.
     async fn without_worker(&self, job: &Job) -> anyhow::Result<Next> {
-        // What the last worker has said may be the end.
+        // The last worker may have reported the end.
         if let Tail::Ended(end) = self.drain(job.id).await? {
-            return Ok(Next::Ended(Why::Said(end)));
+            return Ok(Next::Ended(Why::Reported(end)));
         }
         // With nobody to tell, it is as good as done.
         if matches!(job.state, JobState::Cancelling | JobState::Pausing) {
@@ -116,8 +116,7 @@ impl Jobs {
         self.sync_control(job.id).await?;
         let is_cpu = job.device.as_deref() == Some("cpu");
         let nice = if is_cpu { self.0.devices.cpu_nice } else { 0 };
-        let started = Worker::start(&self.0.program, self.dir(job.id).path(), nice);
-        let worker = match started {
+        let worker = match self.0.executor.start(self.dir(job.id).path(), nice) {
             Ok(worker) => worker.context("the job has another worker already")?,
             Err(error) => {
                 let cause = match Cause::of_io(&error) {
@@ -128,8 +127,9 @@ impl Jobs {
                 return Ok(Next::Ended(Why::Gone { cause, how }));
             }
         };
-        let pid = worker.pid().unwrap_or_default();
-        store::jobs::set_worker(&self.0.db, job.id, pid, worker.started()).await?;
+        let Ticket { pid, started } = worker.ticket();
+        let pid = pid.unwrap_or_default();
+        store::jobs::set_worker(&self.0.db, job.id, pid, started).await?;
         info!(job.id = %job.id, "job {} has worker {pid}", job.id);
         Ok(Next::Watch(worker))
     }
@@ -138,14 +138,14 @@ impl Jobs {
     async fn watch(
         &self,
         id: JobId,
-        mut worker: Worker,
+        mut worker: Box<dyn Worker>,
         ran: Stopwatch,
     ) -> anyhow::Result<Option<Why>> {
         let poll = Duration::from_millis(self.0.settings.poll_ms);
         let mut patience = Patience::new(&self.0.settings, self.dir(id));
         loop {
-            // In this order: what a worker said before it went is all there when it is gone.
-            let exit = worker.exit()?;
+            // In this order: once a worker is gone, everything it reported is there to read.
+            let exit = worker.poll()?;
             let tail = self.drain(id).await?;
             if let Some(exit) = exit {
                 return Ok(Some(self.why_gone(id, exit, tail, patience)));
@@ -177,21 +177,21 @@ impl Jobs {
     /// How a worker went that is gone.
     fn why_gone(&self, id: JobId, exit: Exit, tail: Tail, patience: Patience) -> Why {
         match (tail, patience.killed) {
-            (Tail::Ended(end), _) => Why::Said(end),
+            (Tail::Ended(end), _) => Why::Reported(end),
             (_, Some((cause, how))) => Why::Gone { cause, how },
             (Tail::Bad(bad), None) => {
                 Why::Gone { cause: Cause::Nonsense, how: format!("reported nonsense: {bad}") }
             }
             (Tail::Open, None) => {
                 let words = last_words(self.dir(id).path()).unwrap_or_default();
-                let cause = match exit.cause() {
+                let cause = match exit.cause {
                     cause @ (Cause::Crashed | Cause::Exited) => {
                         Cause::of_words(&words).unwrap_or(cause)
                     }
                     cause => cause,
                 };
                 let words = if words.is_empty() { words } else { format!("; it said: {words}") };
-                Why::Gone { cause, how: exit.describe() + &words }
+                Why::Gone { cause, how: exit.how + &words }
             }
         }
     }
@@ -204,9 +204,9 @@ impl Jobs {
         }
         let reason = format!("its time limit of {limit_s} s is over");
         let (from, to, actor) = (job.state, JobState::Stopping, Actor::Server);
-        let said = Said::default();
+        let note = StateNote::default();
         let mut tx = store::begin(&self.0.db).await?;
-        change(&mut tx, job.id, Change { from, to, actor, reason: &reason, said }).await?;
+        change(&mut tx, job.id, Change { from, to, actor, reason: &reason, note }).await?;
         tx.commit().await?;
         info!(job.id = %job.id, "job {} is stopping: {reason}", job.id);
         self.sync_control(job.id).await?;
@@ -232,7 +232,12 @@ impl Jobs {
                 Ok(true) => self.tell(),
                 Ok(false) => {}
                 // While a worker writes, it would only take that too.
-                Err(_) if !Worker::is_in(self.dir(id).path()) && self.give_up_spare()? => continue,
+                Err(_)
+                    if !self.0.executor.is_alive(self.dir(id).path())
+                        && self.give_up_spare()? =>
+                {
+                    continue;
+                }
                 Err(error) => return Err(error),
             }
             if let Some(end) = batch.finished {
@@ -271,7 +276,7 @@ impl Jobs {
 
 /// How to go on with a job that has no worker.
 enum Next {
-    Watch(Worker),
+    Watch(Box<dyn Worker>),
     Ended(Why),
     Leave,
 }

@@ -4,12 +4,12 @@ use tracing::info;
 
 use super::Jobs;
 use super::changes::{Change, change};
+use super::kinds;
 use super::lifecycle::{self, Known, Next, Refused, Verb};
 use crate::protocol::cause::Cause;
 use crate::store;
 use crate::store::ids::JobId;
-use crate::store::job_kind::JobKind;
-use crate::store::jobs::{Job, JobState, Said};
+use crate::store::jobs::{Job, JobState, StateNote};
 use crate::store::transitions::Actor;
 
 /// A verb that was not carried out.
@@ -24,9 +24,9 @@ pub enum VerbError {
     /// It cannot be moved within the queue.
     #[error("cannot move a job that is {}; only one that is queued", .0.name())]
     NotQueued(JobState),
-    /// A report is whole or of no use.
-    #[error("an evaluation has nothing to keep before its end; let it finish, or cancel it")]
-    NothingToKeep,
+    /// No job of this kind obeys it: why.
+    #[error("{0}")]
+    NotOfThisKind(&'static str),
     /// The database cannot be used.
     #[error(transparent)]
     Db(#[from] store::Error),
@@ -41,13 +41,15 @@ impl Jobs {
     pub async fn command(&self, id: JobId, verb: Verb) -> Result<Job, VerbError> {
         let mut tx = store::begin(&self.0.db).await?;
         let job = store::jobs::find(&mut *tx, id).await?.ok_or(VerbError::NoJob(id))?;
-        if verb == Verb::Stop && job.kind == JobKind::Evaluate && !job.state.is_terminal() {
-            return Err(VerbError::NothingToKeep);
+        if !job.state.is_terminal()
+            && let Some(why) = kinds::refusal(job.kind, verb)
+        {
+            return Err(VerbError::NotOfThisKind(why));
         }
         let Next::Go(to) = lifecycle::next(self.known(&job), verb)? else { return Ok(job) };
         let reason = format!("told to {}", verb.name());
-        let (from, actor, said) = (job.state, Actor::User, Said::default());
-        let moved = Change { from, to, actor, reason: &reason, said };
+        let (from, actor, note) = (job.state, Actor::User, StateNote::default());
+        let moved = Change { from, to, actor, reason: &reason, note };
         change(&mut tx, id, moved).await?;
         let job = store::jobs::find(&mut *tx, id).await?.ok_or(VerbError::NoJob(id))?;
         tx.commit().await?;

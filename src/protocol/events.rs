@@ -51,10 +51,13 @@ pub struct Started {
     /// Steps done before in the epoch after these.
     #[serde(default)]
     pub resumed_at_step: u32,
-    /// Epochs to do in all; 0 for an evaluation.
+    /// Epochs to do in all; 0 for a job that does not train.
     pub epochs: u32,
-    /// Steps an epoch; for an evaluation, pictures to measure, once for each model.
+    /// Steps per epoch; for a job that does not train, pictures to measure, once for each model.
     pub steps: u32,
+    /// Views per optimizer step; absent for a job that does not train, and in events of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub views_per_step: Option<u32>,
 }
 
 /// Progress within an epoch; means since the epoch began.
@@ -239,6 +242,7 @@ mod tests {
             resumed_at_step: 1,
             epochs: 2,
             steps: 3,
+            views_per_step: None,
         };
         let step = Step {
             epoch: 1,

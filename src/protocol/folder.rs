@@ -13,6 +13,9 @@ use crate::disk;
 #[derive(Debug, Clone)]
 pub struct JobDir(PathBuf);
 
+/// Among the artifacts of a job that trains: the best epoch's weights, before they were mixed.
+pub const UNMIXED: &str = "unmixed.safetensors";
+
 /// The folder's files cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot use {path}")]

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::evaluate_spec::EvaluationSpec;
+use super::mix_spec::MixSpec;
 use super::train_spec::TrainSpec;
 
 /// The content of `spec.json`. JSON: `{"kind": "train", …}`.
@@ -13,6 +14,8 @@ pub enum Work {
     Train(Box<JobSpec>),
     /// Measures models.
     Evaluate(EvaluationSpec),
+    /// Mixes a model with the base model.
+    Mix(MixSpec),
 }
 
 /// What a worker that trains needs to know.
@@ -31,8 +34,20 @@ pub struct JobSpec {
     /// When to save a checkpoint within an epoch.
     #[serde(default)]
     pub checkpoints: CheckpointEvery,
+    /// Batches are this many times smaller than `params` says, and each step accumulates as many more of them: for a
+    /// GPU with too little memory.
+    #[serde(default = "one")]
+    pub batch_divisor: u32,
+    /// The job continues from the checkpoint of a finished job, which was asked for this many epochs; it fails when
+    /// that checkpoint is missing.
+    #[serde(default)]
+    pub extends_epochs: Option<u32>,
     /// What to do.
     pub params: TrainSpec,
+}
+
+fn one() -> u32 {
+    1
 }
 
 /// When a checkpoint is saved within an epoch; one is saved after each in any case.

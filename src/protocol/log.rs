@@ -119,6 +119,7 @@ mod tests {
                 resumed_at_step: 0,
                 epochs: 9,
                 steps: 4,
+                views_per_step: None,
             };
             let mut events = EventLog::open(&path).unwrap();
             events.append(Body::Started(started)).unwrap();

@@ -9,6 +9,7 @@ pub mod folder;
 pub mod job_spec;
 pub mod log;
 pub mod metrics;
+pub mod mix_spec;
 pub mod mixing;
 pub mod schedule;
 pub mod train_spec;

@@ -23,27 +23,9 @@ pub fn batch_size(spec: &TrainSpec, pictures: usize, on_gpu: bool) -> usize {
     (1u64 << fitting).clamp(SMALLEST_BATCH, largest) as usize
 }
 
-/// The parameters of a job whose steps had this many views, for a job that goes on from its end to `epochs` in all.
-///
-/// An automatic batch size stays what it was. Chosen anew, for more epochs, it could be a larger one, and the
-/// steps done would stand for another part of the schedule.
-pub fn extended(spec: &TrainSpec, epochs: u32, views_a_step: u32) -> TrainSpec {
-    let batch_size = (views_a_step / spec.accumulate_batches).max(1);
-    TrainSpec { epochs, batch_size, ..spec.clone() }
-}
-
-/// The parameters of a job whose steps have this many views, with batches so many times smaller, and as many more of them a
-/// step: the steps and what they learn stay what they are, but for BatchNorm where it uses a batch's own statistics: of
-/// fewer views. For a GPU that has no memory for more.
-pub fn shrunk(spec: &TrainSpec, divisor: u32, views_a_step: u32) -> TrainSpec {
-    let batch_size = (views_a_step / spec.accumulate_batches / divisor).max(1);
-    let accumulate_batches = spec.accumulate_batches * divisor;
-    TrainSpec { batch_size, accumulate_batches, ..spec.clone() }
-}
-
-/// Whether batches a divisor smaller can be had, with the same steps.
-pub fn can_shrink(spec: &TrainSpec, divisor: u32, views_a_step: u32) -> bool {
-    views_a_step.is_multiple_of(spec.accumulate_batches * divisor)
+/// Whether a job can make its batches this many times smaller without changing its steps.
+pub fn can_divide_batches(spec: &TrainSpec, divisor: u32, views_per_step: u32) -> bool {
+    views_per_step.is_multiple_of(spec.accumulate_batches * divisor)
 }
 
 /// Rises linearly over the warm-up, then goes on as the schedule says.
@@ -163,27 +145,20 @@ mod tests {
     }
 
     #[test]
-    fn an_extended_job_goes_on_as_one_that_was_planned_so_long() {
+    fn an_extended_job_has_the_learning_rates_of_one_planned_that_long() {
         let first = TrainSpec { epochs: 12, ..TrainSpec::default() };
-        let longer = extended(&first, 60, 8);
-        assert_eq!((longer.epochs, longer.batch_size), (60, 8), "60 epochs alone would take 32");
-        assert_eq!(extended(&longer, 100, 8).batch_size, 8, "nor does a second time change it");
-
-        let planned = TrainSpec { epochs: 60, batch_size: 8, ..TrainSpec::default() };
+        let longer = TrainSpec { epochs: 60, ..first.clone() };
         let (end, steps) = (12 * 155, 155);
         let rate = |spec, step| learning_rate(spec, step, steps);
-        assert!((end..60 * 155).all(|step| rate(&longer, step) == rate(&planned, step)));
         assert!(rate(&longer, end) > 50.0 * rate(&first, end - 1), "up from the floor");
         let rest: Vec<f64> = (end..60 * 155).map(|step| rate(&longer, step)).collect();
         assert!(rest.is_sorted_by(|a, b| a >= b), "without a new warm-up");
     }
 
     #[test]
-    fn smaller_batches_make_the_same_steps() {
-        let spec = TrainSpec { batch_size: 12, accumulate_batches: 2, ..TrainSpec::default() };
-        let half = shrunk(&spec, 4, 24);
-        assert_eq!((half.batch_size, half.accumulate_batches), (3, 8));
-        assert!(can_shrink(&spec, 4, 24) && !can_shrink(&spec, 8, 24));
+    fn batches_are_divided_as_long_as_steps_keep_their_views() {
+        let spec = TrainSpec { accumulate_batches: 2, ..TrainSpec::default() };
+        assert!(can_divide_batches(&spec, 4, 24) && !can_divide_batches(&spec, 8, 24));
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub enum Part {
 
 /// A job that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ended {
+pub struct EndedJob {
     /// Its id.
     pub id: JobId,
     /// How.
@@ -33,9 +33,9 @@ pub struct Ended {
 /// # Errors
 ///
 /// When the database cannot be used, as for every function here.
-pub async fn ended(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<Ended>> {
+pub async fn ended(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<EndedJob>> {
     sqlx::query_as!(
-        Ended,
+        EndedJob,
         r#"
         select id as "id: JobId", state as "state: JobState",
             id in (select job_id from needed_model) as "is_needed!: bool"

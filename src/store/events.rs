@@ -5,6 +5,7 @@ use sqlx::SqliteExecutor;
 use sqlx::types::Json;
 
 use super::ids::JobId;
+use crate::protocol::events::Started;
 
 /// One of them.
 #[derive(Debug, Clone)]
@@ -102,6 +103,22 @@ pub async fn sample(
         epoch
     );
     Ok(body.fetch_optional(db).await?.map(|Json(body)| body))
+}
+
+/// What the job's last worker said when it started.
+///
+/// # Errors
+///
+/// As [`insert`].
+pub async fn started(db: impl SqliteExecutor<'_>, job_id: JobId) -> sqlx::Result<Option<Started>> {
+    let body = sqlx::query_scalar!(
+        r#"
+        select body as "body: Json<Started>" from event
+        where job_id = ? and type = 'started' order by id desc limit 1
+        "#,
+        job_id
+    );
+    Ok(body.fetch_optional(db).await?.map(|Json(started)| started))
 }
 
 /// Forgets the steps of epochs up to this one: its row says what they said.

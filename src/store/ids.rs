@@ -29,6 +29,12 @@ macro_rules! id {
             }
         }
 
+        impl From<$name> for Uuid {
+            fn from(id: $name) -> Self {
+                id.0.into()
+            }
+        }
+
         impl FromStr for $name {
             type Err = uuid::Error;
 

@@ -11,4 +11,6 @@ pub enum JobKind {
     Train,
     /// Measures one model, or two.
     Evaluate,
+    /// Mixes a model with the base model.
+    Mix,
 }

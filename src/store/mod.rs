@@ -173,6 +173,10 @@ pub(crate) mod tests {
             ] {
                 sqlx::query(old).bind(id).execute(&db).await.unwrap();
             }
+            if version >= 2 {
+                let mixed = "insert into model (id, name, kind, parent_id, files) values ('01970000-0000-7000-8000-000000000001', 'm', 'mixed', '01970000-0000-7000-8000-000000000000', '[]')";
+                sqlx::query(mixed).execute(&db).await.unwrap();
+            }
             db.close().await;
             let db = open(&path).await.unwrap();
             let job = jobs::find(&db, id).await.unwrap().unwrap();
@@ -180,7 +184,12 @@ pub(crate) mod tests {
             let history = transitions::of_job(&db, id).await.unwrap();
             assert_eq!(history[0].to, jobs::JobState::Queued, "from version {version}");
             assert_eq!(epochs::of_job(&db, id).await.unwrap().len(), 1);
-            assert!(job.model_id.is_some());
+            let trained = job.model_id.unwrap();
+            if version >= 2 {
+                let mixed = "01970000-0000-7000-8000-000000000001".parse().unwrap();
+                let mixed = models::find(&db, mixed).await.unwrap().unwrap();
+                assert_eq!(mixed.parent_id.map(|id| id.to_string()), Some(trained.to_string()));
+            }
         }
     }
 

@@ -18,7 +18,7 @@ pub struct Model {
     pub name: String,
     /// Where it comes from.
     pub kind: ModelKind,
-    /// The job that trained it.
+    /// The job that trained or mixed it; models mixed by earlier versions have none.
     pub job_id: Option<JobId>,
     /// The model it was mixed from.
     pub parent_id: Option<ModelId>,
@@ -54,7 +54,7 @@ pub struct NewModel<'a> {
     pub id: ModelId,
     /// The user's name for it.
     pub name: &'a str,
-    /// The job that trained it, if one did.
+    /// The job that trained or mixed it, if one did.
     pub job_id: Option<JobId>,
     /// The model it was mixed from, if it was.
     pub parent_id: Option<ModelId>,
@@ -71,8 +71,8 @@ pub struct NewModel<'a> {
 /// When the database cannot be used, as for every function here.
 pub async fn insert(db: impl SqliteExecutor<'_>, new: NewModel<'_>) -> sqlx::Result<()> {
     let kind = match (new.job_id, new.parent_id) {
-        (Some(_), _) => ModelKind::Trained,
-        (None, Some(_)) => ModelKind::Mixed,
+        (_, Some(_)) => ModelKind::Mixed,
+        (Some(_), None) => ModelKind::Trained,
         (None, None) => ModelKind::Imported,
     };
     let (files, metrics) = (Json(new.files), new.metrics.map(Json));

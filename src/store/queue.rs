@@ -130,7 +130,7 @@ pub async fn waiting_for_room(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<J
 #[cfg(test)]
 mod tests {
     use super::super::jobs::tests::queue;
-    use super::super::jobs::{Said, set_state};
+    use super::super::jobs::{StateNote, set_state};
     use super::*;
     use crate::store::Db;
     use crate::store::tests::empty;
@@ -180,7 +180,7 @@ mod tests {
         let cpu = slot("cpu", 1, true);
         assert_eq!(claimed(&db, &cpu).await, Some(first));
         assert_eq!(claimed(&db, &cpu).await, None);
-        let said = Said { error: Some("no"), ..Said::default() };
+        let said = StateNote { error: Some("no"), ..StateNote::default() };
         let failed = set_state(&db, first, JobState::Running, JobState::Failed, said);
         assert!(failed.await.unwrap());
         assert_eq!(claimed(&db, &cpu).await, Some(second));
@@ -237,7 +237,7 @@ mod tests {
         let held = queue(&db, "cpu", 0).await;
         let other = queue(&db, "cpu", 9).await;
         let (queued, stopping) = (JobState::Queued, JobState::Stopping);
-        assert!(set_state(&db, held, queued, stopping, Said::default()).await.unwrap());
+        assert!(set_state(&db, held, queued, stopping, StateNote::default()).await.unwrap());
         assert!(active(&db).await.unwrap().is_empty());
         let cpu = slot("cpu", 2, true);
         assert_eq!(claim_next(&db, &cpu).await.unwrap(), Some((held, stopping)));
@@ -257,7 +257,7 @@ mod tests {
         sqlx::query(ago).execute(&db).await.unwrap();
         assert!((59.0..90.0).contains(&find().await), "{}", find().await);
         let (running, queued) = (JobState::Running, JobState::Queued);
-        set_state(&db, id, running, queued, Said::default()).await.unwrap();
+        set_state(&db, id, running, queued, StateNote::default()).await.unwrap();
         let ran = find().await;
         assert!((59.0..90.0).contains(&ran));
         assert_eq!(find().await, ran);

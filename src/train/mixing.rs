@@ -3,18 +3,14 @@
 //! Fine-tuning finds more of the user's faces and forgets some others. Mixing the tuned with the
 //! untouched weights wins many of those back and costs nothing: see [`Weights::mixed`].
 
-use std::path::Path;
-
 use super::validation::{Validation, validate};
-use super::views::pictures::{Pictures, PicturesError};
+use super::views::pictures::Pictures;
 use crate::model::device::{Device, NeedsTorch};
 use crate::model::runner::Runner;
 use crate::model::tensors::Weights;
 use crate::protocol::metrics::ValMetrics;
 use crate::protocol::mixing::{Mix, Reason, Retention};
-use crate::protocol::train_spec::{Loss, Monitor, Retain, TrainSpec};
-use crate::weights::tflite;
-use serde::Serialize;
+use crate::protocol::train_spec::{Monitor, Retain, TrainSpec};
 
 /// Shares of the untouched weights that are tried.
 const SHARES: [f64; 9] = [0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7];
@@ -60,54 +56,6 @@ pub fn choose(
     };
     let (weights, found) = tried.swap_remove(chosen);
     Ok((Retention { retain: shares[chosen], reason, curve }, weights, found))
-}
-
-/// A model that cannot be mixed.
-#[derive(Debug, thiserror::Error)]
-pub enum MixError {
-    /// The data set to measure on cannot be read.
-    #[error(transparent)]
-    Pictures(#[from] PicturesError),
-    /// This build cannot run the model.
-    #[error(transparent)]
-    NeedsTorch(#[from] NeedsTorch),
-}
-
-/// Mixes a finished model again, without training.
-///
-/// * `dataset`: folder of an imported data set to measure on, where there still is one.
-///
-/// # Errors
-///
-/// [`MixError`].
-pub fn remix(
-    unmixed: &Weights,
-    retain: f64,
-    dataset: Option<&Path>,
-    loss: &Loss,
-    beat: &dyn Fn(),
-) -> Result<(Weights, Option<BeforeAndAfter>), MixError> {
-    let untouched = tflite::mediapipe();
-    let weights = unmixed.mixed(untouched, retain as f32);
-    let Some(dataset) = dataset else { return Ok((weights, None)) };
-    let pictures = Pictures::open(dataset)?;
-    let measure = |weights: &Weights, reference: Option<&Validation>| {
-        let runner = Runner::new(weights, Device::Cpu)?;
-        let reference = reference.map(|found| found.detections.as_slice());
-        Ok::<_, NeedsTorch>(validate(&runner, &pictures, loss, reference, beat))
-    };
-    let baseline = measure(untouched, None)?;
-    let found = measure(&weights, Some(&baseline))?;
-    Ok((weights, Some(BeforeAndAfter { best: found.metrics, baseline: baseline.metrics })))
-}
-
-/// What a mix measures, and the untouched model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct BeforeAndAfter {
-    /// The mix.
-    pub best: ValMetrics,
-    /// The untouched model.
-    pub baseline: ValMetrics,
 }
 
 /// What a mix may measure below the best one and still be taken for keeping more: less than two seeds

@@ -27,7 +27,10 @@ pub struct Trainer<'a> {
     spec: &'a TrainSpec,
     pictures: &'a Pictures,
     layout: &'static Layout,
+    /// Views per batch.
     batch_size: usize,
+    /// Batches per optimizer step.
+    accumulate_batches: usize,
     engine: Box<dyn Engine>,
     /// Optimizer steps done.
     steps: u64,
@@ -86,8 +89,9 @@ impl<'a> Trainer<'a> {
         device: Device,
     ) -> Self {
         let batch_size = schedule::batch_size(spec, pictures.train.len(), device.is_gpu());
+        let accumulate_batches = spec.accumulate_batches as usize;
         let progress = Progress::default();
-        Self { spec, pictures, layout, batch_size, engine, steps: 0, progress }
+        Self { spec, pictures, layout, batch_size, accumulate_batches, engine, steps: 0, progress }
     }
 
     /// Steps an epoch; the last batch may be smaller.
@@ -97,12 +101,19 @@ impl<'a> Trainer<'a> {
 
     /// Views that one optimizer step sees.
     pub fn views_per_step(&self) -> usize {
-        self.batch_size * self.spec.accumulate_batches as usize
+        self.batch_size * self.accumulate_batches
     }
 
     /// Goes on with steps of this many views.
     pub fn keep_views_per_step(&mut self, views: u32) {
-        self.batch_size = (views / self.spec.accumulate_batches).max(1) as usize;
+        self.batch_size = (views as usize / self.accumulate_batches).max(1);
+    }
+
+    /// Makes batches this many times smaller and each step of as many more of them: the same views per step in less
+    /// memory. What a step learns stays the same, unless BatchNorm uses a batch's own statistics: of fewer views now.
+    pub fn divide_batches(&mut self, divisor: u32) {
+        self.batch_size = (self.batch_size / divisor as usize).max(1);
+        self.accumulate_batches *= divisor as usize;
     }
 
     /// Optimizer steps done.
@@ -115,9 +126,9 @@ impl<'a> Trainer<'a> {
         self.progress
     }
 
-    /// Parameters, and how many pictures there are to train on.
-    pub fn job(&self) -> (&TrainSpec, usize) {
-        (self.spec, self.pictures.train.len())
+    /// How many pictures there are to train on.
+    pub fn pictures(&self) -> usize {
+        self.pictures.train.len()
     }
 
     /// One pass over the training pictures, `epoch` counting from 1, from where the epoch stands.

@@ -14,7 +14,7 @@ use crate::disk;
 use crate::model::layout::Variant;
 use crate::model::tensors::Weights;
 use crate::protocol::events::Artifact;
-use crate::protocol::folder::JobDir;
+use crate::protocol::folder::{JobDir, UNMIXED};
 use crate::protocol::job_spec::JobSpec;
 use crate::protocol::metrics::{MetricsRow, ValMetrics};
 use crate::protocol::mixing::Retention;
@@ -22,9 +22,6 @@ use crate::time::now;
 use crate::train::views::pictures::Pictures;
 use crate::weights::export::{Format, Notes};
 use crate::weights::{WeightsError, safetensors, tflite};
-
-/// The best epoch's weights before they were mixed with the untouched ones.
-pub const UNMIXED: &str = "unmixed.safetensors";
 
 /// What the artifacts are made of.
 #[derive(Debug)]

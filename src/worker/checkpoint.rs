@@ -16,6 +16,7 @@ use tracing::warn;
 use crate::disk;
 use crate::model::tensors::Weights;
 use crate::protocol::folder::JobDir;
+use crate::protocol::job_spec::JobSpec;
 use crate::protocol::metrics::MetricsRow;
 use crate::protocol::metrics::TrainMetrics;
 use crate::protocol::schedule;
@@ -44,7 +45,7 @@ pub struct State {
 impl State {
     /// Views that each step saw, of a job with these parameters on `pictures` pictures. An automatic batch size goes by the
     /// device, too, but steps are to stay what they were, whatever device the job goes on.
-    pub fn views_per_step(&self, spec: &TrainSpec, pictures: usize) -> u32 {
+    fn views_per_step(&self, spec: &TrainSpec, pictures: usize) -> u32 {
         // Earlier versions did not write it, and had one rule for all devices.
         let before =
             || schedule::batch_size(spec, pictures, false) as u32 * spec.accumulate_batches;
@@ -266,13 +267,21 @@ fn encoded(mut engine: engine::State, kept: &Kept, state: &State) -> io::Result<
 ///
 /// # Errors
 ///
-/// [`CheckpointError`]; nothing has changed then.
+/// [`CheckpointError`], also for a job that extends another and has no checkpoint; nothing has changed then.
 pub fn restore(
     dir: &JobDir,
+    spec: &JobSpec,
     trainer: &mut Trainer<'_>,
     kept: &mut Kept,
 ) -> Result<Option<State>, CheckpointError> {
     let Found { newest, damaged } = newest(dir)?;
+    if newest.is_none() && spec.extends_epochs.is_some() {
+        let missing = CheckpointError::Unusable {
+            path: dir.last_checkpoint().display().to_string(),
+            reason: "it is missing, and this job was to continue from it".to_owned(),
+        };
+        return Err(damaged.unwrap_or(missing));
+    }
     if let Some(damaged) = damaged {
         warn!("going on from the checkpoint before: {damaged}");
         // It must not become the one that is kept when the next one is saved.
@@ -301,8 +310,12 @@ pub fn restore(
         Weights::from_flat(layout, flat).map_err(|error| unusable(error.to_string()))
     };
     *kept = Kept { best: weights(&best)?, last: weights(&last)? };
-    let (spec, pictures) = trainer.job();
-    let views = state.views_per_step(spec, pictures);
+    // Before its first own checkpoint, an extending job goes by what the finished one was asked for.
+    let began = TrainSpec {
+        epochs: spec.extends_epochs.unwrap_or(spec.params.epochs),
+        ..spec.params.clone()
+    };
+    let views = state.views_per_step(&began, trainer.pictures());
     trainer.keep_views_per_step(views);
     trainer.restore(engine, state.steps, state.progress);
     Ok(Some(state))

@@ -53,6 +53,7 @@ pub fn run(
         resumed_at_step: 0,
         epochs: 0,
         steps: total,
+        views_per_step: None,
     };
     events.append(Body::Started(started))?;
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use rustix::process::{Signal, getpid, kill_process};
 use serde::{Deserialize, Serialize};
-use tch::TchError;
 
+use super::panics;
 use crate::disk;
 use crate::protocol::control::Command;
 use crate::protocol::folder::JobDir;
@@ -113,23 +113,23 @@ impl Faults {
             }
             Fault::DiskFull => Err(rustix::io::Errno::NOSPC.into()),
             Fault::DiskBroken => Err(rustix::io::Errno::IO.into()),
-            Fault::CudaMemory => torch_panic("CUDA out of memory. Tried to allocate 2.00 GiB"),
-            Fault::DeviceLost => torch_panic("CUDA error: unspecified launch failure"),
+            Fault::CudaMemory => {
+                panic!("{}", libtorch("CUDA out of memory. Tried to allocate 2.00 GiB"))
+            }
+            Fault::DeviceLost => panic!("{}", libtorch("CUDA error: unspecified launch failure")),
             Fault::Panic => panic!("a planned panic"),
         }
     }
+}
+
+fn libtorch(complaint: &str) -> String {
+    panics::text_of_libtorch(&format!("{complaint}\nException raised from planned"))
 }
 
 fn hang() -> ! {
     loop {
         std::thread::park();
     }
-}
-
-/// As `tch` does when libtorch throws.
-fn torch_panic(error: &str) -> ! {
-    let error = TchError::Torch(format!("{error}\nException raised from planned"));
-    panic!("called `Result::unwrap()` on an `Err` value: {error:?}")
 }
 
 #[cfg(test)]

@@ -51,27 +51,23 @@ fn explain(panic: &str) -> (Cause, String) {
     }
 }
 
-/// The first line of what libtorch complained of, where that is what the panic is about; a backtrace of its C++ code
-/// follows that line. `tch` unwraps a `TchError`, so the panic has its `Debug` form.
+/// The first line of what libtorch complained about, if the panic is libtorch's. A backtrace of its C++ code follows that
+/// line. `tch` unwraps its error, so the panic has the error's `Debug` form.
 fn of_libtorch(panic: &str) -> Option<String> {
     let (_, quoted) = panic.split_once("Torch(\"")?;
     let end = quoted.find("\\n").or_else(|| quoted.rfind("\")")).unwrap_or(quoted.len());
     Some(quoted[..end].replace("\\\"", "\"").replace("\\'", "'"))
 }
 
+/// The text of a panic in which libtorch complains about this.
+pub(super) fn text_of_libtorch(complaint: &str) -> String {
+    format!("called `Result::unwrap()` on an `Err` value: Torch({complaint:?})")
+}
+
 #[cfg(test)]
 mod tests {
-    use std::panic::catch_unwind;
-
-    use tch::{Device, Kind, Tensor};
-
+    use super::text_of_libtorch as torch;
     use super::*;
-
-    /// As `tch` panics.
-    fn torch(error: &str) -> String {
-        let error = tch::TchError::Torch(error.to_owned());
-        format!("called `Result::unwrap()` on an `Err` value: {error:?}")
-    }
 
     #[test]
     fn libtorch_is_quoted_without_its_backtrace_and_decides_the_cause() {
@@ -85,10 +81,12 @@ mod tests {
         assert_eq!(explain(&torch("CUDA error: it's gone")).1, told, "of one line");
     }
 
+    #[cfg(feature = "torch")]
     #[test]
     fn a_complaint_of_libtorch_about_what_we_asked_for_is_our_bug() {
+        use tch::{Device, Kind, Tensor};
         let zeros = |rows| Tensor::zeros([rows, 3], (Kind::Float, Device::Cpu));
-        let panic = catch_unwind(|| zeros(2).matmul(&zeros(2))).unwrap_err();
+        let panic = panic::catch_unwind(|| zeros(2).matmul(&zeros(2))).unwrap_err();
         let Finished { cause, error, .. } = finished(&*panic);
         assert_eq!(cause, Some(Cause::Internal));
         let expected = "this is a bug in Blazetune; please report it with the job's log: \
@@ -101,7 +99,7 @@ mod tests {
         let told =
             "this is a bug in Blazetune; please report it with the job's log: assertion failed";
         assert_eq!(explain("assertion failed\n  left: 1"), (Cause::Internal, told.to_owned()));
-        // A backtrace that names libraries is not what was said.
+        // Libraries named in a backtrace say nothing about the cause.
         assert_eq!(explain(&torch("no kernel\nframe #1: NCCL")).0, Cause::Internal);
     }
 }

@@ -7,6 +7,7 @@ use tracing::{info, warn};
 use super::error::RunError;
 use super::evaluate;
 use super::heartbeat;
+use super::mix;
 use super::panics;
 use super::train;
 use crate::error::chain;
@@ -53,6 +54,7 @@ fn work(dir: &JobDir, events: &mut EventLog) -> Result<Finished, RunError> {
     match dir.work()? {
         Work::Train(spec) => on_threads(spec.threads, || train::run(dir, &spec, events)),
         Work::Evaluate(spec) => on_threads(spec.threads, || evaluate::run(dir, &spec, events)),
+        Work::Mix(spec) => on_threads(spec.threads, || mix::run(dir, &spec, events)),
     }
 }
 

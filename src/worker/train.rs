@@ -67,7 +67,8 @@ pub fn run(dir: &JobDir, spec: &JobSpec, events: &mut EventLog) -> Result<Finish
     let base = base(&weights);
     let mut trainer = Trainer::new(&spec.params, &pictures, &weights, base, device)?;
     let mut kept = Kept { best: weights.clone(), last: weights.clone() };
-    let state = checkpoint::restore(dir, &mut trainer, &mut kept)?.unwrap_or_default();
+    let state = checkpoint::restore(dir, spec, &mut trainer, &mut kept)?.unwrap_or_default();
+    trainer.divide_batches(spec.batch_divisor);
     events.append(Body::Started(started(&spec.params, device, &trainer, &state)))?;
     let runner = Runner::new(base, device)?;
     let baseline = validate(&runner, &pictures, &spec.params.loss, None, &heartbeat::beat);
@@ -227,7 +228,7 @@ impl Job<'_> {
 
 fn started(spec: &TrainSpec, device: Device, trainer: &Trainer<'_>, state: &State) -> Started {
     let (resumed_at_epoch, resumed_at_step) = (state.epoch, state.progress.step);
-    let (_, pictures) = trainer.job();
+    let pictures = trainer.pictures();
     info!(
         "training on {device} with {pictures} pictures, from epoch {resumed_at_epoch} and step {resumed_at_step}"
     );
@@ -237,6 +238,7 @@ fn started(spec: &TrainSpec, device: Device, trainer: &Trainer<'_>, state: &Stat
         resumed_at_step,
         epochs: spec.epochs,
         steps: trainer.steps_per_epoch(),
+        views_per_step: Some(trainer.views_per_step() as u32),
     }
 }
 

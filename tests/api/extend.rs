@@ -27,8 +27,7 @@ async fn a_finished_job_goes_on_as_a_new_one_and_stays_what_it_was() {
     let queued = one_request_is_one_job(&server, &first).await;
     assert_eq!(queued["name"], "Unnamed (extended)");
     assert_eq!(queued["dataset_id"], dataset);
-    let params = &queued["params"];
-    assert_eq!((&params["epochs"], &params["batch_size"]), (&json!(3), &json!(8)), "{params}");
+    assert_eq!(queued["params"]["epochs"], 3, "{queued}");
 
     let done = server.when_state(&id(&queued), &["completed", "failed"]).await;
     assert_eq!(done["state"], "completed", "{done}");

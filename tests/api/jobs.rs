@@ -177,30 +177,30 @@ async fn model(server: &Server, job: &Value) {
     assert_eq!(next["state"], "completed", "{next}");
 }
 
-/// More of the untouched model, without training; and all of it is that model.
+/// More of the base model, without training; and all of it is that model.
 async fn mix(server: &Server, job: &Value) {
     let path = format!("/models/{}", job["model_id"].as_str().unwrap());
     let (_, trained) = server.get(&path).await;
     let retention = &trained["metrics"]["retention"];
     assert!(retention["curve"].as_array().unwrap().len() > 3, "{trained}");
 
-    let (status, mixed) = server.post(&format!("{path}/mix"), &json!({"retain": 1})).await;
-    assert_eq!((status, &mixed["kind"]), (201, &json!("mixed")), "{mixed}");
-    assert_eq!((&mixed["parent_id"], &mixed["job_id"]), (&trained["id"], &Value::Null));
+    let mixed = server.mix(&path, &json!({"retain": 1})).await;
+    assert_eq!((&mixed["kind"], &mixed["parent_id"]), (&json!("mixed"), &trained["id"]));
     let (best, baseline) = (&mixed["metrics"]["best"], &mixed["metrics"]["baseline"]);
     assert_eq!(best["ap50_ge12"], baseline["ap50_ge12"]);
     let file = format!("/models/{}/best.tflite", mixed["id"].as_str().unwrap());
     let bytes = server.request(Method::GET, &file).send().await.unwrap().bytes().await.unwrap();
     assert_eq!(bytes, blazetune::weights::tflite::base());
 
-    // A mix is mixed anew from the tuned weights, not from itself.
-    let again = format!("/models/{}/mix", mixed["id"].as_str().unwrap());
-    let (status, tuned) = server.post(&again, &json!({"retain": 0, "name": "tuned"})).await;
-    assert_eq!((status, &tuned["parent_id"]), (201, &trained["id"]), "{tuned}");
-    // To the bit, though the server measures on every core and the worker did on one thread.
+    // A mix of a mix is made from the fine-tuned weights, not from the first mix.
+    let again = format!("/models/{}", mixed["id"].as_str().unwrap());
+    let tuned = server.mix(&again, &json!({"retain": 0, "name": "tuned"})).await;
+    assert_eq!((&tuned["parent_id"], &tuned["name"]), (&trained["id"], &json!("tuned")));
+    // To the bit, though one worker had every core and the other one thread.
     assert_eq!(tuned["metrics"]["best"], retention["curve"][0]["val"]);
 
-    let (status, problem) = server.post(&again, &json!({"retain": 1.5})).await;
+    let path = format!("{again}/mix");
+    let (status, problem) = server.post(&path, &json!({"retain": 1.5})).await;
     assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!("/retain")), "{problem}");
     assert_eq!(server.post("/models/base/mix", &json!({"retain": 0.5})).await.0, 409);
 }

@@ -140,6 +140,17 @@ impl Server {
         id(&job)
     }
 
+    /// A mix of the model at `path`, when its job has completed.
+    pub(crate) async fn mix(&self, path: &str, body: &Value) -> Value {
+        let (status, job) = self.post(&format!("{path}/mix"), body).await;
+        assert_eq!((status, &job["kind"]), (202, &json!("mix")), "{job}");
+        let job = self.when_state(&id(&job), &["completed", "failed"]).await;
+        assert_eq!(job["state"], "completed", "{job}");
+        let (_, model) = self.get(&format!("/models/{}", job["model_id"].as_str().unwrap())).await;
+        assert_eq!(model["job_id"], job["id"]);
+        model
+    }
+
     pub(crate) async fn when_state(&self, job: &str, states: &[&str]) -> Value {
         let is_there = |job: &Value| states.iter().any(|state| job["state"] == *state);
         self.when(&format!("/jobs/{job}"), is_there).await

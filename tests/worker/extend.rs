@@ -1,30 +1,29 @@
 //! More epochs for a job that has ended.
 
+use blazetune::protocol::cause::Cause;
 use blazetune::protocol::events::Outcome;
 use blazetune::protocol::folder::JobDir;
 use blazetune::protocol::job_spec::Work;
 use blazetune::protocol::metrics::MetricsRow;
-use blazetune::protocol::schedule;
-use blazetune::worker::checkpoint;
-use blazetune::worker::extension;
 use serde_json::json;
 
-use crate::{artifact, dataset, job, numbers, rows, run};
+use crate::{artifact, finished, job, numbers, rows, run, start};
 
-/// A job that goes on where `ended` ended, to so many epochs in all.
-fn extended(ended: &JobDir, epochs: u32) -> (tempfile::TempDir, JobDir) {
+/// A job that continues where `ended` ended, up to this many epochs, with these files of its folder.
+fn extended(ended: &JobDir, epochs: u32, files: &[&str]) -> (tempfile::TempDir, JobDir) {
     let folder = tempfile::tempdir().unwrap();
     let dir = JobDir::new(folder.path().join("job"));
     let Work::Train(mut spec) = ended.work().unwrap() else { panic!("it trains") };
-    let pictures = blazetune::data::Dataset::open(&dataset()).unwrap();
-    let pictures = pictures.manifest.summary().splits.train.images;
-    let state = checkpoint::newest(ended).unwrap().newest.unwrap().state;
-    let views = state.views_per_step(&spec.params, pictures);
-    spec.params = schedule::extended(&spec.params, epochs, views);
-    extension::copy(ended, &dir).unwrap();
+    spec.extends_epochs = Some(spec.params.epochs);
+    spec.params.epochs = epochs;
     dir.create(&Work::Train(spec)).unwrap();
+    for file in files {
+        std::fs::copy(ended.path().join(file), dir.path().join(file)).unwrap();
+    }
     (folder, dir)
 }
+
+const CHECKPOINT: &str = "checkpoints/last.safetensors";
 
 fn rates(rows: &[MetricsRow]) -> Vec<(u32, u64, f64)> {
     rows.iter().map(|row| (row.epoch, row.step, row.lr)).collect()
@@ -35,12 +34,14 @@ fn an_extended_job_has_the_rows_of_both_parts_and_the_rates_of_one_planned_so_lo
     let (_one, first) = job(&json!({"epochs": 2}));
     run(&first);
     let (files, before) = (artifact(&first, "best.pth"), rows(&first));
-    let (_two, longer) = extended(&first, 4);
+    let sheets = ["views-epoch-1.jpg", "views-epoch-2.jpg"];
+    let views = sheets.map(|sheet| format!("artifacts/{sheet}"));
+    let (_two, longer) = extended(&first, 4, &[CHECKPOINT, &views[0], &views[1]]);
     assert_eq!(run(&longer).outcome, Outcome::Completed);
     let (_three, planned) = job(&json!({"epochs": 4}));
     run(&planned);
 
-    for sheet in ["views-epoch-1.jpg", "views-epoch-2.jpg"] {
+    for sheet in sheets {
         assert_eq!(artifact(&longer, sheet), artifact(&first, sheet));
     }
     let (longer, planned) = (rows(&longer), rows(&planned));
@@ -52,7 +53,7 @@ fn an_extended_job_has_the_rows_of_both_parts_and_the_rates_of_one_planned_so_lo
 }
 
 #[test]
-fn an_extended_job_has_its_patience_anew() {
+fn an_extended_job_has_all_its_patience_again() {
     // Nothing changes, so no epoch is better than the first.
     let (_one, first) = job(&json!({
         "epochs": 9, "early_stopping_patience": 2, "unfold": "folded",
@@ -60,7 +61,39 @@ fn an_extended_job_has_its_patience_anew() {
     }));
     assert_eq!(run(&first).outcome, Outcome::EarlyStopped);
     assert_eq!(rows(&first).last().unwrap().epoch, 3);
-    let (_two, longer) = extended(&first, 9);
+    let (_two, longer) = extended(&first, 9, &[CHECKPOINT]);
     assert_eq!(run(&longer).outcome, Outcome::EarlyStopped);
     assert_eq!(rows(&longer).last().unwrap().epoch, 5);
+}
+
+#[test]
+fn an_extended_job_keeps_the_steps_of_the_finished_one_whatever_more_epochs_would_choose() {
+    // 32 pictures: with 4,000 epochs, steps have 32 views, not 8.
+    let (_one, first) = job(&json!({"epochs": 1}));
+    run(&first);
+    let (_two, longer) = extended(&first, 4000, &[CHECKPOINT]);
+    longer.command(blazetune::protocol::control::Command::Stop).unwrap();
+    run(&longer);
+    let started = crate::events(&longer).into_iter().find_map(|event| match event.body {
+        blazetune::protocol::events::Body::Started(started) => Some(started),
+        _ => None,
+    });
+    assert_eq!(started.unwrap().views_per_step, Some(8));
+}
+
+#[test]
+fn an_extended_job_without_its_checkpoint_fails_instead_of_starting_over() {
+    let (_one, first) = job(&json!({"epochs": 1}));
+    run(&first);
+    let (_two, longer) = extended(&first, 2, &[]);
+    assert!(start(&longer).wait().unwrap().success());
+    let missing = finished(&longer).unwrap();
+    assert_eq!((missing.outcome, missing.cause), (Outcome::Failed, Some(Cause::BadCheckpoint)));
+    assert!(missing.error.as_ref().unwrap().contains("it is missing"), "{missing:?}");
+
+    let (_three, damaged) = extended(&first, 2, &[CHECKPOINT]);
+    std::fs::write(damaged.last_checkpoint(), "damaged").unwrap();
+    assert!(start(&damaged).wait().unwrap().success());
+    assert_eq!(finished(&damaged).unwrap().cause, Some(Cause::BadCheckpoint));
+    assert_eq!(rows(&damaged), []);
 }

@@ -136,6 +136,25 @@ fn steps_stay_as_large_as_they_were_where_another_device_would_have_chosen_large
 }
 
 #[test]
+fn a_job_with_smaller_batches_makes_the_same_steps() {
+    let (_one, whole) = job(&params());
+    run(&whole);
+    let (_two, divided) = job(&params());
+    tell_within_an_epoch(&divided, Wanted::Pause);
+    let Work::Train(mut spec) = divided.work().unwrap() else { panic!("it trains") };
+    spec.batch_divisor = 2;
+    divided.create(&Work::Train(spec)).unwrap();
+    divided.command(Wanted::Run).unwrap();
+    run(&divided);
+    let steps = |dir| rows(dir).iter().map(|row| (row.step, row.lr)).collect::<Vec<_>>();
+    assert_eq!(steps(&divided), steps(&whole));
+    for (divided, whole) in rows(&divided).iter().zip(&rows(&whole)).skip(1) {
+        let losses = [divided, whole].map(|row| row.train.unwrap().loss);
+        assert!((losses[0] - losses[1]).abs() < 0.02 * losses[1], "{losses:?}: to rounding");
+    }
+}
+
+#[test]
 fn a_damaged_checkpoint_is_noticed_and_the_one_before_is_as_good() {
     let (_one, whole) = job(&params());
     run(&whole);

@@ -44,7 +44,7 @@ impl From<VerbError> for Problem {
             VerbError::NoJob(id) => Self::not_found(format_args!("job {id}")),
             VerbError::Refused(refused) => Self::conflict_in(refused.state, refused),
             VerbError::NotQueued(state) => Self::conflict_in(state, error),
-            VerbError::NothingToKeep => Self::conflict(error),
+            VerbError::NotOfThisKind(_) => Self::conflict(error),
             VerbError::Db(error) => error.into(),
         }
     }

@@ -15,12 +15,19 @@ use crate::http::extract::{JsonBody, typed};
 use crate::http::idempotency::idempotency;
 use crate::http::problem::{Problem, Result};
 use crate::jobs::SubmitError;
-use crate::store::job_kind::JobKind;
 
 /// The field that says what others there are.
 #[derive(Debug, Deserialize)]
 struct Kind {
-    kind: JobKind,
+    kind: Created,
+}
+
+/// The kinds of jobs that are created here; `POST /models/{id}/mix` creates the others.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Created {
+    Train,
+    Evaluate,
 }
 
 /// `POST /jobs`: queues a job and answers before it starts.
@@ -30,11 +37,11 @@ pub(super) async fn create(
     JsonBody { value, bytes }: JsonBody<Value>,
 ) -> Result<Response> {
     let new = match typed::<Kind, _>(&value)?.kind {
-        JobKind::Train => train::submission(value)?,
-        JobKind::Evaluate => evaluate::submission(value)?,
+        Created::Train => train::submission(value)?,
+        Created::Evaluate => evaluate::submission(value)?,
     };
     let job = app.jobs.submit(new, idempotency(&headers, &bytes)?).await?;
-    Ok(created(job))
+    Ok(created(StatusCode::CREATED, job))
 }
 
 impl From<SubmitError> for Problem {
@@ -42,7 +49,7 @@ impl From<SubmitError> for Problem {
         match &error {
             SubmitError::NoDataset(_) => Self::invalid_value("/dataset_id", &error),
             SubmitError::NoModel(_) => Self::invalid_value("/params/init", &error),
-            SubmitError::NothingToMeasure { field, .. } => {
+            SubmitError::MissingModel { field, .. } => {
                 Self::invalid_value(&format!("/{field}"), &error)
             }
             SubmitError::EmptySplit(_) => Self::invalid_value("/split", &error),

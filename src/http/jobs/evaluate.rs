@@ -47,5 +47,5 @@ pub(super) fn submission(body: Value) -> Result<Submission> {
     }
     let name = name.as_deref().map_or("Evaluation", str::trim).to_owned();
     let task = Task::Evaluate(EvaluateParams { model_id, compare_with, split });
-    Ok(Submission { name, dataset_id, task, when })
+    Ok(Submission { name, dataset_id: Some(dataset_id), task, when })
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use axum::routing::post;
 use serde::Deserialize;
@@ -46,7 +46,7 @@ async fn extend(
     let idempotency = idempotency(&headers, &request)?;
     let extension = Extension { epochs, name: name.map(|name| name.trim().to_owned()) };
     let job = app.jobs.extend(id, extension, idempotency).await?;
-    Ok(created(job))
+    Ok(created(StatusCode::CREATED, job))
 }
 
 impl From<ExtendError> for Problem {

@@ -49,7 +49,7 @@ pub(super) fn submission(mut value: Value) -> Result<Submission> {
         return Err(Problem::invalid(wrong));
     }
     let name = name.map_or_else(|| "Unnamed".to_owned(), |name| name.trim().to_owned());
-    Ok(Submission { name, dataset_id, task: Task::Train(Box::new(params)), when })
+    Ok(Submission { name, dataset_id: Some(dataset_id), task: Task::Train(Box::new(params)), when })
 }
 
 /// `GET /schema/train`

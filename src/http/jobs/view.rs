@@ -76,10 +76,10 @@ impl JobView {
     }
 }
 
-/// 201 with a job that was queued.
-pub(in crate::http) fn created(job: Job) -> Response {
+/// A job that was queued: 201, or 202 where the request was for what the job makes.
+pub(in crate::http) fn created(status: StatusCode, job: Job) -> Response {
     let location = [(header::LOCATION, format!("/api/v1/jobs/{}", job.id))];
-    (StatusCode::CREATED, location, Json(JobView::new(job))).into_response()
+    (status, location, Json(JobView::new(job))).into_response()
 }
 
 /// A job, or 404.

@@ -19,6 +19,7 @@ use crate::http::fields::wrong_name;
 use crate::http::problem::{Problem, Result, Wrong};
 use crate::store;
 use crate::store::ids::ModelId;
+use crate::store::models::ModelKind;
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new().route("/models/{id}", patch(describe).delete(delete))
@@ -63,6 +64,10 @@ async fn describe(
 async fn delete(State(app): State<Arc<App>>, Path(id): Path<ModelRef>) -> Result<StatusCode> {
     let id = own(id, "deleted")?;
     let model = find(&app.db, id).await?;
+    if let (ModelKind::Mixed, Some(job)) = (model.kind, model.job_id) {
+        app.jobs.delete_job(job).await?; // It made nothing else.
+        return Ok(StatusCode::NO_CONTENT);
+    }
     if let Some(job) = model.job_id {
         let text = format!("the model {id} belongs to job {job}; delete that, and it goes with it");
         return Err(Problem::conflict(text));

@@ -24,7 +24,7 @@ pub(in crate::http) struct Detectors {
     ready: Mutex<VecDeque<(ModelRef, Arc<Detector>)>>,
     /// Requests at once, those that wait included.
     room: Arc<Semaphore>,
-    /// Pictures being decoded at once, or models being mixed; each takes a core.
+    /// Pictures being decoded at once; each takes a core.
     pub(super) turns: Arc<Semaphore>,
     pub(super) batcher: Batcher,
 }

@@ -29,9 +29,10 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/models/compare", get(compare::compare))
         .route("/models/{id}", get(list::show))
         .merge(change::routes())
+        .merge(mix::routes())
 }
 
 /// Requests that take as long as they take.
 pub(super) fn slow_routes() -> Router<Arc<App>> {
-    import::routes().merge(files::routes()).merge(detect::routes()).merge(mix::routes())
+    import::routes().merge(files::routes()).merge(detect::routes())
 }

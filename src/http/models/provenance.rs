@@ -20,7 +20,7 @@ pub(super) struct Provenance {
     licence: &'static str,
 }
 
-/// The job that trained a model.
+/// The job that made a model.
 #[derive(Debug, Serialize)]
 struct JobOrigin {
     id: JobId,
@@ -57,10 +57,11 @@ pub(super) async fn provenance(app: &App, model: &Model) -> Result<Provenance> {
         return Ok(provenance);
     };
     let Some(job) = store::jobs::find(&app.db, job).await? else { return Ok(provenance) };
-    provenance.parent_id = match job.params.0["init"].as_str() {
-        Some("mediapipe") | None => Some(BASE.to_owned()),
-        Some("scratch") => None,
-        Some(id) => Some(id.to_owned()),
+    provenance.parent_id = match (model.kind, job.params.0["init"].as_str()) {
+        (ModelKind::Mixed, _) => model.parent_id.map(|id| id.to_string()),
+        (_, Some("mediapipe") | None) => Some(BASE.to_owned()),
+        (_, Some("scratch")) => None,
+        (_, Some(id)) => Some(id.to_owned()),
     };
     if let Some(id) = job.dataset_id
         && let Some(dataset) = store::datasets::find(&app.db, id).await?

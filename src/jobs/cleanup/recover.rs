@@ -1,21 +1,21 @@
-//! The second half of deletions that a crash cut short, and what a crash left half written.
+//! Deletes what a crash left behind, when a server starts.
 //!
-//! A deletion removes the row, and then the files. Files without a row are those of a deletion that did not get
-//! so far, or of something that never came to be; when a server starts, nobody else has any.
+//! A deletion removes the row first, then the files; creating something writes the files first, then the row. So after
+//! a crash, files without a row belong to nobody.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use tracing::{info, warn};
 
-use super::Jobs;
 use crate::disk;
+use crate::jobs::Jobs;
 use crate::store;
 use crate::store::ids::{DatasetId, JobId, ModelId};
 
 impl Jobs {
     /// Deletes files that belong to nothing in the database.
-    pub(super) async fn sweep(&self) -> anyhow::Result<()> {
+    pub(in crate::jobs) async fn delete_orphans(&self) -> anyhow::Result<()> {
         let db = &self.0.db;
         for (path, id) in named::<JobId>(&self.0.folder.root().join("jobs"))? {
             if store::jobs::find(db, id).await?.is_none() {
@@ -38,7 +38,7 @@ impl Jobs {
     }
 }
 
-/// The folders that are named by an id; those of a deletion under way have lost their name already.
+/// Folders named by an id. Deletes those that a deletion had already renamed.
 fn named<Id: std::str::FromStr>(folder: &Path) -> std::io::Result<Vec<(PathBuf, Id)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -56,7 +56,7 @@ fn named<Id: std::str::FromStr>(folder: &Path) -> std::io::Result<Vec<(PathBuf, 
 
 fn remove(path: &Path) {
     info!("deleting {}, which belongs to nothing", path.display());
-    // Whatever is left is tried again when the next server starts.
+    // The next server tries again.
     if let Err(error) = disk::remove_folder(path) {
         warn!("cannot delete {}: {error}", path.display());
     }

@@ -1,25 +1,25 @@
-//! Which files of jobs that have ended are kept, by the settings in `[storage]`: a decision without a disk.
+//! Which files of ended jobs are deleted, by the settings in `[storage]`: a decision that needs no disk.
 
 use crate::config::Storage;
 use crate::store::deletions::Part;
 use crate::store::ids::JobId;
 use crate::store::jobs::JobState;
 
-/// A job that has ended, and the bytes of what it left; 0 is not there.
+/// A job that has ended, and the bytes of its files; 0 for files that are not there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Left {
+pub(super) struct EndedFiles {
     pub(super) id: JobId,
     pub(super) state: JobState,
     /// Something depends on its model, or the user wants to keep it.
     pub(super) is_needed: bool,
     pub(super) previous_checkpoint: u64,
-    /// The previous one included.
+    /// Including the previous one.
     pub(super) checkpoints: u64,
     /// Checkpoints and all else that is large.
     pub(super) files: u64,
 }
 
-impl Left {
+impl EndedFiles {
     fn bytes(&self, part: Part) -> u64 {
         match part {
             Part::PreviousCheckpoint => self.previous_checkpoint,
@@ -28,8 +28,8 @@ impl Left {
         }
     }
 
-    /// What is not kept of the job that is `rank` from the newest, whatever room there is.
-    fn surplus(&self, rank: usize, keep: &Storage) -> Option<Part> {
+    /// What to delete of the job that is `rank` from the newest, however much room there is.
+    fn unwanted(&self, rank: usize, keep: &Storage) -> Option<Part> {
         let is_old = keep.keep_jobs > 0 && rank >= keep.keep_jobs as usize;
         let part = match (self.state, keep.keep_checkpoints) {
             _ if is_old && !self.is_needed => Part::Files,
@@ -41,15 +41,20 @@ impl Left {
     }
 }
 
-/// What to delete, one part of a job at most.
+/// What to delete: at most one part of each job.
 ///
 /// * `jobs`: newest first.
 /// * `used`: bytes of the whole data folder.
-/// * `room`: bytes that are to be free of those that it may take.
-pub(super) fn surplus(jobs: &[Left], keep: &Storage, used: u64, room: u64) -> Vec<(JobId, Part)> {
+/// * `room`: bytes of `max_bytes` that must be free.
+pub(super) fn choose(
+    jobs: &[EndedFiles],
+    keep: &Storage,
+    used: u64,
+    room: u64,
+) -> Vec<(JobId, Part)> {
     let mut parts: Vec<Option<Part>> =
-        jobs.iter().enumerate().map(|(rank, job)| job.surplus(rank, keep)).collect();
-    let freed = |job: &Left, part: Option<Part>| part.map_or(0, |part| job.bytes(part));
+        jobs.iter().enumerate().map(|(rank, job)| job.unwanted(rank, keep)).collect();
+    let freed = |job: &EndedFiles, part: Option<Part>| part.map_or(0, |part| job.bytes(part));
     let freed_so_far: u64 = jobs.iter().zip(&parts).map(|(job, &part)| freed(job, part)).sum();
     let mut used = used.saturating_sub(freed_so_far);
     let limit = keep.max_bytes.saturating_sub(room);
@@ -69,8 +74,8 @@ pub(super) fn surplus(jobs: &[Left], keep: &Storage, used: u64, room: u64) -> Ve
 mod tests {
     use super::*;
 
-    fn job(state: JobState) -> Left {
-        Left {
+    fn job(state: JobState) -> EndedFiles {
+        EndedFiles {
             id: JobId::new(),
             state,
             is_needed: false,
@@ -80,14 +85,14 @@ mod tests {
         }
     }
 
-    fn completed(count: usize) -> Vec<Left> {
+    fn completed(count: usize) -> Vec<EndedFiles> {
         (0..count).map(|_| job(JobState::Completed)).collect()
     }
 
     /// By the job's place among `jobs`.
-    fn chosen(jobs: &[Left], keep: &Storage, used: u64) -> Vec<(usize, Part)> {
+    fn chosen(jobs: &[EndedFiles], keep: &Storage, used: u64) -> Vec<(usize, Part)> {
         let place = |id| jobs.iter().position(|job| job.id == id).unwrap();
-        surplus(jobs, keep, used, 0).into_iter().map(|(id, part)| (place(id), part)).collect()
+        choose(jobs, keep, used, 0).into_iter().map(|(id, part)| (place(id), part)).collect()
     }
 
     fn keep(keep_checkpoints: u32, keep_jobs: u32, max_bytes: u64) -> Storage {
@@ -100,17 +105,17 @@ mod tests {
     }
 
     #[test]
-    fn of_completed_jobs_as_many_checkpoints_are_kept_as_was_asked_for() {
+    fn completed_jobs_keep_as_many_checkpoints_as_the_setting_says() {
         let mut jobs = completed(1);
         jobs.push(job(JobState::Failed)); // It may be resumed.
         assert_eq!(chosen(&jobs, &keep(1, 0, 0), 0), [(0, Part::PreviousCheckpoint)]);
         assert_eq!(chosen(&jobs, &keep(0, 0, 0), 0), [(0, Part::Checkpoints)]);
         jobs[0].previous_checkpoint = 0;
-        assert_eq!(chosen(&jobs, &keep(1, 0, 0), 0), [], "it is gone already");
+        assert_eq!(chosen(&jobs, &keep(1, 0, 0), 0), [], "already deleted");
     }
 
     #[test]
-    fn the_newest_jobs_keep_their_files_and_older_ones_where_they_are_needed() {
+    fn the_newest_jobs_keep_their_files_and_older_jobs_only_files_that_are_needed() {
         let mut jobs = completed(4);
         jobs[2].is_needed = true;
         assert_eq!(chosen(&jobs, &keep(2, 1, 0), 0), [(1, Part::Files), (3, Part::Files)]);
@@ -127,17 +132,17 @@ mod tests {
         let two = [(1, Part::Files), (2, Part::Files)];
         assert_eq!(chosen(&jobs, &keep(2, 0, 1000), 1101), two);
         let all = [(0, Part::Files), (1, Part::Files), (2, Part::Files)];
-        assert_eq!(chosen(&jobs, &keep(2, 0, 1000), 9999), all, "never what is needed");
+        assert_eq!(chosen(&jobs, &keep(2, 0, 1000), 9999), all, "needed files are never deleted");
     }
 
     #[test]
-    fn what_goes_in_any_case_is_counted_before_more_goes() {
+    fn parts_that_are_deleted_anyway_count_before_more_is_deleted() {
         let jobs = completed(2);
         let both = [(0, Part::PreviousCheckpoint), (1, Part::PreviousCheckpoint)];
         assert_eq!(chosen(&jobs, &keep(1, 0, 1000), 1020), both);
         let more = [(0, Part::PreviousCheckpoint), (1, Part::Files)];
         assert_eq!(chosen(&jobs, &keep(1, 0, 1000), 1021), more);
-        assert_eq!(surplus(&jobs, &keep(2, 0, 1000), 950, 50), []);
-        assert_eq!(surplus(&jobs, &keep(2, 0, 1000), 950, 51).len(), 1, "room is made for more");
+        assert_eq!(choose(&jobs, &keep(2, 0, 1000), 950, 50), []);
+        assert_eq!(choose(&jobs, &keep(2, 0, 1000), 950, 51).len(), 1, "makes room");
     }
 }

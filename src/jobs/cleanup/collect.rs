@@ -1,6 +1,5 @@
-//! Deleting what is no longer kept of jobs that have ended, in two steps: what is to go is written to the
-//! database with all that it forgets, and then the files go. A crash in between leaves the intention, and the
-//! next server carries it out.
+//! Deletes files of ended jobs in two steps: the database first records which files, and forgets what refers to them;
+//! then the files are deleted. After a crash in between, the next server does the second step.
 
 use std::collections::HashSet;
 use std::fs;
@@ -11,26 +10,26 @@ use std::time::Duration;
 
 use tracing::{error, info, warn};
 
-use super::Jobs;
-use super::changes::{Change, record};
-use super::resources::JOB_BYTES;
-use super::surplus::{Left, surplus};
+use super::policy::{EndedFiles, choose};
 use crate::disk;
+use crate::jobs::Jobs;
+use crate::jobs::changes::{Change, record};
+use crate::jobs::resources::JOB_BYTES;
 use crate::protocol::folder::JobDir;
 use crate::store;
-use crate::store::deletions::{Ended, Part};
+use crate::store::deletions::{EndedJob, Part};
 use crate::store::ids::JobId;
-use crate::store::jobs::Said;
+use crate::store::jobs::StateNote;
 use crate::store::transitions::Actor;
 
 /// Even when no job has ended: data sets take room, too.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
 
 impl Jobs {
-    /// Tidies up whenever a job has ended, until told to stop.
-    pub(super) async fn tidy_all(self) {
+    /// Cleans up whenever a job has ended, until told to stop.
+    pub(in crate::jobs) async fn clean_up_always(self) {
         loop {
-            if let Err(error) = self.tidy().await {
+            if let Err(error) = self.clean_up().await {
                 error!("cannot delete what is no longer kept: {error:#}");
             }
             tokio::select! {
@@ -41,18 +40,18 @@ impl Jobs {
         }
     }
 
-    /// Carries out what was intended, decides what else is to go, and carries that out.
-    async fn tidy(&self) -> anyhow::Result<()> {
-        self.carry_out().await?;
+    /// Finishes what was begun, decides what else to delete, and deletes it.
+    async fn clean_up(&self) -> anyhow::Result<()> {
+        self.delete_recorded().await?;
         let ended = store::deletions::ended(&self.0.db).await?;
         let jobs = self.clone();
-        let (left, used) = tokio::task::spawn_blocking(move || jobs.measure(&ended)).await?;
-        let chosen = surplus(&left, &self.0.storage, used, JOB_BYTES);
+        let (files, used) = tokio::task::spawn_blocking(move || jobs.measure(&ended)).await?;
+        let chosen = choose(&files, &self.0.storage, used, JOB_BYTES);
         for &(id, part) in &chosen {
-            self.intend(id, part).await?;
+            self.record_deletion(id, part).await?;
         }
         if !chosen.is_empty() {
-            self.carry_out().await?;
+            self.delete_recorded().await?;
             let jobs = self.clone();
             tokio::task::spawn_blocking(move || jobs.measure_folder()).await?;
         }
@@ -60,12 +59,12 @@ impl Jobs {
         Ok(())
     }
 
-    /// What is left of jobs, and what the data folder holds; 0 where nobody asks.
-    fn measure(&self, ended: &[Ended]) -> (Vec<Left>, u64) {
-        // Without a limit it is enough to know what is there.
+    /// The files of ended jobs, and the bytes of the data folder; 0 when it has no limit.
+    fn measure(&self, ended: &[EndedJob]) -> (Vec<EndedFiles>, u64) {
+        // Without a limit, only whether a file is there counts.
         let bytes = if self.counts_bytes() { used_bytes } else { is_there };
-        let left = ended.iter().map(|job| left(job, &self.dir(job.id), bytes)).collect();
-        (left, self.measure_folder())
+        let files = ended.iter().map(|job| files_of(job, &self.dir(job.id), bytes)).collect();
+        (files, self.measure_folder())
     }
 
     fn counts_bytes(&self) -> bool {
@@ -78,8 +77,8 @@ impl Jobs {
         used
     }
 
-    /// The first step.
-    async fn intend(&self, id: JobId, part: Part) -> anyhow::Result<()> {
+    /// The first step, for one part of a job.
+    async fn record_deletion(&self, id: JobId, part: Part) -> anyhow::Result<()> {
         let mut tx = store::begin(&self.0.db).await?;
         if !store::deletions::intend(&mut *tx, id, part).await? {
             return Ok(());
@@ -90,8 +89,8 @@ impl Jobs {
             if let Some(job) = store::jobs::find(&mut *tx, id).await? {
                 let (from, to, actor) = (job.state, job.state, Actor::Server);
                 let reason = "its files are no longer kept";
-                let said = Said { error: job.error.as_deref(), ..Said::default() };
-                record(&mut tx, id, Some(from), Change { from, to, actor, reason, said }).await?;
+                let note = StateNote { error: job.error.as_deref(), ..StateNote::default() };
+                record(&mut tx, id, Some(from), Change { from, to, actor, reason, note }).await?;
             }
         }
         tx.commit().await?;
@@ -100,8 +99,8 @@ impl Jobs {
         Ok(())
     }
 
-    /// The second one, of all that is intended.
-    pub(super) async fn carry_out(&self) -> anyhow::Result<()> {
+    /// The second step, for everything that is recorded.
+    pub(in crate::jobs) async fn delete_recorded(&self) -> anyhow::Result<()> {
         for (id, part) in store::deletions::intended(&self.0.db).await? {
             let mut tx = store::begin(&self.0.db).await?;
             let job = store::jobs::find(&mut *tx, id).await?;
@@ -134,13 +133,13 @@ fn paths(dir: &JobDir, part: Part) -> Vec<PathBuf> {
     }
 }
 
-fn left(
-    &Ended { id, state, is_needed }: &Ended,
+fn files_of(
+    &EndedJob { id, state, is_needed }: &EndedJob,
     dir: &JobDir,
     bytes: impl Fn(&Path) -> u64,
-) -> Left {
+) -> EndedFiles {
     let bytes = |part| paths(dir, part).iter().map(|path| bytes(path)).sum();
-    Left {
+    EndedFiles {
         id,
         state,
         is_needed,
@@ -154,7 +153,7 @@ fn is_there(path: &Path) -> u64 {
     u64::from(path.exists())
 }
 
-/// What a file, or a folder with all in it, takes of the disk; what cannot be looked at takes nothing.
+/// Bytes on disk of a file, or of a folder with everything in it; 0 for what cannot be read.
 fn used_bytes(path: &Path) -> u64 {
     let mut seen = HashSet::new();
     let mut used = 0;

@@ -1,0 +1,101 @@
+//! Jobs that train.
+
+use anyhow::Context;
+use tracing::warn;
+
+use crate::jobs::Jobs;
+use crate::jobs::submit_error::SubmitError;
+use crate::protocol::job_spec::{CheckpointEvery, JobSpec, Work};
+use crate::protocol::schedule;
+use crate::protocol::train_spec::{DeviceChoice, Init, TrainSpec};
+use crate::store;
+use crate::store::ids::DatasetId;
+use crate::store::jobs::Job;
+
+/// The model to start from and the device have to be there.
+pub(super) async fn check(
+    jobs: &Jobs,
+    db: &mut store::Connection,
+    params: &TrainSpec,
+) -> Result<(), SubmitError> {
+    if let Init::Model(id) = params.init
+        && store::models::find(db, id.into()).await?.is_none()
+    {
+        return Err(SubmitError::NoModel(id.into()));
+    }
+    let wanted = String::from(params.device);
+    let have: Vec<String> = jobs.slots().iter().map(|slot| slot.device.clone()).collect();
+    if params.device == DeviceChoice::Auto || have.contains(&wanted) {
+        Ok(())
+    } else {
+        Err(SubmitError::NoDevice { wanted, have })
+    }
+}
+
+pub(super) async fn work(jobs: &Jobs, job: &Job, params: &TrainSpec) -> anyhow::Result<Work> {
+    let mut params = params.clone();
+    if let Some(device) = job.device.clone() {
+        params.device = DeviceChoice::try_from(device).map_err(anyhow::Error::msg)?;
+    }
+    let init_file = match params.init {
+        Init::Model(id) => {
+            let model = store::models::find(&jobs.0.db, id.into()).await?;
+            let model =
+                model.with_context(|| format!("the model {id} to start from was deleted"))?;
+            let file = jobs.weights_file(&model);
+            Some(file.with_context(|| format!("the model {id} has no weights file"))?)
+        }
+        Init::Mediapipe | Init::Scratch => None,
+    };
+    let settings = &jobs.0.settings;
+    Ok(Work::Train(Box::new(JobSpec {
+        job_id: job.id.to_string(),
+        name: job.name.clone(),
+        dataset_dir: jobs
+            .0
+            .folder
+            .dataset(job.dataset_id.context("the job's data set was deleted")?),
+        init_file,
+        threads: jobs.threads(),
+        checkpoints: CheckpointEvery {
+            seconds: settings.checkpoint_every_s,
+            steps: settings.checkpoint_every_steps,
+        },
+        batch_divisor: job.batch_divisor.unsigned_abs() as u32,
+        extends_epochs: job.extends_epochs.map(|epochs| epochs.unsigned_abs() as u32),
+        params,
+    })))
+}
+
+/// Whether a job on a GPU can make its batches half as large.
+pub(super) async fn can_shrink(jobs: &Jobs, job: &Job, params: &TrainSpec) -> bool {
+    let is_gpu = job.device.as_deref().is_some_and(|device| device != "cpu");
+    let (true, Some(dataset)) = (is_gpu, job.dataset_id) else { return false };
+    let divisor = job.batch_divisor.unsigned_abs() as u32 * 2;
+    match views_per_step(jobs, job, dataset, params).await {
+        Ok(views) => schedule::can_divide_batches(params, divisor, views),
+        Err(error) => {
+            warn!(job.id = %job.id, "cannot tell the batch size of job {}: {error:#}", job.id);
+            false
+        }
+    }
+}
+
+/// As the last worker reported; a worker that got no further had what the parameters say.
+async fn views_per_step(
+    jobs: &Jobs,
+    job: &Job,
+    dataset: DatasetId,
+    params: &TrainSpec,
+) -> anyhow::Result<u32> {
+    let started = store::events::started(&jobs.0.db, job.id).await?;
+    if let Some(views) = started.and_then(|started| started.views_per_step) {
+        return Ok(views);
+    }
+    let dataset = store::datasets::find(&jobs.0.db, dataset).await?;
+    let summary = dataset.and_then(|dataset| dataset.summary).context("no such data set")?;
+    let pictures = summary["splits"]["train"]["images"].as_u64();
+    let pictures = pictures.context("the data set's training pictures were not counted")?;
+    let batch = schedule::batch_size(params, pictures as usize, true) as u32;
+    Ok(batch * params.accumulate_batches)
+}

@@ -1,0 +1,142 @@
+//! What may happen to a job, as pure functions: every state, every verb, every end of a worker.
+
+mod fate;
+#[cfg(test)]
+mod tests;
+
+use crate::protocol::cause::Cause;
+use crate::protocol::control::Command;
+use crate::store::jobs::JobState;
+
+pub use self::fate::{Ending, Fate, Means, after};
+
+/// What a user can ask for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// Hold, and give the device to others.
+    Pause,
+    /// Go on.
+    Resume,
+    /// End early, keep the result.
+    Stop,
+    /// End early, keep nothing.
+    Cancel,
+}
+
+impl Verb {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Pause, Self::Resume, Self::Stop, Self::Cancel];
+
+    /// Its name, as in a path.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Stop => "stop",
+            Self::Cancel => "cancel",
+        }
+    }
+}
+
+/// What has to be known of a job, beside its state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// Its state.
+    pub state: JobState,
+    /// Whether it has a device, or is to be ended as soon as there is one.
+    pub has_device: bool,
+    /// Whether a result can be made of what there is.
+    pub has_checkpoint: bool,
+    /// Why it failed.
+    pub failure: Option<Cause>,
+}
+
+/// What a verb does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Nothing: it was done before.
+    Stay,
+    /// The job's next state.
+    Go(JobState),
+}
+
+/// A verb that makes no sense in a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("cannot {} a job that is {}{}", verb.name(), state.name(), advice(*state, *verb))]
+pub struct Refused {
+    /// What the job is.
+    pub state: JobState,
+    /// What was asked for.
+    pub verb: Verb,
+}
+
+fn advice(state: JobState, verb: Verb) -> &'static str {
+    use JobState::{Completed, Failed, Paused, Queued, Stopping};
+    match (state, verb) {
+        (Queued | Paused | Failed, Verb::Stop) => {
+            "; it has no result to keep, so cancel or delete it"
+        }
+        (Failed, Verb::Resume) => "; the same would happen again, so start a new job",
+        (Completed, Verb::Resume) => "; extend it to more epochs instead",
+        (Stopping, Verb::Pause | Verb::Resume) => "; it will have completed soon",
+        _ => "",
+    }
+}
+
+/// What `verb` does to a job.
+///
+/// # Errors
+///
+/// [`Refused`].
+pub fn next(job: Known, verb: Verb) -> Result<Next, Refused> {
+    use JobState::{
+        Cancelled, Cancelling, Completed, Failed, Paused, Pausing, Queued, Running, Stopping,
+    };
+    let Known { state, has_device, has_checkpoint, failure } = job;
+    Ok(match (state, verb) {
+        (Pausing | Paused, Verb::Pause)
+        | (Queued | Running, Verb::Resume)
+        | (Stopping | Completed, Verb::Stop)
+        | (Cancelling | Cancelled, Verb::Cancel) => Next::Stay,
+        (Queued, Verb::Pause) => Next::Go(Paused),
+        (Running, Verb::Pause) => Next::Go(Pausing),
+        (Paused, Verb::Resume) => Next::Go(Queued),
+        (Pausing, Verb::Resume) => Next::Go(Running),
+        (Failed, Verb::Resume) if failure.is_some_and(Cause::can_be_mended) => Next::Go(Queued),
+        (Running | Pausing, Verb::Stop) => Next::Go(Stopping),
+        (Queued | Paused | Failed, Verb::Stop) if has_checkpoint => Next::Go(Stopping),
+        (Queued | Paused, Verb::Cancel) => Next::Go(Cancelled),
+        (Stopping, Verb::Cancel) if !has_device => Next::Go(Cancelled),
+        (Running | Pausing | Stopping, Verb::Cancel) => Next::Go(Cancelling),
+        _ => return Err(Refused { state, verb }),
+    })
+}
+
+/// Whether a job may ever change from one state to the other. The database refuses every other change.
+pub fn may_follow(from: JobState, to: JobState) -> bool {
+    use JobState::{
+        Cancelled, Cancelling, Completed, Failed, Paused, Pausing, Queued, Running, Stopping,
+    };
+    match from {
+        Queued => matches!(to, Running | Paused | Stopping | Cancelled),
+        Running => !matches!(to, Running),
+        Pausing => {
+            matches!(to, Running | Stopping | Cancelling | Paused | Completed | Cancelled | Failed)
+        }
+        Paused => matches!(to, Queued | Stopping | Cancelled),
+        Stopping => matches!(to, Cancelling | Completed | Cancelled | Failed),
+        Cancelling => matches!(to, Cancelled),
+        Failed => matches!(to, Queued | Stopping),
+        Completed | Cancelled => false,
+    }
+}
+
+/// What a worker is to be told in a state.
+pub fn command(state: JobState) -> Command {
+    match state {
+        JobState::Pausing | JobState::Paused => Command::Pause,
+        JobState::Stopping => Command::Stop,
+        JobState::Cancelling | JobState::Cancelled => Command::Cancel,
+        _ => Command::Run,
+    }
+}

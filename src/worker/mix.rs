@@ -1,0 +1,117 @@
+//! A job that mixes a model with the base model: more or less of it, without training.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Instant;
+
+use serde_json::json;
+use tracing::info;
+
+use super::artifacts;
+use super::error::RunError;
+use super::heartbeat;
+use crate::model::device::Device;
+use crate::model::runner::Runner;
+use crate::model::tensors::Weights;
+use crate::protocol::control::Command;
+use crate::protocol::events::{Body, Finished, Measured, Outcome, Started};
+use crate::protocol::folder::JobDir;
+use crate::protocol::log::EventLog;
+use crate::protocol::metrics::{MetricsRow, ValMetrics};
+use crate::protocol::mix_spec::MixSpec;
+use crate::protocol::mixing::{Mix, Reason, Retention};
+use crate::protocol::train_spec::Loss;
+use crate::time::now;
+use crate::train::device;
+use crate::train::validation::{Validation, validate};
+use crate::train::views::pictures::Pictures;
+use crate::weights;
+use crate::weights::tflite::mediapipe;
+
+/// Mixes, measures the base model and the mix where there are pictures, and writes the mix in every format.
+///
+/// # Errors
+///
+/// [`RunError`] when the weights, the data set or the job's folder cannot be used.
+pub fn run(dir: &JobDir, spec: &MixSpec, events: &mut EventLog) -> Result<Finished, RunError> {
+    let device = device::choose(spec.device)?;
+    let tuned = load(&spec.weights_file)?;
+    let mixed = tuned.mixed(mediapipe(), spec.retain as f32);
+    let pictures = spec.dataset_dir.as_deref().map(Pictures::open).transpose();
+    let pictures = pictures.map_err(|error| RunError::Data(error.into()))?;
+    let total = pictures.as_ref().map_or(0, |pictures| 2 * pictures.val.len() as u32);
+    info!("keeping {:.0} % of the base model", spec.retain * 100.0);
+    events.append(Body::Started(Started {
+        device: device.to_string(),
+        resumed_at_epoch: 0,
+        resumed_at_step: 0,
+        epochs: 0,
+        steps: total,
+        views_per_step: None,
+    }))?;
+
+    let mut curve = Vec::new();
+    if let Some(pictures) = &pictures {
+        let began = Instant::now();
+        let baseline = measure(mediapipe(), pictures, device, None)?;
+        report(events, baseline.metrics, total, began)?;
+        if dir.wanted() == Command::Cancel {
+            return Ok(Finished::without_result(Outcome::Cancelled));
+        }
+        let found = measure(&mixed, pictures, device, Some(&baseline))?;
+        curve.push(Mix { retain: spec.retain, val: found.metrics });
+    }
+    let retention = Retention { retain: spec.retain, reason: Reason::Requested, curve };
+    let metadata = BTreeMap::from([
+        ("retain".to_owned(), spec.retain.to_string()),
+        ("metrics".to_owned(), json!(retention.result()).to_string()),
+    ]);
+    std::fs::create_dir_all(dir.artifacts())?;
+    let artifacts = artifacts::write_formats(&dir.artifacts(), "best", &mixed, metadata)?;
+    let variant = mixed.layout().variant;
+    let done = Finished::without_result(Outcome::Completed);
+    Ok(Finished { artifacts, retention: Some(retention), variant, ..done })
+}
+
+fn load(path: &Path) -> Result<Weights, RunError> {
+    let bytes = std::fs::read(path).map_err(|error| RunError::Init(error.into()))?;
+    weights::load(&bytes).map_err(|error| RunError::Init(error.into()))
+}
+
+fn measure(
+    weights: &Weights,
+    pictures: &Pictures,
+    device: Device,
+    reference: Option<&Validation>,
+) -> Result<Validation, RunError> {
+    let runner = Runner::new(weights, device)?;
+    let reference = reference.map(|found| found.detections.as_slice());
+    Ok(validate(&runner, pictures, &Loss::default(), reference, &heartbeat::beat))
+}
+
+/// Reports what the base model measures, as row 0 of a training job does, and that half is done.
+fn report(
+    events: &mut EventLog,
+    baseline: ValMetrics,
+    total: u32,
+    began: Instant,
+) -> Result<(), RunError> {
+    let pictures = total / 2;
+    if !events.has_epoch(0) {
+        events.append(Body::Epoch(Box::new(MetricsRow {
+            epoch: 0,
+            step: 0,
+            time: now(),
+            lr: 0.0,
+            images_per_s: 0.0,
+            seconds: began.elapsed().as_secs_f64(),
+            is_best: false,
+            train: None,
+            diagnostics: None,
+            val: baseline,
+        })))?;
+    }
+    let eta_s = began.elapsed().as_secs_f64();
+    let images_per_s = f64::from(pictures) / eta_s;
+    Ok(events.append(Body::Measured(Measured { pictures, total, images_per_s, eta_s }))?)
+}
