@@ -177,6 +177,11 @@ fn copy_file(from: &Path, to: &Path) -> io::Result<bool> {
     }
 }
 
+/// Whether a job is one to extend; its checkpoint may still be gone.
+pub(super) fn can_be_extended(job: &Job) -> bool {
+    why_not(job).is_none() && job.dataset_id.is_some()
+}
+
 fn why_not(job: &Job) -> Option<String> {
     if job.kind != JobKind::Train {
         return Some("it does not train; name a job that does".to_owned());

@@ -9,7 +9,6 @@ use super::Jobs;
 use super::kinds::Task;
 use super::lifecycle;
 use crate::protocol::folder::JobDir;
-use crate::protocol::train_spec::DeviceChoice;
 use crate::store;
 use crate::store::ids::JobId;
 use crate::store::jobs::Job;
@@ -36,12 +35,6 @@ impl Jobs {
     /// Of a CPU job; none where it takes every core.
     pub(super) fn threads(&self) -> Option<usize> {
         Some(self.0.devices.cpu_threads).filter(|&threads| threads > 0)
-    }
-
-    /// Where a job was told to run.
-    pub(super) fn device_of(&self, job: &Job) -> anyhow::Result<DeviceChoice> {
-        let device = job.device.clone().map_or(Ok(DeviceChoice::Auto), DeviceChoice::try_from);
-        device.map_err(anyhow::Error::msg)
     }
 
     /// The folder of a model's files.

@@ -4,6 +4,7 @@ use tracing::info;
 
 use super::Jobs;
 use super::changes::{Change, change};
+use super::extend::can_be_extended;
 use super::kinds;
 use super::lifecycle::{self, Known, Next, Refused, Verb};
 use crate::protocol::cause::Cause;
@@ -72,6 +73,20 @@ impl Jobs {
         let moved = store::queue::move_to_front(&self.0.db, id).await?;
         let job = store::jobs::find(&self.0.db, id).await?.ok_or(VerbError::NoJob(id))?;
         if moved { Ok(job) } else { Err(VerbError::NotQueued(job.state)) }
+    }
+
+    /// What a user can do with a job now, by the names of the routes that do it.
+    pub fn verbs(&self, job: &Job) -> Vec<&'static str> {
+        let known = self.known(job);
+        let has_effect = |verb: &Verb| {
+            kinds::refusal(job.kind, *verb).is_none()
+                && matches!(lifecycle::next(known, *verb), Ok(Next::Go(_)))
+        };
+        let mut verbs: Vec<_> = Verb::ALL.into_iter().filter(has_effect).map(Verb::name).collect();
+        verbs.extend((job.state == JobState::Queued).then_some("front"));
+        verbs.extend(can_be_extended(job).then_some("extend"));
+        verbs.extend(job.state.is_terminal().then_some("delete"));
+        verbs
     }
 
     fn known(&self, job: &Job) -> Known {

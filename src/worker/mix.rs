@@ -17,7 +17,7 @@ use crate::protocol::control::Command;
 use crate::protocol::events::{Body, Finished, Measured, Outcome, Started};
 use crate::protocol::folder::JobDir;
 use crate::protocol::log::EventLog;
-use crate::protocol::metrics::{MetricsRow, ValMetrics};
+use crate::protocol::metrics::MetricsRow;
 use crate::protocol::mix_spec::MixSpec;
 use crate::protocol::mixing::{Mix, Reason, Retention};
 use crate::protocol::train_spec::Loss;
@@ -54,7 +54,7 @@ pub fn run(dir: &JobDir, spec: &MixSpec, events: &mut EventLog) -> Result<Finish
     if let Some(pictures) = &pictures {
         let began = Instant::now();
         let baseline = measure(mediapipe(), pictures, device, None)?;
-        report(events, baseline.metrics, total, began)?;
+        report(events, &baseline, total, began)?;
         if dir.wanted() == Command::Cancel {
             return Ok(Finished::without_result(Outcome::Cancelled));
         }
@@ -92,7 +92,7 @@ fn measure(
 /// Reports what the base model measures, as row 0 of a training job does, and that half is done.
 fn report(
     events: &mut EventLog,
-    baseline: ValMetrics,
+    baseline: &Validation,
     total: u32,
     began: Instant,
 ) -> Result<(), RunError> {
@@ -108,7 +108,7 @@ fn report(
             is_best: false,
             train: None,
             diagnostics: None,
-            val: baseline,
+            val: baseline.metrics,
         })))?;
     }
     let eta_s = began.elapsed().as_secs_f64();

@@ -25,7 +25,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
     })
 }
 
-/// `POST /jobs/{id}/pause` and so on. What takes until the worker heeds it is accepted only.
+/// `POST /jobs/{id}/pause` and so on. 202 while the worker has yet to obey.
 async fn command(
     State(app): State<Arc<App>>,
     Path(id): Path<JobId>,
@@ -35,7 +35,7 @@ async fn command(
     let is_under_way =
         matches!(job.state, JobState::Pausing | JobState::Stopping | JobState::Cancelling);
     let status = if is_under_way { StatusCode::ACCEPTED } else { StatusCode::OK };
-    Ok((status, Json(JobView::new(job))))
+    Ok((status, Json(JobView::new(&app.jobs, job))))
 }
 
 impl From<VerbError> for Problem {

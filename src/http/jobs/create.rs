@@ -41,7 +41,7 @@ pub(super) async fn create(
         Created::Evaluate => evaluate::submission(value)?,
     };
     let job = app.jobs.submit(new, idempotency(&headers, &bytes)?).await?;
-    Ok(created(StatusCode::CREATED, job))
+    Ok(created(&app.jobs, StatusCode::CREATED, job))
 }
 
 impl From<SubmitError> for Problem {

@@ -46,7 +46,7 @@ async fn extend(
     let idempotency = idempotency(&headers, &request)?;
     let extension = Extension { epochs, name: name.map(|name| name.trim().to_owned()) };
     let job = app.jobs.extend(id, extension, idempotency).await?;
-    Ok(created(StatusCode::CREATED, job))
+    Ok(created(&app.jobs, StatusCode::CREATED, job))
 }
 
 impl From<ExtendError> for Problem {

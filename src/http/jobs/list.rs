@@ -21,7 +21,7 @@ pub(super) async fn list(
 ) -> Result<Json<Page<JobView>>> {
     let limit = page.limit()?;
     let jobs = store::jobs::page(&app.db, page.cursor()?, limit as i64 + 1).await?;
-    let views = jobs.into_iter().map(JobView::new).collect();
+    let views = jobs.into_iter().map(|job| JobView::new(&app.jobs, job)).collect();
     Ok(Json(Page::new(views, limit, |view: &JobView| view.id.to_string())))
 }
 
@@ -31,7 +31,7 @@ pub(super) async fn show(
     Path(id): Path<JobId>,
 ) -> Result<Json<JobView>> {
     let job = find(&app, id).await?;
-    Ok(Json(JobView::new(job)))
+    Ok(Json(JobView::new(&app.jobs, job)))
 }
 
 /// `DELETE /jobs/{id}`: with its files and its model.

@@ -35,5 +35,5 @@ async fn transitions(
 /// `POST /jobs/{id}/front`: before all other queued jobs of its priority.
 async fn front(State(app): State<Arc<App>>, Path(id): Path<JobId>) -> Result<Json<JobView>> {
     let job = app.jobs.move_to_front(id).await?;
-    Ok(Json(JobView::new(job)))
+    Ok(Json(JobView::new(&app.jobs, job)))
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::http::app::App;
 use crate::http::problem::{Problem, Result};
+use crate::jobs::Jobs;
 use crate::store;
 use crate::store::ids::{DatasetId, JobId, ModelId};
 use crate::store::job_kind::JobKind;
@@ -20,6 +21,10 @@ pub(in crate::http) struct JobView {
     kind: JobKind,
     name: String,
     state: JobState,
+    /// Nothing changes it any more unless a user asks for it.
+    is_final: bool,
+    /// What a user can do with it now: `pause`, `resume`, `stop`, `cancel`, `front`, `extend`, `delete`.
+    verbs: Vec<&'static str>,
     dataset_id: Option<DatasetId>,
     params: Value,
     priority: i64,
@@ -47,8 +52,10 @@ pub(in crate::http) struct JobView {
 }
 
 impl JobView {
-    pub(in crate::http) fn new(job: Job) -> Self {
+    pub(in crate::http) fn new(jobs: &Jobs, job: Job) -> Self {
         Self {
+            is_final: job.state.is_terminal(),
+            verbs: jobs.verbs(&job),
             id: job.id,
             kind: job.kind,
             name: job.name,
@@ -77,9 +84,9 @@ impl JobView {
 }
 
 /// A job that was queued: 201, or 202 where the request was for what the job makes.
-pub(in crate::http) fn created(status: StatusCode, job: Job) -> Response {
+pub(in crate::http) fn created(jobs: &Jobs, status: StatusCode, job: Job) -> Response {
     let location = [(header::LOCATION, format!("/api/v1/jobs/{}", job.id))];
-    (status, location, Json(JobView::new(job))).into_response()
+    (status, location, Json(JobView::new(jobs, job))).into_response()
 }
 
 /// A job, or 404.

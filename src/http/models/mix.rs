@@ -74,7 +74,7 @@ async fn mix(
         when: When::default(),
     };
     let job = app.jobs.submit(new, idempotency).await?;
-    Ok(view::created(StatusCode::ACCEPTED, job))
+    Ok(view::created(&app.jobs, StatusCode::ACCEPTED, job))
 }
 
 /// A mix is mixed again from what it was mixed from.

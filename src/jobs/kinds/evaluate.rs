@@ -49,7 +49,7 @@ pub(super) async fn work(jobs: &Jobs, job: &Job, params: &EvaluateParams) -> any
         dataset_dir: jobs.0.folder.dataset(id),
         split: params.split,
         models,
-        device: jobs.device_of(job)?,
+        device: super::device_of(job)?,
         threads: jobs.threads(),
     }))
 }

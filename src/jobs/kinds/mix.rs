@@ -32,7 +32,7 @@ pub(super) async fn work(jobs: &Jobs, job: &Job, params: &MixParams) -> anyhow::
         weights_file: file.with_context(|| format!("the model {id} has no weights file"))?,
         retain: params.retain,
         dataset_dir: job.dataset_id.map(|id| jobs.0.folder.dataset(id)),
-        device: jobs.device_of(job)?,
+        device: super::device_of(job)?,
         threads: jobs.threads(),
     }))
 }

@@ -128,3 +128,9 @@ pub(super) fn refusal(kind: JobKind, verb: Verb) -> Option<&'static str> {
         _ => None,
     }
 }
+
+/// The device that the scheduler gave a job.
+fn device_of(job: &Job) -> anyhow::Result<DeviceChoice> {
+    let device = job.device.clone().map_or(Ok(DeviceChoice::Auto), DeviceChoice::try_from);
+    device.map_err(anyhow::Error::msg)
+}
