@@ -19,12 +19,17 @@ export class Server {
   url = "";
   #process: ChildProcess | undefined;
 
-  private constructor(folder: string) {
+  readonly #settings: Record<string, string>;
+
+  private constructor(folder: string, settings: Record<string, string>) {
     this.folder = folder;
+    this.#settings = settings;
   }
 
-  static async create(): Promise<Server> {
-    const server = new Server(await mkdtemp(path.join(tmpdir(), "blazetune-web-")));
+  /** With settings as environment variables. */
+  static async create(settings: Record<string, string> = {}): Promise<Server> {
+    const folder = await mkdtemp(path.join(tmpdir(), "blazetune-web-"));
+    const server = new Server(folder, settings);
     await server.start("127.0.0.1:0");
     return server;
   }
@@ -33,7 +38,7 @@ export class Server {
   async start(listen = new URL(this.url).host) {
     const data = path.join(this.folder, "data");
     // One thread: on a busy machine two that wait for each other are far slower than one.
-    const env = { BLAZETUNE__DEVICES__CPU_THREADS: "1", ...process.env };
+    const env = { BLAZETUNE__DEVICES__CPU_THREADS: "1", ...process.env, ...this.#settings };
     const child = spawn(BINARY, ["serve", "--data", data, "--listen", listen], { env });
     this.#process = child;
     this.url = await new Promise<string>((resolve, reject) => {
@@ -64,12 +69,17 @@ export class Server {
     await ended;
   }
 
-  /** Draws a small data set and answers its path. */
+  /** Draws a small data set and returns its path. */
   async sample(images: number): Promise<string> {
     const file = path.join(this.folder, "sample.zip");
     const args = ["sample", "--out", file, "--images", String(images), "--seed", "1"];
     await promisify(execFile)(BINARY, args);
     return file;
+  }
+
+  /** Kills the worker of a job. */
+  async killWorker(job: string) {
+    await promisify(execFile)("pkill", ["-KILL", "-f", path.join("data", "jobs", job)]);
   }
 
   async remove() {

@@ -180,6 +180,17 @@ test("pictures become a model that can be downloaded and tried", async ({ page }
     await shoot(page, "try");
   });
 
+  await test.step("a mix of the model is a job, which leads to the new model", async () => {
+    await page.getByLabel(/^Keep/).fill("50");
+    await page.getByRole("button", { name: "Make this mix" }).click();
+    await expect(page).toHaveURL(/\/jobs\/[0-9a-f-]{36}$/);
+    await expect(page.locator("[data-state=completed]")).toBeVisible({ timeout: 120_000 });
+    await expect(page.locator("[data-figure=ap50_ge6] dd")).toContainText("→");
+    await shoot(page, "mix");
+    await page.getByRole("link", { name: "Try it, or download it" }).click();
+    await expect(page.getByRole("heading", { name: "first faces, 50 % kept" })).toBeVisible();
+  });
+
   await test.step("a finished job is trained on, and both parts are one curve", async () => {
     await page.goto(job);
     await page.getByLabel("To epoch").fill(String(EPOCHS));

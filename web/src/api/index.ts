@@ -102,8 +102,8 @@ export const models = {
       progress,
       signal,
     ),
-  /** A new model, of these tuned weights and a share of the untouched ones. */
-  mix: (id: string, retain: number) => post<Model>(`/models/${id}/mix`, { retain }),
+  /** A job that mixes the model's weights with a share of the base model's. */
+  mix: (id: string, retain: number) => post<Job>(`/models/${id}/mix`, { retain }),
   find: (id: string, signal?: AbortSignal) => get<WholeModel>(`/models/${id}`, signal),
   compare: (a: string, b: string, signal?: AbortSignal) =>
     get<Comparison>(`/models/compare?${search({ a, b })}`, signal),

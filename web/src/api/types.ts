@@ -87,12 +87,18 @@ export interface Transition {
   reason: string;
 }
 
+export type JobVerb = "pause" | "resume" | "stop" | "cancel" | "front" | "extend" | "delete";
+
 export interface Job {
   id: string;
-  kind: "train" | "evaluate";
+  kind: "train" | "evaluate" | "mix";
   name: string;
   state: JobState;
-  /** `null` when the data set was deleted since. */
+  /** Nothing changes it any more unless a user asks for it. */
+  is_final: boolean;
+  /** What a user can do with it now. */
+  verbs: JobVerb[];
+  /** `null` when the data set was deleted since, and for a mix that has none. */
   dataset_id: string | null;
   params: Params;
   priority?: number;

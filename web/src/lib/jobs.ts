@@ -5,10 +5,16 @@ import type { Job, MetricsRow, ValMetrics } from "../api";
 /** The measure that names the better model in lists. */
 export const MAIN: keyof ValMetrics = "ap50_ge6";
 
+export const KINDS: Record<Job["kind"], string> = {
+  train: "training",
+  evaluate: "evaluation",
+  mix: "mix",
+};
+
 /** How far a job is, 0..1, its epoch under way included. */
 export function share({ kind, state, progress }: Job): number {
   if (state === "completed") return 1;
-  if (kind === "evaluate") return progress?.steps ? progress.step / progress.steps : 0;
+  if (kind !== "train") return progress?.steps ? progress.step / progress.steps : 0;
   if (!progress?.epochs) return 0;
   const { epoch, epochs, step, steps } = progress;
   const within = epoch > 0 && steps > 0 ? step / steps : 0;
@@ -18,7 +24,8 @@ export function share({ kind, state, progress }: Job): number {
 /** In words: "Epoch 3 of 12". */
 export function stage({ kind, state, progress }: Job): string {
   if (state === "queued") return "Waiting for a free device";
-  if (kind === "evaluate") return state === "running" ? "Measuring" : "Evaluation";
+  if (kind !== "train")
+    return state === "running" ? "Measuring" : kind === "mix" ? "Mix" : "Evaluation";
   if (!progress?.epochs) return state === "running" ? "Starting" : "Not started";
   if (progress.epoch === 0)
     return state === "running" ? "Measuring the baseline" : "Baseline measured";

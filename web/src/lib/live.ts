@@ -4,7 +4,6 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import {
   type ApiError,
   type Job,
-  type JobState,
   jobs,
   type MetricsRow,
   type Progress,
@@ -24,8 +23,6 @@ export interface LiveJob {
   refresh: () => void;
 }
 
-export const TERMINAL: ReadonlySet<JobState> = new Set(["completed", "cancelled", "failed"]);
-
 const REOPEN_MS = 2000;
 const REFRESH_MS = 100;
 
@@ -36,7 +33,7 @@ export function useLiveJob(id: string): LiveJob {
   if (follower.current?.id !== id) follower.current = new Follower(id);
   const current = follower.current;
 
-  // Starts anew when the connection returns
+  // Starts again when the connection returns
   useEffect(() => current.follow(() => repaint((n) => n + 1)), [current, returns]);
   return current.state();
 }
@@ -55,6 +52,8 @@ class Follower {
   #reopen: ReturnType<typeof setTimeout> | undefined;
   #refreshing: ReturnType<typeof setTimeout> | undefined;
   #isReplaying = true;
+  /** Its events are listened to, or will be again. */
+  #isFollowing = false;
 
   constructor(id: string) {
     this.id = id;
@@ -67,7 +66,7 @@ class Follower {
       rows: [...this.#rows.values()].sort((a, b) => a.epoch - b.epoch),
       step: this.#job?.state === "running" ? this.#step : undefined,
       samples: this.#samples,
-      refresh: () => void this.#refresh(),
+      refresh: () => void this.#refreshOrFollow(),
     };
   }
 
@@ -89,10 +88,11 @@ class Follower {
     await this.#refresh();
     if (!this.#job || !this.#paint) return;
     // Opened before the metrics are asked for, so that no epoch falls in between.
-    if (!TERMINAL.has(this.#job.state)) this.#open();
+    this.#isFollowing = !this.#job.is_final;
+    if (this.#isFollowing) this.#open();
     await this.#loadRows();
     // They come with the first row; asking before that is asking for nothing.
-    if (this.#rows.size) await this.#loadSamples();
+    if (this.#rows.size && this.#job.kind === "train") await this.#loadSamples();
     this.#changed();
   }
 
@@ -116,6 +116,7 @@ class Follower {
     on<unknown>("state", () => this.#refreshSoon());
     source.addEventListener("end", () => {
       source.close();
+      this.#isFollowing = false;
       void this.#start();
     });
     source.onerror = () => this.#interrupted(source);
@@ -146,6 +147,12 @@ class Follower {
       this.#refreshing = undefined;
       void this.#refresh();
     }, REFRESH_MS);
+  }
+
+  /** After a verb: a job that had ended may have come back to life. */
+  async #refreshOrFollow() {
+    await this.#refresh();
+    if (this.#job && !this.#job.is_final && !this.#isFollowing && this.#paint) await this.#start();
   }
 
   async #refresh() {

@@ -4,13 +4,12 @@ import { type Dataset, datasets, type Job, jobs } from "../api";
 import { Ago, Badge, Bar, Pending } from "../components/status";
 import { duration, score } from "../lib/format";
 import { useNow, useResource, useTitle } from "../lib/hooks";
-import { elapsed, MAIN, share, stage } from "../lib/jobs";
-import { TERMINAL } from "../lib/live";
+import { elapsed, KINDS, MAIN, share, stage } from "../lib/jobs";
 
 export function JobsPage() {
   useTitle("Jobs");
   const { data, error, reload } = useResource(jobs.list, [], ({ items }) =>
-    items.some(({ state }) => !TERMINAL.has(state)) ? 1500 : 10_000,
+    items.some(({ is_final }) => !is_final) ? 1500 : 10_000,
   );
   const sets = useResource(datasets.list, []);
   const names = new Map(sets.data?.items.map(({ id, name }) => [id, name]));
@@ -38,7 +37,7 @@ export function JobsPage() {
 function Card({ job, dataset }: { job: Job; dataset: string | undefined }) {
   const { id, kind, name, state, error, created_at, progress, best } = job;
   const now = useNow(1000);
-  const active = !TERMINAL.has(state);
+  const active = !job.is_final;
   return (
     <li class="card link" data-job={id}>
       <div class="row between">
@@ -48,8 +47,8 @@ function Card({ job, dataset }: { job: Job; dataset: string | undefined }) {
         <Badge state={state} />
       </div>
       <div class="facts">
-        <span>{dataset ?? "deleted data set"}</span>
-        <span data-kind={kind}>{kind === "evaluate" ? "evaluation" : "training"}</span>
+        {job.dataset_id && <span>{dataset ?? "data set"}</span>}
+        <span data-kind={kind}>{KINDS[kind]}</span>
         <span>{stage(job)}</span>
         {best && (
           <span title="Average precision for faces of at least 6 pixels, before and after">

@@ -1,4 +1,4 @@
-// How much of the untouched model to keep: what each mix measured, and a new one without training.
+// How much of the base model to keep: what each mix measured, and a new mix without training.
 
 import { useState } from "preact/hooks";
 import { type Model, models } from "../api";
@@ -11,15 +11,15 @@ export function Mix({ model }: { model: Model }) {
   const retention = model.metrics?.retention;
   const [percent, setPercent] = useState(Math.round((retention?.retain ?? 0) * 100));
   const { start, busy, error } = useAction(async () => {
-    const mixed = await models.mix(model.id, percent / 100);
-    navigate(`/models/${mixed.id}`);
+    const job = await models.mix(model.id, percent / 100);
+    navigate(`/jobs/${job.id}`);
   });
   return (
     <section class="card stack tight" aria-label="Mix">
       <h2>Mix with MediaPipe's weights</h2>
       <p class="muted small">
-        Keeping some of the untouched weights wins back faces that fine-tuning forgot, at some cost
-        in small ones.
+        Keeping some of the base model wins back faces that fine-tuning forgot, and loses some small
+        ones.
       </p>
       {retention?.curve && retention.curve.length > 1 && (
         <div class="scroll">
@@ -59,7 +59,7 @@ export function Mix({ model }: { model: Model }) {
           onInput={(event) => setPercent(Number(event.currentTarget.value))}
         />
         <button type="button" disabled={busy} onClick={() => void start()}>
-          {busy ? "Measuring …" : "Make this mix"}
+          {busy ? "Starting …" : "Make this mix"}
         </button>
       </div>
       {error && <ErrorNote error={error} />}

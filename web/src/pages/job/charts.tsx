@@ -34,7 +34,7 @@ export function Charts({ rows, step, planned, over, csvUrl, name }: Props) {
       <div class="row between">
         <h2>Training</h2>
         <span class="row muted small">
-          <span class="dashed" aria-hidden="true" /> untouched baseline
+          <span class="dashed" aria-hidden="true" /> base model
           <button
             type="button"
             class="small"

@@ -12,7 +12,7 @@ import {
 import { Pending } from "../../components/status";
 import { change, integer, score } from "../../lib/format";
 import { useResource } from "../../lib/hooks";
-import { type LiveJob, TERMINAL } from "../../lib/live";
+import type { LiveJob } from "../../lib/live";
 import { Downloads } from "./downloads";
 import { Figure } from "./figures";
 import { History } from "./history";
@@ -24,7 +24,7 @@ import { WorstPictures } from "./worst";
 const REFRESH_MS = 1000;
 
 export function EvaluationContent({ live, job }: { live: LiveJob; job: Job }) {
-  const over = TERMINAL.has(job.state);
+  const over = job.is_final;
   const dataset = useResource(
     async (signal) => (job.dataset_id ? datasets.find(job.dataset_id, signal) : undefined),
     [job.dataset_id],

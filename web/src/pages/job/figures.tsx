@@ -1,5 +1,6 @@
 // What fine-tuning bought: before → after.
 
+import type { ComponentChildren } from "preact";
 import type { MetricsRow, ValMetrics } from "../../api";
 import { change, score } from "../../lib/format";
 
@@ -23,16 +24,32 @@ const FIGURES: { name: keyof ValMetrics; label: string; help: string }[] = [
   { name: "best_f1", label: "Best F1", help: "At the best threshold for the score" },
 ];
 
-interface Props {
+interface JobProps {
   baseline: MetricsRow | undefined;
   best: MetricsRow | undefined;
   over: boolean;
 }
 
-export function Figures({ baseline, best, over }: Props) {
+/** Of a job that trains. */
+export function JobFigures({ baseline, best, over }: JobProps) {
   if (!baseline) return null;
-  const after = best?.val;
-  const threshold = (after ?? baseline.val).best_threshold;
+  return (
+    <Figures before={baseline.val} after={best?.val}>
+      {best
+        ? `Base model → best model${over ? "" : " so far"} (epoch ${best.epoch}), over the whole validation set.`
+        : "The base model over the whole validation set; the fine-tuned model's figures appear after the first epoch."}
+    </Figures>
+  );
+}
+
+interface Props {
+  before: ValMetrics;
+  after: ValMetrics | undefined;
+  children: ComponentChildren;
+}
+
+export function Figures({ before, after, children }: Props) {
+  const threshold = (after ?? before).best_threshold;
   return (
     <section aria-label="Before and after">
       <dl class="card figures before-after">
@@ -42,15 +59,13 @@ export function Figures({ baseline, best, over }: Props) {
             name={name}
             label={label}
             help={help}
-            before={baseline.val[name]}
+            before={before[name]}
             after={after?.[name]}
           />
         ))}
       </dl>
       <p class="muted small under">
-        {best
-          ? `Untouched model → best model${over ? "" : " so far"} (epoch ${best.epoch}), over the whole validation set.`
-          : "The untouched model over the whole validation set; what training makes of it comes with the first epoch."}
+        {children}
         {threshold != null &&
           ` Advice for MediaPipe's min_detection_confidence: ${threshold.toFixed(2)}.`}
       </p>

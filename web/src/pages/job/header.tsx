@@ -1,13 +1,12 @@
 // A job's name, state, progress, and what can be done with it.
 
 import type { ComponentChildren } from "preact";
-import { type Dataset, type Job, type JobState, jobs, type Verb } from "../../api";
+import { type Dataset, type Job, jobs, type Verb } from "../../api";
 import { ConfirmButton } from "../../components/confirm";
 import { Ago, Badge, Bar, ErrorNote } from "../../components/status";
 import { duration, short } from "../../lib/format";
 import { useAction, useNow } from "../../lib/hooks";
-import { elapsed, share, stage } from "../../lib/jobs";
-import { TERMINAL } from "../../lib/live";
+import { elapsed, KINDS, share, stage } from "../../lib/jobs";
 import { navigate } from "../../router";
 
 interface Props {
@@ -17,7 +16,7 @@ interface Props {
 }
 
 export function JobHeader({ job, dataset, refresh }: Props) {
-  const active = !TERMINAL.has(job.state);
+  const active = !job.is_final;
   return (
     <>
       <div class="head">
@@ -27,11 +26,11 @@ export function JobHeader({ job, dataset, refresh }: Props) {
             <Badge state={job.state} />
           </div>
           <p class="muted facts">
-            {job.kind === "evaluate" && <span>evaluation</span>}
+            {job.kind !== "train" && <span>{KINDS[job.kind]}</span>}
             {job.dataset_id ? (
               <a href={`/datasets/${job.dataset_id}`}>{dataset?.name ?? "data set"}</a>
             ) : (
-              <span>deleted data set</span>
+              job.kind !== "mix" && <span>deleted data set</span>
             )}
             {job.device && <span>on {job.device}</span>}
             {job.started_at ? (
@@ -88,7 +87,7 @@ function Progress({ job }: { job: Job }) {
           <Fact label="images/s">{short(Math.round(progress.images_per_s))}</Fact>
         ) : null}
         {progress && progress.steps > 0 && (
-          <Fact label={`of ${progress.steps} ${job.kind === "evaluate" ? "pictures" : "steps"}`}>{String(progress.step)}</Fact>
+          <Fact label={`of ${progress.steps} ${job.kind === "train" ? "steps" : "pictures"}`}>{String(progress.step)}</Fact>
         )}
         {job.started_at && <Fact label="so far">{duration(elapsed(job, now))}</Fact>}
       </div>
@@ -114,14 +113,6 @@ function Ended({ job }: { job: Job }) {
   );
 }
 
-const VERBS: Partial<Record<JobState, Verb[]>> = {
-  queued: ["front", "pause", "cancel"],
-  running: ["pause", "stop", "cancel"],
-  pausing: ["resume", "stop", "cancel"],
-  paused: ["resume", "stop", "cancel"],
-  stopping: ["cancel"],
-};
-
 const LABELS: Record<Verb, string> = {
   front: "To the front",
   pause: "Pause",
@@ -129,9 +120,6 @@ const LABELS: Record<Verb, string> = {
   stop: "Stop",
   cancel: "Cancel",
 };
-
-/** Failures after which the same would happen again. */
-const FINAL = new Set(["diverged", "bad_data", "bad_weights", "bad_checkpoint", "internal"]);
 
 const HINTS: Record<Verb, string> = {
   pause: "Saves a checkpoint and frees the device; the job goes on from there later.",
@@ -141,94 +129,75 @@ const HINTS: Record<Verb, string> = {
   front: "Goes before all other queued jobs of its priority.",
 };
 
+const DISCARDED: Record<Job["kind"], string> = {
+  train:
+    "Training ends now and its result is discarded. To keep the best model so far, stop the job instead.",
+  evaluate: "It ends now, without a report.",
+  mix: "It ends now, without a model.",
+};
+
+const DELETED: Record<Job["kind"], string> = {
+  train: "Its metrics, checkpoints and models are removed from the server.",
+  evaluate: "Its report is removed from the server.",
+  mix: "Its model is removed from the server.",
+};
+
 function Actions({ job, refresh }: { job: Job; refresh: () => void }) {
   const { start, busy, error } = useAction(async (verb: Verb) => {
     await jobs.act(job.id, verb);
     refresh();
   });
-  if (TERMINAL.has(job.state)) return <Afterwards job={job} refresh={refresh} />;
-  const evaluates = job.kind === "evaluate";
-  // There is no part of a report to keep
-  const verbs = (VERBS[job.state] ?? []).filter((verb) => !(evaluates && verb === "stop"));
+  const trains = job.kind === "train";
+  const verbs = (["front", "pause", "resume", "stop"] as const).filter((verb) =>
+    job.verbs.includes(verb),
+  );
+  const failed = job.state === "failed";
   return (
     <div class="actions">
       <div class="row">
-        {verbs.map((verb) =>
-          verb === "cancel" ? (
-            <ConfirmButton
-              key={verb}
-              label="Cancel"
-              question={`Cancel ${job.name}?`}
-              detail={
-                evaluates
-                  ? "It ends now, without a report."
-                  : "Training ends now and its result is discarded. To keep the best model so far, stop the job instead."
-              }
-              verb="Cancel the job"
-              act={() => jobs.act(job.id, "cancel").then(refresh)}
-            />
-          ) : (
-            <button
-              key={verb}
-              type="button"
-              disabled={busy}
-              title={evaluates ? undefined : HINTS[verb]}
-              onClick={() => start(verb)}
-            >
-              {LABELS[verb]}
-            </button>
-          ),
+        {verbs.map((verb) => (
+          <button
+            key={verb}
+            type="button"
+            disabled={busy}
+            title={trains ? HINTS[verb] : undefined}
+            onClick={() => start(verb)}
+          >
+            {failed && verb === "stop" ? "Keep the best model" : LABELS[verb]}
+          </button>
+        ))}
+        {job.verbs.includes("cancel") && (
+          <ConfirmButton
+            label="Cancel"
+            question={`Cancel ${job.name}?`}
+            detail={DISCARDED[job.kind]}
+            verb="Cancel the job"
+            act={() => jobs.act(job.id, "cancel").then(refresh)}
+          />
+        )}
+        {job.verbs.includes("delete") && (
+          <ConfirmButton
+            label="Delete"
+            question={`Delete ${job.name}?`}
+            detail={DELETED[job.kind]}
+            verb="Delete"
+            act={async () => {
+              await jobs.remove(job.id);
+              navigate("/jobs");
+            }}
+          />
+        )}
+        {job.is_final && trains && (
+          <a class="button" href={`/jobs/new?from=${job.id}`}>
+            Run again …
+          </a>
         )}
       </div>
-      {verbs.includes("stop") && (
+      {verbs.includes("stop") && !failed && (
         <p class="muted small">Stop keeps the best model so far; cancel discards it.</p>
       )}
-      {job.state === "paused" && !evaluates && <p class="muted small">{HINTS.resume}</p>}
+      {job.state === "paused" && trains && <p class="muted small">{HINTS.resume}</p>}
       {error && <ErrorNote error={error} />}
-    </div>
-  );
-}
-
-function Afterwards({ job, refresh }: { job: Job; refresh: () => void }) {
-  const { start, busy, error } = useAction(async (verb: Verb) => {
-    await jobs.act(job.id, verb);
-    refresh();
-  });
-  const failed = job.state === "failed";
-  const mendable = failed && job.failure && !FINAL.has(job.failure);
-  const kept = failed && job.kind === "train" && job.best;
-  return (
-    <div class="row">
-      {mendable && (
-        <button type="button" disabled={busy} title={HINTS.resume} onClick={() => start("resume")}>
-          Resume
-        </button>
-      )}
-      {kept && (
-        <button type="button" disabled={busy} title={HINTS.stop} onClick={() => start("stop")}>
-          Keep the best model
-        </button>
-      )}
-      {error && <ErrorNote error={error} />}
-      <ConfirmButton
-        label="Delete"
-        question={`Delete ${job.name}?`}
-        detail={
-          job.kind === "evaluate"
-            ? "Its report is removed from the server."
-            : "Its metrics, checkpoints and models are removed from the server."
-        }
-        verb="Delete"
-        act={async () => {
-          await jobs.remove(job.id);
-          navigate("/jobs");
-        }}
-      />
-      {job.kind === "train" && (
-        <a class="button" href={`/jobs/new?from=${job.id}`}>
-          Run again …
-        </a>
-      )}
     </div>
   );
 }

@@ -4,16 +4,17 @@ import { datasets, type Job, jobs } from "../../api";
 import { Pending } from "../../components/status";
 import { useResource, useTitle } from "../../lib/hooks";
 import { bestRow } from "../../lib/jobs";
-import { type LiveJob, TERMINAL, useLiveJob } from "../../lib/live";
+import { type LiveJob, useLiveJob } from "../../lib/live";
 import { Charts } from "./charts";
 import { Diagnostics } from "./diagnostics";
 import { Downloads } from "./downloads";
 import { EvaluationContent } from "./evaluation";
 import { Extend } from "./extend";
-import { Figures } from "./figures";
+import { JobFigures } from "./figures";
 import { History } from "./history";
 import { JobHeader } from "./header";
 import { Log } from "./log";
+import { MixContent } from "./mix";
 import { Parameters } from "./parameters";
 import { SampleDetections } from "./samples";
 
@@ -22,12 +23,13 @@ export function JobPage({ id }: { id: string }) {
   useTitle(live.job?.name);
   if (!live.job) return <Pending error={live.error} what="the job" retry={live.refresh} />;
   if (live.job.kind === "evaluate") return <EvaluationContent live={live} job={live.job} />;
+  if (live.job.kind === "mix") return <MixContent live={live} job={live.job} />;
   return <Content live={live} job={live.job} />;
 }
 
 function Content({ live, job }: { live: LiveJob; job: Job }) {
   const { rows, step, samples } = live;
-  const over = TERMINAL.has(job.state);
+  const over = job.is_final;
   const dataset = useResource(
     async (signal) => (job.dataset_id ? datasets.find(job.dataset_id, signal) : undefined),
     [job.dataset_id],
@@ -40,7 +42,7 @@ function Content({ live, job }: { live: LiveJob; job: Job }) {
         <a href="/jobs">Jobs</a>
       </p>
       <JobHeader job={job} dataset={dataset.data} refresh={live.refresh} />
-      <Figures
+      <JobFigures
         baseline={rows[0]?.epoch === 0 ? rows[0] : undefined}
         best={bestRow(rows)}
         over={over}
@@ -60,7 +62,7 @@ function Content({ live, job }: { live: LiveJob; job: Job }) {
       />
       <Diagnostics job={job} rows={rows} step={step} planned={planned} over={over} />
       {over && job.state !== "cancelled" && <Downloads job={job} />}
-      {job.state === "completed" && job.dataset_id && done > 0 && <Extend job={job} done={done} />}
+      {job.verbs.includes("extend") && done > 0 && <Extend job={job} done={done} />}
       <section class="grid two">
         <Log id={job.id} active={!over} />
         <Parameters params={job.params} />

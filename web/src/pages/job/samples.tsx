@@ -9,11 +9,12 @@ import {
   type Samples,
   type ScoredBox,
 } from "../../api";
+import { Enlarged } from "../../components/enlarged";
 import { type Layer, Picture } from "../../components/picture";
 
 const LAYERS = [
   { kind: "truth", label: "Labelled" },
-  { kind: "baseline", label: "Untouched model" },
+  { kind: "baseline", label: "Base model" },
   { kind: "tuned", label: "Fine-tuned" },
 ] as const;
 
@@ -66,7 +67,7 @@ export function SampleDetections({ job, latest, threshold }: Props) {
       <div class="sliders">
         <label class="slider">
           <span>
-            Epoch <b>{epoch === 0 ? "0, untouched" : epoch}</b>
+            Epoch <b>{epoch === 0 ? "0, base model" : epoch}</b>
           </span>
           <input
             type="range"
@@ -125,12 +126,16 @@ export function SampleDetections({ job, latest, threshold }: Props) {
       )}
       {samples === undefined && <p class="muted">No samples are kept of epoch {epoch}.</p>}
       {open && (
-        <Enlarged
-          picture={open}
-          job={job}
-          layers={layersOf(open)}
-          close={() => setOpen(undefined)}
-        />
+        <Enlarged name={open.name} close={() => setOpen(undefined)}>
+          <Picture
+            eager
+            src={job.dataset_id ? datasets.imageUrl(job.dataset_id, open.index) : undefined}
+            name={open.name}
+            width={open.width}
+            height={open.height}
+            layers={layersOf(open)}
+          />
+        </Enlarged>
       )}
     </section>
   );
@@ -171,41 +176,4 @@ function layers(picture: SamplePicture, minScore: number, hidden: ReadonlySet<Ki
   return all
     .filter(({ kind }) => !hidden.has(kind))
     .map(({ kind, boxes }) => ({ kind, boxes: [...boxes] }));
-}
-
-interface EnlargedProps {
-  picture: SamplePicture;
-  job: Job;
-  layers: Layer[];
-  close: () => void;
-}
-
-function Enlarged({ picture, job, layers, close }: EnlargedProps) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
-  return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: Escape closes a dialog by itself
-    <dialog
-      ref={dialog}
-      class="enlarged"
-      aria-label={picture.name}
-      onClose={close}
-      onClick={(event) => event.target === dialog.current && dialog.current?.close()}
-    >
-      <Picture
-        eager
-        src={job.dataset_id ? datasets.imageUrl(job.dataset_id, picture.index) : undefined}
-        name={picture.name}
-        width={picture.width}
-        height={picture.height}
-        layers={layers}
-      />
-      <div class="row between">
-        <span class="muted">{picture.name}</span>
-        <button type="button" onClick={() => dialog.current?.close()}>
-          Close
-        </button>
-      </div>
-    </dialog>
-  );
 }

@@ -1,7 +1,8 @@
 // The pictures with the most mistakes, as the evaluation has drawn them.
 
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useState } from "preact/hooks";
 import { type EvaluatedModel, type Job, jobs, type WorstPicture } from "../../api";
+import { Enlarged } from "../../components/enlarged";
 
 interface Drawing extends WorstPicture {
   src: string;
@@ -53,7 +54,19 @@ export function WorstPictures({ job, models }: { job: Job; models: EvaluatedMode
           </li>
         ))}
       </ul>
-      {open && <Enlarged drawing={open} close={() => setOpen(undefined)} />}
+      {open && (
+        <Enlarged
+          name={open.name}
+          close={() => setOpen(undefined)}
+          actions={
+            <a class="button" href={open.src} download>
+              Download
+            </a>
+          }
+        >
+          <img src={open.src} alt={open.name} />
+        </Enlarged>
+      )}
     </section>
   );
 }
@@ -71,33 +84,5 @@ function Mistakes({ drawing: { name, missed, false_detections } }: { drawing: Dr
         {missed} missed, {false_detections} false
       </span>
     </div>
-  );
-}
-
-function Enlarged({ drawing, close }: { drawing: Drawing; close: () => void }) {
-  const dialog = useRef<HTMLDialogElement>(null);
-  useEffect(() => dialog.current?.showModal(), []);
-  return (
-    // biome-ignore lint/a11y/useKeyWithClickEvents: Escape closes a dialog by itself
-    <dialog
-      ref={dialog}
-      class="enlarged"
-      aria-label={drawing.name}
-      onClose={close}
-      onClick={(event) => event.target === dialog.current && dialog.current?.close()}
-    >
-      <img src={drawing.src} alt={drawing.name} />
-      <div class="row between">
-        <span class="muted">{drawing.name}</span>
-        <div class="row">
-          <a class="button" href={drawing.src} download>
-            Download
-          </a>
-          <button type="button" onClick={() => dialog.current?.close()}>
-            Close
-          </button>
-        </div>
-      </div>
-    </dialog>
   );
 }
