@@ -18,6 +18,14 @@ setup-test: ## the same, and what the tests compare with
 build: setup ## build target/release/blazetune
 	$(CARGO) build --release --locked
 
+# In a folder of its own, so that the two builds do not replace each other.
+small := --release --locked --no-default-features --target-dir target/small
+SMALL_MB := 40
+
+build-small: ## build target/small/release/blazetune, which needs no libtorch: the short-range network on any CPU
+	@docker/setup.sh small
+	$(CARGO) build $(small)
+
 demo: build ## fine-tune on drawn pictures and look at it in a browser
 	$(BLAZETUNE) demo
 
@@ -61,6 +69,12 @@ test-elsewhere: setup-test ## run the Rust tests as on a user's machine, and wha
 		--test weights --test evaluate --test worker
 	$(elsewhere) $(old_processor) $(CARGO) test --release --locked --test api weights::
 
+test-small: setup-test build-small ## test the build without libtorch, and compare the two builds
+	@$(call step,the build without libtorch)
+	docker/check-small.sh target/small/release/blazetune $(SMALL_MB)
+	$(CARGO) build --release --locked
+	BLAZETUNE_OTHER_BUILD=$(CURDIR)/$(BLAZETUNE) $(CARGO) test $(small) --lib --test worker --test evaluate --test api
+
 bench: setup-test ## measure speed (QUICK=1: in two minutes), and write target/bench.json
 	$(CARGO) bench --locked --bench step -- --rounds $(if $(QUICK),1,3)
 	$(CARGO) bench --locked --bench speed -- $(if $(QUICK),--quick)
@@ -78,4 +92,4 @@ clean: ## remove what was built, but not .deps and data
 
 step = printf '\n== %s\n' '$(1)'
 
-.PHONY: help setup setup-test build demo test test-elsewhere soak bench fmt clean
+.PHONY: help setup setup-test build build-small demo test test-elsewhere test-small soak bench fmt clean

@@ -2,6 +2,7 @@
 # Fetches what the build needs into .deps/, pinned by checksum, and builds the dashboard:
 #
 #   docker/setup.sh        libtorch, MediaPipe's weights, web/dist
+#   docker/setup.sh small  the same without libtorch, for the build that needs none
 #   docker/setup.sh test   the above, and what the tests compare with: MediaPipe, PyTorch, COCO's tools
 #                          and TensorBoard's reader in Python (.deps/venv), and Chromium
 #
@@ -16,7 +17,7 @@ NODE_AT_LEAST=20.19
 GIGABYTES_NEEDED=6
 
 main() {
-    [[ $# == 0 || $* == test ]] || fail "usage: docker/setup.sh [test]"
+    [[ $# == 0 || $* == test || $* == small ]] || fail "usage: docker/setup.sh [small | test]"
     check_tools
     mkdir -p .deps
     exec 9>.deps/lock
@@ -28,7 +29,7 @@ main() {
     find_test_python
     if has_gpu; then libtorch_pins+=(docker/requirements-cuda.txt); fi
 
-    provide libtorch "$(key "$python_tag" "${libtorch_pins[@]}")" fill_libtorch
+    [[ ${1:-} == small ]] || provide libtorch "$(key "$python_tag" "${libtorch_pins[@]}")" fill_libtorch
     provide weights "$(key docker/requirements-weights.txt "$WEIGHTS_SHA256")" fill_weights
     build_web
     if [[ ${1:-} == test ]]; then

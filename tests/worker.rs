@@ -20,6 +20,9 @@ use blazetune::sample::{self, SampleSpec};
 use blazetune::weights;
 use serde_json::json;
 
+#[cfg(not(feature = "torch"))]
+#[path = "worker/builds.rs"]
+mod builds;
 #[expect(dead_code, reason = "only the interpreter is needed here")]
 mod common;
 #[path = "worker/diagnostics.rs"]

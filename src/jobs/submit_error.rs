@@ -1,5 +1,6 @@
 //! Why a job cannot be queued.
 
+use crate::model::device::NeedsTorch;
 use crate::protocol::evaluate_spec::SplitChoice;
 use crate::store;
 use crate::store::datasets::DatasetStatus;
@@ -44,6 +45,14 @@ pub enum SubmitError {
         wanted: String,
         /// What there is.
         have: Vec<String>,
+    },
+    /// This build cannot do it.
+    #[error("{source}")]
+    NeedsTorch {
+        /// The request's field that asks for it, as a JSON pointer.
+        pointer: &'static str,
+        /// What needs libtorch.
+        source: NeedsTorch,
     },
     /// The key stands for another request.
     #[error("this Idempotency-Key was used with another request; use a new one")]

@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[cfg_attr(not(feature = "torch"), expect(dead_code, reason = "tests of weights use the rest"))]
 #[path = "../common/mod.rs"]
 mod common;
 #[cfg(feature = "torch")]
@@ -21,6 +22,8 @@ mod models;
 mod problems;
 mod process;
 mod serving;
+#[cfg(not(feature = "torch"))]
+mod small;
 mod soak;
 mod stream;
 mod support;

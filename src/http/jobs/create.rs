@@ -54,6 +54,7 @@ impl From<SubmitError> for Problem {
             }
             SubmitError::EmptySplit(_) => Self::invalid_value("/split", &error),
             SubmitError::NoDevice { .. } => Self::invalid_value("/params/device", &error),
+            SubmitError::NeedsTorch { pointer, .. } => Self::invalid_value(pointer, &error),
             SubmitError::DatasetNotReady { .. } => Self::conflict(&error),
             SubmitError::KeyReused => Self::new(StatusCode::UNPROCESSABLE_ENTITY, &error),
             SubmitError::Internal(source) => Self::internal(source.as_ref()),

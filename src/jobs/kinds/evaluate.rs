@@ -2,6 +2,7 @@
 
 use anyhow::Context;
 
+use super::refuse_back_without_torch;
 use crate::jobs::Jobs;
 use crate::jobs::submit_error::SubmitError;
 use crate::protocol::evaluate_spec::{
@@ -18,13 +19,16 @@ pub(super) async fn check(
     dataset: Option<&Dataset>,
     params: &EvaluateParams,
 ) -> Result<(), SubmitError> {
-    let models = [("model_id", Some(params.model_id)), ("compare_with", params.compare_with)];
-    for (field, model) in models {
+    let models = [
+        ("model_id", "/model_id", Some(params.model_id)),
+        ("compare_with", "/compare_with", params.compare_with),
+    ];
+    for (field, pointer, model) in models {
         let Some(ModelChoice::Model(id)) = model else { continue };
         let id = id.into();
-        if store::models::find(&mut *db, id).await?.is_none() {
-            return Err(SubmitError::MissingModel { field, id });
-        }
+        let model = store::models::find(&mut *db, id).await?;
+        let model = model.ok_or(SubmitError::MissingModel { field, id })?;
+        refuse_back_without_torch(pointer, &model)?;
     }
     let images = dataset.and_then(|dataset| images(dataset, params.split));
     if params.split != SplitChoice::All && images == Some(0) {

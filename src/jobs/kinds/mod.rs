@@ -10,6 +10,8 @@ use serde_json::Value;
 use super::Jobs;
 use super::lifecycle::Verb;
 use super::submit_error::SubmitError;
+use crate::model::device::NeedsTorch;
+use crate::model::layout::Variant;
 use crate::protocol::evaluate_spec::EvaluateParams;
 use crate::protocol::job_spec::Work;
 use crate::protocol::mix_spec::MixParams;
@@ -19,6 +21,7 @@ use crate::store::datasets::Dataset;
 use crate::store::ids::ModelId;
 use crate::store::job_kind::JobKind;
 use crate::store::jobs::Job;
+use crate::store::models::Model;
 
 /// What a job does, with the user's parameters, which were checked.
 #[derive(Debug, Clone)]
@@ -126,6 +129,22 @@ pub(super) fn refusal(kind: JobKind, verb: Verb) -> Option<&'static str> {
             Some("a mix takes seconds; let it finish, or cancel it")
         }
         _ => None,
+    }
+}
+
+/// Refuses what only libtorch does, in a build without it.
+fn refuse_without_torch(pointer: &'static str, what: &'static str) -> Result<(), SubmitError> {
+    if cfg!(feature = "torch") {
+        return Ok(());
+    }
+    Err(SubmitError::NeedsTorch { pointer, source: NeedsTorch(what) })
+}
+
+/// As [`refuse_without_torch`], for a model that a job is to train or measure.
+fn refuse_back_without_torch(pointer: &'static str, model: &Model) -> Result<(), SubmitError> {
+    match model.variant.0 {
+        Variant::Short => Ok(()),
+        Variant::Back => refuse_without_torch(pointer, "the back camera's network"),
     }
 }
 

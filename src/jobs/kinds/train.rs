@@ -3,6 +3,7 @@
 use anyhow::Context;
 use tracing::warn;
 
+use super::{refuse_back_without_torch, refuse_without_torch};
 use crate::jobs::Jobs;
 use crate::jobs::submit_error::SubmitError;
 use crate::protocol::job_spec::{CheckpointEvery, JobSpec, Work};
@@ -18,10 +19,16 @@ pub(super) async fn check(
     db: &mut store::Connection,
     params: &TrainSpec,
 ) -> Result<(), SubmitError> {
-    if let Init::Model(id) = params.init
-        && store::models::find(db, id.into()).await?.is_none()
-    {
-        return Err(SubmitError::NoModel(id.into()));
+    if let Init::Model(id) = params.init {
+        let model = store::models::find(db, id.into()).await?;
+        let model = model.ok_or(SubmitError::NoModel(id.into()))?;
+        refuse_back_without_torch("/params/init", &model)?;
+    }
+    if params.unfold.uses_batches() {
+        refuse_without_torch("/params/unfold", "unfold = calibrated or identity")?;
+    }
+    if matches!(params.device, DeviceChoice::Cuda(_)) {
+        refuse_without_torch("/params/device", "a GPU")?;
     }
     let wanted = String::from(params.device);
     let have: Vec<String> = jobs.slots().iter().map(|slot| slot.device.clone()).collect();
