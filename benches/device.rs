@@ -81,7 +81,7 @@ fn main() {
 fn measure(batch: u32, pictures: &Pictures, device: Device) {
     let spec = TrainSpec { batch_size: batch, epochs: 1000, ..TrainSpec::default() };
     let weights = tflite::mediapipe();
-    let engine = torch::Engine::new(&spec, pictures, weights, weights, device);
+    let engine = torch::TorchEngine::new(&spec, pictures, weights, weights, device);
     let rendering = engine.rendering();
     let mut trainer = Trainer::with(Box::new(engine), &spec, pictures, weights.layout(), device);
     let indices = &pictures.train[..(batch as usize).min(pictures.train.len())];

@@ -29,8 +29,8 @@ def measure(model, dataset):
     return [sizes[px] for px in (6, 12, 24)]
 
 
-def row(title, figures, untouched=None):
-    kept = f"{figures[2] / untouched[2]:.0%}" if untouched else ""
+def row(title, figures, base=None):
+    kept = f"{figures[2] / base[2]:.0%}" if base else ""
     return f"| {title} | " + " | ".join(f"{figure:.3f}" for figure in figures) + f" | {kept} |"
 
 
@@ -57,8 +57,8 @@ def job(title, trained, other, params):
         return row(title, measure(model, other), measure("mediapipe", other))
 
 
-print("| | ≥ 6 px | ≥ 12 px | ≥ 24 px | of the untouched model's ≥ 24 px |\n|---|---|---|---|---|")
-for name, dataset in [("untouched on photographs", photographs), ("untouched on drawings", drawings)]:
+print("| | ≥ 6 px | ≥ 12 px | ≥ 24 px | of the base model's ≥ 24 px |\n|---|---|---|---|---|")
+for name, dataset in [("base model on photographs", photographs), ("base model on drawings", drawings)]:
     print(row(name, measure("mediapipe", dataset)), flush=True)
 with concurrent.futures.ThreadPoolExecutor(args.parallel) as pool:
     for line in pool.map(lambda each: job(*each), jobs):

@@ -6,7 +6,7 @@
 FOLDER holds pictures in images/. Each is given to MediaPipe twice, as it is and changed; the table says how far apart
 the keypoints of the same faces are, as a share of the face's width, for faces of each size in pixels of the
 network's 128-pixel input. The last row is of keypoints averaged over 16 such changes: the best that a network can
-learn that does not repeat the untouched one's noise. Needs `make setup-test`.
+learn that does not repeat the base model's noise. Needs `make setup-test`.
 """
 
 import pathlib, sys

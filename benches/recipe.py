@@ -159,7 +159,7 @@ def final(result, measure):
 
 
 def delivered(result, measure):
-    """Of the model that the job hands out: its best epoch, mixed with the untouched weights as `retain` says."""
+    """Of the model that the job hands out: its best epoch, mixed with the base model's weights as `retain` says."""
     chosen = result["retention"]["retain"]
     return next(mix["val"][measure] for mix in result["retention"]["curve"] if mix["retain"] == chosen)
 

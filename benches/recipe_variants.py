@@ -44,7 +44,7 @@ VARIANTS = {
     "keypoints_free": {"why": "keypoints not held", "params": {"loss": {"keypoint_weight": 0.0}}},
     "keypoints_8": {"why": "keypoints held twice as hard", "params": {"loss": {"keypoint_weight": 8.0}}},
     "teacher": {
-        "why": "scores and boxes held on faces the untouched model is sure of",
+        "why": "scores and boxes held on faces the base model is sure of",
         "params": {"loss": {"teacher_weight": 1.0}},
     },
 }

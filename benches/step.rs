@@ -20,7 +20,7 @@ use blazetune::model;
 use blazetune::model::layout::{self, INPUT_SIZE, Role};
 use blazetune::model::outputs::OutputsRef;
 use blazetune::protocol::train_spec::TrainSpec;
-use blazetune::train::loss::native::Grid;
+use blazetune::train::loss::native::NativeGrid;
 use blazetune::train::trainer::Trainer;
 use blazetune::train::views::batch::{Cutter, Pixels, Rendering};
 use blazetune::train::views::pictures::Pictures;
@@ -110,9 +110,9 @@ fn parts(
     let cutter = Cutter::new(spec, pictures, 1, INPUT_SIZE, Rendering::Native);
     let batch_ready = cutter.cut(indices);
     let Pixels::Native(inputs) = &batch_ready.pixels else { unreachable!("on a CPU") };
-    let (faces, grid) = (&batch_ready.faces, Grid::default());
+    let (faces, grid) = (&batch_ready.faces, NativeGrid::default());
     let weights = tflite::mediapipe();
-    let mut engine = native::Engine::new(spec, pictures, weights, weights);
+    let mut engine = native::NativeEngine::new(spec, pictures, weights, weights);
     let rate = |work: &mut dyn FnMut()| {
         work();
         let (began, mut times) = (Instant::now(), 0);

@@ -15,13 +15,13 @@ pub struct Config {
     /// How to serve.
     pub server: Server,
     /// Where things are kept.
-    pub storage: Storage,
+    pub storage: StorageSettings,
     /// What is too large.
     pub limits: Limits,
     /// What jobs run on.
-    pub devices: Devices,
+    pub devices: DeviceSettings,
     /// How jobs are run.
-    pub jobs: Jobs,
+    pub jobs: JobSettings,
     /// What is logged.
     pub log: Log,
 }
@@ -47,7 +47,7 @@ impl Default for Server {
 /// Where things are kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Storage {
+pub struct StorageSettings {
     /// Folder of the database, data sets, jobs and models.
     pub data_dir: PathBuf,
     /// Bytes of free space without which nothing new is begun.
@@ -60,7 +60,7 @@ pub struct Storage {
     pub max_bytes: u64,
 }
 
-impl Default for Storage {
+impl Default for StorageSettings {
     fn default() -> Self {
         Self {
             data_dir: PathBuf::from("./data"),
@@ -109,14 +109,14 @@ impl Default for Limits {
 /// What jobs run on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Devices {
+pub struct DeviceSettings {
     /// Numbers of the GPUs that jobs may use; none for all.
     pub gpus: Vec<u8>,
-    /// Jobs on one GPU at once.
+    /// JobSettings on one GPU at once.
     pub gpu_slots: u32,
-    /// Jobs at once on single devices, such as `"cuda:1" = 2`, where that is not what the others say.
+    /// JobSettings at once on single devices, such as `"cuda:1" = 2`, where that is not what the others say.
     pub slots: BTreeMap<String, u32>,
-    /// Jobs on the CPU at once.
+    /// JobSettings on the CPU at once.
     pub cpu_slots: u32,
     /// Threads of a CPU job; 0 takes every core.
     pub cpu_threads: usize,
@@ -126,7 +126,7 @@ pub struct Devices {
     pub min_free_memory_mib: u64,
 }
 
-impl Default for Devices {
+impl Default for DeviceSettings {
     fn default() -> Self {
         Self {
             gpus: Vec::new(),
@@ -140,8 +140,8 @@ impl Default for Devices {
     }
 }
 
-impl Devices {
-    /// Jobs at once on a device: `cpu`, `cuda:0` ….
+impl DeviceSettings {
+    /// JobSettings at once on a device: `cpu`, `cuda:0` ….
     pub fn slots_of(&self, device: &str) -> u32 {
         let default = if device == "cpu" { self.cpu_slots } else { self.gpu_slots };
         self.slots.get(device).copied().unwrap_or(default)
@@ -157,7 +157,7 @@ impl Devices {
 /// How jobs are run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub struct Jobs {
+pub struct JobSettings {
     /// Restarts of a job whose worker crashed.
     pub max_restarts: u32,
     /// Seconds before the first restart; each next one waits twice as long.
@@ -174,7 +174,7 @@ pub struct Jobs {
     pub hang_timeout_s: u64,
 }
 
-impl Default for Jobs {
+impl Default for JobSettings {
     fn default() -> Self {
         Self {
             max_restarts: 3,
@@ -275,8 +275,8 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let Jobs { poll_ms, .. } = self.jobs;
-        let Devices { cpu_slots, gpu_slots, cpu_nice, slots, .. } = &self.devices;
+        let JobSettings { poll_ms, .. } = self.jobs;
+        let DeviceSettings { cpu_slots, gpu_slots, cpu_nice, slots, .. } = &self.devices;
         let (cpu_slots, gpu_slots) = (*cpu_slots, *gpu_slots);
         let checks = [
             (

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 ///
-/// Whatever the file system says; `path` is untouched then.
+/// Whatever the file system says; `path` stays as it was then.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = beside(path, bytes)?;
     beside.persist(path).map_err(|error| error.error)?;

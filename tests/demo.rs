@@ -20,9 +20,13 @@ fn the_demo_tells_what_fine_tuning_changed_and_can_be_run_again() {
         let text = String::from_utf8_lossy(&output.stdout);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{run} run: {text}\n{errors}");
-        for line in
-            ["  untouched ", "  epoch 1 ", "  epoch 2 ", "  average precision", "http://127.0.0.1:"]
-        {
+        for line in [
+            "  base model ",
+            "  epoch 1 ",
+            "  epoch 2 ",
+            "  average precision",
+            "http://127.0.0.1:",
+        ] {
             assert!(text.contains(line), "{run} run: no line with {line:?} in\n{text}");
         }
         for file in ["best.pth", "best.safetensors", "best.tflite", "card.json"] {

@@ -175,10 +175,10 @@ fn while_the_heads_change_alone_the_rest_stays_as_it_was() {
     let (_folder, dir) = job(&spec);
     run(&dir);
     let tuned = weights::load(&artifact(&dir, "last.safetensors")).unwrap();
-    let untouched = weights::tflite::mediapipe();
+    let base = weights::tflite::mediapipe();
     for (name, array) in tuned.arrays() {
         let is_head = !name.starts_with("backbone");
-        assert_eq!(*array != untouched.arrays()[name], is_head, "{name}");
+        assert_eq!(*array != base.arrays()[name], is_head, "{name}");
     }
     assert_eq!(rows(&dir)[1].step, 32_u64.div_ceil(8), "a step has two batches of four");
 }
@@ -186,7 +186,7 @@ fn while_the_heads_change_alone_the_rest_stays_as_it_was() {
 #[test]
 fn a_part_of_the_untouched_model_is_kept_as_asked() {
     let (_folder, dir) = job(&json!({"epochs": 1, "batch_size": 8, "retain": 0.25}));
-    let retention = run(&dir).retention.unwrap();
+    let retention = run(&dir).mixing.unwrap();
     assert_eq!((retention.retain, retention.curve.len()), (0.25, 1));
     let load = |name: &str| weights::load(&artifact(&dir, name)).unwrap();
     let expected = load("unmixed.safetensors").mixed(weights::tflite::mediapipe(), 0.25);

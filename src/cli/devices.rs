@@ -1,6 +1,6 @@
 //! What jobs can run on here.
 
-use blazetune::http::Device;
+use blazetune::http::DeviceView;
 use blazetune::train::device::gpu_count;
 
 /// Every GPU: `cuda:0` ….
@@ -9,10 +9,10 @@ pub(crate) fn gpus() -> Vec<String> {
 }
 
 /// Every device, the CPU first.
-pub(crate) fn all() -> Vec<Device> {
+pub(crate) fn all() -> Vec<DeviceView> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    let cpu = Device { id: "cpu".to_owned(), name: cpu_name(), threads: Some(threads) };
-    let gpu = |id| Device { id, name: "NVIDIA GPU".to_owned(), threads: None };
+    let cpu = DeviceView { id: "cpu".to_owned(), name: cpu_name(), threads: Some(threads) };
+    let gpu = |id| DeviceView { id, name: "NVIDIA GPU".to_owned(), threads: None };
     std::iter::once(cpu).chain(gpus().into_iter().map(gpu)).collect()
 }
 

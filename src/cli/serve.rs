@@ -84,7 +84,7 @@ pub(crate) async fn run(
 
     let grace = Duration::from_secs(config.server.shutdown_grace_s);
     let stop = CancellationToken::new();
-    let jobs = jobs::Jobs::start(jobs::Setup {
+    let jobs = jobs::Jobs::start(jobs::JobsSetup {
         db: db.clone(),
         folder: folder.clone(),
         config: config.clone(),
@@ -92,12 +92,12 @@ pub(crate) async fn run(
         gpus: devices::gpus(),
     })
     .await?;
-    let app = http::App::new(http::Setup {
+    let app = http::App::new(http::AppSetup {
         db: db.clone(),
         folder,
         jobs: jobs.clone(),
         config,
-        devices: http::Devices(Arc::new(devices::all)),
+        devices: http::DevicesView(Arc::new(devices::all)),
         stop: stop.clone(),
     });
     ready(address);

@@ -2,7 +2,7 @@
 //! known.
 
 use super::manifest::Difficulty;
-use super::report::Report;
+use super::report::ImportReport;
 use crate::geometry::Keypoints;
 
 /// One usable row.
@@ -39,7 +39,7 @@ const DIFFICULTY: &str = "difficulty";
 pub(super) const COLUMNS: [&str; 5] = ["image_path", "x1", "y1", "w", "h"];
 
 /// Reads a CSV file; `None` when it lacks a column that annotations have.
-pub(super) fn parse(file: &str, bytes: &[u8], report: &mut Report) -> Option<Vec<Row>> {
+pub(super) fn parse(file: &str, bytes: &[u8], report: &mut ImportReport) -> Option<Vec<Row>> {
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
     let delimiter = delimiter(bytes);
     let mut reader = csv::ReaderBuilder::new()
@@ -186,20 +186,20 @@ mod tests {
     #[test]
     fn columns_are_found_by_name_whatever_the_order_and_separator() {
         let text = b"\xef\xbb\xbfW; H;extra;Image_Path ;X1;Y1\r\n3;4;9;a.jpg;1,5;2.5\r\n";
-        let mut report = Report::default();
+        let mut report = ImportReport::default();
         let rows = parse("a.csv", text, &mut report).unwrap();
         let face = Face::At([1.5, 2.5, 3.0, 4.0]);
         let keypoints = Keypoints::default();
         let row = Row { number: 2, image_path: "a.jpg".into(), face, keypoints, difficulty: None };
         assert_eq!(rows, [row]);
-        assert_eq!(report, Report::default());
+        assert_eq!(report, ImportReport::default());
     }
 
     #[test]
     fn keypoints_are_read_where_they_are_and_a_bad_one_leaves_the_face() {
         let text = b"image_path,x1,y1,w,h,nose_x,nose_y,left_eye_y,left_eye_x\n\
             a.jpg,1,2,3,4,5,6,8,7\na.jpg,1,2,3,4,,,,\na.jpg,1,2,3,4,5,six,,\n";
-        let mut report = Report::default();
+        let mut report = ImportReport::default();
         let rows = parse("a.csv", text, &mut report).unwrap();
         let none = Keypoints::default();
         let first = [None, Some([7.0, 8.0]), Some([5.0, 6.0]), None, None, None];
@@ -215,7 +215,7 @@ mod tests {
     fn a_difficulty_is_read_where_it_is_known_and_a_strange_one_leaves_the_face() {
         let text = b"image_path,x1,y1,w,h,difficulty\na.jpg,1,2,3,4,Easy\na.jpg,1,2,3,4,hard\n\
             a.jpg,1,2,3,4,\na.jpg,1,2,3,4,so-so\n";
-        let mut report = Report::default();
+        let mut report = ImportReport::default();
         let rows = parse("a.csv", text, &mut report).unwrap();
         let found: Vec<_> = rows.iter().map(|row| row.difficulty).collect();
         assert_eq!(found, [Some(Difficulty::Easy), Some(Difficulty::Hard), None, None]);
@@ -230,7 +230,7 @@ mod tests {
     fn bad_rows_are_reported_by_number_and_reason() {
         let text = b"image_path,x1,y1,w,h\na.jpg,1,2,x,4\n,1,2,3,4\na.jpg,1,2,0,4\n\
             a.jpg,nan,2,3,4\nb.jpg,,,,\na.jpg,1\n\xff.jpg,1,2,3,4\n\"a\nb.jpg\",1,2,-3,4\n";
-        let mut report = Report::default();
+        let mut report = ImportReport::default();
         let rows = parse("a.csv", text, &mut report).unwrap();
         let numbers: Vec<_> = report.problems.iter().map(|problem| problem.row.unwrap()).collect();
         assert_eq!(numbers, [2, 3, 4, 5, 7, 8, 9]);
@@ -252,7 +252,7 @@ mod tests {
     fn rows_are_numbered_by_line_whatever_ends_them() {
         for end in ["\n", "\r\n"] {
             let text = ["image_path,x1,y1,w,h", "a.jpg,,,,", "", "", "b.jpg,,,,", ""].join(end);
-            let rows = parse("a.csv", text.as_bytes(), &mut Report::default()).unwrap();
+            let rows = parse("a.csv", text.as_bytes(), &mut ImportReport::default()).unwrap();
             let numbers: Vec<_> = rows.iter().map(|row| row.number).collect();
             assert_eq!(numbers, [2, 5], "{end:?}");
         }
@@ -261,8 +261,11 @@ mod tests {
     #[test]
     fn a_table_of_something_else_is_no_annotations() {
         let text = b"image_path,orig_w,w,h\na.jpg,1,2,3\n";
-        assert_eq!(parse("images.csv", text, &mut Report::default()), None);
-        assert_eq!(parse("empty.csv", b"", &mut Report::default()), None);
-        assert_eq!(parse("picture.csv", b"\xff\xd8\xff\xe0\0\x10", &mut Report::default()), None);
+        assert_eq!(parse("images.csv", text, &mut ImportReport::default()), None);
+        assert_eq!(parse("empty.csv", b"", &mut ImportReport::default()), None);
+        assert_eq!(
+            parse("picture.csv", b"\xff\xd8\xff\xe0\0\x10", &mut ImportReport::default()),
+            None
+        );
     }
 }

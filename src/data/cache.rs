@@ -7,7 +7,7 @@ use std::path::Path;
 
 use image::RgbImage;
 
-use super::Dataset;
+use super::ImportedDataset;
 use crate::geometry::Letterbox;
 
 /// Side of the squares that training views are cut from, in pixels.
@@ -110,7 +110,7 @@ impl PictureFile {
     }
 }
 
-impl Dataset {
+impl ImportedDataset {
     /// `[N, 256, 256, 3]` bytes: what training views are cut from.
     ///
     /// # Errors

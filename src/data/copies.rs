@@ -2,33 +2,33 @@
 
 use std::collections::BTreeMap;
 
-use super::decoding::Outcome;
+use super::decoding::DecodeOutcome;
 use super::manifest::Split;
-use super::plan::{Planned, PlannedFace};
-use super::report::Report;
+use super::plan::{PlannedFace, PlannedPicture};
+use super::report::ImportReport;
 
 /// Makes one picture of those whose files are the same, byte for byte: its plan and outcome stay at the place of one
-/// of them, the others are left as [`Outcome::CopyOf`].
+/// of them, the others are left as [`DecodeOutcome::CopyOf`].
 ///
 /// A picture for validation is not trained on, so its place there wins; otherwise the first path does. Boxes are taken
 /// from the first that has any; others that differ are reported.
 pub(super) fn merge(
-    planned: &mut [(String, Planned)],
-    outcomes: &mut [Outcome],
-    report: &mut Report,
+    planned: &mut [(String, PlannedPicture)],
+    outcomes: &mut [DecodeOutcome],
+    report: &mut ImportReport,
 ) {
     let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (slot, outcome) in outcomes.iter().enumerate() {
-        if let Outcome::CopyOf(first) = *outcome {
+        if let DecodeOutcome::CopyOf(first) = *outcome {
             groups.entry(first).or_insert_with(|| vec![first]).push(slot);
         }
     }
     for (decoded, mut slots) in groups {
         slots.sort_unstable();
-        if let Outcome::Bad(reason) = &outcomes[decoded] {
+        if let DecodeOutcome::Bad(reason) = &outcomes[decoded] {
             let reason = reason.clone();
             for slot in slots {
-                outcomes[slot] = Outcome::Bad(reason.clone());
+                outcomes[slot] = DecodeOutcome::Bad(reason.clone());
             }
             continue;
         }
@@ -38,7 +38,11 @@ pub(super) fn merge(
 }
 
 /// Answers which of `slots` (sorted) stands for all of them.
-fn merge_plans(planned: &mut [(String, Planned)], slots: &[usize], report: &mut Report) -> usize {
+fn merge_plans(
+    planned: &mut [(String, PlannedPicture)],
+    slots: &[usize],
+    report: &mut ImportReport,
+) -> usize {
     let of_split = |split| slots.iter().copied().find(|&slot| planned[slot].1.split == split);
     let validated = of_split(Some(Split::Val));
     let kept = validated.or(of_split(Some(Split::Train))).unwrap_or(slots[0]);

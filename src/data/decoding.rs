@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use super::archive::Archive;
 use super::cache::{INPUTS, SQUARES};
 use super::decode;
-use super::options::{ImportError, ImportOptions, OnProgress, Progress, is_picture};
+use super::options::{ImportError, ImportOptions, ImportProgress, OnProgress, is_picture};
 use crate::geometry::Letterbox;
 
 /// Encoded pictures waiting to be decoded, a thread.
@@ -23,7 +23,7 @@ const MEMORY_A_THREAD: u64 = 128 << 20;
 const MEMORY: u64 = 1 << 30;
 
 /// What became of a picture.
-pub(super) enum Outcome {
+pub(super) enum DecodeOutcome {
     /// It is in the cache.
     Stored(Stored),
     /// Its file is that of another one, which was decoded.
@@ -51,7 +51,7 @@ pub(super) fn decode_all(
     work: &Path,
     options: &ImportOptions,
     progress: &OnProgress<'_>,
-) -> Result<Vec<Outcome>, ImportError> {
+) -> Result<Vec<DecodeOutcome>, ImportError> {
     let threads = options.threads.max(1);
     let shared = Shared {
         squares: SQUARES.create(work).map_err(ImportError::of_disk)?,
@@ -81,7 +81,7 @@ pub(super) fn decode_all(
     shared.squares.sync_all().map_err(ImportError::of_disk)?;
     shared.inputs.sync_all().map_err(ImportError::of_disk)?;
     let outcomes = std::mem::take(&mut lock(&shared.outcomes).of);
-    let missing = || Outcome::Bad("is missing".to_owned());
+    let missing = || DecodeOutcome::Bad("is missing".to_owned());
     Ok(outcomes.into_iter().map(|outcome| outcome.unwrap_or_else(missing)).collect())
 }
 
@@ -96,7 +96,7 @@ struct Task {
 
 struct Outcomes {
     /// By slot.
-    of: Vec<Option<Outcome>>,
+    of: Vec<Option<DecodeOutcome>>,
     done: usize,
 }
 
@@ -162,7 +162,7 @@ impl Shared<'_> {
         let mut outcomes = lock(&self.outcomes);
         outcomes.of[slot] = Some(outcome);
         outcomes.done += 1;
-        let progress = Progress { done: outcomes.done, total: outcomes.of.len() };
+        let progress = ImportProgress { done: outcomes.done, total: outcomes.of.len() };
         drop(outcomes);
         match (self.progress)(progress) {
             ControlFlow::Continue(()) => Ok(()),
@@ -170,20 +170,20 @@ impl Shared<'_> {
         }
     }
 
-    fn store(&self, slot: usize, bytes: &[u8]) -> io::Result<Outcome> {
+    fn store(&self, slot: usize, bytes: &[u8]) -> io::Result<DecodeOutcome> {
         let hash = Sha256::digest(bytes).into();
         let first = *lock(&self.first_of).entry(hash).or_insert(slot);
         if first != slot {
-            return Ok(Outcome::CopyOf(first));
+            return Ok(DecodeOutcome::CopyOf(first));
         }
         let decoded = match decode::decode(bytes, self.megapixels) {
             Ok(decoded) => decoded,
-            Err(error) => return Ok(Outcome::Bad(error.to_string())),
+            Err(error) => return Ok(DecodeOutcome::Bad(error.to_string())),
         };
         SQUARES.write(&self.squares, slot, &decoded.square)?;
         INPUTS.write(&self.inputs, slot, &decoded.input)?;
         let (width, height, letterbox) = (decoded.width, decoded.height, decoded.letterbox);
-        Ok(Outcome::Stored(Stored { slot, width, height, letterbox, hash }))
+        Ok(DecodeOutcome::Stored(Stored { slot, width, height, letterbox, hash }))
     }
 }
 

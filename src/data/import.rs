@@ -7,14 +7,14 @@ use std::path::{Path, PathBuf};
 
 use super::archive::Archive;
 use super::cache::{INPUTS, SQUARES};
-use super::decoding::{self, Outcome, Stored};
+use super::decoding::{self, DecodeOutcome, Stored};
 use super::manifest::{FORMAT_VERSION, Manifest, Picture, Split, content_hash};
 use super::options::{
-    BAD_PICTURE, ImportError, ImportOptions, MAX_TABLE_BYTES, OnProgress, Progress, extension,
-    is_picture,
+    BAD_PICTURE, ImportError, ImportOptions, ImportProgress, MAX_TABLE_BYTES, OnProgress,
+    extension, is_picture,
 };
-use super::plan::{self, Planned};
-use super::report::Report;
+use super::plan::{self, PlannedPicture};
+use super::report::ImportReport;
 use super::{MANIFEST, copies, split};
 use crate::disk;
 use crate::geometry::Rect;
@@ -63,14 +63,14 @@ fn import_into(
     progress: &OnProgress<'_>,
 ) -> Result<Manifest, ImportError> {
     let archive = Archive::open(archive, options.archive)?;
-    let mut report = Report::default();
+    let mut report = ImportReport::default();
     let (tables, names) = survey(&archive, progress, &mut report)?;
     if names.is_empty() {
         return Err(ImportError::NoPictures);
     }
     let planned = plan::plan(&tables, &names, &mut report)?;
     drop(tables);
-    let mut planned: Vec<(String, Planned)> = planned.into_iter().collect();
+    let mut planned: Vec<(String, PlannedPicture)> = planned.into_iter().collect();
     let names: Vec<&str> = planned.iter().map(|(name, _)| name.as_str()).collect();
     let count = names.len();
     check_room(work, count, options)?;
@@ -81,9 +81,9 @@ fn import_into(
     let mut first_bad = None;
     for (slot, ((name, plan), outcome)) in planned.iter().zip(outcomes).enumerate() {
         let picture = match outcome {
-            Outcome::CopyOf(_) => continue,
-            Outcome::Bad(reason) => Err(reason),
-            Outcome::Stored(stored) => {
+            DecodeOutcome::CopyOf(_) => continue,
+            DecodeOutcome::Bad(reason) => Err(reason),
+            DecodeOutcome::Stored(stored) => {
                 picture(name, plan, &stored, &mut report).map(|picture| (picture, stored))
             }
         };
@@ -143,7 +143,7 @@ type Tables = Vec<(String, Vec<u8>)>;
 fn survey(
     archive: &Archive,
     progress: &OnProgress<'_>,
-    report: &mut Report,
+    report: &mut ImportReport,
 ) -> Result<(Tables, BTreeSet<String>), ImportError> {
     let mut seen = BTreeSet::new();
     let mut duplicates = Vec::new();
@@ -153,7 +153,7 @@ fn survey(
         if !is_new {
             duplicates.push(path.to_owned());
         }
-        let flow = progress(Progress { done: 0, total: 0 });
+        let flow = progress(ImportProgress { done: 0, total: 0 });
         flow.map_continue(|()| is_table && is_new)
     };
     let mut tables = Tables::new();
@@ -191,9 +191,9 @@ fn check_room(work: &Path, pictures: usize, options: &ImportOptions) -> Result<(
 /// Boxes as fractions of the picture; what lies outside is cut off or reported.
 fn picture(
     name: &str,
-    plan: &Planned,
+    plan: &PlannedPicture,
     stored: &Stored,
-    report: &mut Report,
+    report: &mut ImportReport,
 ) -> Result<Picture, String> {
     let (width, height) = (stored.width as f32, stored.height as f32);
     let (mut faces, mut keypoints, mut difficulties) = (Vec::new(), Vec::new(), Vec::new());
@@ -273,7 +273,7 @@ fn split_open(pictures: &mut [Picture], open: &[bool], options: &ImportOptions) 
 }
 
 /// Refuses what cannot be trained or measured on.
-fn check(pictures: &[Picture], report: &Report) -> Result<(), ImportError> {
+fn check(pictures: &[Picture], report: &ImportReport) -> Result<(), ImportError> {
     let has_face = |side: Split| pictures.iter().any(|p| p.split == side && !p.faces.is_empty());
     if pictures.iter().all(|picture| picture.faces.is_empty()) {
         let reason = report.problems.first().map_or_else(

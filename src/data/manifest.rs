@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use super::report::Report;
+use super::report::ImportReport;
 use crate::geometry::{Keypoints, Letterbox, Rect};
 
 /// What a picture is for.
@@ -42,7 +42,7 @@ pub struct Manifest {
     /// In the order of the cache.
     pub pictures: Vec<Picture>,
     /// What was wrong with the input.
-    pub report: Report,
+    pub report: ImportReport,
 }
 
 /// One picture.
@@ -70,7 +70,7 @@ pub struct Picture {
 
 /// The data set in numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Summary {
+pub struct DatasetSummary {
     /// Pictures.
     pub images: usize,
     /// Faces.
@@ -116,7 +116,7 @@ const SIZE_STEPS: [u32; 6] = [0, 3, 6, 12, 24, 48];
 
 impl Manifest {
     /// Counts.
-    pub fn summary(&self) -> Summary {
+    pub fn summary(&self) -> DatasetSummary {
         let counts = |split| {
             let of_split = self.pictures.iter().filter(|picture| picture.split == split);
             of_split.fold(Counts::default(), |sum, picture| Counts {
@@ -125,7 +125,7 @@ impl Manifest {
             })
         };
         let (train, val) = (counts(Split::Train), counts(Split::Val));
-        Summary {
+        DatasetSummary {
             images: self.pictures.len(),
             faces: train.faces + val.faces,
             negatives: self.pictures.iter().filter(|picture| picture.faces.is_empty()).count(),

@@ -25,9 +25,9 @@ pub use self::archive::{ArchiveError, ArchiveLimits};
 pub use self::cache::{CACHE_SIZE, INPUT_SIZE, PictureFile};
 pub use self::decode::{PictureError, read_upright};
 pub use self::manifest::{
-    Counts, Difficulty, FaceSizes, Manifest, Picture, Split, Splits, Summary,
+    Counts, DatasetSummary, Difficulty, FaceSizes, Manifest, Picture, Split, Splits,
 };
-pub use self::report::{Problem, Report};
+pub use self::report::{ImportProblem, ImportReport};
 pub use self::tables::PlanError;
 
 use self::cache::{INPUTS, SQUARES};
@@ -38,7 +38,7 @@ const MANIFEST: &str = "manifest.json";
 
 /// An imported data set. It never changes.
 #[derive(Debug)]
-pub struct Dataset {
+pub struct ImportedDataset {
     dir: PathBuf,
     /// Everything but the pixels.
     pub manifest: Manifest,
@@ -52,7 +52,7 @@ pub struct DatasetError {
     reason: String,
 }
 
-impl Dataset {
+impl ImportedDataset {
     /// Whether a folder looks like one that [`import::import`] made.
     pub fn is_at(dir: &Path) -> bool {
         dir.join(MANIFEST).is_file()

@@ -3,6 +3,8 @@
 use std::io;
 use std::ops::ControlFlow;
 
+use serde::Serialize;
+
 use super::archive::{ArchiveError, ArchiveLimits};
 use super::tables::PlanError;
 use crate::disk;
@@ -43,8 +45,8 @@ impl Default for ImportOptions {
 }
 
 /// How far an import is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct ImportProgress {
     /// Pictures decoded.
     pub done: usize,
     /// Pictures in all; 0 while the archive is looked through.
@@ -129,7 +131,7 @@ pub const BAD_PICTURE: &str = "bad picture";
 const PICTURES: [&str; 8] = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"];
 
 /// Told how far an import is, from several threads; breaking ends it.
-pub type OnProgress<'a> = dyn Fn(Progress) -> ControlFlow<()> + Sync + 'a;
+pub type OnProgress<'a> = dyn Fn(ImportProgress) -> ControlFlow<()> + Sync + 'a;
 
 pub(super) fn is_picture(path: &str) -> bool {
     PICTURES.contains(&extension(path).as_str())

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::annotations::Face;
 use super::manifest::{Difficulty, Split};
-use super::report::Report;
-use super::tables::{self, PlanError, Table};
+use super::report::ImportReport;
+use super::tables::{self, FaceTable, PlanError};
 use crate::geometry::Keypoints;
 
 /// A picture to import.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Planned {
+pub(super) struct PlannedPicture {
     /// `None` leaves it to the seeded split.
     pub(super) split: Option<Split>,
     /// Table and row of each face, and its box in pixels.
@@ -34,11 +34,11 @@ pub(super) struct PlannedFace {
 pub(super) fn plan(
     tables: &[(String, Vec<u8>)],
     pictures: &BTreeSet<String>,
-    report: &mut Report,
-) -> Result<BTreeMap<String, Planned>, PlanError> {
+    report: &mut ImportReport,
+) -> Result<BTreeMap<String, PlannedPicture>, PlanError> {
     let tables = tables::choose(tables, report)?;
-    let mut planned: BTreeMap<String, Planned> =
-        pictures.iter().map(|path| (path.clone(), Planned::default())).collect();
+    let mut planned: BTreeMap<String, PlannedPicture> =
+        pictures.iter().map(|path| (path.clone(), PlannedPicture::default())).collect();
     let mut owner: BTreeMap<String, usize> = BTreeMap::new();
     for (number, table) in tables.iter().enumerate() {
         for row in &table.rows {
@@ -83,7 +83,7 @@ pub(super) fn plan(
 }
 
 /// A picture of which there are bad rows alone is no picture without faces.
-fn leave_out_unknown(planned: &mut BTreeMap<String, Planned>, report: &mut Report) {
+fn leave_out_unknown(planned: &mut BTreeMap<String, PlannedPicture>, report: &mut ImportReport) {
     planned.retain(|path, picture| {
         let known = !picture.has_bad_rows || !picture.faces.is_empty();
         if !known {
@@ -95,7 +95,7 @@ fn leave_out_unknown(planned: &mut BTreeMap<String, Planned>, report: &mut Repor
 }
 
 /// A path beside the table, or from the archive's root.
-fn resolve(table: &Table, written: &str, pictures: &BTreeSet<String>) -> Option<String> {
+fn resolve(table: &FaceTable, written: &str, pictures: &BTreeSet<String>) -> Option<String> {
     let written = written.replace('\\', "/");
     let places = [join(&table.folder, &written), join("", &written)];
     places.into_iter().flatten().find(|path| pictures.contains(path))
@@ -116,15 +116,15 @@ fn join(folder: &str, path: &str) -> Option<String> {
 
 /// A picture without a row belongs to the tables of the innermost folder around it; to training
 /// where that leaves a choice.
-fn split_of_negative(path: &str, tables: &[Table]) -> Option<Split> {
+fn split_of_negative(path: &str, tables: &[FaceTable]) -> Option<Split> {
     if tables.iter().all(|table| table.split.is_none()) {
         return None;
     }
-    let is_around = |table: &&Table| {
+    let is_around = |table: &&FaceTable| {
         let rest = path.strip_prefix(&table.folder);
         table.folder.is_empty() || rest.is_some_and(|rest| rest.starts_with('/'))
     };
-    let around: Vec<&Table> = tables.iter().filter(is_around).collect();
+    let around: Vec<&FaceTable> = tables.iter().filter(is_around).collect();
     let innermost = around.iter().map(|table| table.folder.len()).max();
     let mut innermost = around.iter().filter(|table| Some(table.folder.len()) == innermost);
     let only_val = innermost.clone().count() > 0 && innermost.all(|t| t.split == Some(Split::Val));
@@ -140,13 +140,13 @@ mod tests {
     fn planned(
         tables: &[(&str, &str)],
         pictures: &[&str],
-    ) -> Result<(BTreeMap<String, Planned>, Report), PlanError> {
+    ) -> Result<(BTreeMap<String, PlannedPicture>, ImportReport), PlanError> {
         let tables: Vec<_> = tables
             .iter()
             .map(|(path, rows)| (path.to_string(), format!("{HEADER}{rows}").into_bytes()))
             .collect();
         let pictures = pictures.iter().map(ToString::to_string).collect();
-        let mut report = Report::default();
+        let mut report = ImportReport::default();
         plan(&tables, &pictures, &mut report).map(|planned| (planned, report))
     }
 
@@ -156,7 +156,7 @@ mod tests {
         let (planned, report) = planned(&tables, &["i/a.jpg", "i/b.jpg", "i/c.jpg"]).unwrap();
         let splits: Vec<_> = planned.values().map(|picture| picture.split).collect();
         assert_eq!(splits, [Some(Split::Train), Some(Split::Val), Some(Split::Train)]);
-        assert_eq!(report, Report::default());
+        assert_eq!(report, ImportReport::default());
     }
 
     #[test]

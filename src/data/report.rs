@@ -9,9 +9,9 @@ const TOLD: usize = 100;
 
 /// What was wrong with rows and pictures, and what was done about it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Report {
+pub struct ImportReport {
     /// The first hundred, in the order of the files.
-    pub problems: Vec<Problem>,
+    pub problems: Vec<ImportProblem>,
     /// How many there are of each kind.
     pub counts: BTreeMap<String, u64>,
     /// How the archive was understood.
@@ -20,7 +20,7 @@ pub struct Report {
 
 /// A row or a picture that could not be used as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Problem {
+pub struct ImportProblem {
     /// The file in the archive.
     pub file: String,
     /// Its row, the header being row 1.
@@ -30,12 +30,12 @@ pub struct Problem {
     pub reason: String,
 }
 
-impl Report {
+impl ImportReport {
     /// Adds a problem; `kind` is what it is counted under.
     pub(super) fn add(&mut self, kind: &str, file: &str, row: Option<u64>, reason: String) {
         *self.counts.entry(kind.to_owned()).or_default() += 1;
         if self.problems.len() < TOLD {
-            self.problems.push(Problem { file: file.to_owned(), row, reason });
+            self.problems.push(ImportProblem { file: file.to_owned(), row, reason });
         }
     }
 
@@ -50,7 +50,7 @@ impl Report {
     }
 }
 
-impl std::fmt::Display for Problem {
+impl std::fmt::Display for ImportProblem {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.row {
             Some(row) => write!(f, "{}, row {row}: {}", self.file, self.reason),
@@ -66,7 +66,7 @@ mod tests {
     #[test]
     fn problems_beyond_the_first_hundred_are_still_counted() {
         let many = |file: &str| {
-            let mut report = Report::default();
+            let mut report = ImportReport::default();
             (0..150).for_each(|row| report.add("bad", file, Some(row), "x".to_owned()));
             report
         };

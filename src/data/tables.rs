@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::annotations::{self, COLUMNS, Row};
 use super::manifest::Split;
-use super::report::Report;
+use super::report::ImportReport;
 
 /// The tables of an archive cannot be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -34,7 +34,7 @@ fn found(others: &[String]) -> String {
 
 /// Annotations of one archive, or of one split of it.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct FaceTable {
     pub(super) path: String,
     /// Without a slash at its end; empty for the archive's root.
     pub(super) folder: String,
@@ -42,7 +42,7 @@ pub(super) struct Table {
     pub(super) split: Option<Split>,
     pub(super) rows: Vec<Row>,
     /// What is wrong with its rows.
-    report: Report,
+    report: ImportReport,
 }
 
 /// Names of a table that is meant when its folder holds another for the same split.
@@ -54,12 +54,12 @@ const PREFERRED: [&str; 7] =
 /// * `files`: path and content of every CSV file, sorted.
 pub(super) fn choose(
     files: &[(String, Vec<u8>)],
-    report: &mut Report,
-) -> Result<Vec<Table>, PlanError> {
-    let mut groups: BTreeMap<(String, Option<Split>), Vec<Table>> = BTreeMap::new();
+    report: &mut ImportReport,
+) -> Result<Vec<FaceTable>, PlanError> {
+    let mut groups: BTreeMap<(String, Option<Split>), Vec<FaceTable>> = BTreeMap::new();
     let mut others = Vec::new();
     for (path, bytes) in files {
-        let mut own = Report::default();
+        let mut own = ImportReport::default();
         let Some(rows) = annotations::parse(path, bytes, &mut own) else {
             let columns = COLUMNS.join(",");
             report
@@ -70,7 +70,8 @@ pub(super) fn choose(
         };
         let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
         let split = split_of(path);
-        let table = Table { path: path.clone(), folder: folder.clone(), split, rows, report: own };
+        let table =
+            FaceTable { path: path.clone(), folder: folder.clone(), split, rows, report: own };
         groups.entry((folder, split)).or_default().push(table);
     }
     let mut tables = Vec::new();
@@ -88,8 +89,11 @@ pub(super) fn choose(
 }
 
 /// Of tables side by side, for the same split: two of them would count every face twice.
-fn the_one_meant(mut group: Vec<Table>, report: &mut Report) -> Result<Table, PlanError> {
-    let is_preferred = |table: &Table| PREFERRED.contains(&stem(&table.path).as_str());
+fn the_one_meant(
+    mut group: Vec<FaceTable>,
+    report: &mut ImportReport,
+) -> Result<FaceTable, PlanError> {
+    let is_preferred = |table: &FaceTable| PREFERRED.contains(&stem(&table.path).as_str());
     let preferred: Vec<usize> = (0..group.len()).filter(|&at| is_preferred(&group[at])).collect();
     let meant = match (preferred[..].as_ref(), group.len()) {
         ([meant], _) => *meant,
@@ -105,11 +109,11 @@ fn the_one_meant(mut group: Vec<Table>, report: &mut Report) -> Result<Table, Pl
     Ok(meant)
 }
 
-fn ambiguous(group: &[Table], a: usize, b: usize) -> PlanError {
+fn ambiguous(group: &[FaceTable], a: usize, b: usize) -> PlanError {
     PlanError::Ambiguous(group[a].path.clone(), group[b].path.clone())
 }
 
-fn finish_splits(mut tables: Vec<Table>) -> Result<Vec<Table>, PlanError> {
+fn finish_splits(mut tables: Vec<FaceTable>) -> Result<Vec<FaceTable>, PlanError> {
     let val = tables.iter().find(|table| table.split == Some(Split::Val));
     let val = val.map(|table| table.path.clone());
     for table in &mut tables {
@@ -154,11 +158,11 @@ mod tests {
 
     const ROWS: &[u8] = b"image_path,x1,y1,w,h\na.jpg,1,1,5,5\n";
 
-    type Chosen = (Vec<(String, Option<Split>)>, Report);
+    type Chosen = (Vec<(String, Option<Split>)>, ImportReport);
 
     fn chosen(paths: &[&str]) -> Result<Chosen, PlanError> {
         let files: Vec<_> = paths.iter().map(|path| (path.to_string(), ROWS.to_vec())).collect();
-        let mut report = Report::default();
+        let mut report = ImportReport::default();
         let tables = choose(&files, &mut report)?;
         Ok((tables.into_iter().map(|table| (table.path, table.split)).collect(), report))
     }
@@ -214,7 +218,7 @@ mod tests {
         let bad = format!("image_path,x1,y1,w,h\n{}", "a.jpg,1,1,x,5\n".repeat(1000)).into_bytes();
         let files =
             [("annotations.csv".to_owned(), bad.clone()), ("annotations_full.csv".to_owned(), bad)];
-        let mut report = Report::default();
+        let mut report = ImportReport::default();
         choose(&files, &mut report).unwrap();
         assert_eq!(report.counts["not a number"], 1000);
     }

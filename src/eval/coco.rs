@@ -8,7 +8,7 @@ use crate::geometry::{Letterbox, Rect};
 
 /// A picture, its faces and what was found, as fractions of the picture.
 #[derive(Debug, Clone)]
-pub struct Picture<'a> {
+pub struct CocoPicture<'a> {
     /// Its path in the data set.
     pub name: &'a str,
     /// Upright, in pixels.
@@ -80,11 +80,11 @@ pub struct Found {
 const FACE: u8 = 1;
 
 /// `ground_truth.json`. Ids count from 1, in order: COCO's tools take annotation 0 for "none".
-pub fn ground_truth(pictures: &[Picture<'_>], input_size: u32) -> GroundTruth {
+pub fn ground_truth(pictures: &[CocoPicture<'_>], input_size: u32) -> GroundTruth {
     let mut annotations = Vec::new();
     let mut images = Vec::with_capacity(pictures.len());
     for (index, picture) in pictures.iter().enumerate() {
-        let &Picture { name, width, height, .. } = picture;
+        let &CocoPicture { name, width, height, .. } = picture;
         images.push(Image { id: index + 1, file_name: name.to_owned(), width, height });
         for face in &picture.faces {
             let bbox = pixels(face, picture);
@@ -105,8 +105,8 @@ pub fn ground_truth(pictures: &[Picture<'_>], input_size: u32) -> GroundTruth {
 }
 
 /// `detections.json`.
-pub fn detections(pictures: &[Picture<'_>], input_size: u32) -> Vec<Found> {
-    let of_picture = |(index, picture): (usize, &Picture<'_>)| {
+pub fn detections(pictures: &[CocoPicture<'_>], input_size: u32) -> Vec<Found> {
+    let of_picture = |(index, picture): (usize, &CocoPicture<'_>)| {
         let found = picture.detections.iter().map(move |(rect, score)| Found {
             image_id: index + 1,
             category_id: FACE,
@@ -119,13 +119,13 @@ pub fn detections(pictures: &[Picture<'_>], input_size: u32) -> Vec<Found> {
     pictures.iter().enumerate().flat_map(of_picture).collect()
 }
 
-fn pixels(rect: &Rect, picture: &Picture<'_>) -> [f64; 4] {
+fn pixels(rect: &Rect, picture: &CocoPicture<'_>) -> [f64; 4] {
     let (width, height) = (f64::from(picture.width), f64::from(picture.height));
     let [top, left, bottom, right] = <[f32; 4]>::from(*rect).map(f64::from);
     [left * width, top * height, (right - left) * width, (bottom - top) * height]
 }
 
-fn input_px(rect: &Rect, picture: &Picture<'_>, input_size: u32) -> f64 {
+fn input_px(rect: &Rect, picture: &CocoPicture<'_>, input_size: u32) -> f64 {
     let letterbox = Letterbox::exact(picture.width, picture.height, input_size);
     f64::from(letterbox.to_square(rect).longer_side() * letterbox.size)
 }
@@ -137,7 +137,7 @@ mod tests {
     #[test]
     fn boxes_are_in_pixels_of_the_picture() {
         let face = Rect::from([0.5, 0.25, 0.75, 0.5]);
-        let picture = Picture {
+        let picture = CocoPicture {
             name: "a.jpg",
             width: 256,
             height: 512,

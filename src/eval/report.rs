@@ -14,7 +14,7 @@ use crate::data::Difficulty;
 /// One model on one data set. Sizes are lengths of a box's longer side in pixels of the network's
 /// input; figures are 0..1, and `null` where there is no face to measure on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Report {
+pub struct EvaluationReport {
     /// Measured on.
     pub pictures: usize,
     /// In them.
@@ -115,7 +115,7 @@ const SIZE_EDGES: [u32; 4] = [6, 12, 24, 48];
 const CURVE_POINTS: u32 = 200;
 const WORST: usize = 20;
 
-impl Report {
+impl EvaluationReport {
     /// * `names`: the pictures' paths in the data set; `results`: what is in each and what was found,
     ///   in fractions of the network's square; `input_size`: side of that square in pixels.
     pub fn new(names: &[&str], results: &[PictureResult], input_size: f32) -> Self {
@@ -158,7 +158,7 @@ impl Report {
 
     /// The same, with average precision by difficulty.
     ///
-    /// * `results` as for [`Report::new`]; `difficulties`: of each face of each picture, or empty.
+    /// * `results` as for [`EvaluationReport::new`]; `difficulties`: of each face of each picture, or empty.
     #[must_use]
     pub fn with_difficulties(
         self,
@@ -251,11 +251,11 @@ mod tests {
     }
 
     /// In `a`, a face of 12.8 px is found and one of 25.6 px missed; in `b`, one detection is false.
-    fn report() -> Report {
+    fn report() -> EvaluationReport {
         let faces = vec![at(0.2, 0.1), at(0.8, 0.2)];
         let first = PictureResult { detections: vec![(at(0.2, 0.1), 0.9)], faces };
         let second = PictureResult { detections: vec![(at(0.5, 0.3), 0.95)], faces: vec![] };
-        Report::new(&["a/1.jpg", "b/c/2.jpg"], &[first, second], 128.0)
+        EvaluationReport::new(&["a/1.jpg", "b/c/2.jpg"], &[first, second], 128.0)
     }
 
     #[test]
@@ -292,10 +292,10 @@ mod tests {
 
     #[test]
     fn a_report_survives_json_and_a_data_set_without_faces() {
-        let back: Report =
+        let back: EvaluationReport =
             serde_json::from_str(&serde_json::to_string(&report()).unwrap()).unwrap();
         assert_eq!(back, report());
-        let empty = Report::new(&["1.jpg"], &[PictureResult::default()], 128.0);
+        let empty = EvaluationReport::new(&["1.jpg"], &[PictureResult::default()], 128.0);
         assert_eq!((empty.ap50_95, empty.best, empty.by_threshold.len()), (None, None, 0));
         assert_eq!(empty.threshold(), DEFAULT_THRESHOLD);
     }

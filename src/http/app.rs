@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use tokio_util::sync::CancellationToken;
 
-use super::devices::Devices;
+use super::devices::DevicesView;
 use super::models::detectors::Detectors;
 use super::problem::{Problem, Result};
 use crate::config::Config;
-use crate::data::Dataset;
+use crate::data::ImportedDataset;
 use crate::jobs::Jobs;
 use crate::store;
 use crate::store::datasets::DatasetStatus;
@@ -23,18 +23,18 @@ pub struct App {
     pub(super) folder: Arc<Folder>,
     pub(super) jobs: Jobs,
     pub(super) config: Config,
-    pub(super) devices: Devices,
+    pub(super) devices: DevicesView,
     pub(super) started: Instant,
     /// Event streams end when it is cancelled.
     pub(super) stop: CancellationToken,
     pub(super) detectors: Detectors,
     /// The last ones that were looked at.
-    datasets: Mutex<Vec<(DatasetId, Arc<Dataset>)>>,
+    datasets: Mutex<Vec<(DatasetId, Arc<ImportedDataset>)>>,
 }
 
 /// What an [`App`] is made of.
 #[derive(Debug)]
-pub struct Setup {
+pub struct AppSetup {
     /// The database.
     pub db: store::Db,
     /// The data folder.
@@ -44,7 +44,7 @@ pub struct Setup {
     /// Settings.
     pub config: Config,
     /// Tells what jobs can run on.
-    pub devices: Devices,
+    pub devices: DevicesView,
     /// Event streams end when it is cancelled.
     pub stop: CancellationToken,
 }
@@ -54,8 +54,8 @@ const OPEN_DATASETS: usize = 8;
 
 impl App {
     /// Ready to serve.
-    pub fn new(setup: Setup) -> Arc<Self> {
-        let Setup { db, folder, jobs, config, devices, stop } = setup;
+    pub fn new(setup: AppSetup) -> Arc<Self> {
+        let AppSetup { db, folder, jobs, config, devices, stop } = setup;
         let detectors = Detectors::new(config.limits.detections);
         Arc::new(Self {
             db,
@@ -71,7 +71,7 @@ impl App {
     }
 
     /// An imported data set, open.
-    pub(super) async fn dataset(&self, id: DatasetId) -> Result<Arc<Dataset>> {
+    pub(super) async fn dataset(&self, id: DatasetId) -> Result<Arc<ImportedDataset>> {
         let row = store::datasets::find(&self.db, id).await?;
         let row = row.ok_or_else(|| Problem::not_found(format_args!("data set {id}")))?;
         if row.status != DatasetStatus::Ready {
@@ -82,7 +82,7 @@ impl App {
             return Ok(open.1.clone());
         }
         let dir = self.folder.dataset(id);
-        let dataset = tokio::task::spawn_blocking(move || Dataset::open(&dir)).await;
+        let dataset = tokio::task::spawn_blocking(move || ImportedDataset::open(&dir)).await;
         let dataset = Arc::new(
             dataset.map_err(|e| Problem::internal(&e))?.map_err(|e| Problem::internal(&e))?,
         );
@@ -93,7 +93,7 @@ impl App {
         Ok(dataset)
     }
 
-    fn open_datasets(&self) -> std::sync::MutexGuard<'_, Vec<(DatasetId, Arc<Dataset>)>> {
+    fn open_datasets(&self) -> std::sync::MutexGuard<'_, Vec<(DatasetId, Arc<ImportedDataset>)>> {
         self.datasets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

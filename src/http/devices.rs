@@ -7,7 +7,7 @@ use serde::Serialize;
 
 /// Something that jobs can run on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Device {
+pub struct DeviceView {
     /// `cpu`, `cuda:0` ….
     pub id: String,
     /// What it calls itself.
@@ -19,9 +19,9 @@ pub struct Device {
 
 /// Tells what there is now; given from above, because it takes libtorch to know.
 #[derive(Clone)]
-pub struct Devices(pub Arc<dyn Fn() -> Vec<Device> + Send + Sync>);
+pub struct DevicesView(pub Arc<dyn Fn() -> Vec<DeviceView> + Send + Sync>);
 
-impl fmt::Debug for Devices {
+impl fmt::Debug for DevicesView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Devices")
     }

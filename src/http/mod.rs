@@ -32,8 +32,8 @@ use tower_http::compression::CompressionLayer;
 use tower_http::timeout::TimeoutLayer;
 use tracing::debug;
 
-pub use self::app::{App, Setup};
-pub use self::devices::{Device, Devices};
+pub use self::app::{App, AppSetup};
+pub use self::devices::{DeviceView, DevicesView};
 
 /// Everything that is served.
 pub fn router(app: Arc<App>) -> Router {

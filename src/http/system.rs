@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::app::App;
 use super::blocking::blocking;
-use super::devices::Device;
+use super::devices::DeviceView;
 use super::problem::{Problem, Result};
 use crate::store;
 use crate::store::jobs::JobState;
@@ -24,7 +24,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
 struct SystemView {
     version: &'static str,
     uptime_s: u64,
-    devices: Vec<Device>,
+    devices: Vec<DeviceView>,
     /// Jobs by state.
     queue: BTreeMap<&'static str, i64>,
     /// Why devices that have room start no job that could run there, by device.

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tracing::{error, info, warn};
 
+use super::Jobs;
 use super::supervisor::AFTER_TROUBLE;
-use super::{ImportProgress, Jobs};
 use crate::data::import::import;
-use crate::data::options::{BAD_PICTURE, ImportError, ImportOptions, Progress};
-use crate::data::{ArchiveLimits, Dataset, Manifest};
+use crate::data::options::{BAD_PICTURE, ImportError, ImportOptions, ImportProgress};
+use crate::data::{ArchiveLimits, ImportedDataset, Manifest};
 use crate::disk;
 use crate::error::chain;
 use crate::store;
@@ -156,7 +156,7 @@ impl Jobs {
 
     /// What was imported from the same archive is shared, not imported again.
     fn link_files(&self, twin: DatasetId, id: DatasetId) -> Option<Manifest> {
-        let twin = Dataset::open(&self.0.folder.dataset(twin)).ok()?;
+        let twin = ImportedDataset::open(&self.0.folder.dataset(twin)).ok()?;
         // A bad picture may have been a large one, and the limit a lower one.
         let is_whole = !twin.manifest.report.counts.contains_key(BAD_PICTURE);
         let dir = self.0.folder.dataset(id);
@@ -169,9 +169,8 @@ impl Jobs {
             let reason = "the uploaded archive is no longer on the server; upload it again";
             return Imported::Failed(reason.to_owned());
         }
-        let progress = |progress: Progress| {
-            let Progress { done, total } = progress;
-            self.progress().insert(id, ImportProgress { done, total });
+        let progress = |progress: ImportProgress| {
+            self.progress().insert(id, progress);
             if self.0.stop.is_cancelled() {
                 ControlFlow::Break(())
             } else {

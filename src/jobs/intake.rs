@@ -22,7 +22,7 @@ const CHUNK_BYTES: u64 = 16 << 20;
 
 /// Whole lines of the file.
 #[derive(Debug)]
-pub(super) struct Batch {
+pub(super) struct EventBatch {
     from: u64,
     to: u64,
     events: Vec<Event>,
@@ -54,8 +54,8 @@ pub(super) struct BadLine {
 
 /// Reads the whole lines from byte `from` on, to the first that says how a worker ended. A last
 /// line without its end waits for it.
-pub(super) fn read(path: &Path, from: u64) -> io::Result<Batch> {
-    let mut batch = Batch {
+pub(super) fn read(path: &Path, from: u64) -> io::Result<EventBatch> {
+    let mut batch = EventBatch {
         from,
         to: from,
         events: Vec::new(),
@@ -108,7 +108,7 @@ fn read_from(path: &Path, from: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Stores what was read. Answers whether there was anything.
-pub(super) async fn store(db: &store::Db, id: JobId, batch: &Batch) -> anyhow::Result<bool> {
+pub(super) async fn store(db: &store::Db, id: JobId, batch: &EventBatch) -> anyhow::Result<bool> {
     if batch.events.is_empty() {
         return Ok(false);
     }

@@ -38,10 +38,11 @@ use tracing::info;
 use self::executor::{Executor, LocalProcesses};
 use crate::config;
 use crate::config::Config;
+use crate::data::options::ImportProgress;
 use crate::store;
 use crate::store::folder::Folder;
 use crate::store::ids::DatasetId;
-use crate::store::queue::Slot;
+use crate::store::queue::DeviceSlot;
 
 pub use self::delete::DeleteError;
 pub use self::executor::Program;
@@ -59,12 +60,12 @@ pub struct Jobs(Arc<Inner>);
 struct Inner {
     db: store::Db,
     folder: Arc<Folder>,
-    settings: config::Jobs,
-    devices: config::Devices,
-    storage: config::Storage,
+    settings: config::JobSettings,
+    devices: config::DeviceSettings,
+    storage: config::StorageSettings,
     limits: config::Limits,
     executor: Box<dyn Executor>,
-    slots: Vec<Slot>,
+    slots: Vec<DeviceSlot>,
     /// Why devices with room start no job that could run there.
     waiting: std::sync::Mutex<BTreeMap<String, String>>,
     /// The queue may have a job that some device has room for.
@@ -83,18 +84,9 @@ struct Inner {
     tasks: TaskTracker,
 }
 
-/// How far an import is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-pub struct ImportProgress {
-    /// Pictures decoded.
-    pub done: usize,
-    /// Pictures in all.
-    pub total: usize,
-}
-
 /// What [`Jobs::start`] needs.
 #[derive(Debug)]
-pub struct Setup {
+pub struct JobsSetup {
     /// The database.
     pub db: store::Db,
     /// The data folder.
@@ -113,8 +105,8 @@ impl Jobs {
     /// # Errors
     ///
     /// When the database or the data folder cannot be used.
-    pub async fn start(setup: Setup) -> anyhow::Result<Self> {
-        let Setup { db, folder, config, program, gpus } = setup;
+    pub async fn start(setup: JobsSetup) -> anyhow::Result<Self> {
+        let JobsSetup { db, folder, config, program, gpus } = setup;
         let (imports, to_import) = mpsc::unbounded_channel();
         let jobs = Self(Arc::new(Inner {
             db,
@@ -152,7 +144,7 @@ impl Jobs {
     }
 
     /// Devices that jobs can run on.
-    pub fn slots(&self) -> &[Slot] {
+    pub fn slots(&self) -> &[DeviceSlot] {
         &self.0.slots
     }
 
@@ -182,14 +174,14 @@ impl Jobs {
 }
 
 /// A GPU takes what leaves the choice to us; the CPU does so only where there is none.
-fn slots(devices: &config::Devices, gpus: Vec<String>) -> Vec<Slot> {
+fn slots(devices: &config::DeviceSettings, gpus: Vec<String>) -> Vec<DeviceSlot> {
     let gpus = gpus.into_iter().filter(|gpu| devices.allows(gpu));
     let slot = |device: String, takes_auto| {
         let capacity = devices.slots_of(&device).into();
-        Slot { device, capacity, takes_auto }
+        DeviceSlot { device, capacity, takes_auto }
     };
-    let has_room = |slot: &Slot| slot.capacity > 0;
-    let mut slots: Vec<Slot> = gpus.map(|gpu| slot(gpu, true)).filter(has_room).collect();
+    let has_room = |slot: &DeviceSlot| slot.capacity > 0;
+    let mut slots: Vec<DeviceSlot> = gpus.map(|gpu| slot(gpu, true)).filter(has_room).collect();
     let cpu = slot("cpu".to_owned(), slots.is_empty());
     slots.extend(Some(cpu).filter(has_room));
     slots
@@ -202,17 +194,17 @@ mod tests {
     #[test]
     fn slots_are_those_of_the_devices_that_may_be_used() {
         let gpus = || ["cuda:0", "cuda:1", "cuda:2"].map(str::to_owned).to_vec();
-        let devices = config::Devices {
+        let devices = config::DeviceSettings {
             gpus: vec![0, 2],
             slots: BTreeMap::from([("cuda:2".to_owned(), 3), ("cpu".to_owned(), 0)]),
-            ..config::Devices::default()
+            ..config::DeviceSettings::default()
         };
         let found: Vec<_> =
             slots(&devices, gpus()).into_iter().map(|slot| (slot.device, slot.capacity)).collect();
         assert_eq!(found, [("cuda:0".to_owned(), 1), ("cuda:2".to_owned(), 3)]);
 
-        let found = slots(&config::Devices::default(), gpus());
+        let found = slots(&config::DeviceSettings::default(), gpus());
         assert!(found[0].takes_auto && !found[3].takes_auto, "{found:?}");
-        assert!(slots(&config::Devices::default(), vec![])[0].takes_auto);
+        assert!(slots(&config::DeviceSettings::default(), vec![])[0].takes_auto);
     }
 }

@@ -43,7 +43,7 @@ impl Signs {
 }
 
 impl Patience {
-    pub(super) fn new(settings: &config::Jobs, dir: JobDir) -> Self {
+    pub(super) fn new(settings: &config::JobSettings, dir: JobDir) -> Self {
         Self {
             hang: Some(settings.hang_timeout_s).filter(|&s| s > 0).map(Duration::from_secs),
             grace: Duration::from_secs(settings.cancel_grace_s),
@@ -121,7 +121,7 @@ mod tests {
     fn a_worker_without_a_sign_of_life_is_given_up() {
         let folder = tempfile::tempdir().unwrap();
         let dir = JobDir::new(folder.path());
-        let settings = config::Jobs { hang_timeout_s: 1, ..config::Jobs::default() };
+        let settings = config::JobSettings { hang_timeout_s: 1, ..config::JobSettings::default() };
         let mut patience = Patience::new(&settings, dir.clone());
         let ago = |patience: &mut Patience| {
             patience.seen = Instant::now().checked_sub(Duration::from_secs(5)).unwrap();

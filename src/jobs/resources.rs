@@ -10,7 +10,7 @@ use tracing::warn;
 
 use super::Jobs;
 use crate::disk;
-use crate::store::queue::Slot;
+use crate::store::queue::DeviceSlot;
 
 /// Kept for the database: what happened can be stored when the disk is full.
 const SPARE_BYTES: usize = 4 << 20;
@@ -91,7 +91,7 @@ impl Jobs {
         self.waits().clone()
     }
 
-    pub(super) fn set_waiting(&self, slot: &Slot, why: Option<String>) {
+    pub(super) fn set_waiting(&self, slot: &DeviceSlot, why: Option<String>) {
         match why {
             Some(why) => self.waits().insert(slot.device.clone(), why),
             None => self.waits().remove(&slot.device),

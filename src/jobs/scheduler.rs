@@ -9,7 +9,7 @@ use super::changes::{Change, change, record};
 use crate::store;
 use crate::store::ids::JobId;
 use crate::store::jobs::{JobState, StateNote};
-use crate::store::queue::Slot;
+use crate::store::queue::DeviceSlot;
 use crate::store::transitions::Actor;
 
 /// The queue is looked at this often, even when nobody says that it has changed.
@@ -70,7 +70,7 @@ impl Jobs {
         Ok(())
     }
 
-    async fn claim(&self, slot: &Slot) -> store::Result<Option<JobId>> {
+    async fn claim(&self, slot: &DeviceSlot) -> store::Result<Option<JobId>> {
         let mut tx = store::begin(&self.0.db).await?;
         let Some((id, to)) = store::queue::claim_next(&mut *tx, slot).await? else {
             return Ok(None);

@@ -11,7 +11,7 @@ use super::lifecycle::{self, Ending, Fate, Means};
 use crate::disk;
 use crate::protocol::cause::Cause;
 use crate::protocol::events::{Artifact, Outcome};
-use crate::protocol::mixing::Retention;
+use crate::protocol::mixing::Mixing;
 use crate::store;
 use crate::store::ids::{JobId, ModelId};
 use crate::store::jobs::{Job, JobState, StateNote};
@@ -199,8 +199,7 @@ async fn keep(db: &mut store::Connection, job: &Job, why: &Why) -> anyhow::Resul
     let files: Vec<Artifact> = artifacts.clone();
     let id = ModelId::new();
     // A mix may have had no pictures to be measured on.
-    let metrics =
-        (!rows.is_empty()).then(|| before_and_after(&rows, end.finished.retention.as_ref()));
+    let metrics = (!rows.is_empty()).then(|| before_and_after(&rows, end.finished.mixing.as_ref()));
     let model = NewModel {
         id,
         name: &job.name,
@@ -214,14 +213,14 @@ async fn keep(db: &mut store::Connection, job: &Job, why: &Why) -> anyhow::Resul
 }
 
 /// `{epoch, best, baseline, retention}`: the measures of the result, which is the best epoch mixed
-/// with the untouched model, and of that one alone.
-fn before_and_after(rows: &[Value], retention: Option<&Retention>) -> Value {
+/// with the base model, and of that one alone.
+fn before_and_after(rows: &[Value], mixing: Option<&Mixing>) -> Value {
     let baseline = rows.iter().find(|row| row["epoch"] == 0);
     let best = rows.iter().rev().find(|row| row["is_best"] == true);
     json!({
         "epoch": best.map(|row| &row["epoch"]),
-        "best": retention.map_or_else(|| json!(best.map(|row| &row["val"])), |chosen| json!(chosen.result())),
+        "best": mixing.map_or_else(|| json!(best.map(|row| &row["val"])), |chosen| json!(chosen.result())),
         "baseline": baseline.map(|row| &row["val"]),
-        "retention": retention,
+        "retention": mixing,
     })
 }

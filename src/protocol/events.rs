@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::cause::Cause;
 use super::metrics::{MetricsRow, TrainMetrics};
-use super::mixing::Retention;
+use super::mixing::Mixing;
 use crate::geometry::Rect;
 use crate::model::layout::Variant;
 
@@ -97,7 +97,7 @@ pub struct Measured {
 /// Sample detections of one epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Samples {
-    /// The epoch they were made after; 0 is the untouched baseline.
+    /// The epoch they were made after; 0 is the base model.
     pub epoch: u32,
     /// A fixed few of the validation pictures.
     pub pictures: Vec<SamplePicture>,
@@ -116,7 +116,7 @@ pub struct SamplePicture {
     pub height: u32,
     /// What the annotations say.
     pub ground_truth: Vec<Rect>,
-    /// What the untouched model finds.
+    /// What the base model finds.
     pub baseline: Vec<ScoredBox>,
     /// What the model finds now.
     pub tuned: Vec<ScoredBox>,
@@ -151,9 +151,9 @@ pub struct Finished {
     pub cause: Option<Cause>,
     /// The files of `artifacts/`.
     pub artifacts: Vec<Artifact>,
-    /// How much of the untouched model is in the result, where there is one.
-    #[serde(default)]
-    pub retention: Option<Retention>,
+    /// How much of the base model is in the result, where there is one.
+    #[serde(default, rename = "retention")]
+    pub mixing: Option<Mixing>,
     /// Which network the result is.
     #[serde(default)]
     pub variant: Variant,
@@ -167,7 +167,7 @@ impl Finished {
             error: None,
             cause: None,
             artifacts: Vec::new(),
-            retention: None,
+            mixing: None,
             variant: Variant::default(),
         }
     }
@@ -260,11 +260,7 @@ mod tests {
             error: None,
             cause: Some(Cause::Hung),
             artifacts: vec![artifact.clone()],
-            retention: Some(Retention {
-                retain: 0.1,
-                reason: Reason::KeepsEverySize,
-                curve: vec![],
-            }),
+            mixing: Some(Mixing { retain: 0.1, reason: Reason::KeepsEverySize, curve: vec![] }),
             variant: Variant::Back,
         };
         for body in [

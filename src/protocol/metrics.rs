@@ -5,10 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::diagnostics::Diagnostics;
 use super::train_spec::Monitor;
 
-/// One row of the metrics table; `epoch` 0 is the untouched baseline.
+/// One row of the metrics table; `epoch` 0 is the base model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MetricsRow {
-    /// From 1; 0 is the untouched baseline.
+    /// From 1; 0 is the base model.
     pub epoch: u32,
     /// Optimizer steps done since the job began.
     pub step: u64,
@@ -121,7 +121,7 @@ pub struct ValMetrics {
     /// There, the share of the faces that are found.
     #[serde(default)]
     pub best_recall: Option<f64>,
-    /// Mean keypoint error over face width, against the untouched model on faces both find.
+    /// Mean keypoint error over face width, against the base model on faces both find.
     pub keypoint_nme: Option<f64>,
 }
 

@@ -6,8 +6,8 @@ use super::metrics::ValMetrics;
 
 /// The mixes that were tried, and the one that became the result.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Retention {
-    /// Share of the untouched weights in the result, 0..1.
+pub struct Mixing {
+    /// Share of the base model in the result, 0..1.
     pub retain: f64,
     /// Why this one.
     pub reason: Reason,
@@ -15,7 +15,7 @@ pub struct Retention {
     pub curve: Vec<Mix>,
 }
 
-impl Retention {
+impl Mixing {
     /// What the chosen mix measured.
     pub fn result(&self) -> Option<&ValMetrics> {
         self.curve.iter().find(|mix| mix.retain == self.retain).map(|mix| &mix.val)
@@ -25,7 +25,7 @@ impl Retention {
 /// Measures of one mix.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Mix {
-    /// Share of the untouched weights, 0..1.
+    /// Share of the base model, 0..1.
     pub retain: f64,
     /// Over the whole validation set.
     pub val: ValMetrics,
@@ -37,7 +37,7 @@ pub struct Mix {
 pub enum Reason {
     /// The job's parameters said so.
     Requested,
-    /// The best average precision among the mixes that are nowhere worse than the untouched model.
+    /// The best average precision among the mixes that are nowhere worse than the base model.
     KeepsEverySize,
     /// Every mix loses some size of face; this one loses least.
     LosesLeast,

@@ -56,7 +56,7 @@ pub fn learning_rate(spec: &TrainSpec, step: u64, steps_per_epoch: u64) -> f64 {
 
 /// The part of the network that an epoch changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Part {
+pub enum TrainedPart {
     /// The four heads.
     Heads,
     /// These and the second backbone.
@@ -66,14 +66,14 @@ pub enum Part {
 }
 
 /// What changes in an epoch (from 1), and at which share of the learning rate.
-pub fn part(spec: &TrainSpec, epoch: u32) -> (Part, f64) {
+pub fn part(spec: &TrainSpec, epoch: u32) -> (TrainedPart, f64) {
     let stages = &spec.unfreeze;
     if epoch <= stages.heads_epochs {
-        (Part::Heads, stages.heads_rate)
+        (TrainedPart::Heads, stages.heads_rate)
     } else if epoch - stages.heads_epochs <= stages.second_backbone_epochs {
-        (Part::SecondBackbone, stages.second_backbone_rate)
+        (TrainedPart::SecondBackbone, stages.second_backbone_rate)
     } else {
-        (Part::All, 1.0)
+        (TrainedPart::All, 1.0)
     }
 }
 
@@ -121,9 +121,9 @@ mod tests {
         };
         let spec = TrainSpec { unfreeze, ..TrainSpec::default() };
         let parts = [1, 2, 3, 4].map(|epoch| part(&spec, epoch));
-        let second = (Part::SecondBackbone, 1.0);
-        assert_eq!(parts, [(Part::Heads, 0.5), second, second, (Part::All, 1.0)]);
-        assert_eq!(part(&TrainSpec::default(), 1), (Part::All, 1.0));
+        let second = (TrainedPart::SecondBackbone, 1.0);
+        assert_eq!(parts, [(TrainedPart::Heads, 0.5), second, second, (TrainedPart::All, 1.0)]);
+        assert_eq!(part(&TrainSpec::default(), 1), (TrainedPart::All, 1.0));
     }
 
     #[test]

@@ -10,11 +10,11 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 use crate::disk;
 
 /// A zip under way, beside where it shall appear.
-pub(super) struct Archive {
+pub(super) struct SampleArchive {
     zip: ZipWriter<BufWriter<NamedTempFile>>,
 }
 
-impl Archive {
+impl SampleArchive {
     /// Opens a temporary file in the folder of `out`.
     pub(super) fn beside(out: &Path) -> io::Result<Self> {
         let file = tempfile::Builder::new().prefix(".sample-").tempfile_in(folder(out))?;

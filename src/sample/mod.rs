@@ -31,7 +31,7 @@ use image::codecs::jpeg::JpegEncoder;
 use rayon::prelude::*;
 use serde::Serialize;
 
-use self::archive::Archive;
+use self::archive::SampleArchive;
 use self::dice::Dice;
 use self::visibility::Bounds;
 
@@ -52,7 +52,7 @@ impl Default for SampleSpec {
 
 /// What was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Summary {
+pub struct SampleSummary {
     /// Pictures.
     pub images: u32,
     /// Of those, in `val.csv`.
@@ -92,7 +92,7 @@ pub fn write(
     out: &Path,
     spec: &SampleSpec,
     progress: &mut dyn FnMut(usize),
-) -> Result<Summary, SampleError> {
+) -> Result<SampleSummary, SampleError> {
     if !(5..=100_000).contains(&spec.images) {
         return Err(SampleError::Images(spec.images));
     }
@@ -104,11 +104,11 @@ fn write_zip(
     out: &Path,
     spec: &SampleSpec,
     progress: &mut dyn FnMut(usize),
-) -> io::Result<Summary> {
-    let mut archive = Archive::beside(out)?;
+) -> io::Result<SampleSummary> {
+    let mut archive = SampleArchive::beside(out)?;
     let (mut train, mut val) = (HEADER.to_owned(), HEADER.to_owned());
     let mut summary =
-        Summary { images: spec.images, val_images: 0, negatives: 0, faces: 0, size_bytes: 0 };
+        SampleSummary { images: spec.images, val_images: 0, negatives: 0, faces: 0, size_bytes: 0 };
     let indices: Vec<_> = (0..spec.images).collect();
     for batch in indices.chunks(4 * rayon::current_num_threads()) {
         let drawn: Vec<_> = batch.par_iter().map(|&i| draw(spec.seed, i)).collect();

@@ -40,7 +40,7 @@ enum Arms {
 
 /// How much of the body there is.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) enum Body {
+pub(super) enum PersonBody {
     /// A torso that goes on below the picture's edge.
     Bust,
     /// All of it, down to the shoes at [`FEET`].
@@ -83,11 +83,11 @@ impl Person {
 /// Draws a person whose face is around the origin and 2 units high.
 ///
 /// `fine` adds what a small picture cannot show.
-pub(super) fn draw(canvas: &mut Canvas, person: &Person, body: Body, fine: bool) {
+pub(super) fn draw(canvas: &mut Canvas, person: &Person, body: PersonBody, fine: bool) {
     canvas.placed((0.0, 0.0), person.tilt, (1.0, 1.0), |canvas| {
         head::draw_back(canvas, &person.look);
     });
-    if body == Body::Standing {
+    if body == PersonBody::Standing {
         legs(canvas, person);
     }
     neck_and_torso(canvas, person, body, fine);
@@ -107,9 +107,9 @@ fn legs(canvas: &mut Canvas, person: &Person) {
     }
 }
 
-fn torso(person: &Person, body: Body) -> Outline {
+fn torso(person: &Person, body: PersonBody) -> Outline {
     let b = person.build;
-    let (half, low) = if body == Body::Bust { (1.25 * b, 60.0) } else { (0.95 * b, 4.7) };
+    let (half, low) = if body == PersonBody::Bust { (1.25 * b, 60.0) } else { (0.95 * b, 4.7) };
     let shoulder = half * 1.12;
     blob(&[
         (-0.3, 1.2),
@@ -125,7 +125,7 @@ fn torso(person: &Person, body: Body) -> Outline {
     ])
 }
 
-fn neck_and_torso(canvas: &mut Canvas, person: &Person, body: Body, fine: bool) {
+fn neck_and_torso(canvas: &mut Canvas, person: &Person, body: PersonBody, fine: bool) {
     let skin = person.look.shade();
     canvas.rounded([-0.32, 0.6, 0.64, 1.2], 0.2, skin);
     let torso = torso(person, body);
@@ -185,7 +185,7 @@ fn pattern(canvas: &mut Canvas, person: &Person) {
     }
 }
 
-fn arms(canvas: &mut Canvas, person: &Person, body: Body) {
+fn arms(canvas: &mut Canvas, person: &Person, body: PersonBody) {
     let sleeve = person.top.darker(0.1);
     for side in [-1.0, 1.0] {
         let x = side * person.build;
@@ -194,7 +194,7 @@ fn arms(canvas: &mut Canvas, person: &Person, body: Body) {
             let (elbow, hand) = ((x * 1.95, 1.7), (x * 1.9, -0.4));
             canvas.line(&[(x * 1.05, 1.9), elbow, hand], 0.5, sleeve);
             canvas.circle(hand.0, hand.1 - 0.3, 0.33, person.look.skin);
-        } else if body == Body::Standing {
+        } else if body == PersonBody::Standing {
             let hand = (x * 1.3, 4.6);
             canvas.line(&[(x * 0.95, 1.9), (x * 1.3, 3.2), hand], 0.45, sleeve);
             canvas.circle(hand.0, hand.1 + 0.2, 0.28, person.look.skin);

@@ -9,7 +9,7 @@ use super::finish;
 use super::head::Drawing;
 use super::indoors::{self, scatter};
 use super::outdoors;
-use super::person::{self, Body, FEET, Person, SHOULDERS};
+use super::person::{self, FEET, Person, PersonBody, SHOULDERS};
 use super::visibility::{Bounds, Layers, Shape};
 
 /// A drawn picture and the boxes around its faces, in pixels.
@@ -93,13 +93,13 @@ impl Stage {
 
     /// Somebody new, with the middle of the face at `(x, y)`; `size` is half the face's height. Nobody where
     /// they would stand in front of half a face.
-    fn person(&mut self, dice: &mut Dice, (x, y): (f32, f32), size: f32, body: Body) {
+    fn person(&mut self, dice: &mut Dice, (x, y): (f32, f32), size: f32, body: PersonBody) {
         let person = Person::random(dice, self.drawing);
         let (degrees, look) = (person.tilt, &person.look);
         let (head_rx, head_ry) = look.silhouette();
         let head = Shape::Ellipse { x, y, rx: head_rx * size, ry: head_ry * size, degrees };
         let half = SHOULDERS * size * 0.85;
-        let foot = if body == Body::Standing { y + FEET * size } else { self.frame.y1 };
+        let foot = if body == PersonBody::Standing { y + FEET * size } else { self.frame.y1 };
         let torso = Bounds { x0: x - half, y0: y + 1.5 * size, x1: x + half, y1: foot };
         if self.layers.would_half_hide([head, Shape::Box(torso)], self.frame) {
             return;
@@ -193,7 +193,7 @@ fn portrait(stage: &mut Stage, dice: &mut Dice) {
         let size = h.min(w) * dice.log_between(0.13, 0.28);
         let x = w * ((i as f32 + 0.5) / count as f32 + dice.wobble(0.14));
         let y = (h * 0.5 + dice.wobble(h * 0.16)).max(size * 0.9);
-        stage.person(dice, (x, y), size, Body::Bust);
+        stage.person(dice, (x, y), size, PersonBody::Bust);
     }
     in_the_way(stage, dice);
 }
@@ -212,7 +212,7 @@ fn group(stage: &mut Stage, dice: &mut Dice) {
             let size = size * dice.between(0.85, 1.1) * (1.0 + 0.12 * row as f32);
             let x = w * (i as f32 + 0.5) / count as f32 + dice.wobble(size * 0.4);
             let at = (x, y + dice.wobble(size * 0.4));
-            stage.person(dice, at, size, Body::Bust);
+            stage.person(dice, at, size, PersonBody::Bust);
         }
     }
     in_the_way(stage, dice);
@@ -224,23 +224,23 @@ fn crowd(stage: &mut Stage, dice: &mut Dice) {
     let body = match dice.whole(0, 4) {
         0 => {
             indoors::stage(canvas, dice);
-            Body::Bust
+            PersonBody::Bust
         }
         1 => {
             outdoors::stadium(canvas, dice);
-            Body::Bust
+            PersonBody::Bust
         }
         2 => {
             indoors::studio(canvas, dice);
-            Body::Standing
+            PersonBody::Standing
         }
         3 => {
             outdoors::street(canvas, dice);
-            Body::Standing
+            PersonBody::Standing
         }
         _ => {
             outdoors::park(canvas, dice);
-            Body::Standing
+            PersonBody::Standing
         }
     };
     let (w, h) = stage.canvas.size();
@@ -297,7 +297,7 @@ fn walkers(stage: &mut Stage, dice: &mut Dice) {
         let size = size.max(SMALLEST * stage.pixel());
         let places = [(); 16].map(|()| (dice.between(0.1, 0.9) * w, foot - FEET * size));
         let at = stage.free_place(&places, size);
-        stage.person(dice, at, size, Body::Standing);
+        stage.person(dice, at, size, PersonBody::Standing);
     }
     in_the_way(stage, dice);
 }
@@ -310,7 +310,7 @@ fn windows(stage: &mut Stage, dice: &mut Dice) {
         }
         let size = w.min(h) * dice.log_between(0.3, 0.42);
         let at = (x + w * dice.between(0.4, 0.6), y + h * dice.between(0.45, 0.6));
-        stage.framed([x, y, w, h], |stage| stage.person(dice, at, size, Body::Bust));
+        stage.framed([x, y, w, h], |stage| stage.person(dice, at, size, PersonBody::Bust));
     }
     in_the_way(stage, dice);
 }

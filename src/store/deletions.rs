@@ -8,7 +8,7 @@ use super::jobs::JobState;
 /// What of a job is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(rename_all = "snake_case")]
-pub enum Part {
+pub enum JobPart {
     /// The checkpoint that is there in case the last one is damaged.
     PreviousCheckpoint,
     /// Both.
@@ -53,7 +53,7 @@ pub async fn ended(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<EndedJob>> {
 /// # Errors
 ///
 /// As [`ended`].
-pub async fn intend(db: impl SqliteExecutor<'_>, id: JobId, part: Part) -> sqlx::Result<bool> {
+pub async fn intend(db: impl SqliteExecutor<'_>, id: JobId, part: JobPart) -> sqlx::Result<bool> {
     let intended = sqlx::query!(
         "
         insert into deletion (job_id, part)
@@ -73,9 +73,9 @@ pub async fn intend(db: impl SqliteExecutor<'_>, id: JobId, part: Part) -> sqlx:
 /// # Errors
 ///
 /// As [`ended`].
-pub async fn intended(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<(JobId, Part)>> {
+pub async fn intended(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<(JobId, JobPart)>> {
     let rows = sqlx::query!(
-        r#"select job_id as "id: JobId", part as "part: Part" from deletion order by job_id, part"#
+        r#"select job_id as "id: JobId", part as "part: JobPart" from deletion order by job_id, part"#
     );
     Ok(rows.fetch_all(db).await?.into_iter().map(|row| (row.id, row.part)).collect())
 }
@@ -85,7 +85,7 @@ pub async fn intended(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<(JobId, P
 /// # Errors
 ///
 /// As [`ended`].
-pub async fn done(db: impl SqliteExecutor<'_>, id: JobId, part: Part) -> sqlx::Result<()> {
+pub async fn done(db: impl SqliteExecutor<'_>, id: JobId, part: JobPart) -> sqlx::Result<()> {
     sqlx::query!("delete from deletion where job_id = ? and part = ?", id, part)
         .execute(db)
         .await?;

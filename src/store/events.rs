@@ -9,7 +9,7 @@ use crate::protocol::events::Started;
 
 /// One of them.
 #[derive(Debug, Clone)]
-pub struct Event {
+pub struct StoredEvent {
     /// Grows with time, over all jobs.
     pub id: i64,
     /// `started`, `step`, `epoch`, `sample` or `state`.
@@ -62,9 +62,9 @@ pub async fn after(
     job_id: JobId,
     after: i64,
     limit: i64,
-) -> sqlx::Result<Vec<Event>> {
+) -> sqlx::Result<Vec<StoredEvent>> {
     sqlx::query_as!(
-        Event,
+        StoredEvent,
         r#"
         select id as "id!", type as kind,
             case when type = 'epoch'
@@ -188,7 +188,7 @@ mod tests {
         thin(&db, id).await.unwrap();
         let kept = after(&db, id, 0, 1000).await.unwrap();
         let of = |kind: &str| -> Vec<u64> {
-            let epoch = |event: &Event| {
+            let epoch = |event: &StoredEvent| {
                 serde_json::from_str::<Value>(&event.body).unwrap()["epoch"].as_u64().unwrap()
             };
             kept.iter().filter(|event| event.kind == kind).map(epoch).collect()

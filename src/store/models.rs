@@ -43,7 +43,7 @@ pub enum ModelKind {
     Imported,
     /// A job of this server.
     Trained,
-    /// Another model's weights and the untouched ones.
+    /// Another model's weights and the base model's.
     Mixed,
 }
 

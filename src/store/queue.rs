@@ -24,7 +24,7 @@ pub async fn active(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<JobId>> {
 
 /// A device that jobs can run on.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Slot {
+pub struct DeviceSlot {
     /// `cpu`, `cuda:0` ….
     pub device: String,
     /// Jobs at once.
@@ -42,7 +42,7 @@ pub struct Slot {
 /// As [`active`].
 pub async fn claim_next(
     db: impl SqliteExecutor<'_>,
-    slot: &Slot,
+    slot: &DeviceSlot,
 ) -> sqlx::Result<Option<(JobId, JobState)>> {
     let claimed = sqlx::query!(
         r#"
@@ -92,7 +92,7 @@ pub async fn move_to_front(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Resu
 /// # Errors
 ///
 /// As [`active`].
-pub async fn has_work_for(db: impl SqliteExecutor<'_>, slot: &Slot) -> sqlx::Result<bool> {
+pub async fn has_work_for(db: impl SqliteExecutor<'_>, slot: &DeviceSlot) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"
         select exists (
@@ -135,11 +135,11 @@ mod tests {
     use crate::store::Db;
     use crate::store::tests::empty;
 
-    fn slot(device: &str, capacity: i64, takes_auto: bool) -> Slot {
-        Slot { device: device.to_owned(), capacity, takes_auto }
+    fn slot(device: &str, capacity: i64, takes_auto: bool) -> DeviceSlot {
+        DeviceSlot { device: device.to_owned(), capacity, takes_auto }
     }
 
-    async fn claimed(db: &Db, slot: &Slot) -> Option<JobId> {
+    async fn claimed(db: &Db, slot: &DeviceSlot) -> Option<JobId> {
         claim_next(db, slot).await.unwrap().map(|(id, _)| id)
     }
 

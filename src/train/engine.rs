@@ -2,7 +2,7 @@
 
 use crate::protocol::diagnostics::Diagnostics;
 use crate::protocol::metrics::TrainMetrics;
-use crate::protocol::schedule::Part;
+use crate::protocol::schedule::TrainedPart;
 use crate::train::diagnostics::sheet::Sheet;
 use crate::train::optimizer::Update;
 use crate::train::views::batch::{Batch, Rendering};
@@ -14,7 +14,7 @@ pub trait Engine: std::fmt::Debug {
     fn rendering(&self) -> Rendering;
 
     /// From now on this part of the network learns.
-    fn train_part(&mut self, part: Part);
+    fn train_part(&mut self, part: TrainedPart);
 
     /// Adds a batch to what the next gradients are divided by: for steps of several batches, all of which are counted
     /// before the first gradient.
@@ -42,15 +42,15 @@ pub trait Engine: std::fmt::Debug {
     fn averaged(&self) -> Vec<f32>;
 
     /// A copy of everything that changes.
-    fn state(&self) -> State;
+    fn state(&self) -> EngineState;
 
     /// Goes back to it.
-    fn restore(&mut self, state: State);
+    fn restore(&mut self, state: EngineState);
 }
 
 /// Everything that changes in an engine, flat.
 #[derive(Debug, Clone, PartialEq)]
-pub struct State {
+pub struct EngineState {
     /// `[P]`: of the network in training.
     pub parameters: Vec<f32>,
     /// `[B]`: its running statistics.

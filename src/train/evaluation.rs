@@ -6,7 +6,7 @@ use super::validation::{BATCH, MIN_SCORE, keypoint_drift, results};
 use super::views::pictures::Pictures;
 use crate::eval::average_precision::PictureResult;
 use crate::eval::detect;
-use crate::eval::report::Report;
+use crate::eval::report::EvaluationReport;
 use crate::eval::suppression::Detection;
 use crate::model::anchors;
 use crate::model::device::{Device, NeedsTorch};
@@ -20,7 +20,7 @@ pub struct Evaluation {
     /// The model's name.
     pub name: String,
     /// Every figure.
-    pub report: Report,
+    pub report: EvaluationReport,
     /// Mean distance of the keypoints from the first model's over the face's width, on faces that
     /// both find; `None` for the first.
     pub keypoint_nme: Option<f64>,
@@ -55,7 +55,7 @@ pub fn evaluate(
         let found = detect_all(&runner, pictures, &mut |done| proceed(before + done));
         let Some(detections) = found else { return Ok(None) };
         let results = results(pictures, &detections);
-        let report = Report::new(&names, &results, INPUT_SIZE as f32)
+        let report = EvaluationReport::new(&names, &results, INPUT_SIZE as f32)
             .with_difficulties(&results, &difficulties);
         let first = evaluations.first();
         let keypoint_nme = first.and_then(|first| keypoint_drift(&first.detections, &detections));

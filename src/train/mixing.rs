@@ -1,7 +1,7 @@
-//! How much of the untouched model to keep.
+//! How much of the base model to keep.
 //!
 //! Fine-tuning finds more of the user's faces and forgets some others. Mixing the tuned with the
-//! untouched weights wins many of those back and costs nothing: see [`Weights::mixed`].
+//! base model's weights wins many of those back and costs nothing: see [`Weights::mixed`].
 
 use super::validation::{Validation, validate};
 use super::views::pictures::Pictures;
@@ -9,15 +9,15 @@ use crate::model::device::{Device, NeedsTorch};
 use crate::model::runner::Runner;
 use crate::model::tensors::Weights;
 use crate::protocol::metrics::ValMetrics;
-use crate::protocol::mixing::{Mix, Reason, Retention};
+use crate::protocol::mixing::{Mix, Mixing, Reason};
 use crate::protocol::train_spec::{Monitor, Retain, TrainSpec};
 
-/// Shares of the untouched weights that are tried.
+/// Shares of the base model that are tried.
 const SHARES: [f64; 9] = [0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7];
 
-/// Measures mixes of `tuned` with `untouched` and chooses one.
+/// Measures mixes of `tuned` with `base` and chooses one.
 ///
-/// * `baseline`: what the untouched model finds; `beat`: called while work gets on.
+/// * `baseline`: what the base model finds; `beat`: called while work gets on.
 ///
 /// Returns the choice, the mixed weights and what they find.
 ///
@@ -27,20 +27,20 @@ const SHARES: [f64; 9] = [0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7];
 #[expect(clippy::too_many_arguments, reason = "each is another thing")]
 pub fn choose(
     tuned: &Weights,
-    untouched: &Weights,
+    base: &Weights,
     retain: Retain,
     pictures: &Pictures,
     params: &TrainSpec,
     baseline: &Validation,
     device: Device,
     beat: &dyn Fn(),
-) -> Result<(Retention, Weights, Validation), NeedsTorch> {
+) -> Result<(Mixing, Weights, Validation), NeedsTorch> {
     let shares = match retain {
         Retain::Auto => SHARES.to_vec(),
         Retain::Share(share) => vec![share],
     };
     let measure = |share: f64| {
-        let weights = tuned.mixed(untouched, share as f32);
+        let weights = tuned.mixed(base, share as f32);
         let runner = Runner::new(&weights, device)?;
         let found = validate(&runner, pictures, &params.loss, Some(&baseline.detections), beat);
         Ok((weights, found))
@@ -55,14 +55,14 @@ pub fn choose(
         Retain::Share(_) => (0, Reason::Requested),
     };
     let (weights, found) = tried.swap_remove(chosen);
-    Ok((Retention { retain: shares[chosen], reason, curve }, weights, found))
+    Ok((Mixing { retain: shares[chosen], reason, curve }, weights, found))
 }
 
 /// What a mix may measure below the best one and still be taken for keeping more: less than two seeds
 /// differ by. What it keeps does not show on these pictures, but on others.
 const FREE: f64 = 0.005;
 
-/// The rule: of the mixes that are worse than the untouched model for no size of face, the one that keeps most
+/// The rule: of the mixes that are worse than the base model for no size of face, the one that keeps most
 /// among those within [`FREE`] of the best [`ValMetrics::monitored`]; where there is none, the one whose
 /// worst loss is smallest.
 fn best(curve: &[Mix], baseline: &ValMetrics, monitor: Monitor) -> (usize, Reason) {

@@ -7,7 +7,7 @@
 
 use crate::model::layout::{COORDINATES, Layout, Role};
 use crate::model::slots::{Form, slots};
-use crate::protocol::schedule::Part;
+use crate::protocol::schedule::TrainedPart;
 use crate::protocol::train_spec::OptimizerChoice;
 
 pub(super) const BETA1: f64 = 0.9;
@@ -79,12 +79,12 @@ pub(super) fn decays(layout: &Layout, form: Form) -> Vec<f32> {
 }
 
 /// The first convolution that a part of the network learns in; all behind it learn, too.
-pub(super) fn first_trained(layout: &Layout, part: Part) -> usize {
+pub(super) fn first_trained(layout: &Layout, part: TrainedPart) -> usize {
     let heads = || layout.convs().iter().take_while(|conv| conv.role != Role::Head).count();
     match part {
-        Part::All => 0,
-        Part::SecondBackbone => 1 + 2 * layout.first_blocks,
-        Part::Heads => heads(),
+        TrainedPart::All => 0,
+        TrainedPart::SecondBackbone => 1 + 2 * layout.first_blocks,
+        TrainedPart::Heads => heads(),
     }
 }
 
@@ -93,7 +93,7 @@ pub(super) fn first_trained(layout: &Layout, part: Part) -> usize {
 pub(super) fn trainable(
     layout: &Layout,
     form: Form,
-    part: Part,
+    part: TrainedPart,
     freeze_keypoints: bool,
 ) -> Vec<f32> {
     let (convs, slots) = (layout.convs(), slots(layout, form));
@@ -125,11 +125,11 @@ mod tests {
             let mask = trainable(&SHORT, Form::Folded, part, freeze);
             mask.iter().filter(|&&value| value == 1.0).count()
         };
-        assert_eq!(count(Part::All, false), 101_390);
+        assert_eq!(count(TrainedPart::All, false), 101_390);
         // Two anchors a cell from 88 channels, six from 96: a score and 16 coordinates each, with biases.
-        assert_eq!(count(Part::Heads, false), 17 * (2 * 89 + 6 * 97));
-        assert_eq!(count(Part::Heads, true), 5 * (2 * 89 + 6 * 97));
-        assert!(count(Part::SecondBackbone, false) > count(Part::Heads, false));
+        assert_eq!(count(TrainedPart::Heads, false), 17 * (2 * 89 + 6 * 97));
+        assert_eq!(count(TrainedPart::Heads, true), 5 * (2 * 89 + 6 * 97));
+        assert!(count(TrainedPart::SecondBackbone, false) > count(TrainedPart::Heads, false));
     }
 
     #[test]

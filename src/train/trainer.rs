@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::TrainError;
 use super::diagnostics::sheet::Sheet;
-use super::engine::{Engine, State};
+use super::engine::{Engine, EngineState};
 use super::native;
 use super::optimizer::Update;
 use super::progress::Progress;
@@ -40,7 +40,7 @@ pub struct Trainer<'a> {
 
 /// Where an epoch stands.
 #[derive(Debug, Clone, Copy)]
-pub struct Report {
+pub struct EpochReport {
     /// Steps done in this epoch.
     pub step: u32,
     /// Learning rate of the last step.
@@ -163,14 +163,14 @@ impl<'a> Trainer<'a> {
     /// # Errors
     ///
     /// [`TrainError::Diverged`] when the loss is no longer finite.
-    pub fn report(&self, epoch: u32) -> Result<Report, TrainError> {
+    pub fn report(&self, epoch: u32) -> Result<EpochReport, TrainError> {
         let Progress { step, seen, seconds, .. } = self.progress;
         let train = self.engine.figures().means(step);
         if !train.loss.is_finite() || !train.gradient_norm.is_finite() {
             return Err(TrainError::Diverged { step: self.steps, epoch });
         }
         let lr = self.rate(epoch, self.steps.saturating_sub(1));
-        Ok(Report { step, lr, images_per_s: seen as f64 / seconds, train })
+        Ok(EpochReport { step, lr, images_per_s: seen as f64 / seconds, train })
     }
 
     /// What the epoch looked like from inside.
@@ -195,12 +195,12 @@ impl<'a> Trainer<'a> {
     }
 
     /// A copy of everything that changes in the engine.
-    pub fn state(&self) -> State {
+    pub fn state(&self) -> EngineState {
         self.engine.state()
     }
 
     /// Goes back to where a checkpoint was saved.
-    pub fn restore(&mut self, state: State, steps: u64, progress: Progress) {
+    pub fn restore(&mut self, state: EngineState, steps: u64, progress: Progress) {
         self.engine.restore(state);
         (self.steps, self.progress) = (steps, progress);
     }
@@ -287,10 +287,10 @@ fn engine(
     device: Device,
 ) -> Result<Box<dyn Engine>, NeedsTorch> {
     if trains_natively(spec, device, weights.layout()) {
-        return Ok(Box::new(native::Engine::new(spec, pictures, weights, base)));
+        return Ok(Box::new(native::NativeEngine::new(spec, pictures, weights, base)));
     }
     #[cfg(feature = "torch")]
-    return Ok(Box::new(super::torch::Engine::new(spec, pictures, weights, base, device)));
+    return Ok(Box::new(super::torch::TorchEngine::new(spec, pictures, weights, base, device)));
     #[cfg(not(feature = "torch"))]
     Err(NeedsTorch(match weights.layout().variant {
         _ if device.is_gpu() => "a GPU",

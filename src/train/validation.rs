@@ -41,7 +41,7 @@ pub fn validate(
     reference: Option<&[Vec<Detection>]>,
     beat: &dyn Fn(),
 ) -> Validation {
-    let (grid, centres) = (native::Grid::default(), anchors::centres());
+    let (grid, centres) = (native::NativeGrid::default(), anchors::centres());
     let mut sums = Sums::default();
     let mut detections = Vec::with_capacity(pictures.val.len());
     for indices in pictures.val.chunks(BATCH) {
@@ -70,7 +70,13 @@ struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, outputs: &Outputs, entries: &[&Entry], grid: &native::Grid, loss: &Loss) {
+    fn add(
+        &mut self,
+        outputs: &Outputs,
+        entries: &[&Entry],
+        grid: &native::NativeGrid,
+        loss: &Loss,
+    ) {
         let faces: Vec<Vec<ViewFace>> =
             entries.iter().map(|entry| view_faces(entry, loss.min_face_px as f32)).collect();
         let costs = native::costs(outputs.as_ref(), None, &faces, loss, grid, None);

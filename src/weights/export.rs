@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::onnx::{self, Outputs};
+use super::onnx::{self, OnnxOutputs};
 use super::tflite::{self, About};
 use super::{WeightsError, pth, safetensors};
 use crate::model::layout::Variant;
@@ -90,8 +90,8 @@ impl Format {
             Self::Tflite => tflite::write_float16(weights, about)?,
             Self::TfliteFloat32 => tflite::write_float32(weights, about)?,
             Self::TfliteInt8 => tflite::write_int8(weights, about)?,
-            Self::Onnx => onnx::write(weights, Outputs::Raw, texts),
-            Self::OnnxFaces => onnx::write(weights, Outputs::Faces, texts),
+            Self::Onnx => onnx::write(weights, OnnxOutputs::Raw, texts),
+            Self::OnnxFaces => onnx::write(weights, OnnxOutputs::Faces, texts),
         })
     }
 }

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::WeightsError;
-use super::pickle::{self, Pickle, Value};
+use super::pickle::{self, Pickle, PickleValue};
 use super::state_dict::{self, element_bytes};
 use crate::model::tensors::Weights;
 
@@ -30,7 +30,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Weights, WeightsError> {
     let mut rest = bytes.strip_prefix(MAGIC).ok_or(WeightsError::Unknown)?;
     let (_version, machine) = (next(&mut rest)?, next(&mut rest)?);
     let order = machine.get(machine.root(), "little_endian").map(|id| machine.value(id));
-    if matches!(order, Some(Value::Bool(false))) {
+    if matches!(order, Some(PickleValue::Bool(false))) {
         return Err(WeightsError::BigEndian);
     }
     let state = next(&mut rest)?;
@@ -56,13 +56,17 @@ fn storages<'a>(
     mut rest: &'a [u8],
 ) -> Result<HashMap<&'a str, &'a [u8]>, WeightsError> {
     let kinds = state.storages();
-    let Value::List(list) = keys.value(keys.root()) else { return Err(WeightsError::NoStateDict) };
+    let PickleValue::List(list) = keys.value(keys.root()) else {
+        return Err(WeightsError::NoStateDict);
+    };
     if list.len() > MAX_STORAGES {
         return Err(WeightsError::TooLarge("the list of storages".to_owned()));
     }
     let mut storages = HashMap::new();
     for &key in list {
-        let &Value::Text(key) = keys.value(key) else { return Err(WeightsError::NoStateDict) };
+        let &PickleValue::Text(key) = keys.value(key) else {
+            return Err(WeightsError::NoStateDict);
+        };
         let truncated = || WeightsError::Truncated(key.to_owned());
         let size = kinds.get(key).and_then(|kind| element_bytes(kind)).ok_or_else(truncated)?;
         let (count, numbers) = rest.split_first_chunk().ok_or_else(truncated)?;

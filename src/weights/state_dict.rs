@@ -6,7 +6,7 @@ use half::{bf16, f16};
 
 use super::WeightsError;
 use super::names::{Names, unwrapped};
-use super::pickle::{Id, Pickle, TensorRef, Value};
+use super::pickle::{Id, Pickle, PickleValue, TensorRef};
 use crate::model::tensors::{Array, Arrays, Weights};
 
 /// Where trainers put the weights in their checkpoints.
@@ -49,13 +49,13 @@ fn tensors<'p, 'a>(
     pickle: &'p Pickle<'a>,
 ) -> Result<Vec<(&'a str, &'p TensorRef<'a>)>, WeightsError> {
     let root = pickle.root();
-    let is_dict = |id: &Id| matches!(pickle.value(*id), Value::Dict(_));
+    let is_dict = |id: &Id| matches!(pickle.value(*id), PickleValue::Dict(_));
     let inner = INNER.iter().find_map(|key| pickle.get(root, key).filter(is_dict));
-    let Value::Dict(items) = pickle.value(inner.unwrap_or(root)) else {
+    let PickleValue::Dict(items) = pickle.value(inner.unwrap_or(root)) else {
         return Err(WeightsError::NoStateDict);
     };
     let tensor = |&(name, value): &(Id, Id)| match (pickle.value(name), pickle.value(value)) {
-        (&Value::Text(name), Value::Tensor(tensor)) => Some((unwrapped(name), tensor)),
+        (&PickleValue::Text(name), PickleValue::Tensor(tensor)) => Some((unwrapped(name), tensor)),
         _ => None,
     };
     Ok(items.iter().filter_map(tensor).collect())

@@ -23,7 +23,7 @@ pub struct Advice {
 }
 
 impl Advice {
-    /// From what the untouched model and the result measured on the validation pictures.
+    /// From what the base model and the result measured on the validation pictures.
     pub fn new(
         variant: Variant,
         baseline: Option<&ValMetrics>,
@@ -33,7 +33,7 @@ impl Advice {
         let seen = pictures.val.iter().flat_map(|&index| &pictures.entries[index].faces);
         let side = |face: &crate::geometry::Rect| face.width().max(face.height());
         let faces = seen.filter(|face| side(face) * INPUT_SIZE as f32 >= SEEN_PX).count();
-        let untouched = match variant {
+        let base = match variant {
             Variant::Short => "MediaPipe's own model",
             Variant::Back => "the model it began with",
         };
@@ -41,14 +41,14 @@ impl Advice {
             threshold: result.best_threshold,
             precision: result.best_precision,
             recall: result.best_recall,
-            expected_change: sentence(untouched, baseline, result, faces, pictures.val.len()),
-            latency: "the network's shape is what it was, so it takes as long as the untouched one",
+            expected_change: sentence(base, baseline, result, faces, pictures.val.len()),
+            latency: "the network's shape is what it was, so it takes as long as the base model",
         }
     }
 }
 
 fn sentence(
-    untouched: &str,
+    base: &str,
     before: Option<&ValMetrics>,
     after: &ValMetrics,
     faces: usize,
@@ -62,7 +62,7 @@ fn sentence(
     let percent = |share: f64| format!("{:.0} %", share * 100.0);
     format!(
         "At a threshold of {:.2} it finds {} of the {faces} faces of at least {SEEN_PX} pixels in your {pictures} \
-         validation pictures, and {} of what it reports are faces; {untouched}, at its best threshold of {:.2}, finds {} of them and is right in {}.",
+         validation pictures, and {} of what it reports are faces; {base}, at its best threshold of {:.2}, finds {} of them and is right in {}.",
         after.0,
         percent(after.2),
         percent(after.1),

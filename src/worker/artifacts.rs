@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::advice::Advice;
 use super::error::RunError;
-use crate::data::Dataset;
+use crate::data::ImportedDataset;
 use crate::disk;
 use crate::model::layout::Variant;
 use crate::model::tensors::Weights;
@@ -17,7 +17,7 @@ use crate::protocol::events::Artifact;
 use crate::protocol::folder::{JobDir, UNMIXED};
 use crate::protocol::job_spec::JobSpec;
 use crate::protocol::metrics::{MetricsRow, ValMetrics};
-use crate::protocol::mixing::Retention;
+use crate::protocol::mixing::Mixing;
 use crate::time::now;
 use crate::train::views::pictures::Pictures;
 use crate::weights::export::{Format, Notes};
@@ -25,18 +25,18 @@ use crate::weights::{WeightsError, safetensors, tflite};
 
 /// What the artifacts are made of.
 #[derive(Debug)]
-pub struct Content<'a> {
+pub struct ArtifactSources<'a> {
     /// What was asked for.
     pub spec: &'a JobSpec,
     /// The data set.
     pub pictures: &'a Pictures,
     /// One row an epoch, the baseline's included.
     pub rows: &'a [MetricsRow],
-    /// How much of the untouched model is in `best`.
-    pub retention: &'a Retention,
+    /// How much of the base model is in `best`.
+    pub mixing: &'a Mixing,
     /// What `best` measured.
     pub result: &'a ValMetrics,
-    /// The result: the best epoch's weights, mixed with the untouched ones.
+    /// The result: the best epoch's weights, mixed with the base model's.
     pub best: &'a Weights,
     /// The best epoch's weights alone.
     pub unmixed: &'a Weights,
@@ -62,8 +62,9 @@ struct Card<'a> {
     baseline: Option<&'a MetricsRow>,
     /// What the files `best.*` measure.
     result: &'a ValMetrics,
-    retention: &'a Retention,
-    /// The epoch they come from, before it was mixed with the untouched model.
+    #[serde(rename = "retention")]
+    mixing: &'a Mixing,
+    /// The epoch they come from, before it was mixed with the base model.
     best: Option<&'a MetricsRow>,
     last: Option<&'a MetricsRow>,
     files: &'a [Artifact],
@@ -83,7 +84,7 @@ struct Base {
 /// # Errors
 ///
 /// [`RunError`] when a file cannot be read, written or exported.
-pub fn write(dir: &JobDir, content: &Content<'_>) -> Result<Vec<Artifact>, RunError> {
+pub fn write(dir: &JobDir, content: &ArtifactSources<'_>) -> Result<Vec<Artifact>, RunError> {
     let folder = dir.artifacts();
     std::fs::create_dir_all(&folder)?;
     let row = |wanted: &dyn Fn(&&MetricsRow) -> bool| content.rows.iter().rev().find(wanted);
@@ -123,7 +124,7 @@ pub fn write(dir: &JobDir, content: &Content<'_>) -> Result<Vec<Artifact>, RunEr
         ),
         baseline,
         result: content.result,
-        retention: content.retention,
+        mixing: content.mixing,
         best,
         last,
         files: &files,
@@ -134,7 +135,7 @@ pub fn write(dir: &JobDir, content: &Content<'_>) -> Result<Vec<Artifact>, RunEr
     Ok(files)
 }
 
-fn base(content: &Content<'_>) -> std::io::Result<Base> {
+fn base(content: &ArtifactSources<'_>) -> std::io::Result<Base> {
     match (content.best.layout().variant, &content.spec.init_file) {
         (Variant::Back, Some(path)) => Ok(Base {
             file: path.file_name().unwrap_or_default().to_string_lossy().into_owned(),
@@ -191,7 +192,7 @@ fn export(error: WeightsError) -> RunError {
 }
 
 fn dataset(dir: &Path) -> Result<serde_json::Value, RunError> {
-    let dataset = Dataset::open(dir).map_err(|error| RunError::Data(error.into()))?;
+    let dataset = ImportedDataset::open(dir).map_err(|error| RunError::Data(error.into()))?;
     let summary = dataset.manifest.summary();
     Ok(json!({
         "content_hash": dataset.manifest.content_hash,

@@ -27,7 +27,7 @@ use crate::train::trainer::Trainer;
 
 /// What training has come to, beside the flat vectors.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct State {
+pub struct TrainingState {
     /// Epochs done.
     pub epoch: u32,
     /// Optimizer steps done.
@@ -42,7 +42,7 @@ pub struct State {
     pub rows: Vec<MetricsRow>,
 }
 
-impl State {
+impl TrainingState {
     /// Views that each step saw, of a job with these parameters on `pictures` pictures. An automatic batch size goes by the
     /// device, too, but steps are to stay what they were, whatever device the job goes on.
     fn views_per_step(&self, spec: &TrainSpec, pictures: usize) -> u32 {
@@ -80,7 +80,7 @@ pub enum CheckpointError {
 
 /// What there is to go on from.
 #[derive(Debug)]
-pub struct Found {
+pub struct FoundCheckpoint {
     /// The newest whole checkpoint.
     pub newest: Option<Checkpoint>,
     /// What is wrong with a newer one.
@@ -93,7 +93,7 @@ pub struct Checkpoint {
     /// The file.
     pub bytes: Vec<u8>,
     /// What it says.
-    pub state: State,
+    pub state: TrainingState,
 }
 
 const STATE: &str = "state";
@@ -105,15 +105,17 @@ const CHECKSUM: &str = "sha256";
 ///
 /// [`CheckpointError`] when a file cannot be read, or when both are damaged. Where there was but one so far
 /// and that is damaged, nothing is found: the job may begin anew.
-pub fn newest(dir: &JobDir) -> Result<Found, CheckpointError> {
+pub fn newest(dir: &JobDir) -> Result<FoundCheckpoint, CheckpointError> {
     let (last, previous) = (dir.last_checkpoint(), dir.previous_checkpoint());
     let damaged = match read(&last) {
-        Ok(Some(checkpoint)) => return Ok(Found { newest: Some(checkpoint), damaged: None }),
+        Ok(Some(checkpoint)) => {
+            return Ok(FoundCheckpoint { newest: Some(checkpoint), damaged: None });
+        }
         Ok(None) => None,
         Err(error @ CheckpointError::Unusable { .. }) => Some(error),
         Err(error) => return Err(error),
     };
-    Ok(Found { newest: read(&previous)?, damaged })
+    Ok(FoundCheckpoint { newest: read(&previous)?, damaged })
 }
 
 fn read(path: &Path) -> Result<Option<Checkpoint>, CheckpointError> {
@@ -128,7 +130,7 @@ fn read(path: &Path) -> Result<Option<Checkpoint>, CheckpointError> {
 }
 
 /// The state in a file that is what was written.
-fn verified(bytes: &[u8]) -> Result<State, String> {
+fn verified(bytes: &[u8]) -> Result<TrainingState, String> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
     let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
     let texts = metadata.metadata().as_ref().ok_or("it holds no training state")?;
@@ -165,7 +167,7 @@ enum Vector<'a> {
 
 /// The flat vectors, by name.
 fn vectors<'a>(
-    engine: &'a mut engine::State,
+    engine: &'a mut engine::EngineState,
     best: &'a mut Vec<f32>,
     last: &'a mut Vec<f32>,
 ) -> [(&'static str, Vector<'a>); 9] {
@@ -235,7 +237,7 @@ pub fn save(
     dir: &JobDir,
     trainer: &Trainer<'_>,
     kept: &Kept,
-    state: &mut State,
+    state: &mut TrainingState,
 ) -> Result<(), CheckpointError> {
     let path = dir.last_checkpoint();
     let failed = |error| CheckpointError::Io(path.display().to_string(), error);
@@ -248,7 +250,11 @@ pub fn save(
     disk::write_keeping(&path, &dir.previous_checkpoint(), &bytes).map_err(failed)
 }
 
-fn encoded(mut engine: engine::State, kept: &Kept, state: &State) -> io::Result<Vec<u8>> {
+fn encoded(
+    mut engine: engine::EngineState,
+    kept: &Kept,
+    state: &TrainingState,
+) -> io::Result<Vec<u8>> {
     let text = serde_json::to_string(state)?;
     let (mut best, mut last) = (kept.best.flat(), kept.last.flat());
     let vectors = vectors(&mut engine, &mut best, &mut last);
@@ -273,8 +279,8 @@ pub fn restore(
     spec: &JobSpec,
     trainer: &mut Trainer<'_>,
     kept: &mut Kept,
-) -> Result<Option<State>, CheckpointError> {
-    let Found { newest, damaged } = newest(dir)?;
+) -> Result<Option<TrainingState>, CheckpointError> {
+    let FoundCheckpoint { newest, damaged } = newest(dir)?;
     if newest.is_none() && spec.extends_epochs.is_some() {
         let missing = CheckpointError::Unusable {
             path: dir.last_checkpoint().display().to_string(),
@@ -337,9 +343,9 @@ mod tests {
     fn steps_of_a_checkpoint_that_does_not_say_how_large_they_were_are_those_of_earlier_versions() {
         let spec = TrainSpec { epochs: 100, accumulate_batches: 2, ..TrainSpec::default() };
         let before = serde_json::json!({"epoch": 1, "steps": 10, "rows": []});
-        let before: State = serde_json::from_value(before).unwrap();
+        let before: TrainingState = serde_json::from_value(before).unwrap();
         assert_eq!(before.views_per_step(&spec, 20_000), 128, "on a GPU it would be 512 now");
-        let known = State { views_per_step: Some(48), ..before };
+        let known = TrainingState { views_per_step: Some(48), ..before };
         assert_eq!(known.views_per_step(&spec, 20_000), 48);
     }
 }

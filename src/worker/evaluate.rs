@@ -8,8 +8,8 @@ use tracing::info;
 use super::error::EvaluationError;
 use super::error::RunError;
 use super::heartbeat;
-use super::report::{self, Content};
-use crate::data::Dataset;
+use super::report::{self, ReportSources};
+use crate::data::ImportedDataset;
 use crate::model::tensors::Weights;
 use crate::protocol::control::Command;
 use crate::protocol::evaluate_spec::{EvaluationSpec, NamedModel};
@@ -37,7 +37,8 @@ pub fn run(
 ) -> Result<Finished, RunError> {
     let device = device::choose(spec.device)?;
     let models = spec.models.iter().map(load).collect::<Result<Vec<_>, _>>()?;
-    let dataset = Dataset::open(&spec.dataset_dir).map_err(|error| RunError::Data(error.into()))?;
+    let dataset =
+        ImportedDataset::open(&spec.dataset_dir).map_err(|error| RunError::Data(error.into()))?;
     let mut pictures =
         Pictures::open(&spec.dataset_dir).map_err(|error| RunError::Data(error.into()))?;
     pictures.select(spec.split);
@@ -64,7 +65,7 @@ pub fn run(
     let Some(evaluations) = evaluations? else {
         return Ok(Finished::without_result(reporter.outcome));
     };
-    let content = Content {
+    let content = ReportSources {
         dataset_name: &spec.dataset,
         split: spec.split,
         dataset: &dataset,

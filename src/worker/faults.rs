@@ -53,7 +53,7 @@ pub enum Fault {
 
 /// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Planned {
+pub struct PlannedFault {
     /// Where.
     pub at: Point,
     /// Which step or epoch; for [`Point::End`] it does not matter.
@@ -68,7 +68,7 @@ pub struct Planned {
 #[derive(Debug)]
 pub struct Faults {
     dir: JobDir,
-    planned: Vec<Planned>,
+    planned: Vec<PlannedFault>,
 }
 
 impl Faults {
@@ -94,8 +94,9 @@ impl Faults {
     ///
     /// As libtorch does, or as a bug does, when that is planned.
     pub fn meet(&mut self, at: Point, number: u64) -> io::Result<()> {
-        let is_here =
-            |planned: &Planned| planned.at == at && (planned.number == number || at == Point::End);
+        let is_here = |planned: &PlannedFault| {
+            planned.at == at && (planned.number == number || at == Point::End)
+        };
         let Some(place) = self.planned.iter().position(is_here) else { return Ok(()) };
         let fault = self.planned.remove(place).fault;
         disk::write(&self.dir.faults_file(), &serde_json::to_vec(&self.planned)?)?;

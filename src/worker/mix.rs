@@ -19,7 +19,7 @@ use crate::protocol::folder::JobDir;
 use crate::protocol::log::EventLog;
 use crate::protocol::metrics::MetricsRow;
 use crate::protocol::mix_spec::MixSpec;
-use crate::protocol::mixing::{Mix, Reason, Retention};
+use crate::protocol::mixing::{Mix, Mixing, Reason};
 use crate::protocol::train_spec::Loss;
 use crate::time::now;
 use crate::train::device;
@@ -61,16 +61,16 @@ pub fn run(dir: &JobDir, spec: &MixSpec, events: &mut EventLog) -> Result<Finish
         let found = measure(&mixed, pictures, device, Some(&baseline))?;
         curve.push(Mix { retain: spec.retain, val: found.metrics });
     }
-    let retention = Retention { retain: spec.retain, reason: Reason::Requested, curve };
+    let mixing = Mixing { retain: spec.retain, reason: Reason::Requested, curve };
     let metadata = BTreeMap::from([
         ("retain".to_owned(), spec.retain.to_string()),
-        ("metrics".to_owned(), json!(retention.result()).to_string()),
+        ("metrics".to_owned(), json!(mixing.result()).to_string()),
     ]);
     std::fs::create_dir_all(dir.artifacts())?;
     let artifacts = artifacts::write_formats(&dir.artifacts(), "best", &mixed, metadata)?;
     let variant = mixed.layout().variant;
     let done = Finished::without_result(Outcome::Completed);
-    Ok(Finished { artifacts, retention: Some(retention), variant, ..done })
+    Ok(Finished { artifacts, mixing: Some(mixing), variant, ..done })
 }
 
 fn load(path: &Path) -> Result<Weights, RunError> {

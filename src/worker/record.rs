@@ -4,7 +4,7 @@ use tracing::info;
 
 use super::error::RunError;
 use super::faults::Point;
-use super::train::Job;
+use super::train::TrainingJob;
 use super::{heartbeat, samples, sheets, tensorboard};
 use crate::disk;
 use crate::model::runner::Runner;
@@ -12,10 +12,10 @@ use crate::model::tensors::Weights;
 use crate::protocol::events::{Body, Samples};
 use crate::protocol::metrics::MetricsRow;
 use crate::time::now;
-use crate::train::trainer::Report;
+use crate::train::trainer::EpochReport;
 use crate::train::validation::{Validation, validate};
 
-impl Job<'_> {
+impl TrainingJob<'_> {
     /// Reports what a crash kept from being reported, and the baseline at first.
     pub(super) fn catch_up(&mut self) -> Result<(), RunError> {
         if self.state.rows.is_empty() {
@@ -92,7 +92,7 @@ impl Job<'_> {
     fn row(
         &mut self,
         epoch: u32,
-        report: &Report,
+        report: &EpochReport,
         found: &Validation,
     ) -> Result<MetricsRow, RunError> {
         let monitor = self.spec.params.monitor;

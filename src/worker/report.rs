@@ -7,10 +7,10 @@ use image::{ImageFormat, RgbImage};
 use serde::Serialize;
 
 use super::artifacts::artifact;
-use crate::data::Dataset;
+use crate::data::ImportedDataset;
 use crate::eval::average_precision::PictureResult;
 use crate::eval::matching::matching;
-use crate::eval::report::{MIN_MISSED_PX, Report};
+use crate::eval::report::{EvaluationReport, MIN_MISSED_PX};
 use crate::eval::{coco, overlay};
 use crate::model::layout::INPUT_SIZE;
 use crate::protocol::evaluate_spec::SplitChoice;
@@ -20,13 +20,13 @@ use crate::train::views::pictures::{Entry, Pictures};
 
 /// What the files are made of.
 #[derive(Debug)]
-pub struct Content<'a> {
+pub struct ReportSources<'a> {
     /// As the user knows it.
     pub dataset_name: &'a str,
     /// Which of its pictures were measured on.
     pub split: SplitChoice,
     /// The data set.
-    pub dataset: &'a Dataset,
+    pub dataset: &'a ImportedDataset,
     /// The same, with the pictures that were measured on as `val`.
     pub pictures: &'a Pictures,
     /// The model, then the one it is compared with.
@@ -55,7 +55,7 @@ struct Figures<'a> {
     /// How far keypoints are from the first model's, over the face's width; `null` for the first.
     keypoint_nme: Option<f64>,
     #[serde(flatten)]
-    report: &'a Report,
+    report: &'a EvaluationReport,
 }
 
 impl<'a> From<&'a Evaluation> for Figures<'a> {
@@ -79,7 +79,7 @@ pub const SUFFIXES: [&str; 2] = ["", "_compare"];
 /// When a picture cannot be read, or a file not be written.
 pub fn write(
     folder: &Path,
-    content: &Content<'_>,
+    content: &ReportSources<'_>,
     drawing: &dyn Fn(&str, usize, &str) -> String,
 ) -> io::Result<Vec<Artifact>> {
     let report = File {
@@ -117,22 +117,22 @@ fn json(folder: &Path, name: &str, value: &impl Serialize) -> io::Result<Artifac
 }
 
 fn coco_pictures<'a>(
-    dataset: &Dataset,
+    dataset: &ImportedDataset,
     pictures: &'a Pictures,
     evaluation: &Evaluation,
-) -> Vec<coco::Picture<'a>> {
+) -> Vec<coco::CocoPicture<'a>> {
     let picture = |(&index, result): (&usize, &PictureResult)| {
         let entry = &pictures.entries[index];
         let PictureResult { detections, faces } = in_picture(dataset, index, entry, result);
         let (width, height) = (entry.width, entry.height);
-        coco::Picture { name: &entry.name, width, height, faces, detections }
+        coco::CocoPicture { name: &entry.name, width, height, faces, detections }
     };
     pictures.val.iter().zip(&evaluation.results).map(picture).collect()
 }
 
 /// As fractions of the picture.
 fn in_picture(
-    dataset: &Dataset,
+    dataset: &ImportedDataset,
     index: usize,
     entry: &Entry,
     result: &PictureResult,
@@ -145,11 +145,11 @@ fn in_picture(
 
 /// A picture, by its place in `Pictures::val`; `None` where the data set does not have it any more.
 fn draw_mistakes(
-    content: &Content<'_>,
+    content: &ReportSources<'_>,
     evaluation: &Evaluation,
     place: usize,
 ) -> io::Result<Option<RgbImage>> {
-    let Content { dataset, pictures, .. } = content;
+    let ReportSources { dataset, pictures, .. } = content;
     let index = pictures.val[place];
     let Some(picture) = dataset.picture(index).map_err(io::Error::other)? else { return Ok(None) };
     let result = &evaluation.results[place];

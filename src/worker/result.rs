@@ -2,7 +2,7 @@
 
 use tracing::info;
 
-use super::artifacts::{self, Content};
+use super::artifacts::{self, ArtifactSources};
 use super::error::RunError;
 use super::heartbeat;
 use crate::model::device::Device;
@@ -49,7 +49,7 @@ impl Ended<'_> {
         let params = &self.spec.params;
         // Weights that never were MediaPipe's have nothing in common with them to be mixed.
         let retain = if params.init == Init::Scratch { Retain::Share(0.0) } else { params.retain };
-        let (retention, best, found) = mixing::choose(
+        let (mixing, best, found) = mixing::choose(
             &self.best,
             self.base,
             retain,
@@ -61,14 +61,14 @@ impl Ended<'_> {
         )?;
         info!(
             "the result keeps {:.0} % of the base model: ap50_ge6 {:.3}",
-            retention.retain * 100.0,
+            mixing.retain * 100.0,
             found.metrics.ap50_ge6.unwrap_or_default()
         );
-        let content = Content {
+        let content = ArtifactSources {
             spec: self.spec,
             pictures: self.pictures,
             rows: self.rows,
-            retention: &retention,
+            mixing: &mixing,
             result: &found.metrics,
             best: &best,
             unmixed: &self.best,
@@ -77,7 +77,7 @@ impl Ended<'_> {
         let artifacts = artifacts::write(self.dir, &content)?;
         Ok(Finished {
             artifacts,
-            retention: Some(retention),
+            mixing: Some(mixing),
             variant: best.layout().variant,
             ..Finished::without_result(outcome)
         })

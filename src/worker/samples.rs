@@ -12,7 +12,7 @@ const MIN_SCORE: f32 = 0.1;
 /// A picture with more faces than this is too crowded to look at.
 const MANY_FACES: usize = 40;
 
-/// What the untouched and the tuned model find in the sample pictures.
+/// What the base model and the tuned model find in the sample pictures.
 ///
 /// * `baseline`, `tuned`: detections of every validation picture, in order.
 pub fn pictures(

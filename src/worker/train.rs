@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tracing::info;
 
-use super::checkpoint::{self, Kept, State};
+use super::checkpoint::{self, Kept, TrainingState};
 use super::error::RunError;
 use super::faults::{Faults, Point};
 use super::heartbeat;
@@ -21,7 +21,7 @@ use crate::protocol::folder::JobDir;
 use crate::protocol::job_spec::JobSpec;
 use crate::protocol::log::EventLog;
 use crate::protocol::train_spec::{Init, TrainSpec};
-use crate::train::trainer::{Report, Trainer};
+use crate::train::trainer::{EpochReport, Trainer};
 use crate::train::validation::{Validation, validate};
 use crate::train::views::pictures::Pictures;
 use crate::train::{TrainError, device, init};
@@ -31,7 +31,7 @@ use crate::weights::tflite::mediapipe;
 const REPORT_EVERY: Duration = Duration::from_millis(500);
 
 /// A job under way.
-pub(super) struct Job<'a> {
+pub(super) struct TrainingJob<'a> {
     pub(super) dir: &'a JobDir,
     pub(super) events: &'a mut EventLog,
     pub(super) spec: &'a JobSpec,
@@ -40,7 +40,7 @@ pub(super) struct Job<'a> {
     pub(super) device: Device,
     pub(super) trainer: Trainer<'a>,
     pub(super) kept: Kept,
-    pub(super) state: State,
+    pub(super) state: TrainingState,
     /// What the base model finds.
     pub(super) baseline: Validation,
     pub(super) faults: Faults,
@@ -73,7 +73,7 @@ pub fn run(dir: &JobDir, spec: &JobSpec, events: &mut EventLog) -> Result<Finish
     let runner = Runner::new(base, device)?;
     let baseline = validate(&runner, &pictures, &spec.params.loss, None, &heartbeat::beat);
     let now = Instant::now();
-    let mut job = Job {
+    let mut job = TrainingJob {
         dir,
         events,
         spec,
@@ -95,7 +95,7 @@ pub fn run(dir: &JobDir, spec: &JobSpec, events: &mut EventLog) -> Result<Finish
     job.finish(outcome)
 }
 
-impl Job<'_> {
+impl TrainingJob<'_> {
     fn epochs(&mut self) -> Result<Outcome, RunError> {
         if let Some(outcome) = ending(self.dir.wanted()) {
             return self.not_begin(outcome);
@@ -167,7 +167,7 @@ impl Job<'_> {
     /// Tells of progress within an epoch; fails when training has diverged.
     fn report(&mut self, epoch: u32) -> Result<(), RunError> {
         self.reported = Instant::now();
-        let Report { step, lr, images_per_s, train } = self.trainer.report(epoch)?;
+        let EpochReport { step, lr, images_per_s, train } = self.trainer.report(epoch)?;
         let (epochs, steps) = (self.spec.params.epochs, self.trainer.steps_per_epoch());
         let (began, before) = self.began;
         let done = f64::from(epoch - 1) + f64::from(step) / f64::from(steps);
@@ -226,7 +226,12 @@ impl Job<'_> {
     }
 }
 
-fn started(spec: &TrainSpec, device: Device, trainer: &Trainer<'_>, state: &State) -> Started {
+fn started(
+    spec: &TrainSpec,
+    device: Device,
+    trainer: &Trainer<'_>,
+    state: &TrainingState,
+) -> Started {
     let (resumed_at_epoch, resumed_at_step) = (state.epoch, state.progress.step);
     let pictures = trainer.pictures();
     info!(
@@ -242,7 +247,7 @@ fn started(spec: &TrainSpec, device: Device, trainer: &Trainer<'_>, state: &Stat
     }
 }
 
-fn epochs_done(state: &State, trainer: &Trainer<'_>) -> f64 {
+fn epochs_done(state: &TrainingState, trainer: &Trainer<'_>) -> f64 {
     f64::from(state.epoch) + f64::from(state.progress.step) / f64::from(trainer.steps_per_epoch())
 }
 

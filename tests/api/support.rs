@@ -67,7 +67,7 @@ impl Server {
     ) -> Self {
         let folder = Arc::new(Folder::open(folder).unwrap());
         let db = store::open(&folder.database()).await.unwrap();
-        let jobs = Jobs::start(jobs::Setup {
+        let jobs = Jobs::start(jobs::JobsSetup {
             db: db.clone(),
             folder: folder.clone(),
             config: config.clone(),
@@ -76,7 +76,7 @@ impl Server {
         });
         let jobs = jobs.await.unwrap();
         let stop = CancellationToken::new();
-        let app = http::App::new(http::Setup {
+        let app = http::App::new(http::AppSetup {
             db,
             folder,
             jobs: jobs.clone(),

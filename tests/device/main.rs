@@ -48,17 +48,17 @@ fn epoch(
 }
 
 /// libtorch's engine, on a GPU where there is one.
-fn in_libtorch(spec: &TrainSpec, pictures: &Pictures) -> torch::Engine {
+fn in_libtorch(spec: &TrainSpec, pictures: &Pictures) -> torch::TorchEngine {
     device::find_gpus();
     let device = device::choose(DeviceChoice::Auto).unwrap();
     let weights = tflite::mediapipe();
-    torch::Engine::new(spec, pictures, weights, weights, device)
+    torch::TorchEngine::new(spec, pictures, weights, weights, device)
 }
 
 /// Both kinds of training, in turn.
 fn both(spec: &TrainSpec, pictures: &Pictures) -> [(TrainMetrics, Vec<f32>); 2] {
     let weights = tflite::mediapipe();
-    let native = Box::new(native::Engine::new(spec, pictures, weights, weights));
+    let native = Box::new(native::NativeEngine::new(spec, pictures, weights, weights));
     let ours = epoch(native, spec, pictures);
     [ours, epoch(Box::new(in_libtorch(spec, pictures)), spec, pictures)]
 }
@@ -84,7 +84,7 @@ fn a_step_in_two_batches_learns_what_one_batch_does() {
     let engines: [MakeEngine; 2] = [
         |spec, pictures| {
             let weights = tflite::mediapipe();
-            Box::new(native::Engine::new(spec, pictures, weights, weights))
+            Box::new(native::NativeEngine::new(spec, pictures, weights, weights))
         },
         |spec, pictures| Box::new(in_libtorch(spec, pictures)),
     ];

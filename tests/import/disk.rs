@@ -39,7 +39,7 @@ fn an_import_that_runs_out_of_room_leaves_nothing_and_says_so() {
     let (archive, dir) = (disk.join("upload"), disk.join("set"));
     fs::write(&archive, zip(&ordinary())).unwrap();
     let options = ImportOptions { threads: 1, ..ImportOptions::default() };
-    let fill = |progress: blazetune::data::options::Progress| {
+    let fill = |progress: blazetune::data::options::ImportProgress| {
         if progress.done == 1 {
             let mut ballast = fs::File::create(disk.join("ballast")).unwrap();
             while ballast.write_all(&[0; 4096]).is_ok() {}

@@ -1,14 +1,14 @@
 //! What becomes of the pictures themselves.
 
 use blazetune::data::options::ImportOptions;
-use blazetune::data::{Dataset, PictureFile, Split, read_upright};
+use blazetune::data::{ImportedDataset, PictureFile, Split, read_upright};
 use blazetune::geometry::Letterbox;
 use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, RgbImage, Rgba};
 
 use crate::support::{Place, csv, drawing, encoded, files, imported, ordinary, png, zip};
 
 /// [`ordinary`] and one more picture with a face, imported.
-fn with_picture(name: &str, bytes: &[u8]) -> (Place, Dataset, usize) {
+fn with_picture(name: &str, bytes: &[u8]) -> (Place, ImportedDataset, usize) {
     let mut all = ordinary();
     all.push((name.to_owned(), bytes.to_vec()));
     let (place, dataset) = imported(&zip(&all)).unwrap();

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 use blazetune::data::import::{import, work_folder};
 use blazetune::data::options::{ImportError, ImportOptions};
-use blazetune::data::{Counts, Dataset, Split, Splits};
+use blazetune::data::{Counts, ImportedDataset, Split, Splits};
 use blazetune::disk;
 
 use crate::support::{Place, csv, files, gzipped, imported, ordinary, png, refusal, tar, zip};
@@ -171,7 +171,7 @@ fn what_a_killed_import_left_behind_is_cleared_away() {
         fs::create_dir(&left).unwrap();
         fs::write(left.join("pictures.u8"), b"half").unwrap();
     }
-    assert!(Dataset::open(&place.dir()).is_err(), "half a data set is none");
+    assert!(ImportedDataset::open(&place.dir()).is_err(), "half a data set is none");
     place.import(&ImportOptions::default()).unwrap();
     assert_eq!(place.left(), ["set"]);
 }
@@ -182,7 +182,7 @@ fn a_data_set_that_is_there_is_not_replaced() {
     let first = place.import(&ImportOptions::default()).unwrap();
     let again = place.import(&ImportOptions::default()).unwrap_err();
     assert!(matches!(again, ImportError::Disk(_)), "{again}");
-    assert_eq!(Dataset::open(&place.dir()).unwrap().manifest, first);
+    assert_eq!(ImportedDataset::open(&place.dir()).unwrap().manifest, first);
     assert_eq!(place.left(), ["set"]);
 }
 
@@ -230,7 +230,7 @@ fn a_damaged_data_set_is_not_opened() {
     let length = fs::metadata(&cache).unwrap().len();
     assert_eq!(length, 8 * 256 * 256 * 3);
     fs::OpenOptions::new().write(true).open(&cache).unwrap().set_len(length - 1).unwrap();
-    let text = Dataset::open(&place.dir()).unwrap_err().to_string();
+    let text = ImportedDataset::open(&place.dir()).unwrap_err().to_string();
     assert!(text.contains("1572863 bytes where 1572864 belong"), "{text}");
     assert!(dataset.picture(7).is_err());
     fs::OpenOptions::new().write(true).open(&cache).unwrap().set_len(length).unwrap();
@@ -239,7 +239,7 @@ fn a_damaged_data_set_is_not_opened() {
         .unwrap()
         .replace("\"format_version\":1", "\"format_version\":9");
     fs::write(&manifest, newer).unwrap();
-    let text = Dataset::open(&place.dir()).unwrap_err().to_string();
+    let text = ImportedDataset::open(&place.dir()).unwrap_err().to_string();
     assert!(text.contains("format 9"), "{text}");
     disk::remove_folder(&place.dir()).unwrap();
     assert_eq!(place.left(), [""; 0]);

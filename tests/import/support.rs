@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use blazetune::data::import::import;
 use blazetune::data::options::{ImportError, ImportOptions};
-use blazetune::data::{Dataset, Manifest};
+use blazetune::data::{ImportedDataset, Manifest};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use image::{DynamicImage, ImageFormat, Rgb, RgbImage};
@@ -140,11 +140,11 @@ impl Place {
 }
 
 /// Imports, and checks that nothing or everything is there afterwards.
-pub(crate) fn imported(archive: &[u8]) -> Result<(Place, Dataset), ImportError> {
+pub(crate) fn imported(archive: &[u8]) -> Result<(Place, ImportedDataset), ImportError> {
     let place = Place::with(archive);
     match place.import(&ImportOptions::default()) {
         Ok(manifest) => {
-            let dataset = Dataset::open(&place.dir()).unwrap();
+            let dataset = ImportedDataset::open(&place.dir()).unwrap();
             assert_eq!(dataset.manifest, manifest);
             assert_eq!(place.left(), ["set"]);
             Ok((place, dataset))

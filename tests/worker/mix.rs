@@ -28,16 +28,16 @@ fn mix(trained: &JobDir, retain: f64, measures: bool) -> (tempfile::TempDir, Job
 #[test]
 fn a_mix_has_the_weights_and_the_measures_of_a_job_that_kept_as_much() {
     let (_one, trained) = job(&json!({"epochs": 1, "retain": 0.25}));
-    let expected = run(&trained).retention.unwrap();
+    let expected = run(&trained).mixing.unwrap();
     let (_two, mixed) = mix(&trained, 0.25, true);
     let found = run(&mixed);
-    assert_eq!((found.outcome, &found.retention), (Outcome::Completed, &Some(expected)));
+    assert_eq!((found.outcome, &found.mixing), (Outcome::Completed, &Some(expected)));
     assert_eq!(artifact(&mixed, "best.tflite"), artifact(&trained, "best.tflite"));
     assert_eq!(rows(&mixed)[0].val, rows(&trained)[0].val, "the base model's");
 
     let (_three, unmeasured) = mix(&trained, 0.25, false);
     let found = run(&unmeasured);
-    assert_eq!((found.outcome, found.retention.unwrap().curve), (Outcome::Completed, vec![]));
+    assert_eq!((found.outcome, found.mixing.unwrap().curve), (Outcome::Completed, vec![]));
     assert_eq!(artifact(&unmeasured, "best.tflite"), artifact(&trained, "best.tflite"));
 }
 

@@ -116,9 +116,9 @@ fn pause_and_stop_within_an_epoch_lose_nothing() {
     let last = rows.last().unwrap();
     assert!(last.step > 0 && last.step < 64, "{last:?}");
     assert_eq!(finished(&stopped).unwrap().outcome, Outcome::Stopped);
-    let untouched = blazetune::weights::tflite::mediapipe();
+    let base = blazetune::weights::tflite::mediapipe();
     let tuned = blazetune::weights::load(&artifact(&stopped, "last.safetensors")).unwrap();
-    assert!(tuned != *untouched, "what was learnt is in the result");
+    assert!(tuned != *base, "what was learnt is in the result");
 }
 
 #[test]

@@ -107,7 +107,7 @@ test("pictures become a model that can be downloaded and tried", async ({ page }
     await expect(page.getByRole("log")).not.toBeEmpty();
   });
 
-  await test.step("the epoch slider goes back to the untouched model", async () => {
+  await test.step("the epoch slider goes back to the base model", async () => {
     await page.getByLabel(/^Epoch/).fill("0");
     await expect(page.locator("[data-samples-epoch='0']")).toBeVisible();
     await page.getByRole("button", { name: "latest" }).click();

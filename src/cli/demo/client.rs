@@ -139,7 +139,7 @@ impl Client {
         self.get(&format!("jobs/{id}")).await
     }
 
-    /// A row an epoch; the first is the untouched model's.
+    /// A row an epoch; the first is the base model's.
     pub(super) async fn metrics(&self, id: &str) -> anyhow::Result<Vec<MetricsRow>> {
         let page: Page<MetricsRow> = self.get(&format!("jobs/{id}/metrics")).await?;
         Ok(page.items)

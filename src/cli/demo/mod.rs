@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 
 use crate::cli::serve;
 use client::{Client, Dataset, Job};
-use report::Report;
+use report::DemoReport;
 
 /// Starts a server, fine-tunes on drawn pictures, and says what that changed.
 #[derive(Debug, clap::Args)]
@@ -75,7 +75,7 @@ fn config(args: &Args) -> anyhow::Result<Config> {
 /// The story, as any client could play it.
 async fn tell(args: &Args, address: SocketAddr, folder: &Path) -> anyhow::Result<()> {
     let client = Client::new(address);
-    let mut report = Report::new(address);
+    let mut report = DemoReport::new(address);
     let dataset = match client.ready_dataset(&dataset_name(args.images)).await? {
         Some(dataset) => dataset,
         None => make_dataset(args.images, folder, &client).await?,
@@ -135,7 +135,7 @@ async fn make_dataset(images: u32, folder: &Path, client: &Client) -> anyhow::Re
 }
 
 /// Shows progress until the job has ended, however it ended.
-async fn follow(id: &str, client: &Client, report: &Report) -> anyhow::Result<Job> {
+async fn follow(id: &str, client: &Client, report: &DemoReport) -> anyhow::Result<Job> {
     let mut shown = 0;
     loop {
         let job = client.job(id).await?;

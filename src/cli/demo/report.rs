@@ -13,12 +13,12 @@ use indicatif::{DecimalBytes, HumanDuration, ProgressBar, ProgressStyle};
 use super::client::{Dataset, Job, JobProgress, Splits};
 
 /// Talks to the person at the terminal.
-pub(super) struct Report {
+pub(super) struct DemoReport {
     address: SocketAddr,
     training: ProgressBar,
 }
 
-impl Report {
+impl DemoReport {
     pub(super) fn new(address: SocketAddr) -> Self {
         println!("Blazetune fine-tunes MediaPipe's face detector on cartoon people, as a demo.\n");
         println!("  server      http://{address}");
@@ -70,7 +70,7 @@ impl Report {
     }
 }
 
-/// The figures of the untouched model and of the best epoch.
+/// The figures of the base model and of the best epoch.
 pub(super) fn before_and_after(rows: &[MetricsRow]) {
     let best = rows.iter().rev().find(|row| row.is_best);
     if let (Some(before), Some(after)) = (rows.first(), best) {
@@ -101,7 +101,7 @@ fn bar(template: &str) -> ProgressBar {
 fn epoch_line(row: &MetricsRow) -> String {
     let MetricsRow { epoch, val, .. } = row;
     let mut line =
-        if *epoch == 0 { "  untouched  ".to_owned() } else { format!("  epoch {epoch:<5}") };
+        if *epoch == 0 { "  base model ".to_owned() } else { format!("  epoch {epoch:<5}") };
     for (name, value) in [("AP", val.ap50), ("IoU", val.val_iou)] {
         let _ = write!(line, " {name} {}", number(value)); // A string takes everything.
     }
@@ -114,7 +114,7 @@ fn epoch_line(row: &MetricsRow) -> String {
 fn progress_line(state: &str, progress: &JobProgress) -> String {
     let JobProgress { epoch, epochs, images_per_s, eta_s, .. } = *progress;
     if state != "running" || epoch == 0 {
-        let what = if state == "running" { "measuring the untouched model" } else { state };
+        let what = if state == "running" { "measuring the base model" } else { state };
         return what.to_owned();
     }
     let mut line = format!("epoch {epoch}/{epochs}");

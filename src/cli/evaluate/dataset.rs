@@ -6,9 +6,9 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
-use blazetune::data::Dataset;
+use blazetune::data::ImportedDataset;
 use blazetune::data::import::import;
-use blazetune::data::options::{ImportOptions, Progress};
+use blazetune::data::options::{ImportOptions, ImportProgress};
 use indicatif::{ProgressBar, ProgressStyle};
 use tempfile::TempDir;
 
@@ -34,7 +34,7 @@ pub(super) fn open(path: &Path) -> anyhow::Result<Place> {
         "there is no {}; give a data set as zip, tar, tar.gz or folder",
         path.display()
     );
-    if Dataset::is_at(path) {
+    if ImportedDataset::is_at(path) {
         return Ok(Place { dir: path.to_owned(), _temporary: None });
     }
     let temporary = tempfile::tempdir().context("cannot make a temporary folder")?;
@@ -52,7 +52,7 @@ pub(super) fn open(path: &Path) -> anyhow::Result<Place> {
     };
     let dir = temporary.path().join("dataset");
     let bar = bar()?;
-    let progress = |progress: Progress| {
+    let progress = |progress: ImportProgress| {
         bar.set_length(progress.total as u64);
         bar.set_position(progress.done as u64);
         ControlFlow::Continue(())

@@ -4,10 +4,10 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use blazetune::worker::report::{self, Content, SUFFIXES};
+use blazetune::worker::report::{self, ReportSources, SUFFIXES};
 
 /// Writes everything, in place of what an earlier run left.
-pub(super) fn write(out: &Path, content: &Content<'_>) -> io::Result<()> {
+pub(super) fn write(out: &Path, content: &ReportSources<'_>) -> io::Result<()> {
     for (suffix, _) in SUFFIXES.iter().zip(content.evaluations) {
         let folder = out.join(format!("worst{suffix}"));
         fs::create_dir_all(&folder)?;

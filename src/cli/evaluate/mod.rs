@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, ensure};
-use blazetune::data::Dataset;
+use blazetune::data::ImportedDataset;
 use blazetune::model::device::Device;
 use blazetune::model::tensors::Weights;
 use blazetune::protocol::evaluate_spec::{MEDIAPIPE, SplitChoice};
 use blazetune::train::evaluation::evaluate;
 use blazetune::train::views::pictures::Pictures;
 use blazetune::weights::tflite;
-use blazetune::worker::report::Content;
+use blazetune::worker::report::ReportSources;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::model;
@@ -64,10 +64,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let dataset_name = name(&args.dataset);
     println!("{}", table::table(&dataset_name, args.split, &evaluations));
     if let Some(out) = &args.out {
-        let content = Content {
+        let content = ReportSources {
             dataset_name: &dataset_name,
             split: args.split,
-            dataset: &Dataset::open(place.dir())?,
+            dataset: &ImportedDataset::open(place.dir())?,
             pictures: &pictures,
             evaluations: &evaluations,
         };

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use blazetune::eval::report::{Report, SizeRow};
+use blazetune::eval::report::{EvaluationReport, SizeRow};
 use blazetune::protocol::evaluate_spec::SplitChoice;
 use blazetune::train::evaluation::Evaluation;
 
@@ -69,7 +69,7 @@ fn line(row: &Row, width: usize) -> String {
 fn row(
     label: impl Into<String>,
     models: &[Evaluation],
-    of: impl Fn(&Report) -> Option<f64>,
+    of: impl Fn(&EvaluationReport) -> Option<f64>,
 ) -> Row {
     let values = models.iter().map(|model| of(&model.report)).collect();
     Row { label: label.into(), values }
@@ -85,7 +85,7 @@ fn by_overlap(models: &[Evaluation]) -> Vec<Row> {
         .collect()
 }
 
-fn sizes(models: &[Evaluation], of: impl Fn(&Report) -> &Vec<SizeRow>) -> Vec<Row> {
+fn sizes(models: &[Evaluation], of: impl Fn(&EvaluationReport) -> &Vec<SizeRow>) -> Vec<Row> {
     let rows = of(&models[0].report).iter().enumerate();
     let size = |(index, size): (usize, &SizeRow)| {
         let range = match (size.from_px, size.to_px) {

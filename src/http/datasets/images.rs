@@ -12,7 +12,7 @@ use axum::routing::get;
 use image::codecs::jpeg::JpegEncoder;
 use serde::{Deserialize, Serialize};
 
-use crate::data::{Dataset, Split};
+use crate::data::{ImportedDataset, Split};
 use crate::geometry::Rect;
 use crate::http::app::App;
 use crate::http::blocking::blocking;
@@ -98,7 +98,7 @@ async fn show(
 
 const JPEG_QUALITY: u8 = 90;
 
-fn jpeg(dataset: &Dataset, index: usize) -> Result<Option<Vec<u8>>> {
+fn jpeg(dataset: &ImportedDataset, index: usize) -> Result<Option<Vec<u8>>> {
     let Some(picture) = dataset.picture(index)? else { return Ok(None) };
     let mut jpeg = Cursor::new(Vec::new());
     let encoder = JpegEncoder::new_with_quality(&mut jpeg, JPEG_QUALITY);

@@ -3,8 +3,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::data::options::ImportProgress;
 use crate::http::app::App;
-use crate::jobs::ImportProgress;
 use crate::store::datasets::{Dataset, DatasetStatus};
 use crate::store::ids::DatasetId;
 

@@ -22,7 +22,7 @@ use crate::http::app::App;
 use crate::http::extract::{Path, Query};
 use crate::http::problem::{Problem, Result};
 use crate::store;
-use crate::store::events::Event;
+use crate::store::events::StoredEvent;
 use crate::store::ids::JobId;
 
 pub(super) fn routes() -> Router<Arc<App>> {
@@ -40,7 +40,7 @@ const BATCH: i64 = 200;
 /// Before a client whose stream broke connects again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// `GET /jobs/{id}/events`: everything after `Last-Event-ID`, then what comes; `end` is the last.
+/// `GET /jobs/{id}/events`: everything after `Last-StoredEvent-ID`, then what comes; `end` is the last.
 async fn follow(
     State(app): State<Arc<App>>,
     Path(id): Path<JobId>,
@@ -61,7 +61,8 @@ async fn follow(
 fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>> {
     let Some(id) = headers.get("last-event-id") else { return Ok(None) };
     let id = id.to_str().ok().and_then(|id| id.parse().ok());
-    let wrong = || Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Last-Event-ID is no number");
+    let wrong =
+        || Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Last-StoredEvent-ID is no number");
     id.map(Some).ok_or_else(wrong)
 }
 
@@ -121,7 +122,7 @@ impl Follower {
     }
 }
 
-fn message(event: Event) -> Message {
-    let Event { id, kind, body } = event;
+fn message(event: StoredEvent) -> Message {
+    let StoredEvent { id, kind, body } = event;
     Message::default().id(id.to_string()).event(kind).data(body)
 }

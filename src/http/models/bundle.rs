@@ -147,7 +147,7 @@ fn readable(content: &Content, left_out: &[String]) -> String {
     ];
     out.extend(rows.map(|(what, value)| format!("* {what}: {}\n", text(value))));
     if let Some(best) = card["metrics"]["best"].as_object() {
-        out += "\n## Measured on the data set's validation pictures\n\n| | this model | untouched |\n|---|---|---|\n";
+        out += "\n## Measured on the data set's validation pictures\n\n| | this model | base model |\n|---|---|---|\n";
         let before = &card["metrics"]["baseline"];
         let row = |(name, value): (&String, &Value)| {
             value.as_f64().map(|value| {

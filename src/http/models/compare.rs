@@ -53,7 +53,7 @@ pub(super) async fn compare(
     Query(two): Query<Two>,
 ) -> Result<Json<Comparison>> {
     let (mut a, mut b) = (measured(&app, two.a).await?, measured(&app, two.b).await?);
-    // What the other's job measured of the untouched model is measured on the same pictures.
+    // What the other's job measured of the base model is measured on the same pictures.
     let (first, second) = (a.clone(), b.clone());
     for (model, own, other) in [(two.a, &mut a, second), (two.b, &mut b, first)] {
         if model == ModelRef::Base && own.best.is_null() {

@@ -17,7 +17,7 @@ use crate::jobs::changes::{Change, record};
 use crate::jobs::resources::JOB_BYTES;
 use crate::protocol::folder::JobDir;
 use crate::store;
-use crate::store::deletions::{EndedJob, Part};
+use crate::store::deletions::{EndedJob, JobPart};
 use crate::store::ids::JobId;
 use crate::store::jobs::StateNote;
 use crate::store::transitions::Actor;
@@ -78,12 +78,12 @@ impl Jobs {
     }
 
     /// The first step, for one part of a job.
-    async fn record_deletion(&self, id: JobId, part: Part) -> anyhow::Result<()> {
+    async fn record_deletion(&self, id: JobId, part: JobPart) -> anyhow::Result<()> {
         let mut tx = store::begin(&self.0.db).await?;
         if !store::deletions::intend(&mut *tx, id, part).await? {
             return Ok(());
         }
-        if part == Part::Files {
+        if part == JobPart::Files {
             store::deletions::forget_model(&mut *tx, id).await?;
             store::artifacts::forget(&mut *tx, id).await?;
             if let Some(job) = store::jobs::find(&mut *tx, id).await? {
@@ -125,11 +125,11 @@ impl Jobs {
     }
 }
 
-fn paths(dir: &JobDir, part: Part) -> Vec<PathBuf> {
+fn paths(dir: &JobDir, part: JobPart) -> Vec<PathBuf> {
     match part {
-        Part::PreviousCheckpoint => vec![dir.previous_checkpoint()],
-        Part::Checkpoints => vec![dir.checkpoints()],
-        Part::Files => vec![dir.checkpoints(), dir.artifacts(), dir.events_file()],
+        JobPart::PreviousCheckpoint => vec![dir.previous_checkpoint()],
+        JobPart::Checkpoints => vec![dir.checkpoints()],
+        JobPart::Files => vec![dir.checkpoints(), dir.artifacts(), dir.events_file()],
     }
 }
 
@@ -143,9 +143,9 @@ fn files_of(
         id,
         state,
         is_needed,
-        previous_checkpoint: bytes(Part::PreviousCheckpoint),
-        checkpoints: bytes(Part::Checkpoints),
-        files: bytes(Part::Files),
+        previous_checkpoint: bytes(JobPart::PreviousCheckpoint),
+        checkpoints: bytes(JobPart::Checkpoints),
+        files: bytes(JobPart::Files),
     }
 }
 

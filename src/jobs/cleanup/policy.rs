@@ -1,7 +1,7 @@
 //! Which files of ended jobs are deleted, by the settings in `[storage]`: a decision that needs no disk.
 
-use crate::config::Storage;
-use crate::store::deletions::Part;
+use crate::config::StorageSettings;
+use crate::store::deletions::JobPart;
 use crate::store::ids::JobId;
 use crate::store::jobs::JobState;
 
@@ -20,21 +20,21 @@ pub(super) struct EndedFiles {
 }
 
 impl EndedFiles {
-    fn bytes(&self, part: Part) -> u64 {
+    fn bytes(&self, part: JobPart) -> u64 {
         match part {
-            Part::PreviousCheckpoint => self.previous_checkpoint,
-            Part::Checkpoints => self.checkpoints,
-            Part::Files => self.files,
+            JobPart::PreviousCheckpoint => self.previous_checkpoint,
+            JobPart::Checkpoints => self.checkpoints,
+            JobPart::Files => self.files,
         }
     }
 
     /// What to delete of the job that is `rank` from the newest, however much room there is.
-    fn unwanted(&self, rank: usize, keep: &Storage) -> Option<Part> {
+    fn unwanted(&self, rank: usize, keep: &StorageSettings) -> Option<JobPart> {
         let is_old = keep.keep_jobs > 0 && rank >= keep.keep_jobs as usize;
         let part = match (self.state, keep.keep_checkpoints) {
-            _ if is_old && !self.is_needed => Part::Files,
-            (JobState::Completed, 0) => Part::Checkpoints,
-            (JobState::Completed, 1) => Part::PreviousCheckpoint,
+            _ if is_old && !self.is_needed => JobPart::Files,
+            (JobState::Completed, 0) => JobPart::Checkpoints,
+            (JobState::Completed, 1) => JobPart::PreviousCheckpoint,
             _ => return None,
         };
         Some(part).filter(|&part| self.bytes(part) > 0)
@@ -48,13 +48,13 @@ impl EndedFiles {
 /// * `room`: bytes of `max_bytes` that must be free.
 pub(super) fn choose(
     jobs: &[EndedFiles],
-    keep: &Storage,
+    keep: &StorageSettings,
     used: u64,
     room: u64,
-) -> Vec<(JobId, Part)> {
-    let mut parts: Vec<Option<Part>> =
+) -> Vec<(JobId, JobPart)> {
+    let mut parts: Vec<Option<JobPart>> =
         jobs.iter().enumerate().map(|(rank, job)| job.unwanted(rank, keep)).collect();
-    let freed = |job: &EndedFiles, part: Option<Part>| part.map_or(0, |part| job.bytes(part));
+    let freed = |job: &EndedFiles, part: Option<JobPart>| part.map_or(0, |part| job.bytes(part));
     let freed_so_far: u64 = jobs.iter().zip(&parts).map(|(job, &part)| freed(job, part)).sum();
     let mut used = used.saturating_sub(freed_so_far);
     let limit = keep.max_bytes.saturating_sub(room);
@@ -64,7 +64,7 @@ pub(super) fn choose(
         }
         if !job.is_needed && job.files > 0 {
             used = used.saturating_sub(job.files - freed(job, *part));
-            *part = Some(Part::Files);
+            *part = Some(JobPart::Files);
         }
     }
     jobs.iter().zip(parts).filter_map(|(job, part)| Some((job.id, part?))).collect()
@@ -90,13 +90,13 @@ mod tests {
     }
 
     /// By the job's place among `jobs`.
-    fn chosen(jobs: &[EndedFiles], keep: &Storage, used: u64) -> Vec<(usize, Part)> {
+    fn chosen(jobs: &[EndedFiles], keep: &StorageSettings, used: u64) -> Vec<(usize, JobPart)> {
         let place = |id| jobs.iter().position(|job| job.id == id).unwrap();
         choose(jobs, keep, used, 0).into_iter().map(|(id, part)| (place(id), part)).collect()
     }
 
-    fn keep(keep_checkpoints: u32, keep_jobs: u32, max_bytes: u64) -> Storage {
-        Storage { keep_checkpoints, keep_jobs, max_bytes, ..Storage::default() }
+    fn keep(keep_checkpoints: u32, keep_jobs: u32, max_bytes: u64) -> StorageSettings {
+        StorageSettings { keep_checkpoints, keep_jobs, max_bytes, ..StorageSettings::default() }
     }
 
     #[test]
@@ -108,8 +108,8 @@ mod tests {
     fn completed_jobs_keep_as_many_checkpoints_as_the_setting_says() {
         let mut jobs = completed(1);
         jobs.push(job(JobState::Failed)); // It may be resumed.
-        assert_eq!(chosen(&jobs, &keep(1, 0, 0), 0), [(0, Part::PreviousCheckpoint)]);
-        assert_eq!(chosen(&jobs, &keep(0, 0, 0), 0), [(0, Part::Checkpoints)]);
+        assert_eq!(chosen(&jobs, &keep(1, 0, 0), 0), [(0, JobPart::PreviousCheckpoint)]);
+        assert_eq!(chosen(&jobs, &keep(0, 0, 0), 0), [(0, JobPart::Checkpoints)]);
         jobs[0].previous_checkpoint = 0;
         assert_eq!(chosen(&jobs, &keep(1, 0, 0), 0), [], "already deleted");
     }
@@ -118,9 +118,9 @@ mod tests {
     fn the_newest_jobs_keep_their_files_and_older_jobs_only_files_that_are_needed() {
         let mut jobs = completed(4);
         jobs[2].is_needed = true;
-        assert_eq!(chosen(&jobs, &keep(2, 1, 0), 0), [(1, Part::Files), (3, Part::Files)]);
+        assert_eq!(chosen(&jobs, &keep(2, 1, 0), 0), [(1, JobPart::Files), (3, JobPart::Files)]);
         jobs[3].files = 0;
-        assert_eq!(chosen(&jobs, &keep(2, 1, 0), 0), [(1, Part::Files)]);
+        assert_eq!(chosen(&jobs, &keep(2, 1, 0), 0), [(1, JobPart::Files)]);
     }
 
     #[test]
@@ -128,19 +128,19 @@ mod tests {
         let mut jobs = completed(4);
         jobs[3].is_needed = true;
         assert_eq!(chosen(&jobs, &keep(2, 0, 1000), 1000), []);
-        assert_eq!(chosen(&jobs, &keep(2, 0, 1000), 1001), [(2, Part::Files)]);
-        let two = [(1, Part::Files), (2, Part::Files)];
+        assert_eq!(chosen(&jobs, &keep(2, 0, 1000), 1001), [(2, JobPart::Files)]);
+        let two = [(1, JobPart::Files), (2, JobPart::Files)];
         assert_eq!(chosen(&jobs, &keep(2, 0, 1000), 1101), two);
-        let all = [(0, Part::Files), (1, Part::Files), (2, Part::Files)];
+        let all = [(0, JobPart::Files), (1, JobPart::Files), (2, JobPart::Files)];
         assert_eq!(chosen(&jobs, &keep(2, 0, 1000), 9999), all, "needed files are never deleted");
     }
 
     #[test]
     fn parts_that_are_deleted_anyway_count_before_more_is_deleted() {
         let jobs = completed(2);
-        let both = [(0, Part::PreviousCheckpoint), (1, Part::PreviousCheckpoint)];
+        let both = [(0, JobPart::PreviousCheckpoint), (1, JobPart::PreviousCheckpoint)];
         assert_eq!(chosen(&jobs, &keep(1, 0, 1000), 1020), both);
-        let more = [(0, Part::PreviousCheckpoint), (1, Part::Files)];
+        let more = [(0, JobPart::PreviousCheckpoint), (1, JobPart::Files)];
         assert_eq!(chosen(&jobs, &keep(1, 0, 1000), 1021), more);
         assert_eq!(choose(&jobs, &keep(2, 0, 1000), 950, 50), []);
         assert_eq!(choose(&jobs, &keep(2, 0, 1000), 950, 51).len(), 1, "makes room");

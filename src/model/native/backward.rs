@@ -15,7 +15,7 @@ use super::shape::{Block, PIXELS, STEM_SIDE, head_columns, inner, padded};
 use crate::model::layout::{COORDINATES, FIRST_BACKBONE_BLOCKS, GRIDS, STEM_CHANNELS};
 
 /// What is known of a picture that ran forward.
-pub(super) struct Picture<'a> {
+pub(super) struct PictureRun<'a> {
     pub(super) pixels: &'a [f32],
     pub(super) maps: &'a Maps,
     /// The gradients of its logits and coordinates.
@@ -83,7 +83,7 @@ pub(super) fn run(
     packed: &Packed,
     blocks: &[Block],
     places: &Places,
-    picture: &Picture<'_>,
+    picture: &PictureRun<'_>,
     gradients: &mut [f32],
 ) {
     ROOM.with_borrow_mut(|room| {
@@ -105,7 +105,7 @@ pub(super) fn run(
 fn heads(
     packed: &Packed,
     places: &Places,
-    picture: &Picture<'_>,
+    picture: &PictureRun<'_>,
     (grid, at): (usize, usize),
     room: &mut Room,
     gradients: &mut [f32],

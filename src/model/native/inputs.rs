@@ -38,8 +38,8 @@ impl Inputs {
     }
 
     /// Each, to write.
-    pub fn pictures_mut(&mut self) -> impl Iterator<Item = Picture<'_>> {
-        self.values.chunks_exact_mut(INPUT_LENGTH).map(Picture)
+    pub fn pictures_mut(&mut self) -> impl Iterator<Item = InputPicture<'_>> {
+        self.values.chunks_exact_mut(INPUT_LENGTH).map(InputPicture)
     }
 
     /// Row `y` of picture `index`: `[128, 3]`.
@@ -55,9 +55,9 @@ impl Inputs {
 
 /// One of them, to write.
 #[derive(Debug)]
-pub struct Picture<'a>(&'a mut [f32]);
+pub struct InputPicture<'a>(&'a mut [f32]);
 
-impl Picture<'_> {
+impl InputPicture<'_> {
     /// Row `y`: `[128, 3]`.
     pub fn row(&mut self, y: usize) -> &mut [f32] {
         &mut self.0[start(y)..start(y) + ROW]

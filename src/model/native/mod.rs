@@ -27,7 +27,7 @@ mod simd;
 mod training;
 
 pub use inference::Inference;
-pub use inputs::{Inputs, Picture};
+pub use inputs::{InputPicture, Inputs};
 pub use measure::measure;
 pub use orthogonal::newton_schulz;
 pub use training::Training;

@@ -93,7 +93,7 @@ impl Training {
                     &logits[index * ANCHORS..][..ANCHORS],
                     &coordinates[index * ANCHORS * COORDINATES..][..ANCHORS * COORDINATES],
                 ];
-                let picture = backward::Picture { pixels: inputs.picture(index), maps, outputs };
+                let picture = backward::PictureRun { pixels: inputs.picture(index), maps, outputs };
                 backward::run(&packed, blocks, places, &picture, &mut group.gradients);
             }
         });

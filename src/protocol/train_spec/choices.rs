@@ -74,7 +74,7 @@ pub enum Retain {
     /// Chosen by the rule of [`crate::train::mixing`].
     #[default]
     Auto,
-    /// This share of the untouched weights.
+    /// This share of the base model.
     Share(f64),
 }
 

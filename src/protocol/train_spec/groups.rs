@@ -101,12 +101,12 @@ pub struct Loss {
     /// Its weight.
     #[garde(range(min = 0.0, max = 1000.0))]
     pub box_weight: f64,
-    /// Weight of the keypoints' distance from their labels, where the data set has any, and from the untouched
+    /// Weight of the keypoints' distance from their labels, where the data set has any, and from the base
     /// model's on faces that one is sure of. Without it they drift as the backbone moves, and crops made from
     /// them turn.
     #[garde(range(min = 0.0, max = 1000.0))]
     pub keypoint_weight: f64,
-    /// Weight of the scores' and boxes' distance from the untouched model's, on faces that one is sure of: a
+    /// Weight of the scores' and boxes' distance from the base model's, on faces that one is sure of: a
     /// teacher. A little keeps large faces as they were found; 1 is for those who will meet other pictures than they
     /// train on, and costs small faces.
     #[garde(range(min = 0.0, max = 1000.0))]

@@ -67,14 +67,14 @@ pub struct TrainSpec {
     /// How BatchNorm is put back between the folded convolutions.
     #[garde(skip)]
     pub unfold: Unfold,
-    /// Share of the untouched weights that is mixed into the result: `auto` keeps as much as costs nothing or wins
+    /// Share of the base model that is mixed into the result: `auto` keeps as much as costs nothing or wins
     /// back what fine-tuning forgot, `0` nothing. Any number from 0 to 1 will do.
     #[garde(custom(share))]
     pub retain: Retain,
     /// Leaves the keypoint rows of the two regressor heads as they were.
     #[garde(skip)]
     pub freeze_keypoint_heads: bool,
-    /// What decides which epoch is best, and which mix with the untouched model.
+    /// What decides which epoch is best, and which mix with the base model.
     #[garde(skip)]
     pub monitor: Monitor,
     /// Stops after this many epochs without a better `monitor`; 0 never stops early.

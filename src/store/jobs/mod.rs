@@ -40,7 +40,7 @@ pub struct Job {
     pub progress: Option<Json<Value>>,
     /// The best epoch so far.
     pub best: Option<Json<Value>>,
-    /// The untouched model's measures.
+    /// The base model's measures.
     pub baseline: Option<Json<Value>>,
     /// Why it failed, or why the server has paused it.
     pub error: Option<String>,

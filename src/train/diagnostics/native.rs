@@ -11,7 +11,7 @@ use crate::train::views::{ViewFace, size_px};
 
 /// What was seen of the epoch so far.
 #[derive(Debug)]
-pub struct Watch {
+pub struct NativeWatch {
     /// `[32]`: of sizes, of grids, of bins.
     sums: Vec<f64>,
     /// Views seen, and how many of these showed no face.
@@ -19,13 +19,13 @@ pub struct Watch {
     first: Option<Sheet>,
 }
 
-impl Default for Watch {
+impl Default for NativeWatch {
     fn default() -> Self {
         Self { sums: vec![0.0; COUNT], views: [0; 2], first: None }
     }
 }
 
-impl Watch {
+impl NativeWatch {
     /// Goes on from what a checkpoint says.
     pub fn restored(sums: Vec<f64>, views: [usize; 2]) -> Self {
         Self { sums, views, first: None }

@@ -4,7 +4,7 @@ use image::Rgb;
 use tch::{Device, Kind, Tensor};
 
 use super::sheet::{IGNORED, POSITIVE};
-use super::torch::{Seen, Watch};
+use super::torch::{Seen, TorchWatch};
 use crate::eval::overlay::GREEN;
 use crate::geometry::Rect;
 use crate::model::layout::ANCHORS;
@@ -18,7 +18,7 @@ use crate::train::views::ViewFace;
 /// Three views: two faces of 4 and 32 pixels, an ignored one of 8, and nothing. The large face has
 /// three anchors: two of the 16 × 16 grid, which find it exactly, and one of the 8 × 8 grid, whose
 /// box is half of it. The small one has none. Every score is 0.5.
-fn observed() -> (Watch, Parts) {
+fn observed() -> (TorchWatch, Parts) {
     let device = Device::Cpu;
     let face =
         |px: f32, ignored| ViewFace::new(Rect::around(0.5, 0.5, px / 128.0, px / 128.0), ignored);
@@ -43,7 +43,7 @@ fn observed() -> (Watch, Parts) {
     let parts =
         torch::parts(&logits, &boxes, &targets, &Loss::default(), &StepCountTensors::of(&targets));
     let inputs = &Tensor::zeros([3, 3, 128, 128], (Kind::Float, device));
-    let mut watch = Watch::new(device);
+    let mut watch = TorchWatch::new(device);
     let (faces, targets, logits) = (&faces, &targets, &logits);
     watch.observe(&Seen { inputs, view_faces: &views, faces, targets, logits, parts: &parts });
     (watch, parts)
@@ -93,9 +93,9 @@ fn scores_stand_by_the_overlap_of_their_boxes() {
 fn batches_add_up_and_without_any_there_is_nothing() {
     let (mut watch, _) = observed();
     let twice: Vec<f64> = watch.sums().iter().map(|sum| 2.0 * sum).collect();
-    watch = Watch::restored(&twice, watch.views(), Device::Cpu);
+    watch = TorchWatch::restored(&twice, watch.views(), Device::Cpu);
     assert_eq!(watch.diagnostics(2).grids, observed().0.diagnostics(1).grids);
-    let nothing = Watch::new(Device::Cpu).diagnostics(1);
+    let nothing = TorchWatch::new(Device::Cpu).diagnostics(1);
     assert_eq!(nothing.views_without_face, 0.0);
     assert!(nothing.faces.iter().all(|size| size.positives_per_face.is_none()));
 }

@@ -30,7 +30,7 @@ pub struct Seen<'a> {
 /// Sums over the batches of an epoch, on the device: nothing is read before the epoch's end, for the
 /// host would have to wait for the device.
 #[derive(Debug)]
-pub struct Watch {
+pub struct TorchWatch {
     /// `[32]`: of sizes, of grids, of bins.
     sums: Tensor,
     sizes: Ranges,
@@ -50,7 +50,7 @@ struct First {
     positive: Tensor,
 }
 
-impl Watch {
+impl TorchWatch {
     /// Nothing seen yet.
     pub fn new(device: Device) -> Self {
         Self::restored(&[0.0; COUNT], [0; 2], device)

@@ -8,7 +8,7 @@ pub(super) const RADIUS: f64 = 1.5;
 pub(super) const IOU_COST: f64 = 3.0;
 /// Cost of what must not be taken.
 pub(super) const FORBIDDEN: f64 = 1e6;
-/// Overlap from which a box of the untouched model is that of a face, and the score from which it is sure.
+/// Overlap from which a box of the base model is that of a face, and the score from which it is sure.
 pub(super) const SAME_FACE: f64 = 0.5;
 pub(super) const SURE: f64 = 0.5;
 /// In face widths.

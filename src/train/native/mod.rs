@@ -2,13 +2,13 @@
 
 mod optimizer;
 
-use self::optimizer::{Optimizer, lerp};
+use self::optimizer::{NativeOptimizer, lerp};
 use super::device;
-use super::diagnostics::native::Watch;
+use super::diagnostics::native::NativeWatch;
 use super::diagnostics::sheet::Sheet;
 use super::engine;
-use super::engine::State;
-use super::loss::native::{self, Costs, Grid, StepCounts};
+use super::engine::EngineState;
+use super::loss::native::{self, Costs, NativeGrid, StepCounts};
 use super::optimizer::{NORM_EPSILON, Update, decays, matrices, trainable};
 use super::views;
 use super::views::batch::{Batch, Cutter, Pixels, Rendering};
@@ -22,14 +22,14 @@ use crate::model::slots::Form;
 use crate::model::tensors::Weights;
 use crate::protocol::diagnostics::Diagnostics;
 use crate::protocol::metrics::TrainMetrics;
-use crate::protocol::schedule::Part;
+use crate::protocol::schedule::TrainedPart;
 use crate::protocol::train_spec::{Loss, TrainSpec, Unfold};
 
 /// The short-range network on a CPU.
 #[derive(Debug)]
-pub struct Engine {
+pub struct NativeEngine {
     loss: Loss,
-    grid: Grid,
+    grid: NativeGrid,
     clip_norm: f64,
     freeze_keypoints: bool,
     training: Training,
@@ -39,7 +39,7 @@ pub struct Engine {
     network: Numbers,
     /// The moving average of its numbers, which is evaluated and saved.
     average: Numbers,
-    optimizer: Optimizer,
+    optimizer: NativeOptimizer,
     /// `[P]`: decoupled weight decay of each parameter.
     decay: Vec<f32>,
     /// `[P]`: 1 where a parameter may change.
@@ -55,10 +55,10 @@ pub struct Engine {
     /// What the gradients are divided by, where batches were counted.
     counts: Option<StepCounts>,
     figures: TrainMetrics,
-    watch: Watch,
+    watch: NativeWatch,
 }
 
-impl Engine {
+impl NativeEngine {
     /// An engine that starts from `weights` and has `base` as the teacher.
     pub fn new(spec: &TrainSpec, pictures: &Pictures, weights: &Weights, base: &Weights) -> Self {
         // Nothing is left to libtorch, and its threads would wait for more in a loop.
@@ -79,16 +79,16 @@ impl Engine {
         let folded = || vec![0.0; base.flat().len()];
         Self {
             loss: spec.loss.clone(),
-            grid: Grid::default(),
+            grid: NativeGrid::default(),
             clip_norm: spec.gradient_clip_norm,
             freeze_keypoints: spec.freeze_keypoint_heads,
             training: Training::default(),
             folding: (form == Form::Unfolded).then(|| Folding::new(&SHORT)),
             base: Inference::new(&base.flat()),
             average: network.clone(),
-            optimizer: Optimizer::new(count, matrices(spec.optimizer, &SHORT, form)),
+            optimizer: NativeOptimizer::new(count, matrices(spec.optimizer, &SHORT, form)),
             decay,
-            trainable: trainable(&SHORT, form, Part::All, spec.freeze_keypoint_heads),
+            trainable: trainable(&SHORT, form, TrainedPart::All, spec.freeze_keypoint_heads),
             network,
             folded: folded(),
             folded_gradient: folded(),
@@ -98,7 +98,7 @@ impl Engine {
             base_outputs: Outputs::default(),
             counts: None,
             figures: TrainMetrics::default(),
-            watch: Watch::default(),
+            watch: NativeWatch::default(),
         }
     }
 
@@ -152,12 +152,12 @@ impl Engine {
     }
 }
 
-impl engine::Engine for Engine {
+impl engine::Engine for NativeEngine {
     fn rendering(&self) -> Rendering {
         Rendering::Native
     }
 
-    fn train_part(&mut self, part: Part) {
+    fn train_part(&mut self, part: TrainedPart) {
         self.trainable = trainable(&SHORT, self.network.form, part, self.freeze_keypoints);
     }
 
@@ -213,15 +213,15 @@ impl engine::Engine for Engine {
     }
 
     fn begin_epoch(&mut self) {
-        (self.figures, self.watch) = (TrainMetrics::default(), Watch::default());
+        (self.figures, self.watch) = (TrainMetrics::default(), NativeWatch::default());
     }
 
     fn averaged(&self) -> Vec<f32> {
         self.average.fold()
     }
 
-    fn state(&self) -> State {
-        State {
+    fn state(&self) -> EngineState {
+        EngineState {
             parameters: self.network.parameters.clone(),
             buffers: self.network.buffers.clone(),
             average_parameters: self.average.parameters.clone(),
@@ -234,12 +234,12 @@ impl engine::Engine for Engine {
         }
     }
 
-    fn restore(&mut self, state: State) {
+    fn restore(&mut self, state: EngineState) {
         (self.network.parameters, self.network.buffers) = (state.parameters, state.buffers);
         self.average.parameters = state.average_parameters;
         self.average.buffers = state.average_buffers;
         (self.optimizer.mean, self.optimizer.variance) = (state.mean, state.variance);
-        self.watch = Watch::restored(state.diagnostics, state.watched);
+        self.watch = NativeWatch::restored(state.diagnostics, state.watched);
         self.figures = state.figures;
     }
 }

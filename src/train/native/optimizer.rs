@@ -7,7 +7,7 @@ use crate::train::optimizer::{BETA1, BETA2, COEFFICIENTS, EPSILON, ITERATIONS, M
 
 /// The optimizer's state, in the open, so that it can be saved.
 #[derive(Debug)]
-pub(super) struct Optimizer {
+pub(super) struct NativeOptimizer {
     /// `[P]`: running mean of the gradient.
     pub(super) mean: Vec<f32>,
     /// `[P]`: running mean of its square.
@@ -17,7 +17,7 @@ pub(super) struct Optimizer {
     update: Vec<f32>,
 }
 
-impl Optimizer {
+impl NativeOptimizer {
     /// For `count` parameters; `matrices` are those that Muon is to have, none for plain `AdamW`.
     pub(super) fn new(count: usize, matrices: Vec<Matrix>) -> Self {
         let zeros = || vec![0.0; count];
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn rows_without_a_gradient_stay_as_they_are() {
         let mut parameters = vec![1.0; 6];
-        let mut optimizer = Optimizer::new(6, vec![Matrix { start: 0, rows: 3, columns: 2 }]);
+        let mut optimizer = NativeOptimizer::new(6, vec![Matrix { start: 0, rows: 3, columns: 2 }]);
         optimizer.step(1, &mut parameters, &[1.0, 2.0, 0.0, 0.0, -1.0, 0.5], 0.1, &[0.0; 6]);
         assert_eq!(parameters[2..4], [1.0, 1.0]);
         assert!(parameters[0] < 1.0 && parameters[4] > 1.0, "{parameters:?}");
@@ -93,7 +93,7 @@ mod tests {
     #[test]
     fn a_steady_gradient_moves_a_parameter_by_the_rate_and_decay_shrinks_it() {
         let mut parameter = [2.0];
-        let mut optimizer = Optimizer::new(1, Vec::new());
+        let mut optimizer = NativeOptimizer::new(1, Vec::new());
         for step in 1..=3 {
             optimizer.step(step, &mut parameter, &[0.5], 0.01, &[0.0]);
         }

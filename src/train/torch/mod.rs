@@ -8,12 +8,12 @@ pub mod upload;
 
 use tch::{Device, Kind, Tensor};
 
-use self::optimizer::Optimizer;
+use self::optimizer::TorchOptimizer;
 use self::squares::Squares;
 use super::diagnostics::sheet::Sheet;
-use super::diagnostics::torch::{Seen, Watch};
+use super::diagnostics::torch::{Seen, TorchWatch};
 use super::engine;
-use super::engine::State;
+use super::engine::EngineState;
 use super::loss::torch::targets::{self, AnchorGrid, Faces, Targets};
 use super::loss::torch::{self, StepCountTensors, teacher};
 use super::optimizer::{NORM_EPSILON, Update, decays, first_trained, matrices, trainable};
@@ -29,7 +29,7 @@ use crate::model::torch::fold::{Fold, fold, measure};
 use crate::model::torch::{Mode, Network, OutputTensors, array};
 use crate::protocol::diagnostics::Diagnostics;
 use crate::protocol::metrics::TrainMetrics;
-use crate::protocol::schedule::Part;
+use crate::protocol::schedule::TrainedPart;
 use crate::protocol::train_spec::{Loss, TrainSpec, Unfold};
 
 /// Where the gradient's norm stands among the figures; see [`TrainMetrics::to_array`].
@@ -37,7 +37,7 @@ const NORM: i64 = 5;
 
 /// Either network on any device.
 #[derive(Debug)]
-pub struct Engine {
+pub struct TorchEngine {
     loss: Loss,
     grid: AnchorGrid,
     clip_norm: f64,
@@ -52,7 +52,7 @@ pub struct Engine {
     fold: Option<Fold>,
     /// The first convolution that learns.
     from: usize,
-    optimizer: Optimizer,
+    optimizer: TorchOptimizer,
     /// `[P]`: decoupled weight decay of each parameter that may change.
     decay: Tensor,
     /// `[P]`: 1 where a parameter may change.
@@ -61,7 +61,7 @@ pub struct Engine {
     counts: Option<StepCountTensors>,
     /// `[6]`: sums over the epoch's steps, in the order of [`TrainMetrics::to_array`].
     figures: Tensor,
-    watch: Watch,
+    watch: TorchWatch,
 }
 
 /// A batch on its way forward.
@@ -77,7 +77,7 @@ struct Pass {
     keypoints: Option<Tensor>,
 }
 
-impl Engine {
+impl TorchEngine {
     /// An engine that starts from `weights` and has `base` as the teacher.
     ///
     /// # Panics
@@ -118,16 +118,16 @@ impl Engine {
             base: Network::folded(base, device),
             fold: (spec.unfold == Unfold::Frozen).then(|| Fold::of(&network)),
             from: 0,
-            optimizer: Optimizer::new(&network.parameters, matrices),
+            optimizer: TorchOptimizer::new(&network.parameters, matrices),
             decay: ones.shallow_clone(),
             trainable: ones,
             counts: None,
             figures: zeros(device),
-            watch: Watch::new(device),
+            watch: TorchWatch::new(device),
             network,
             average,
         };
-        engine::Engine::train_part(&mut engine, Part::All);
+        engine::Engine::train_part(&mut engine, TrainedPart::All);
         engine
     }
 
@@ -168,12 +168,12 @@ impl Engine {
     }
 }
 
-impl engine::Engine for Engine {
+impl engine::Engine for TorchEngine {
     fn rendering(&self) -> Rendering {
         if self.squares.are_on_device() { Rendering::OnDevice } else { Rendering::Squares }
     }
 
-    fn train_part(&mut self, part: Part) {
+    fn train_part(&mut self, part: TrainedPart) {
         let (layout, form) = (self.network.layout(), self.network.form());
         let upload = |values: Vec<f32>| Tensor::from_slice(&values).to_device(self.device());
         let mask = upload(trainable(layout, form, part, self.freeze_keypoints));
@@ -250,16 +250,16 @@ impl engine::Engine for Engine {
     }
 
     fn begin_epoch(&mut self) {
-        (self.figures, self.watch) = (zeros(self.device()), Watch::new(self.device()));
+        (self.figures, self.watch) = (zeros(self.device()), TorchWatch::new(self.device()));
     }
 
     fn averaged(&self) -> Vec<f32> {
         array(&fold(&self.average).parameters).values
     }
 
-    fn state(&self) -> State {
+    fn state(&self) -> EngineState {
         let plain = |tensor: &Tensor| array(tensor).values;
-        State {
+        EngineState {
             parameters: plain(&self.network.parameters),
             buffers: plain(&self.network.buffers),
             average_parameters: plain(&self.average.parameters),
@@ -272,7 +272,7 @@ impl engine::Engine for Engine {
         }
     }
 
-    fn restore(&mut self, state: State) {
+    fn restore(&mut self, state: EngineState) {
         let _guard = tch::no_grad_guard();
         for (tensor, values) in [
             (&mut self.network.parameters, &state.parameters),
@@ -284,7 +284,7 @@ impl engine::Engine for Engine {
         ] {
             tensor.copy_(&Tensor::from_slice(values));
         }
-        self.watch = Watch::restored(&state.diagnostics, state.watched, self.device());
+        self.watch = TorchWatch::restored(&state.diagnostics, state.watched, self.device());
         let figures = state.figures.to_array().map(|figure| figure as f32);
         self.figures = Tensor::from_slice(&figures).to_device(self.device());
     }

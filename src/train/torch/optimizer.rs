@@ -9,7 +9,7 @@ use crate::train::optimizer::{BETA1, BETA2, COEFFICIENTS, EPSILON, ITERATIONS, M
 
 /// The optimizer's state, in the open, so that it can be saved.
 #[derive(Debug)]
-pub struct Optimizer {
+pub struct TorchOptimizer {
     /// `[P]`: running mean of the gradient.
     pub mean: Tensor,
     /// `[P]`: running mean of its square.
@@ -25,7 +25,7 @@ fn part(matrix: &Matrix, flat: &Tensor) -> Tensor {
     flat.narrow(0, matrix.start as i64, rows * columns).view([rows, columns])
 }
 
-impl Optimizer {
+impl TorchOptimizer {
     /// For parameters like these; `matrices` are those that Muon is to have, none for plain `AdamW`.
     pub fn new(parameters: &Tensor, matrices: Vec<Matrix>) -> Self {
         let zeros = || parameters.detach().zeros_like();
@@ -199,7 +199,7 @@ mod tests {
         let theirs = vars.root().var("x", &[3], nn::Init::Const(0.5));
         let mut optimizer = nn::adamw(0.9, 0.999, 0.01).build(&vars, 1e-2).unwrap();
         let mut ours = Tensor::full([3], 0.5, (Kind::Float, Device::Cpu)).set_requires_grad(true);
-        let mut adamw = Optimizer::new(&ours, Vec::new());
+        let mut adamw = TorchOptimizer::new(&ours, Vec::new());
         let decay = Tensor::full([3], 0.01, (Kind::Float, Device::Cpu));
         for step in 1..=100 {
             optimizer.backward_step(&loss(&theirs));

@@ -121,7 +121,7 @@ impl View {
         Self { side, shift: sampling_shift(self.scale, side), ..self }
     }
 
-    /// The whole square, untouched: what a deployed model is fed.
+    /// The whole square, unchanged: what a deployed model is fed.
     pub fn whole(source: &Source, min_face_px: f64) -> Self {
         let place = |rect: &Rect| {
             let ignored = size_px(rect) < min_face_px as f32;

@@ -1,7 +1,7 @@
 //! Views out of bytes, on a CPU. On a GPU it is `views::render`, which gives the same to a rounding.
 
 use super::{Sampling, View};
-use crate::model::native::Picture;
+use crate::model::native::InputPicture;
 
 /// Cuts a view out of a square, straight into a part of an input.
 ///
@@ -10,7 +10,7 @@ use crate::model::native::Picture;
 pub fn render(
     square: &[u8],
     view: &View,
-    into: &mut Picture<'_>,
+    into: &mut InputPicture<'_>,
     (left, top): (usize, usize),
     pixels: &mut Vec<[f32; 3]>,
 ) {

@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 
 use super::Source;
-use crate::data::{Dataset, DatasetError, Difficulty, Picture, PictureFile, Split};
+use crate::data::{DatasetError, Difficulty, ImportedDataset, Picture, PictureFile, Split};
 use crate::geometry::{Letterbox, Rect};
 use crate::model::layout::INPUT_SIZE;
 use crate::protocol::evaluate_spec::SplitChoice;
@@ -48,7 +48,7 @@ pub struct Entry {
 pub enum PicturesError {
     /// Its folder is damaged.
     #[error(transparent)]
-    Dataset(#[from] DatasetError),
+    ImportedDataset(#[from] DatasetError),
     /// Its cache cannot be opened.
     #[error("the data set's cache cannot be opened")]
     Cache(#[from] io::Error),
@@ -87,7 +87,7 @@ impl Pictures {
     ///
     /// [`PicturesError`].
     pub fn open(dir: &Path) -> Result<Self, PicturesError> {
-        let dataset = Dataset::open(dir)?;
+        let dataset = ImportedDataset::open(dir)?;
         let of = |split: Split| {
             let pictures = dataset.manifest.pictures.iter().enumerate();
             pictures.filter(|(_, p)| p.split == split).map(|(index, _)| index).collect()

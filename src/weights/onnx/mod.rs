@@ -20,7 +20,7 @@ const IR_VERSION: i64 = 8;
 
 /// What the network puts out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Outputs {
+pub enum OnnxOutputs {
     /// `regressors` `[N, 896, 16]` and `classificators` `[N, 896, 1]`, as in `MediaPipe`'s `.tflite`.
     Raw,
     /// Faces after `MediaPipe`'s weighted non-maximum suppression, of the whole batch, as fractions of the
@@ -31,18 +31,22 @@ pub enum Outputs {
 }
 
 /// The file's bytes, with `metadata` as its texts.
-pub fn write(weights: &Weights, outputs: Outputs, metadata: &BTreeMap<String, String>) -> Vec<u8> {
+pub fn write(
+    weights: &Weights,
+    outputs: OnnxOutputs,
+    metadata: &BTreeMap<String, String>,
+) -> Vec<u8> {
     let mut graph = Graph::default();
     let side = Dim::Fixed(weights.layout().input_size);
     graph.input("input", &[Dim::Named("N"), Dim::Fixed(3), side, side]);
     network(&mut graph, weights);
     match outputs {
-        Outputs::Raw => {
+        OnnxOutputs::Raw => {
             let anchors = [Dim::Named("N"), Dim::Fixed(ANCHORS)];
             graph.output("regressors", &[anchors[0], anchors[1], Dim::Fixed(COORDINATES)]);
             graph.output("classificators", &[anchors[0], anchors[1], Dim::Fixed(1)]);
         }
-        Outputs::Faces => faces::add(&mut graph, weights.layout().input_size),
+        OnnxOutputs::Faces => faces::add(&mut graph, weights.layout().input_size),
     }
     let opset = Message::default().text(1, "").int(2, OPSET);
     let model = Message::default()

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Id, PickleError, Result, TensorRef, Value};
+use super::{Id, PickleError, PickleValue, Result, TensorRef};
 
 /// What a state dict's pickle may name.
 const GLOBALS: [&str; 18] = [
@@ -33,7 +33,7 @@ const MAX_DIMENSIONS: usize = 8;
 pub(super) struct Machine<'a> {
     bytes: &'a [u8],
     pub(super) at: usize,
-    pub(super) values: Vec<Value<'a>>,
+    pub(super) values: Vec<PickleValue<'a>>,
     pub(super) stack: Vec<Id>,
     /// How high the stack was at each open mark.
     marks: Vec<usize>,
@@ -59,29 +59,29 @@ impl<'a> Machine<'a> {
                 self.marks.push(self.stack.len());
                 return Ok(());
             }
-            b'N' => Value::Other,
-            0x88 | 0x89 => Value::Bool(opcode == 0x88), // NEWTRUE, NEWFALSE
-            b']' => Value::List(Vec::new()),
-            b'G' => self.take(8).map(|_| Value::Other)?, // BINFLOAT
-            b'K' => Value::Int(i64::from(self.byte()?)),
-            b'M' => Value::Int(i64::from(u16::from_le_bytes(self.array()?))),
-            b'J' => Value::Int(i64::from(i32::from_le_bytes(self.array()?))),
+            b'N' => PickleValue::Other,
+            0x88 | 0x89 => PickleValue::Bool(opcode == 0x88), // NEWTRUE, NEWFALSE
+            b']' => PickleValue::List(Vec::new()),
+            b'G' => self.take(8).map(|_| PickleValue::Other)?, // BINFLOAT
+            b'K' => PickleValue::Int(i64::from(self.byte()?)),
+            b'M' => PickleValue::Int(i64::from(u16::from_le_bytes(self.array()?))),
+            b'J' => PickleValue::Int(i64::from(i32::from_le_bytes(self.array()?))),
             0x8a => self.long()?,
             b'X' => {
                 let length = u32::from_le_bytes(self.array()?) as usize;
-                Value::Text(self.text(length)?)
+                PickleValue::Text(self.text(length)?)
             }
             0x8c => {
                 let length = usize::from(self.byte()?);
-                Value::Text(self.text(length)?)
+                PickleValue::Text(self.text(length)?)
             }
-            b')' => Value::Tuple(Vec::new()),
-            b'}' => Value::Dict(Vec::new()),
-            b't' => Value::Tuple(self.since_mark()?),
+            b')' => PickleValue::Tuple(Vec::new()),
+            b'}' => PickleValue::Dict(Vec::new()),
+            b't' => PickleValue::Tuple(self.since_mark()?),
             0x85..=0x87 => {
                 let mut items = (0x84..opcode).map(|_| self.pop()).collect::<Result<Vec<_>>>()?;
                 items.reverse();
-                Value::Tuple(items)
+                PickleValue::Tuple(items)
             }
             b'c' => self.global()?,
             b'Q' => self.storage()?,
@@ -100,14 +100,14 @@ impl<'a> Machine<'a> {
     /// A call. Only of what tensors are made with, and nothing is called.
     fn reduce(&mut self) -> Result<()> {
         let (arguments, function) = (self.pop()?, self.pop()?);
-        let (Value::Tuple(arguments), Value::Global(function)) =
+        let (PickleValue::Tuple(arguments), PickleValue::Global(function)) =
             (self.value(arguments), self.value(function))
         else {
             return Err(self.damaged());
         };
         let value = match *function {
-            "collections.OrderedDict" | "collections.defaultdict" => Value::Dict(Vec::new()),
-            "torch.Size" | "torch.device" => Value::Other,
+            "collections.OrderedDict" | "collections.defaultdict" => PickleValue::Dict(Vec::new()),
+            "torch.Size" | "torch.device" => PickleValue::Other,
             "torch._utils._rebuild_tensor" | "torch._utils._rebuild_tensor_v2" => {
                 self.tensor(arguments)?
             }
@@ -123,32 +123,34 @@ impl<'a> Machine<'a> {
     }
 
     /// `(storage, offset, shape, stride, …)`.
-    fn tensor(&self, arguments: &[Id]) -> Result<Value<'a>> {
+    fn tensor(&self, arguments: &[Id]) -> Result<PickleValue<'a>> {
         let &[storage, offset, shape, stride, ..] = arguments else { return Err(self.damaged()) };
-        let (&Value::Storage(storage_type, storage), &Value::Int(offset)) =
+        let (&PickleValue::Storage(storage_type, storage), &PickleValue::Int(offset)) =
             (self.value(storage), self.value(offset))
         else {
             return Err(self.damaged());
         };
         let (shape, stride) = (self.numbers(shape)?, self.numbers(stride)?);
-        Ok(Value::Tensor(TensorRef { storage_type, storage, offset, shape, stride }))
+        Ok(PickleValue::Tensor(TensorRef { storage_type, storage, offset, shape, stride }))
     }
 
     /// `("storage", torch.FloatStorage, "0", "cpu", 1234)`.
-    fn storage(&mut self) -> Result<Value<'a>> {
+    fn storage(&mut self) -> Result<PickleValue<'a>> {
         let id = self.pop()?;
-        let Value::Tuple(parts) = self.value(id) else { return Err(self.damaged()) };
+        let PickleValue::Tuple(parts) = self.value(id) else { return Err(self.damaged()) };
         let &[_, kind, key, ..] = &parts[..] else { return Err(self.damaged()) };
         match (self.value(kind), self.value(key)) {
-            (&Value::Global(kind), &Value::Text(key)) => Ok(Value::Storage(kind, key)),
+            (&PickleValue::Global(kind), &PickleValue::Text(key)) => {
+                Ok(PickleValue::Storage(kind, key))
+            }
             _ => Err(self.damaged()),
         }
     }
 
-    fn global(&mut self) -> Result<Value<'a>> {
+    fn global(&mut self) -> Result<PickleValue<'a>> {
         let global = format!("{}.{}", self.line()?, self.line()?);
         let known = GLOBALS.into_iter().find(|&known| known == global);
-        known.map(Value::Global).ok_or(PickleError::Refused(global))
+        known.map(PickleValue::Global).ok_or(PickleError::Refused(global))
     }
 
     fn set_items(&mut self, opcode: u8) -> Result<()> {
@@ -160,7 +162,7 @@ impl<'a> Machine<'a> {
         };
         let damaged = self.damaged();
         let &Id(dict) = self.stack.last().ok_or(damaged.clone())?;
-        let Value::Dict(dict) = &mut self.values[dict] else { return Err(damaged) };
+        let PickleValue::Dict(dict) = &mut self.values[dict] else { return Err(damaged) };
         dict.extend(items.as_chunks().0.iter().map(|&[key, value]| (key, value)));
         Ok(())
     }
@@ -169,7 +171,7 @@ impl<'a> Machine<'a> {
         let items = if opcode == b'e' { self.since_mark()? } else { vec![self.pop()?] };
         let damaged = self.damaged();
         let &Id(list) = self.stack.last().ok_or(damaged.clone())?;
-        let Value::List(list) = &mut self.values[list] else { return Err(damaged) };
+        let PickleValue::List(list) = &mut self.values[list] else { return Err(damaged) };
         list.extend(items);
         Ok(())
     }
@@ -195,7 +197,7 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn long(&mut self) -> Result<Value<'a>> {
+    fn long(&mut self) -> Result<PickleValue<'a>> {
         let length = usize::from(self.byte()?);
         if length > 8 {
             return Err(PickleError::Refused("an integer of more than 64 bits".to_owned()));
@@ -204,26 +206,26 @@ impl<'a> Machine<'a> {
         let negative = bytes.last().is_some_and(|&byte| byte >= 0x80);
         let mut whole = [if negative { 0xff } else { 0 }; 8];
         whole[..length].copy_from_slice(bytes);
-        Ok(Value::Int(i64::from_le_bytes(whole)))
+        Ok(PickleValue::Int(i64::from_le_bytes(whole)))
     }
 
     fn numbers(&self, tuple: Id) -> Result<Vec<i64>> {
-        let Value::Tuple(items) = self.value(tuple) else { return Err(self.damaged()) };
+        let PickleValue::Tuple(items) = self.value(tuple) else { return Err(self.damaged()) };
         if items.len() > MAX_DIMENSIONS {
             return Err(PickleError::Refused(format!("a tensor of {} dimensions", items.len())));
         }
         let number = |&id: &Id| match self.value(id) {
-            Value::Int(number) => Ok(*number),
+            PickleValue::Int(number) => Ok(*number),
             _ => Err(self.damaged()),
         };
         items.iter().map(number).collect()
     }
 
-    fn value(&self, id: Id) -> &Value<'a> {
+    fn value(&self, id: Id) -> &PickleValue<'a> {
         &self.values[id.0]
     }
 
-    fn push(&mut self, value: Value<'a>) {
+    fn push(&mut self, value: PickleValue<'a>) {
         self.stack.push(Id(self.values.len()));
         self.values.push(value);
     }

@@ -15,7 +15,7 @@ use self::machine::Machine;
 /// A pickle's values.
 #[derive(Debug)]
 pub(super) struct Pickle<'a> {
-    values: Vec<Value<'a>>,
+    values: Vec<PickleValue<'a>>,
     root: Id,
 }
 
@@ -25,7 +25,7 @@ pub(super) struct Id(usize);
 
 /// One of them.
 #[derive(Debug)]
-pub(super) enum Value<'a> {
+pub(super) enum PickleValue<'a> {
     /// Nothing that tensors are made of: `None`, a fraction.
     Other,
     Bool(bool),
@@ -99,23 +99,22 @@ impl<'a> Pickle<'a> {
 
     /// The element type of each storage that it names, by its key.
     pub(super) fn storages(&self) -> HashMap<&'a str, &'static str> {
-        let storage = |value: &Value<'a>| match *value {
-            Value::Storage(kind, key) => Some((key, kind)),
+        let storage = |value: &PickleValue<'a>| match *value {
+            PickleValue::Storage(kind, key) => Some((key, kind)),
             _ => None,
         };
         self.values.iter().filter_map(storage).collect()
     }
 
     /// One of its values.
-    pub(super) fn value(&self, id: Id) -> &Value<'a> {
+    pub(super) fn value(&self, id: Id) -> &PickleValue<'a> {
         &self.values[id.0]
     }
 
     /// An entry of a dict; `None` where there is none, or where it is no dict.
     pub(super) fn get(&self, dict: Id, key: &str) -> Option<Id> {
-        let Value::Dict(items) = self.value(dict) else { return None };
-        let is_key =
-            |&&(name, _): &&(Id, Id)| matches!(self.value(name), Value::Text(text) if *text == key);
+        let PickleValue::Dict(items) = self.value(dict) else { return None };
+        let is_key = |&&(name, _): &&(Id, Id)| matches!(self.value(name), PickleValue::Text(text) if *text == key);
         items.iter().find(is_key).map(|&(_, value)| value)
     }
 }
@@ -131,7 +130,7 @@ mod tests {
             load(b"\x80\x02}q\0X\x01\0\0\0a}q\x01sX\x01\0\0\0bh\x01X\x01\0\0\0cK\x07ss.").unwrap();
         let inner = pickle.get(pickle.root(), "a").unwrap();
         let seven = pickle.get(inner, "c").unwrap();
-        assert!(matches!(pickle.value(seven), Value::Int(7)));
+        assert!(matches!(pickle.value(seven), PickleValue::Int(7)));
         assert_eq!(pickle.get(pickle.root(), "b"), Some(inner));
     }
 

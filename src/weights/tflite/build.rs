@@ -4,11 +4,11 @@
 
 /// A table: its fields by number.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Table(pub(super) Vec<(usize, Value)>);
+pub(super) struct NewTable(pub(super) Vec<(usize, FlatValue)>);
 
 /// A field's value.
 #[derive(Debug, Clone)]
-pub(super) enum Value {
+pub(super) enum FlatValue {
     Byte(u8),
     Int(i32),
     Float(f32),
@@ -18,14 +18,14 @@ pub(super) enum Value {
     Ints(Vec<i32>),
     Longs(Vec<i64>),
     Floats(Vec<f32>),
-    Table(Table),
-    Tables(Vec<Table>),
+    NewTable(NewTable),
+    Tables(Vec<NewTable>),
 }
 
-impl Table {
+impl NewTable {
     /// With one more field.
     #[must_use]
-    pub(super) fn with(mut self, field: usize, value: Value) -> Self {
+    pub(super) fn with(mut self, field: usize, value: FlatValue) -> Self {
         self.0.push((field, value));
         self
     }
@@ -33,7 +33,7 @@ impl Table {
     /// With one more field that is a text.
     #[must_use]
     pub(super) fn text(self, field: usize, text: &str) -> Self {
-        self.with(field, Value::Text(text.to_owned()))
+        self.with(field, FlatValue::Text(text.to_owned()))
     }
 
     /// The file of which this is the root, with an identifier of four bytes.
@@ -51,17 +51,17 @@ impl Table {
 struct Writer(Vec<u8>);
 
 impl Writer {
-    fn table(&mut self, table: &Table) -> usize {
+    fn table(&mut self, table: &NewTable) -> usize {
         let count = table.0.iter().map(|&(field, _)| field + 1).max().unwrap_or(0);
         let vtable_length = 4 + 2 * count;
         // Words first, so that each lies aligned.
-        let mut order: Vec<&(usize, Value)> = table.0.iter().collect();
-        order.sort_by_key(|(_, value)| matches!(value, Value::Byte(_)));
+        let mut order: Vec<&(usize, FlatValue)> = table.0.iter().collect();
+        order.sort_by_key(|(_, value)| matches!(value, FlatValue::Byte(_)));
         let mut slots = vec![0u16; count];
         let mut length = 4u16;
         for (field, value) in &order {
             slots[*field] = length;
-            length += if matches!(value, Value::Byte(_)) { 1 } else { 4 };
+            length += if matches!(value, FlatValue::Byte(_)) { 1 } else { 4 };
         }
         self.pad_to(4, vtable_length);
         let vtable = self.0.len();
@@ -77,42 +77,42 @@ impl Writer {
         at
     }
 
-    fn field(&mut self, at: usize, value: &Value) {
+    fn field(&mut self, at: usize, value: &FlatValue) {
         let to = match value {
-            Value::Byte(byte) => {
+            FlatValue::Byte(byte) => {
                 self.0[at] = *byte;
                 return;
             }
-            Value::Int(number) => return self.put(at, number.to_le_bytes()),
-            Value::Float(number) => return self.put(at, number.to_le_bytes()),
-            Value::Text(text) => {
+            FlatValue::Int(number) => return self.put(at, number.to_le_bytes()),
+            FlatValue::Float(number) => return self.put(at, number.to_le_bytes()),
+            FlatValue::Text(text) => {
                 let to = self.vector(text.len(), 4);
                 self.0.extend(text.as_bytes());
                 self.0.push(0);
                 to
             }
-            Value::Bytes(bytes) => {
+            FlatValue::Bytes(bytes) => {
                 let to = self.vector(bytes.len(), 16);
                 self.0.extend(bytes);
                 to
             }
-            Value::Ints(numbers) => {
+            FlatValue::Ints(numbers) => {
                 let to = self.vector(numbers.len(), 4);
                 self.0.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
                 to
             }
-            Value::Longs(numbers) => {
+            FlatValue::Longs(numbers) => {
                 let to = self.vector(numbers.len(), 8);
                 self.0.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
                 to
             }
-            Value::Floats(numbers) => {
+            FlatValue::Floats(numbers) => {
                 let to = self.vector(numbers.len(), 4);
                 self.0.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
                 to
             }
-            Value::Table(table) => self.table(table),
-            Value::Tables(tables) => {
+            FlatValue::NewTable(table) => self.table(table),
+            FlatValue::Tables(tables) => {
                 let to = self.vector(tables.len(), 4);
                 self.0.resize(self.0.len() + 4 * tables.len(), 0);
                 for (index, table) in tables.iter().enumerate() {
@@ -154,11 +154,11 @@ mod tests {
 
     #[test]
     fn what_is_built_is_read_and_tensors_lie_aligned() {
-        let inner = Table::default().text(0, "inner").with(2, Value::Byte(7));
-        let table = Table::default()
-            .with(5, Value::Bytes(vec![1, 2, 3]))
-            .with(1, Value::Ints(vec![4, 5]))
-            .with(0, Value::Tables(vec![inner.clone(), inner]));
+        let inner = NewTable::default().text(0, "inner").with(2, FlatValue::Byte(7));
+        let table = NewTable::default()
+            .with(5, FlatValue::Bytes(vec![1, 2, 3]))
+            .with(1, FlatValue::Ints(vec![4, 5]))
+            .with(0, FlatValue::Tables(vec![inner.clone(), inner]));
         let bytes = table.finish(*b"TEST");
         assert_eq!(&bytes[4..8], b"TEST");
         let root = flatbuffer::Table::root(&bytes).unwrap();

@@ -4,7 +4,7 @@
 //! Source: TensorFlow Lite's `schema.fbs`.
 
 use super::MAGIC;
-use super::build::{Table, Value};
+use super::build::{FlatValue, NewTable};
 use super::constants::{FLOAT32, INT8};
 use super::metadata::{self, About};
 use super::order::from_pytorch;
@@ -40,29 +40,30 @@ pub(super) enum Kernels {
 pub(super) fn write(weights: &Weights, kernels: Kernels, about: &About) -> Vec<u8> {
     let mut model = Model::new(kernels);
     // Buffer 0 is empty by convention: that of whatever is computed.
-    model.buffers.push(Table::default());
+    model.buffers.push(NewTable::default());
     let size = weights.layout().input_size;
     let input = model.tensor("input", &[1, size, size, 3], FLOAT32, 0);
     let [classifiers, regressors] = network(&mut model, weights, input);
-    model.buffers.push(Table::default().with(0, Value::Bytes(metadata::bytes(about))));
-    let metadata = Table::default()
+    model.buffers.push(NewTable::default().with(0, FlatValue::Bytes(metadata::bytes(about))));
+    let metadata = NewTable::default()
         .text(0, metadata::NAME)
-        .with(1, Value::Int(model.buffers.len() as i32 - 1));
-    let code =
-        |&op: &Op| Table::default().with(0, Value::Byte(op as u8)).with(3, Value::Int(op as i32));
-    let graph = Table::default()
-        .with(0, Value::Tables(model.tensors))
-        .with(1, Value::Ints(vec![input]))
-        .with(2, Value::Ints(vec![regressors, classifiers]))
-        .with(3, Value::Tables(model.operators))
+        .with(1, FlatValue::Int(model.buffers.len() as i32 - 1));
+    let code = |&op: &Op| {
+        NewTable::default().with(0, FlatValue::Byte(op as u8)).with(3, FlatValue::Int(op as i32))
+    };
+    let graph = NewTable::default()
+        .with(0, FlatValue::Tables(model.tensors))
+        .with(1, FlatValue::Ints(vec![input]))
+        .with(2, FlatValue::Ints(vec![regressors, classifiers]))
+        .with(3, FlatValue::Tables(model.operators))
         .text(4, "main");
-    Table::default()
-        .with(0, Value::Int(SCHEMA_VERSION))
-        .with(1, Value::Tables(model.codes.iter().map(code).collect()))
-        .with(2, Value::Tables(vec![graph]))
+    NewTable::default()
+        .with(0, FlatValue::Int(SCHEMA_VERSION))
+        .with(1, FlatValue::Tables(model.codes.iter().map(code).collect()))
+        .with(2, FlatValue::Tables(vec![graph]))
         .text(3, "written by Blazetune")
-        .with(4, Value::Tables(model.buffers))
-        .with(6, Value::Tables(vec![metadata]))
+        .with(4, FlatValue::Tables(model.buffers))
+        .with(6, FlatValue::Tables(vec![metadata]))
         .finish(*MAGIC)
 }
 
@@ -87,7 +88,7 @@ fn network(model: &mut Model, weights: &Weights, input: i32) -> [i32; 2] {
             residual
         } else {
             let shortcut = model.shortcut(block, xs, side, stride, inputs, outputs);
-            let options = Table::default().with(0, Value::Byte(RELU));
+            let options = NewTable::default().with(0, FlatValue::Byte(RELU));
             let sum = model.tensor(&format!("add_{block}"), &[1, side, side, outputs], FLOAT32, 0);
             model.operator(Op::Add, &[shortcut, residual], sum, 11, options)
         };
@@ -111,14 +112,14 @@ fn heads(
     let halves = maps.into_iter().zip(&layout.grids).map(|(map, grid)| {
         let head = next(model, map, grid.side, 0);
         let count = grid.side * grid.side * grid.anchors_per_cell;
-        let shape = Value::Ints(vec![1, count as i32, numbers as i32]);
+        let shape = FlatValue::Ints(vec![1, count as i32, numbers as i32]);
         let rows = format!("{name}_{}", grid.side);
         let rows = model.tensor(&rows, &[1, count, numbers], FLOAT32, 0);
-        model.operator(Op::Reshape, &[head], rows, 17, Table::default().with(0, shape))
+        model.operator(Op::Reshape, &[head], rows, 17, NewTable::default().with(0, shape))
     });
     let halves: Vec<i32> = halves.collect();
     let whole = model.tensor(name, &[1, ANCHORS, numbers], FLOAT32, 0);
-    let axis = Table::default().with(0, Value::Int(1));
+    let axis = NewTable::default().with(0, FlatValue::Int(1));
     model.operator(Op::Concatenation, &halves, whole, 10, axis)
 }
 
@@ -126,9 +127,9 @@ struct Model {
     kernels: Kernels,
     /// Operators that are used.
     codes: Vec<Op>,
-    buffers: Vec<Table>,
-    tensors: Vec<Table>,
-    operators: Vec<Table>,
+    buffers: Vec<NewTable>,
+    tensors: Vec<NewTable>,
+    operators: Vec<NewTable>,
 }
 
 impl Model {
@@ -139,17 +140,17 @@ impl Model {
 
     fn tensor(&mut self, name: &str, shape: &[usize], kind: u8, buffer: i32) -> i32 {
         let shape = shape.iter().map(|&length| length as i32).collect();
-        let tensor = Table::default()
-            .with(0, Value::Ints(shape))
-            .with(1, Value::Byte(kind))
-            .with(2, Value::Int(buffer))
+        let tensor = NewTable::default()
+            .with(0, FlatValue::Ints(shape))
+            .with(1, FlatValue::Byte(kind))
+            .with(2, FlatValue::Int(buffer))
             .text(3, name);
         self.tensors.push(tensor);
         self.tensors.len() as i32 - 1
     }
 
     fn constant(&mut self, name: &str, shape: &[usize], kind: u8, bytes: Vec<u8>) -> i32 {
-        self.buffers.push(Table::default().with(0, Value::Bytes(bytes)));
+        self.buffers.push(NewTable::default().with(0, FlatValue::Bytes(bytes)));
         self.tensor(name, shape, kind, self.buffers.len() as i32 - 1)
     }
 
@@ -160,19 +161,19 @@ impl Model {
         inputs: &[i32],
         output: i32,
         options_kind: u8,
-        options: Table,
+        options: NewTable,
     ) -> i32 {
         let known = self.codes.iter().position(|&known| known == op);
         let code = known.unwrap_or_else(|| {
             self.codes.push(op);
             self.codes.len() - 1
         });
-        let operator = Table::default()
-            .with(0, Value::Int(code as i32))
-            .with(1, Value::Ints(inputs.to_vec()))
-            .with(2, Value::Ints(vec![output]))
-            .with(3, Value::Byte(options_kind))
-            .with(4, Value::Table(options));
+        let operator = NewTable::default()
+            .with(0, FlatValue::Int(code as i32))
+            .with(1, FlatValue::Ints(inputs.to_vec()))
+            .with(2, FlatValue::Ints(vec![output]))
+            .with(3, FlatValue::Byte(options_kind))
+            .with(4, FlatValue::NewTable(options));
         self.operators.push(operator);
         output
     }
@@ -180,16 +181,16 @@ impl Model {
     /// A kernel of 8 bits, and the operator that scales it; `dimension`: along which each has a scale.
     fn int8(&mut self, name: &str, shape: &[usize], kernel: &[f32], dimension: usize) -> i32 {
         let (numbers, scales) = quantise(shape, kernel, dimension);
-        let zeros = Value::Longs(vec![0; scales.len()]);
-        let scales = Table::default()
-            .with(2, Value::Floats(scales))
+        let zeros = FlatValue::Longs(vec![0; scales.len()]);
+        let scales = NewTable::default()
+            .with(2, FlatValue::Floats(scales))
             .with(3, zeros)
-            .with(6, Value::Int(dimension as i32));
+            .with(6, FlatValue::Int(dimension as i32));
         let bytes = numbers.iter().map(|number| number.cast_unsigned()).collect();
         let stored = self.constant(&format!("{name}/Kernel"), shape, INT8, bytes);
-        self.tensors[stored as usize].0.push((4, Value::Table(scales)));
+        self.tensors[stored as usize].0.push((4, FlatValue::NewTable(scales)));
         let scaled = self.tensor(&format!("{name}/Kernel_scaled"), shape, FLOAT32, 0);
-        self.operator(Op::Dequantize, &[stored], scaled, 38, Table::default())
+        self.operator(Op::Dequantize, &[stored], scaled, 38, NewTable::default())
     }
 
     /// * `side`: of the output's map.
@@ -210,13 +211,13 @@ impl Model {
         let bias = bytes(&bias.values);
         let bias = self.constant(&format!("{name}/Bias"), &[o], FLOAT32, bias);
         let ys = self.tensor(name, &[1, side, side, o], FLOAT32, 0);
-        let stride = || Value::Int(conv.stride as i32);
-        let options = Table::default().with(1, stride()).with(2, stride());
+        let stride = || FlatValue::Int(conv.stride as i32);
+        let options = NewTable::default().with(1, stride()).with(2, stride());
         let (op, kind, options) = if depthwise {
-            let options = options.with(3, Value::Int(1)).with(4, Value::Byte(relu));
+            let options = options.with(3, FlatValue::Int(1)).with(4, FlatValue::Byte(relu));
             (Op::Depthwise, 2, options)
         } else {
-            (Op::Conv, 1, options.with(3, Value::Byte(relu)))
+            (Op::Conv, 1, options.with(3, FlatValue::Byte(relu)))
         };
         self.operator(op, &[xs, kernel, bias], ys, kind, options)
     }
@@ -235,8 +236,8 @@ impl Model {
         if stride == 2 {
             let pooled =
                 self.tensor(&format!("pool_{block}"), &[1, side, side, inputs], FLOAT32, 0);
-            let options =
-                (1..5).fold(Table::default(), |table, field| table.with(field, Value::Int(2)));
+            let options = (1..5)
+                .fold(NewTable::default(), |table, field| table.with(field, FlatValue::Int(2)));
             xs = self.operator(Op::MaxPool, &[xs], pooled, 5, options);
         }
         if outputs > inputs {
@@ -246,7 +247,7 @@ impl Model {
             let pads = self.constant(&format!("pads_{block}"), &[4, 2], INT32, pads);
             let padded =
                 self.tensor(&format!("pad_{block}"), &[1, side, side, outputs], FLOAT32, 0);
-            xs = self.operator(Op::Pad, &[xs, pads], padded, 22, Table::default());
+            xs = self.operator(Op::Pad, &[xs, pads], padded, 22, NewTable::default());
         }
         xs
     }

@@ -3,7 +3,7 @@
 //! Source: MediaPipe's `metadata_schema.fbs`.
 
 use super::TfliteError;
-use super::build::{Table, Value};
+use super::build::{FlatValue, NewTable};
 use super::constants::field;
 use super::flatbuffer::{self, Damaged};
 
@@ -38,38 +38,39 @@ mod union {
 /// The bytes of the metadata.
 pub(super) fn bytes(about: &About) -> Vec<u8> {
     const RGB: u8 = 1;
-    let of_kind = |kind: u8, value: Table| {
-        Table::default().with(0, Value::Byte(kind)).with(1, Value::Table(value))
+    let of_kind = |kind: u8, value: NewTable| {
+        NewTable::default().with(0, FlatValue::Byte(kind)).with(1, FlatValue::NewTable(value))
     };
-    let tensor = |name: &str, description: &str, content: Table, units: Vec<Table>| {
-        let tensor = Table::default().text(0, name).text(1, description);
-        let tensor = tensor.with(3, Value::Table(content));
-        if units.is_empty() { tensor } else { tensor.with(4, Value::Tables(units)) }
+    let tensor = |name: &str, description: &str, content: NewTable, units: Vec<NewTable>| {
+        let tensor = NewTable::default().text(0, name).text(1, description);
+        let tensor = tensor.with(3, FlatValue::NewTable(content));
+        if units.is_empty() { tensor } else { tensor.with(4, FlatValue::Tables(units)) }
     };
-    let half = || Value::Floats(vec![127.5]);
-    let normalisation = Table::default().with(0, half()).with(1, half());
-    let image = of_kind(union::IMAGE, Table::default().with(0, Value::Byte(RGB)));
+    let half = || FlatValue::Floats(vec![127.5]);
+    let normalisation = NewTable::default().with(0, half()).with(1, half());
+    let image = of_kind(union::IMAGE, NewTable::default().with(0, FlatValue::Byte(RGB)));
     let input = tensor(
         "image",
         "Input image to be detected",
         image,
         vec![of_kind(union::NORMALISATION, normalisation)],
     );
-    let feature = || of_kind(union::FEATURE, Table::default());
+    let feature = || of_kind(union::FEATURE, NewTable::default());
     let threshold = about.threshold.map(|threshold| {
-        of_kind(union::THRESHOLD, Table::default().with(0, Value::Float(threshold)))
+        of_kind(union::THRESHOLD, NewTable::default().with(0, FlatValue::Float(threshold)))
     });
     let outputs = vec![
         tensor("raw boxes/keypoints", "Undecoded boxes and keypoints", feature(), vec![]),
         tensor("scores", "Logits of the boxes", feature(), threshold.into_iter().collect()),
     ];
-    let graph =
-        Table::default().with(2, Value::Tables(vec![input])).with(3, Value::Tables(outputs));
-    Table::default()
+    let graph = NewTable::default()
+        .with(2, FlatValue::Tables(vec![input]))
+        .with(3, FlatValue::Tables(outputs));
+    NewTable::default()
         .text(0, &about.name)
         .text(1, &about.description)
         .text(2, &about.version)
-        .with(3, Value::Tables(vec![graph]))
+        .with(3, FlatValue::Tables(vec![graph]))
         .text(5, LICENCE)
         .text(7, MIN_PARSER_VERSION)
         .finish(*IDENTIFIER)

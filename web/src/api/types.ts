@@ -191,7 +191,7 @@ export interface Diagnostics {
   sample_views: string | null;
 }
 
-/** Epoch 0 is the untouched baseline. */
+/** Epoch 0 is the base model. */
 export interface MetricsRow {
   epoch: number;
   step: number;
@@ -245,8 +245,8 @@ export interface LogLine {
   [field: string]: unknown;
 }
 
-/** How much of the untouched model is in a result. */
-export interface Retention {
+/** How much of the base model is in a result. */
+export interface Mixing {
   retain: number;
   reason: "requested" | "keeps_every_size" | "loses_least";
   /** What each mix measured that was tried. */
@@ -259,12 +259,12 @@ export interface Model {
   kind: "base" | "imported" | "trained" | "mixed";
   job_id?: string | null;
   files: (Artifact | string)[];
-  /** Of the best epoch, and of the untouched model before it; only where it was trained here. */
+  /** Of the best epoch, and of the base model before it; only where it was trained here. */
   metrics?: {
     epoch: number | null;
     best: ValMetrics;
     baseline: ValMetrics | null;
-    retention?: Retention | null;
+    retention?: Mixing | null;
   } | null;
   /** `short`: 128×128, `back`: 256×256. */
   variant: "short" | "back";

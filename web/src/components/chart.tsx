@@ -1,4 +1,4 @@
-// A line chart over epochs, with the untouched baseline as dashed lines.
+// A line chart over epochs, with the base model as dashed lines.
 
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import uPlot from "uplot";

@@ -1,6 +1,6 @@
 //! What boxes cost. A box is its centre x, y, width and height.
 
-use super::{Grid, Positive};
+use super::{NativeGrid, Positive};
 use crate::model::layout::{COORDINATES, INPUT_SIZE};
 use crate::model::outputs::OutputsRef;
 use crate::protocol::train_spec::{BoxLoss, Loss};
@@ -17,7 +17,7 @@ pub(super) struct Cost {
 /// * `count`: positive anchors of the batch.
 pub(super) fn add(
     outputs: &OutputsRef<'_>,
-    grid: &Grid,
+    grid: &NativeGrid,
     targets: &[[f32; 4]],
     loss: &Loss,
     count: f64,

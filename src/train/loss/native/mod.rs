@@ -19,18 +19,18 @@ use crate::train::views::ViewFace;
 
 /// Anchor centres and cells.
 #[derive(Debug)]
-pub struct Grid {
+pub struct NativeGrid {
     centres: Vec<[f32; 2]>,
     cells: Vec<f32>,
 }
 
-impl Default for Grid {
+impl Default for NativeGrid {
     fn default() -> Self {
         Self { centres: anchors::centres(), cells: anchors::cells() }
     }
 }
 
-impl Grid {
+impl NativeGrid {
     /// The box of an anchor of one view: centre x, y, width, height as fractions of the view.
     fn decode(&self, outputs: &OutputsRef<'_>, anchor: usize) -> [f32; 4] {
         let scaled = |index: usize| outputs.row(anchor)[index] / INPUT_SIZE as f32;
@@ -100,13 +100,13 @@ pub fn costs(
     base: Option<OutputsRef<'_>>,
     faces: &[Vec<ViewFace>],
     loss: &Loss,
-    grid: &Grid,
+    grid: &NativeGrid,
     step: Option<StepCounts>,
 ) -> Costs {
     let learnt: Vec<Vec<&ViewFace>> = faces.iter().map(|all| learnt(all)).collect();
     let assigned = Assigned::new(outputs, base, faces, &learnt, loss, grid);
     let counts = step.unwrap_or(assigned.counts);
-    let weights = scores::Weights::new(loss, &counts);
+    let weights = scores::ScoreWeights::new(loss, &counts);
 
     let mut logits = vec![0.0; outputs.logits.len()];
     let mut coordinates = vec![0.0; outputs.coordinates.len()];
@@ -139,7 +139,7 @@ pub fn count(
     base: OutputsRef<'_>,
     faces: &[Vec<ViewFace>],
     loss: &Loss,
-    grid: &Grid,
+    grid: &NativeGrid,
 ) -> StepCounts {
     let learnt: Vec<Vec<&ViewFace>> = faces.iter().map(|all| learnt(all)).collect();
     Assigned::new(outputs, Some(base), faces, &learnt, loss, grid).counts
@@ -161,7 +161,7 @@ impl Assigned {
         faces: &[Vec<ViewFace>],
         learnt: &[Vec<&ViewFace>],
         loss: &Loss,
-        grid: &Grid,
+        grid: &NativeGrid,
     ) -> Self {
         let views = outputs.each().zip(learnt).zip(faces).map(|((outputs, learnt), all)| {
             let positives = targets::positives(loss.assignment, &outputs, learnt, grid);

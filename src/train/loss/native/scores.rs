@@ -8,14 +8,14 @@ use crate::train::loss::constants::FEWEST_NEGATIVES;
 
 /// What the scores of a batch are weighted by.
 #[derive(Debug)]
-pub(super) struct Weights {
+pub(super) struct ScoreWeights {
     positive: f32,
     background: f32,
     /// Background anchors of each view that count, those of the highest scores; `None` takes all.
     hardest: Option<usize>,
 }
 
-impl Weights {
+impl ScoreWeights {
     pub(super) fn new(loss: &Loss, counts: &StepCounts) -> Self {
         let (count, views) = (counts.positives.max(1) as f64, counts.views);
         let hardest = (loss.hard_negatives > 0.0).then(|| {
@@ -35,7 +35,7 @@ impl Weights {
 pub(super) fn add(
     outputs: &OutputsRef<'_>,
     loss: &Loss,
-    weights: &Weights,
+    weights: &ScoreWeights,
     view: &mut ViewCosts,
     logits: &mut [f32],
 ) {

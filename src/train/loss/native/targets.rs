@@ -2,7 +2,7 @@
 
 use super::boxes::iou;
 use super::scores::softplus;
-use super::{Grid, Positive, truth};
+use super::{NativeGrid, Positive, truth};
 use crate::eval::detect::sigmoid;
 use crate::model::layout::ANCHORS;
 use crate::model::outputs::OutputsRef;
@@ -15,7 +15,7 @@ pub(super) fn positives(
     rule: Assignment,
     outputs: &OutputsRef<'_>,
     learnt: &[&ViewFace],
-    grid: &Grid,
+    grid: &NativeGrid,
 ) -> Vec<Positive> {
     let mut wanted: Vec<(usize, usize, f32)> = Vec::new(); // anchor, face, cost
     for (face, of) in learnt.iter().enumerate() {
@@ -45,7 +45,7 @@ pub(super) fn targets(positives: &[Positive], learnt: &[&ViewFace]) -> Vec<[f32;
     positives.iter().map(|positive| truth(learnt[positive.face])).collect()
 }
 
-fn dynamic(outputs: &OutputsRef<'_>, truth: [f32; 4], grid: &Grid) -> Vec<(usize, f32)> {
+fn dynamic(outputs: &OutputsRef<'_>, truth: [f32; 4], grid: &NativeGrid) -> Vec<(usize, f32)> {
     let mut candidates: Vec<(usize, f32)> = Vec::new(); // anchor, overlap
     for anchor in 0..ANCHORS {
         let near = within(grid, anchor, truth, 0.0, RADIUS as f32)
@@ -73,7 +73,7 @@ fn dynamic(outputs: &OutputsRef<'_>, truth: [f32; 4], grid: &Grid) -> Vec<(usize
     costs
 }
 
-fn best_cell(truth: [f32; 4], grid: &Grid) -> Vec<(usize, f32)> {
+fn best_cell(truth: [f32; 4], grid: &NativeGrid) -> Vec<(usize, f32)> {
     let cost = |anchor: usize| {
         let ([x, y], cell) = (grid.centres[anchor], grid.cells[anchor]);
         let distance = (x - truth[0]).powi(2) + (y - truth[1]).powi(2);
@@ -88,7 +88,7 @@ fn best_cell(truth: [f32; 4], grid: &Grid) -> Vec<(usize, f32)> {
 }
 
 /// Anchors whose centre lies on an ignored face, or within half a cell of it.
-pub(super) fn near_ignored(faces: &[ViewFace], grid: &Grid) -> Vec<bool> {
+pub(super) fn near_ignored(faces: &[ViewFace], grid: &NativeGrid) -> Vec<bool> {
     let mut near = vec![false; ANCHORS];
     for face in faces.iter().filter(|face| face.ignored) {
         let truth = truth(face);
@@ -101,7 +101,7 @@ pub(super) fn near_ignored(faces: &[ViewFace], grid: &Grid) -> Vec<bool> {
 
 /// Whether an anchor is within `share` of the box's sides plus `cells` of its own cells of its centre.
 fn within(
-    grid: &Grid,
+    grid: &NativeGrid,
     anchor: usize,
     [x, y, width, height]: [f32; 4],
     share: f32,

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::boxes::{diou, iou};
 use super::scores::focal;
-use super::{Costs, Grid, StepCounts, ViewCosts, truth};
+use super::{Costs, NativeGrid, StepCounts, ViewCosts, truth};
 use crate::eval::detect::sigmoid;
 use crate::model::layout::{ANCHORS, COORDINATES, INPUT_SIZE};
 use crate::model::outputs::OutputsRef;
@@ -23,7 +23,7 @@ pub(super) fn add(
     base: OutputsRef<'_>,
     known: &[Vec<Points>],
     loss: &Loss,
-    grid: &Grid,
+    grid: &NativeGrid,
     counts: &StepCounts,
     costs: &mut Costs,
 ) -> f64 {
@@ -51,7 +51,7 @@ pub(super) fn add(
 pub(super) fn known(
     base: OutputsRef<'_>,
     learnt: &[Vec<&ViewFace>],
-    grid: &Grid,
+    grid: &NativeGrid,
 ) -> Vec<Vec<Points>> {
     let of_face = |base: &OutputsRef<'_>, face: &ViewFace| {
         let seen = seen(base, truth(face), grid);
@@ -70,7 +70,7 @@ pub(super) fn sure(base: OutputsRef<'_>) -> usize {
 }
 
 /// The mean of all anchors that find the face, weighted by score, where one is sure.
-fn seen(base: &OutputsRef<'_>, truth: [f32; 4], grid: &Grid) -> Points {
+fn seen(base: &OutputsRef<'_>, truth: [f32; 4], grid: &NativeGrid) -> Points {
     let (mut sum, mut total, mut is_sure) = ([0.0; 12], 0.0, false);
     for anchor in 0..ANCHORS {
         let found = grid.decode(base, anchor);
@@ -91,7 +91,7 @@ fn seen(base: &OutputsRef<'_>, truth: [f32; 4], grid: &Grid) -> Points {
     if is_sure { sum.map(|sum| sum / f32::max(total, 1e-6)) } else { [f32::NAN; 12] }
 }
 
-fn points(outputs: &OutputsRef<'_>, grid: &Grid, anchor: usize) -> Points {
+fn points(outputs: &OutputsRef<'_>, grid: &NativeGrid, anchor: usize) -> Points {
     let row = &outputs.row(anchor)[4..];
     std::array::from_fn(|index| row[index] / INPUT_SIZE as f32 + grid.centres[anchor][index % 2])
 }
@@ -104,7 +104,7 @@ pub(super) fn count(view: &ViewCosts, known: &[Points]) -> usize {
 
 fn keypoints(
     outputs: &OutputsRef<'_>,
-    grid: &Grid,
+    grid: &NativeGrid,
     view: &ViewCosts,
     known: &[Points],
     weight: f32,

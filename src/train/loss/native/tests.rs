@@ -46,7 +46,7 @@ fn plain(outputs: &OutputTensors) -> Outputs {
 
 fn ours(found: &OutputTensors, base: &OutputTensors, loss: &Loss) -> Costs {
     let (found, base) = (plain(found), plain(base));
-    costs(found.as_ref(), Some(base.as_ref()), &faces(), loss, &Grid::default(), None)
+    costs(found.as_ref(), Some(base.as_ref()), &faces(), loss, &NativeGrid::default(), None)
 }
 
 struct Theirs {
@@ -128,8 +128,8 @@ fn outputs_that_are_no_numbers_are_given_no_face() {
 fn an_epoch_is_watched_as_with_tensors() {
     let (found, loss) = (outputs(7), Loss::default());
     let (costs, theirs) = (ours(&found, &outputs(8), &loss), theirs(&found, &outputs(8), &loss));
-    let mut one = diagnostics::native::Watch::default();
-    let mut other = diagnostics::torch::Watch::new(Device::Cpu);
+    let mut one = diagnostics::native::NativeWatch::default();
+    let mut other = diagnostics::torch::TorchWatch::new(Device::Cpu);
     let inputs = crate::model::native::Inputs::zeros(VIEWS as usize);
     one.observe(&inputs, &faces(), &costs, &plain(&found).logits);
     other.observe(&Seen {
