@@ -81,7 +81,7 @@ impl Server {
             folder,
             jobs: jobs.clone(),
             config,
-            devices: http::Devices(Arc::new(Vec::new)),
+            devices: http::DevicesView(Arc::new(Vec::new)),
             stop: stop.clone(),
         });
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
