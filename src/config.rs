@@ -16,9 +16,9 @@ pub struct Config {
     pub server: Server,
     /// Where things are kept.
     pub storage: StorageSettings,
-    /// What is too large.
+    /// Upper limits.
     pub limits: Limits,
-    /// What jobs run on.
+    /// Devices that jobs run on.
     pub devices: DeviceSettings,
     /// How jobs are run.
     pub jobs: JobSettings,
@@ -30,11 +30,11 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Server {
-    /// Address; port 0 takes a free one.
+    /// Address to listen on; port 0 takes a free port.
     pub listen: String,
-    /// Seconds a request may take, uploads, downloads and event streams apart.
+    /// Seconds a request may take, except uploads, downloads and event streams.
     pub request_timeout_s: u64,
-    /// Seconds that open connections get at the end.
+    /// Seconds that open connections get to finish at shutdown.
     pub shutdown_grace_s: u64,
 }
 
@@ -50,13 +50,13 @@ impl Default for Server {
 pub struct StorageSettings {
     /// Folder of the database, data sets, jobs and models.
     pub data_dir: PathBuf,
-    /// Bytes of free space without which nothing new is begun.
+    /// Bytes of disk space to keep free: with less, nothing new starts.
     pub reserve_bytes: u64,
-    /// Checkpoints that are kept of a job that has completed, 0 to 2. Each holds its best weights, too.
+    /// Checkpoints to keep of a completed job, 0 to 2. Each also holds its best weights.
     pub keep_checkpoints: u32,
-    /// Of so many of the newest jobs that have ended the files are kept; 0 keeps all.
+    /// How many finished jobs keep their files; 0 keeps all.
     pub keep_jobs: u32,
-    /// Bytes that the data folder may take; 0 for as many as there are.
+    /// Bytes that the data folder may hold; 0 for no limit.
     pub max_bytes: u64,
 }
 
@@ -72,7 +72,7 @@ impl Default for StorageSettings {
     }
 }
 
-/// What is too large.
+/// Upper limits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
@@ -106,23 +106,23 @@ impl Default for Limits {
     }
 }
 
-/// What jobs run on.
+/// Devices that jobs run on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeviceSettings {
-    /// Numbers of the GPUs that jobs may use; none for all.
+    /// Numbers of the GPUs that jobs may use; empty for all.
     pub gpus: Vec<u8>,
-    /// JobSettings on one GPU at once.
+    /// Jobs on one GPU at once.
     pub gpu_slots: u32,
-    /// JobSettings at once on single devices, such as `"cuda:1" = 2`, where that is not what the others say.
+    /// Jobs at once on single devices, such as `"cuda:1" = 2`; overrides the two above.
     pub slots: BTreeMap<String, u32>,
-    /// JobSettings on the CPU at once.
+    /// Jobs on the CPU at once.
     pub cpu_slots: u32,
     /// Threads of a CPU job; 0 takes every core.
     pub cpu_threads: usize,
-    /// How much others go before CPU jobs, 0 to 19.
+    /// Niceness of CPU jobs, 0 to 19: how much other processes go first.
     pub cpu_nice: u8,
-    /// Mebibytes of free memory without which no job is started; 0 does not look.
+    /// Mebibytes of free memory that a job needs to start; 0 does not check.
     pub min_free_memory_mib: u64,
 }
 
@@ -141,7 +141,7 @@ impl Default for DeviceSettings {
 }
 
 impl DeviceSettings {
-    /// JobSettings at once on a device: `cpu`, `cuda:0` ….
+    /// Jobs at once on a device: `cpu`, `cuda:0` ….
     pub fn slots_of(&self, device: &str) -> u32 {
         let default = if device == "cpu" { self.cpu_slots } else { self.gpu_slots };
         self.slots.get(device).copied().unwrap_or(default)
@@ -160,17 +160,17 @@ impl DeviceSettings {
 pub struct JobSettings {
     /// Restarts of a job whose worker crashed.
     pub max_restarts: u32,
-    /// Seconds before the first restart; each next one waits twice as long.
+    /// Seconds before the first restart; doubles with each restart.
     pub restart_delay_s: u64,
     /// Seconds between checkpoints within an epoch.
     pub checkpoint_every_s: u64,
-    /// Steps between them; 0 leaves it to the seconds.
+    /// Steps between checkpoints within an epoch; 0 goes by seconds alone.
     pub checkpoint_every_steps: u32,
-    /// Milliseconds between looks at what a worker has reported.
+    /// Milliseconds between reads of a worker's reports.
     pub poll_ms: u64,
-    /// Seconds a worker gets to heed a cancel.
+    /// Seconds a worker has to obey a cancel before it is killed.
     pub cancel_grace_s: u64,
-    /// Seconds without a sign of life after which a worker is replaced; 0 waits for ever.
+    /// Seconds without a sign of life after which a worker is replaced; 0 never replaces it.
     pub hang_timeout_s: u64,
 }
 
@@ -210,7 +210,7 @@ impl Default for Log {
 pub enum LogFormat {
     /// For people.
     Text,
-    /// One object a line.
+    /// JSON, one object per line.
     Json,
 }
 
@@ -223,7 +223,7 @@ pub struct Flags {
     pub listen: Option<String>,
 }
 
-/// The settings cannot be used; the text names the key and where it was set.
+/// Invalid settings; the text names the key and where it was set.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file that was asked for is not there.

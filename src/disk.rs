@@ -15,11 +15,11 @@ pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder(folder_of(path))
 }
 
-/// As [`write()`], but what `path` was is `former` then. A crash may leave it there with nothing at `path`.
+/// As [`write()`], but keeps the old file as `former`. A crash may leave it there with nothing at `path`.
 ///
 /// # Errors
 ///
-/// Whatever the file system says; one of both is what `path` was then.
+/// Whatever the file system says; the old file is then at `path` or at `former`.
 pub fn write_keeping(path: &Path, former: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = beside(path, bytes)?;
     match fs::rename(path, former) {
@@ -34,7 +34,7 @@ pub fn write_keeping(path: &Path, former: &Path, bytes: &[u8]) -> io::Result<()>
 ///
 /// # Errors
 ///
-/// Whatever the file system says, but that there is no such folder.
+/// Whatever the file system says, except that there is no such folder.
 pub fn remove_leftovers(folder: &Path) -> io::Result<()> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -49,7 +49,7 @@ pub fn remove_leftovers(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// How names begin of files that are being written.
+/// Prefix of files being written.
 const BESIDE: &str = ".tmp";
 
 /// Deletes a file, if it is there.
@@ -77,7 +77,7 @@ fn folder_of(path: &Path) -> &Path {
     folder.unwrap_or(Path::new("."))
 }
 
-/// Makes renames and deletions in `folder` last.
+/// Makes renames and deletions in `folder` durable.
 ///
 /// # Errors
 ///
@@ -90,13 +90,13 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// Whatever the file system says, but that there is nothing to delete.
+/// Whatever the file system says, except that there is nothing to delete.
 pub fn remove_folder(path: &Path) -> io::Result<()> {
     set_aside(path)?;
     remove_aside(path)
 }
 
-/// The first half of [`remove_folder`], which takes no time: a rename to `….deleted`.
+/// The fast first half of [`remove_folder`]: a rename to `….deleted`.
 ///
 /// # Errors
 ///

@@ -1,5 +1,4 @@
-//! The annotation format: `image_path,x1,y1,w,h`, a row a face, and its keypoints and difficulty where they are
-//! known.
+//! The annotation format: `image_path,x1,y1,w,h`, a row per face, with keypoints and difficulty if known.
 
 use super::manifest::Difficulty;
 use super::report::ImportReport;
@@ -99,7 +98,7 @@ fn line(position: &csv::Position, bytes: &[u8]) -> u64 {
     position.line() + ends.filter(|&&byte| byte == b'\n').count() as u64
 }
 
-/// What a bad row is counted under, and what is wrong with it.
+/// Under which kind a bad row is counted, and what is wrong with it.
 type Bad = (&'static str, String);
 
 /// The commonest separator of the header.
@@ -137,14 +136,14 @@ fn face(record: &csv::ByteRecord, columns: &[usize; 5], delimiter: u8) -> Result
 }
 
 fn number(text: &str, column: &str, delimiter: u8) -> Result<f32, Bad> {
-    // Where semicolons are between the numbers, commas may be in them.
+    // With semicolons as separators, numbers may have decimal commas.
     let number: Result<f32, _> =
         if delimiter == b',' { text.parse() } else { text.replace(',', ".").parse() };
     let bad = || ("not a number", format!("{column} is {text:?}, not a number"));
     number.ok().filter(|number| number.is_finite()).ok_or_else(bad)
 }
 
-/// Those of which both numbers are there; `columns` says where they stand.
+/// The keypoints that have both numbers; `columns` says where they stand.
 fn keypoints(
     record: &csv::ByteRecord,
     columns: &[Option<[usize; 2]>; 6],

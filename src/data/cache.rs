@@ -1,4 +1,4 @@
-//! Decoded pictures on disk: two files of bytes, a fixed number a picture.
+//! Decoded pictures on disk: two files with a fixed number of bytes per picture.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -15,8 +15,8 @@ pub const CACHE_SIZE: u32 = 256;
 /// Side of the network's input, in pixels.
 pub const INPUT_SIZE: u32 = 128;
 
-/// `[N, 256, 256, 3]` bytes: pictures as `MediaPipe` would sample them at this size, for training views.
-/// Smoothed ones would lack the aliasing that a deployed model sees, and train it for other pictures.
+/// `[N, 256, 256, 3]` bytes: pictures as `MediaPipe` would sample them at this size, for training views. Smoothed
+/// pictures would lack the aliasing that a deployed model sees.
 pub(super) const SQUARES: CacheFile = CacheFile { name: "pictures.u8", side: CACHE_SIZE };
 /// `[N, 128, 128, 3]` bytes: pictures as a deployed model is fed them, for validation.
 pub(super) const INPUTS: CacheFile = CacheFile { name: "inputs.u8", side: INPUT_SIZE };
@@ -63,8 +63,8 @@ impl CacheFile {
     }
 }
 
-/// One of the files, to read pictures from. They are read, not mapped: mapped pages count as the memory of whoever
-/// looks at them, and training looks at all.
+/// One of the files, to read pictures from. Read, not mapped: mapped pages count as the process's memory, and training
+/// reads all of them.
 #[derive(Debug)]
 pub struct PictureFile {
     file: File,

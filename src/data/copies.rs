@@ -1,4 +1,4 @@
-//! Pictures that an archive holds more than once, under several names: imported once.
+//! Pictures that an archive holds several times under different names: imported once.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use super::manifest::Split;
 use super::plan::{PlannedFace, PlannedPicture};
 use super::report::ImportReport;
 
-/// Makes one picture of those whose files are the same, byte for byte: its plan and outcome stay at the place of one
-/// of them, the others are left as [`DecodeOutcome::CopyOf`].
+/// Merges pictures whose files are the same, byte for byte: the plan and outcome stay with one of them, the others
+/// become [`DecodeOutcome::CopyOf`].
 ///
-/// A picture for validation is not trained on, so its place there wins; otherwise the first path does. Boxes are taken
-/// from the first that has any; others that differ are reported.
+/// A copy in the validation split wins, so that it is not trained on; otherwise the first path wins. Boxes come from
+/// the first copy that has any; copies with different boxes are reported.
 pub(super) fn merge(
     planned: &mut [(String, PlannedPicture)],
     outcomes: &mut [DecodeOutcome],
@@ -37,7 +37,7 @@ pub(super) fn merge(
     }
 }
 
-/// Answers which of `slots` (sorted) stands for all of them.
+/// Returns which of `slots` (sorted) stands for all of them.
 fn merge_plans(
     planned: &mut [(String, PlannedPicture)],
     slots: &[usize],

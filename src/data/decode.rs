@@ -31,7 +31,7 @@ pub enum PictureError {
         /// In millions of pixels.
         limit: u32,
     },
-    /// It uncovers a mistake in the decoder.
+    /// The decoder panicked on it.
     #[error("cannot be decoded (the decoder gave up)")]
     Panicked,
 }
@@ -72,13 +72,13 @@ pub(super) fn memory(bytes: &[u8], megapixels: u32) -> u64 {
     bytes.len() as u64 + if is_decoded { pixels * BYTES_A_PIXEL } else { 0 }
 }
 
-/// A picture as it is meant to be seen: RGB, turned as its EXIF data say, black where transparent.
+/// A picture as it should look: RGB, rotated by its EXIF orientation, black where transparent.
 ///
 /// # Errors
 ///
 /// [`PictureError`]; a picture of more than `megapixels` is refused before it is decoded.
 pub fn read_upright(bytes: &[u8], megapixels: u32) -> Result<RgbImage, PictureError> {
-    // Decoders are many, and fed with anything.
+    // Many decoders, fed with arbitrary bytes: a panic is an error here.
     std::panic::catch_unwind(|| read(bytes, megapixels)).unwrap_or(Err(PictureError::Panicked))
 }
 

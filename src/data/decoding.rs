@@ -16,13 +16,13 @@ use super::decode;
 use super::options::{ImportError, ImportOptions, ImportProgress, OnProgress, is_picture};
 use crate::geometry::Letterbox;
 
-/// Encoded pictures waiting to be decoded, a thread.
+/// Encoded pictures waiting to be decoded, per thread.
 const WAITING: usize = 4;
-/// Bytes of pictures being decoded, a thread; and in all, however few the threads are.
+/// Bytes of pictures being decoded, per thread; and in all, however few threads there are.
 const MEMORY_A_THREAD: u64 = 128 << 20;
 const MEMORY: u64 = 1 << 30;
 
-/// What became of a picture.
+/// How decoding a picture ended.
 pub(super) enum DecodeOutcome {
     /// It is in the cache.
     Stored(Stored),
@@ -43,8 +43,8 @@ pub(super) struct Stored {
     pub(super) hash: [u8; 32],
 }
 
-/// Second pass over the archive: each of the pictures `names` is decoded and written to its place in the cache; of
-/// those that are the same byte for byte, one. Gives back what became of each.
+/// Second pass over the archive: decodes each of the pictures `names` and writes it to its place in the cache; of
+/// identical files, only one. Returns how each ended.
 pub(super) fn decode_all(
     archive: &Archive,
     names: &[&str],
@@ -100,7 +100,7 @@ struct Outcomes {
     done: usize,
 }
 
-/// What the reading thread and those that decode have in common.
+/// Shared by the reading thread and the decoding threads.
 struct Shared<'a> {
     squares: File,
     inputs: File,
@@ -129,7 +129,7 @@ impl Shared<'_> {
             None => ControlFlow::Continue(is_picture(path)),
         };
         archive.visit(&mut wanted, &mut |path, content| {
-            // Of several pictures with one name, the first is taken.
+            // If several pictures have the same name, the first is taken.
             let Some(slot) = slots.remove(path) else { return Ok(()) };
             let mut bytes = Vec::new();
             content.read_to_end(&mut bytes)?;
@@ -141,12 +141,12 @@ impl Shared<'_> {
         Ok(())
     }
 
-    /// Decodes what waits until nothing more comes.
+    /// Decodes waiting pictures until no more come.
     fn work(&self, waiting: &Mutex<Receiver<Task>>) {
         loop {
             let next = lock(waiting).recv();
             let Ok(Task { slot, bytes, memory }) = next else { return };
-            // After a stop the rest is let go, so that the reader does not wait for ever.
+            // After a stop, drops the rest, so that the reader does not wait for ever.
             if lock(&self.stopped).is_none()
                 && let Err(error) = self.decode(slot, &bytes)
             {
@@ -199,7 +199,7 @@ impl Memory {
         Self { most, used: Mutex::new(0), given_back: Condvar::new() }
     }
 
-    /// Waits until there is room; what is larger than the whole has it to itself.
+    /// Waits until there is room; a picture larger than the whole budget runs alone.
     fn take(&self, bytes: u64) {
         let mut used = lock(&self.used);
         while *used > 0 && *used + bytes > self.most {

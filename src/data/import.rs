@@ -19,7 +19,7 @@ use super::{MANIFEST, copies, split};
 use crate::disk;
 use crate::geometry::Rect;
 
-/// Imports `archive` as the folder `dir`, which is there whole afterwards or not at all.
+/// Imports `archive` as the folder `dir`, which exists whole afterwards, or not at all.
 ///
 /// # Errors
 ///
@@ -115,7 +115,7 @@ fn import_into(
 struct Kept {
     /// Their places, in order.
     slots: Vec<usize>,
-    /// From where to where pixels have to be copied first: another picture that is the same was decoded.
+    /// Slots to copy pixels between first, for copies whose other file was decoded.
     moved: Vec<(usize, usize)>,
     pictures: Vec<Picture>,
     /// Of their files.
@@ -176,7 +176,7 @@ fn survey(
     Ok((tables, seen))
 }
 
-/// Rather now than after an hour of decoding.
+/// Now rather than after an hour of decoding.
 fn check_room(work: &Path, pictures: usize, options: &ImportOptions) -> Result<(), ImportError> {
     let disk = rustix::fs::statvfs(work).map_err(|error| ImportError::of_disk(error.into()))?;
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
@@ -188,7 +188,7 @@ fn check_room(work: &Path, pictures: usize, options: &ImportOptions) -> Result<(
     Ok(())
 }
 
-/// Boxes as fractions of the picture; what lies outside is cut off or reported.
+/// Boxes as fractions of the picture; parts outside are cut off, boxes outside are reported.
 fn picture(
     name: &str,
     plan: &PlannedPicture,
@@ -213,7 +213,7 @@ fn picture(
             problem("box outside the picture", reason);
             continue;
         };
-        // A pixel over the edge is rounding, not worth a word.
+        // A pixel over the edge is rounding, and not reported.
         let is_over = (whole.width() - inside.width()) * width > 1.5
             || (whole.height() - inside.height()) * height > 1.5;
         if is_over {
@@ -272,7 +272,7 @@ fn split_open(pictures: &mut [Picture], open: &[bool], options: &ImportOptions) 
     }
 }
 
-/// Refuses what cannot be trained or measured on.
+/// Refuses data sets that cannot be trained on or measured on.
 fn check(pictures: &[Picture], report: &ImportReport) -> Result<(), ImportError> {
     let has_face = |side: Split| pictures.iter().any(|p| p.split == side && !p.faces.is_empty());
     if pictures.iter().all(|picture| picture.faces.is_empty()) {

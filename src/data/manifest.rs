@@ -32,7 +32,7 @@ pub enum Difficulty {
 /// Of `manifest.json` and the cache.
 pub(super) const FORMAT_VERSION: u32 = 1;
 
-/// The whole data set but its pixels.
+/// The whole data set, except its pixels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
     /// Of this file.

@@ -87,8 +87,8 @@ impl ImportedDataset {
         Ok(Self { dir: dir.to_owned(), manifest })
     }
 
-    /// Makes a folder that is this data set too. Its files are the same ones on the disk: they never change, so it takes
-    /// no room and no time.
+    /// Makes another folder of the same data set, with hard links: its files never change, so this takes neither space
+    /// nor time.
     ///
     /// # Errors
     ///

@@ -16,15 +16,15 @@ pub struct ImportOptions {
     pub archive: ArchiveLimits,
     /// Pictures of more megapixels are left out.
     pub megapixels: u32,
-    /// Share of the pictures measured on, where the archive does not say.
+    /// Share of the pictures to measure on, if the archive does not say.
     pub val_share: f64,
     /// Of that split.
     pub seed: u64,
     /// Threads that decode.
     pub threads: usize,
-    /// Bytes that have to stay free on the disk.
+    /// Bytes that must stay free on the disk.
     pub reserve_bytes: u64,
-    /// The most that the data set may take of it.
+    /// Most bytes that the data set may take.
     pub most_bytes: u64,
 }
 
@@ -130,7 +130,7 @@ pub const BAD_PICTURE: &str = "bad picture";
 
 const PICTURES: [&str; 8] = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"];
 
-/// Told how far an import is, from several threads; breaking ends it.
+/// Receives progress, from several threads; breaking ends the import.
 pub type OnProgress<'a> = dyn Fn(ImportProgress) -> ControlFlow<()> + Sync + 'a;
 
 pub(super) fn is_picture(path: &str) -> bool {

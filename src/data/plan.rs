@@ -82,7 +82,7 @@ pub(super) fn plan(
     Ok(planned)
 }
 
-/// A picture of which there are bad rows alone is no picture without faces.
+/// A picture with only bad rows does not count as a picture without faces.
 fn leave_out_unknown(planned: &mut BTreeMap<String, PlannedPicture>, report: &mut ImportReport) {
     planned.retain(|path, picture| {
         let known = !picture.has_bad_rows || !picture.faces.is_empty();
@@ -114,8 +114,7 @@ fn join(folder: &str, path: &str) -> Option<String> {
     Some(parts.join("/"))
 }
 
-/// A picture without a row belongs to the tables of the innermost folder around it; to training
-/// where that leaves a choice.
+/// A picture without a row belongs to the table of the innermost folder around it; to training if that is ambiguous.
 fn split_of_negative(path: &str, tables: &[FaceTable]) -> Option<Split> {
     if tables.iter().all(|table| table.split.is_none()) {
         return None;

@@ -1,10 +1,10 @@
-//! What an import has to say about its input.
+//! What an import reports about its input.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Problems told in full; the rest are counted.
+/// Problems listed in full; the rest are counted.
 const TOLD: usize = 100;
 
 /// What was wrong with rows and pictures, and what was done about it.
@@ -18,7 +18,7 @@ pub struct ImportReport {
     pub notes: Vec<String>,
 }
 
-/// A row or a picture that could not be used as it is.
+/// A row or a picture that could not be used as it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportProblem {
     /// The file in the archive.
@@ -39,7 +39,7 @@ impl ImportReport {
         }
     }
 
-    /// Adds what another report says.
+    /// Adds another report.
     pub(super) fn append(&mut self, other: Self) {
         let room = TOLD.saturating_sub(self.problems.len());
         self.problems.extend(other.problems.into_iter().take(room));

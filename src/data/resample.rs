@@ -2,7 +2,7 @@
 
 use image::RgbImage;
 
-/// Sub-pixel positions a source pixel, as in `OpenCV`'s fixed-point warp.
+/// Sub-pixel positions per source pixel, as in `OpenCV`'s fixed-point warp.
 const POSITIONS: i32 = 32;
 
 /// `[size, size, 3]` RGB bytes: the picture scaled to fit a square, centred, black around it.

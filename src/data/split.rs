@@ -4,9 +4,8 @@ use sha2::{Digest, Sha256};
 
 use super::manifest::Split;
 
-/// Gives `val_share` of the pictures to validation: the same `seed` and name, the same side,
-/// whatever else is in the set changes only who is near the border. Pictures with and without
-/// faces are split apart, so that both sides have some of each.
+/// Gives `val_share` of the pictures to validation: the same `seed` and name give the same side, and other pictures
+/// only shift the border. Pictures with and without faces are split separately, so that both sides have some of each.
 ///
 /// * `pictures`: name and whether there is a face.
 pub(super) fn split(pictures: &[(&str, bool)], val_share: f64, seed: u64) -> Vec<Split> {

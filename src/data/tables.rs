@@ -45,7 +45,7 @@ pub(super) struct FaceTable {
     report: ImportReport,
 }
 
-/// Names of a table that is meant when its folder holds another for the same split.
+/// Names that win when a folder holds several tables for the same split.
 const PREFERRED: [&str; 7] =
     ["annotations", "labels", "train", "training", "val", "validation", "test"];
 
@@ -88,7 +88,7 @@ pub(super) fn choose(
     finish_splits(tables)
 }
 
-/// Of tables side by side, for the same split: two of them would count every face twice.
+/// Chooses among tables in the same folder for the same split: two of them would count every face twice.
 fn the_one_meant(
     mut group: Vec<FaceTable>,
     report: &mut ImportReport,
@@ -117,7 +117,7 @@ fn finish_splits(mut tables: Vec<FaceTable>) -> Result<Vec<FaceTable>, PlanError
     let val = tables.iter().find(|table| table.split == Some(Split::Val));
     let val = val.map(|table| table.path.clone());
     for table in &mut tables {
-        // Without validation tables every picture is split alike.
+        // Without validation tables, all pictures are split by seed.
         table.split = val.as_ref().map(|_| table.split.unwrap_or(Split::Train));
     }
     match val {

@@ -2,7 +2,7 @@
 
 use super::problem::{Problem, Result};
 
-/// Runs what blocks where it may.
+/// Runs blocking work on a thread where it may block.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {

@@ -1,9 +1,9 @@
-//! Answers that a client may have already: entity tags.
+//! Entity tags: responses that a client may already have.
 
 use axum::http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
 
-/// Whether the client has what `etag` (with its quotes) stands for.
+/// Whether the client already has the content that `etag` (with its quotes) stands for.
 pub(super) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
     let known = headers.get_all(header::IF_NONE_MATCH);
     known.iter().filter_map(|value| value.to_str().ok()).any(|list| {

@@ -17,7 +17,7 @@ pub struct DeviceView {
     pub threads: Option<usize>,
 }
 
-/// Tells what there is now; given from above, because it takes libtorch to know.
+/// Lists the current devices; passed in, because only libtorch knows the GPUs.
 #[derive(Clone)]
 pub struct DevicesView(pub Arc<dyn Fn() -> Vec<DeviceView> + Send + Sync>);
 

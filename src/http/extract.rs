@@ -1,4 +1,4 @@
-//! Parts of requests, with our problems where they are not as they should be.
+//! Extractors whose rejections are our problems.
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
@@ -89,7 +89,7 @@ pub(super) fn content_type(headers: &HeaderMap) -> String {
     kind.trim().to_ascii_lowercase()
 }
 
-/// Something in the path that no id or number looks like cannot be there.
+/// A path parameter that is not an id or a number names nothing: 404.
 impl From<PathRejection> for Problem {
     fn from(rejection: PathRejection) -> Self {
         Self::new(StatusCode::NOT_FOUND, rejection.body_text())
@@ -108,7 +108,7 @@ impl From<BytesRejection> for Problem {
     }
 }
 
-/// A body of at most so many bytes.
+/// A body of at most this many bytes.
 pub(super) async fn whole(body: Body, limit_bytes: u64) -> Result<Bytes> {
     let limit = usize::try_from(limit_bytes).unwrap_or(usize::MAX);
     to_bytes(body, limit).await.map_err(|_| Problem::too_large(limit_bytes))

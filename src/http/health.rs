@@ -1,4 +1,4 @@
-//! `/health/live` and `/health/ready`, for whatever watches the server.
+//! `/health/live` and `/health/ready`, for process supervisors and load balancers.
 
 use std::sync::Arc;
 

@@ -8,7 +8,7 @@ use crate::jobs::Idempotency;
 
 const LONGEST_KEY: usize = 200;
 
-/// Recognises a request by its `Idempotency-Key`, where it has one.
+/// Identifies a request by its `Idempotency-Key`, if it has one.
 pub(super) fn idempotency(headers: &HeaderMap, body: &[u8]) -> Result<Option<Idempotency>> {
     let Some(key) = headers.get("idempotency-key") else { return Ok(None) };
     let key = key.to_str().ok().filter(|key| (1..=LONGEST_KEY).contains(&key.len()));

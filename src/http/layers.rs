@@ -1,4 +1,4 @@
-//! What every request and answer goes through.
+//! Middleware that every request and response goes through.
 
 use std::any::Any;
 
@@ -16,14 +16,14 @@ use tracing::error;
 use super::problem::{Problem, unify};
 use super::read_on::read_on;
 
-/// The dashboard needs nothing from anywhere else; its charts set styles.
+/// The dashboard loads nothing from elsewhere; its charts set styles.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; \
     img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
 
-/// The last one added sees a request first.
+/// The layer added last sees a request first.
 pub(super) fn around(router: Router) -> Router {
     router
-        // Without accounts, a browser's same-origin rules are what keeps other sites out.
+        // There are no accounts, so only a browser's same-origin rules keep other sites out.
         .layer(CsrfLayer::new())
         .layer(middleware::from_fn(unify))
         .layer(CatchPanicLayer::custom(panicked))

@@ -46,7 +46,7 @@ pub fn router(app: Arc<App>) -> Router {
     layers::around(router)
 }
 
-/// Serves `router` until `stop`, then ends what is under way.
+/// Serves `router` until `stop`, then finishes open requests.
 ///
 /// # Errors
 ///
@@ -56,7 +56,7 @@ pub async fn serve(
     router: Router,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    // An answer goes out at once, not when the last one was acknowledged.
+    // Responses go out at once, without waiting for the last one's acknowledgement.
     let listener = listener.tap_io(|connection| {
         if let Err(error) = connection.set_nodelay(true) {
             debug!("cannot set TCP_NODELAY: {error}");
@@ -65,7 +65,7 @@ pub async fn serve(
     axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
-/// Requests that answer at once, or not at all.
+/// Requests that are answered quickly, or time out.
 fn quick(app: &App) -> Router<Arc<App>> {
     let timeout = Duration::from_secs(app.config.server.request_timeout_s);
     Router::new()
@@ -77,7 +77,7 @@ fn quick(app: &App) -> Router<Arc<App>> {
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
 }
 
-/// Requests that take as long as they take, and see to their own limits.
+/// Requests that may take long, and have their own limits.
 fn slow() -> Router<Arc<App>> {
     Router::new()
         .merge(datasets::slow_routes())

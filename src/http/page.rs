@@ -21,7 +21,7 @@ pub(super) struct PageQuery {
 #[derive(Debug, Serialize)]
 pub(super) struct Page<T> {
     pub(super) items: Vec<T>,
-    /// For the page after this one; none after the last.
+    /// Cursor of the next page; none after the last.
     pub(super) next_cursor: Option<String>,
 }
 
@@ -39,7 +39,7 @@ impl PageQuery {
         }
     }
 
-    /// Where the page before this one ended.
+    /// Where the previous page ended.
     pub(super) fn cursor<C: FromStr>(&self) -> Result<Option<C>> {
         let parse = |cursor: &String| {
             cursor.parse().map_err(|_| {
@@ -54,7 +54,7 @@ impl PageQuery {
 }
 
 impl<T> Page<T> {
-    /// From one item more than `limit`, where there are so many.
+    /// From up to one item more than `limit`.
     pub(super) fn new(mut items: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Self {
         let has_more = items.len() > limit;
         items.truncate(limit);

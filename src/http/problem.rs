@@ -23,14 +23,14 @@ pub(super) type Result<T, E = Problem> = std::result::Result<T, E>;
 
 const CONTENT_TYPE: &str = "application/problem+json";
 const FULL: &str = "the server's disk is full; free some room, and try again";
-/// What frameworks say about a failure is shorter.
+/// Bytes; frameworks' own messages about a failure are shorter.
 const LONGEST_TEXT: usize = 4096;
 
 /// A problem to report. Holds only what the client may see; what only operators may see is
 /// logged by [`Problem::internal`].
 #[derive(Debug, Serialize)]
 pub(super) struct Problem {
-    /// Nothing more than what the status says (RFC 9457, 4.2.1).
+    /// Means no more than the status (RFC 9457, 4.2.1).
     #[serde(rename = "type")]
     kind: &'static str,
     title: &'static str,
@@ -41,12 +41,12 @@ pub(super) struct Problem {
     errors: Vec<Wrong>,
     #[serde(skip)]
     retry_after_s: Option<u32>,
-    /// That the job is in, where that is what the request does not go with.
+    /// The job's state, when it is the reason for the conflict.
     #[serde(skip_serializing_if = "Option::is_none")]
     state: Option<JobState>,
 }
 
-/// One value of the request that cannot be used.
+/// An invalid value in the request.
 #[derive(Debug, Serialize)]
 pub(super) struct Wrong {
     /// JSON pointer into the body.
@@ -56,7 +56,7 @@ pub(super) struct Wrong {
 }
 
 impl Problem {
-    /// Of this status, for this reason.
+    /// A problem with this status and detail.
     pub(super) fn new(status: StatusCode, detail: impl Display) -> Self {
         let title = status.canonical_reason().unwrap_or("Problem");
         let detail = detail.to_string();
@@ -76,7 +76,7 @@ impl Problem {
         Self::new(StatusCode::NOT_FOUND, format_args!("there is no {what}"))
     }
 
-    /// 409: the request makes no sense in the present state.
+    /// 409: the request conflicts with the current state.
     pub(super) fn conflict(detail: impl Display) -> Self {
         Self::new(StatusCode::CONFLICT, detail)
     }
@@ -86,12 +86,12 @@ impl Problem {
         Self { state: Some(state), ..Self::conflict(detail) }
     }
 
-    /// 415: the body is not what is wanted; the detail says what is.
+    /// 415: the wrong kind of body; the detail says what is expected.
     pub(super) fn wrong_type(detail: impl Display) -> Self {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
     }
 
-    /// 413: the body is larger than is taken.
+    /// 413: the body is too large.
     pub(super) fn too_large(limit_bytes: u64) -> Self {
         let detail = format!(
             "the body is larger than {limit_bytes} bytes, which is the most this server takes"
@@ -99,18 +99,18 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
     }
 
-    /// 503: there is no room now, but there may be so many seconds later.
+    /// 503: no room now, but there may be after this many seconds.
     pub(super) fn busy(retry_after_s: u32, detail: impl Display) -> Self {
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);
         Self { retry_after_s: Some(retry_after_s), ..problem }
     }
 
-    /// 507: the server's disk is full, or as full as it may be.
+    /// 507: the server's disk is full, or at its configured limit.
     pub(super) fn no_room(detail: impl Display) -> Self {
         Self::new(StatusCode::INSUFFICIENT_STORAGE, detail)
     }
 
-    /// 422: values of the request cannot be used.
+    /// 422: invalid values in the request.
     pub(super) fn invalid(errors: Vec<Wrong>) -> Self {
         let texts: Vec<String> =
             errors.iter().map(|wrong| format!("{}: {}", wrong.pointer, wrong.detail)).collect();
@@ -124,14 +124,14 @@ impl Problem {
         Self::invalid(vec![Wrong { pointer: pointer.to_owned(), detail }])
     }
 
-    /// 500: logs the error and its causes, and tells the client nothing of it.
+    /// 500: logs the error and its causes, and tells the client nothing about it.
     pub(super) fn internal(source: &(dyn Error + 'static)) -> Self {
         error!("a request failed: {}", chain(source));
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the server's log has the details")
     }
 }
 
-/// A database error in a handler is ours.
+/// A database error in a handler is the server's fault.
 impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
         if store::is_full(&error) { Self::no_room(FULL) } else { Self::internal(&error) }
@@ -155,7 +155,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// `axum` and its layers answer some failures themselves, in plain text: those become problems.
+/// `axum` and its layers answer some failures in plain text: turns those into problems.
 pub(super) async fn unify(request: Request, next: Next) -> Response {
     let what = format!("{} {}", request.method(), request.uri().path());
     let response = next.run(request).await;

@@ -1,5 +1,5 @@
-//! Answers that come before the whole body was read. A client that is still sending would see a broken connection
-//! instead of the answer, so the rest is read, and forgotten, for a while.
+//! Responses sent before the whole body was read. A client that is still sending would see a broken connection instead
+//! of the response, so the rest is read and discarded for a while.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,12 +13,12 @@ use axum::middleware::Next;
 use axum::response::Response;
 use futures_util::{Stream, StreamExt};
 
-/// How long a client may go on sending what nobody wants.
+/// How long to keep reading what a client still sends.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Middleware.
 pub(super) async fn read_on(request: Request, next: Next) -> Response {
-    // Who asks first has not begun to send.
+    // A client that sent `Expect` has not begun to send.
     if request.body().is_end_stream() || request.headers().contains_key(header::EXPECT) {
         return next.run(request).await;
     }
@@ -30,7 +30,7 @@ pub(super) async fn read_on(request: Request, next: Next) -> Response {
     response
 }
 
-/// A body that is read on by another when the one that began has stopped.
+/// A body that someone else reads to its end when the handler has stopped.
 #[derive(Clone)]
 struct Shared(Arc<Mutex<BodyDataStream>>);
 

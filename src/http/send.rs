@@ -1,4 +1,4 @@
-//! Downloads: files in ranges, and only when the client does not have them.
+//! Downloads: files, in ranges, unless the client already has them.
 
 use std::path::PathBuf;
 
@@ -51,7 +51,7 @@ pub(super) async fn send(
     Ok(response)
 }
 
-/// Answers with bytes that are here, unless the client has them.
+/// Sends bytes from memory, unless the client already has them.
 pub(super) fn send_bytes(artifact: &Artifact, bytes: Vec<u8>, asked: &HeaderMap) -> Response {
     let headers = headers(artifact);
     if is_known(asked, &etag(artifact)) {

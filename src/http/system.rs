@@ -1,4 +1,4 @@
-//! `/system`: what runs here, and how full it is.
+//! `/system`: version, devices, disk space and jobs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Changes of a job's state: the job, its history and what clients are told, all or nothing.
+//! Changes a job's state: the job, its history and the event for clients, all or nothing.
 
 use serde_json::json;
 
@@ -21,7 +21,7 @@ pub(super) struct Change<'a> {
     pub(super) note: StateNote<'a>,
 }
 
-/// Makes it. Answers false when the job is not in the state that it should change from.
+/// Makes the change. Returns false when the job is not in the state `from`.
 pub(super) async fn change(
     db: &mut store::Connection,
     id: JobId,
@@ -38,7 +38,7 @@ pub(super) async fn change(
     Ok(true)
 }
 
-/// Tells of a change that was made, of a job that was, or of a worker that was replaced.
+/// Records a change, a new job, or a worker that was replaced.
 pub(super) async fn record(
     db: &mut store::Connection,
     id: JobId,

@@ -10,7 +10,7 @@ use crate::store;
 use crate::store::datasets::DatasetStatus;
 use crate::store::ids::{DatasetId, JobId};
 
-/// Something that was not deleted.
+/// Something cannot be deleted.
 #[derive(Debug, thiserror::Error)]
 pub enum DeleteError {
     /// There is no such thing.
@@ -71,7 +71,7 @@ impl Jobs {
     }
 }
 
-/// The row is gone, so files that are left after a failure here are in nobody's way.
+/// The row is gone, so files that a failure leaves here are in nobody's way.
 async fn remove(folder: PathBuf) {
     let removed = tokio::task::spawn_blocking(move || disk::remove_folder(&folder)).await;
     match removed {

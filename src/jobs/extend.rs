@@ -25,9 +25,9 @@ use crate::store::jobs::{Job, JobState};
 /// What a user asks for.
 #[derive(Debug, Clone)]
 pub struct Extension {
-    /// Epochs in all, those that are done included.
+    /// Epochs in all, including those already done.
     pub epochs: u32,
-    /// The new job's name; none for that of the finished one, marked.
+    /// The new job's name; `None` for the finished job's, with a mark.
     pub name: Option<String>,
 }
 
@@ -37,7 +37,7 @@ pub enum ExtendError {
     /// There is no such job.
     #[error("no such job {0}")]
     NoJob(JobId),
-    /// It is not one to go on with; says why, and what to do.
+    /// It is not a job to continue: why, and what to do.
     #[error("this job cannot be extended: {0}")]
     Refused(String),
     /// What was asked for cannot be done.

@@ -19,11 +19,11 @@ use crate::error::chain;
 use crate::store;
 use crate::store::ids::DatasetId;
 
-/// A data set that is to be imported.
+/// A data set waiting for its import.
 #[derive(Debug)]
 pub(super) struct Import {
     id: DatasetId,
-    /// SHA-256 of its archive, unless the last server took it in.
+    /// SHA-256 of its archive; `None` if an earlier server received it.
     sha256: Option<String>,
 }
 
@@ -31,12 +31,12 @@ pub(super) struct Import {
 enum Imported {
     Done(Box<Manifest>),
     Failed(String),
-    /// The server is to stop; the next one imports.
+    /// The server is stopping; the next one imports.
     Later,
 }
 
 impl Jobs {
-    /// Takes up the data set whose archive, with the SHA-256 given, lies in its place.
+    /// Queues the import of an uploaded archive with this SHA-256.
     ///
     /// # Errors
     ///
@@ -54,7 +54,7 @@ impl Jobs {
         Ok(())
     }
 
-    /// How far an import is, while it is under way.
+    /// How far a running import is.
     pub fn import_progress(&self, id: DatasetId) -> Option<ImportProgress> {
         self.progress().get(&id).copied()
     }
@@ -65,7 +65,7 @@ impl Jobs {
         self.0.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Takes up imports that the last server did not end, and deletes uploads that it did not.
+    /// Resumes imports that the last server did not finish, and deletes unfinished uploads.
     pub(super) async fn recover_imports(&self) -> anyhow::Result<()> {
         let waiting = store::datasets::importing(&self.0.db).await?;
         for file in fs::read_dir(self.0.folder.uploads())? {
@@ -111,7 +111,7 @@ impl Jobs {
             None => jobs.import_files(id),
         };
         let imported = tokio::task::spawn_blocking(import).await;
-        // A panic is a bug of ours, but no reason to leave the user waiting.
+        // A panic is our bug, but no reason to leave the user waiting.
         let imported = imported
             .unwrap_or_else(|_| Imported::Failed("the import crashed on this archive".to_owned()));
         while let Err(error) = self.store_end(id, &imported, sha256.as_deref()).await {
@@ -123,14 +123,14 @@ impl Jobs {
         if matches!(imported, Imported::Later) {
             return Ok(());
         }
-        // Only now: until the database knows, the next server may have to begin again.
+        // Only now: until the database knows, the next server may have to import again.
         match fs::remove_file(self.0.folder.upload(id)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
             _ => Ok(()),
         }
     }
 
-    /// How an import ended is kept until the database can be told.
+    /// Keeps the result of an import until the database can store it.
     async fn store_end(
         &self,
         id: DatasetId,
@@ -154,10 +154,10 @@ impl Jobs {
         Ok(())
     }
 
-    /// What was imported from the same archive is shared, not imported again.
+    /// Shares what was imported from the same archive, instead of importing it again.
     fn link_files(&self, twin: DatasetId, id: DatasetId) -> Option<Manifest> {
         let twin = ImportedDataset::open(&self.0.folder.dataset(twin)).ok()?;
-        // A bad picture may have been a large one, and the limit a lower one.
+        // A picture may have been refused for its size, under a lower limit.
         let is_whole = !twin.manifest.report.counts.contains_key(BAD_PICTURE);
         let dir = self.0.folder.dataset(id);
         (is_whole && twin.link(&dir).is_ok()).then_some(twin.manifest)
@@ -200,7 +200,7 @@ impl Jobs {
     }
 }
 
-/// A whole data set that the last server could not tell the database of is made again.
+/// Imports again what the last server imported but could not store in the database.
 fn clean(dir: &Path) -> Result<(), ImportError> {
     disk::remove_folder(dir).map_err(ImportError::of_disk)
 }

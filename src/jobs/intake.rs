@@ -1,8 +1,7 @@
 //! From `events.jsonl` into the database: each line exactly once, whatever crashes when.
 //!
-//! The mark up to which the file was read moves in the transaction that stores what was read. The
-//! line that says how a worker ended is left for [`super::settle`], which stores it together with
-//! what becomes of the job.
+//! The position up to which the file was read moves in the transaction that stores what was read. The line that says
+//! how a worker ended is left to [`super::settle`], which stores it together with the job's new state.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -17,7 +16,7 @@ use crate::store;
 use crate::store::events::NewEvent;
 use crate::store::ids::JobId;
 
-/// Read in one go; a longer line would never be whole.
+/// Bytes read at once; a longer line would never be whole.
 const CHUNK_BYTES: u64 = 16 << 20;
 
 /// Whole lines of the file.
@@ -27,11 +26,11 @@ pub(super) struct EventBatch {
     to: u64,
     events: Vec<Event>,
     pub(super) finished: Option<End>,
-    /// What is in the way, after the events of this batch.
+    /// A line that is no event, after the events of this batch.
     pub(super) bad: Option<BadLine>,
-    /// There is more to read now.
+    /// There is more to read.
     pub(super) has_more: bool,
-    /// The file's length, where it ends before what was to be read.
+    /// The file's length, if it is shorter than the position to read from.
     pub(super) shorter: Option<u64>,
 }
 
@@ -44,7 +43,7 @@ pub(super) struct End {
     pub(super) to: u64,
 }
 
-/// Something that no worker writes. The next worker of the job cuts it off.
+/// A line that no worker writes. The job's next worker cuts it off.
 #[derive(Debug, thiserror::Error)]
 #[error("byte {at} of events.jsonl does not begin an event: {source}")]
 pub(super) struct BadLine {
@@ -52,8 +51,8 @@ pub(super) struct BadLine {
     source: serde_json::Error,
 }
 
-/// Reads the whole lines from byte `from` on, to the first that says how a worker ended. A last
-/// line without its end waits for it.
+/// Reads whole lines from byte `from`, up to the line that says how a worker ended. Leaves an incomplete last line for
+/// later.
 pub(super) fn read(path: &Path, from: u64) -> io::Result<EventBatch> {
     let mut batch = EventBatch {
         from,
@@ -107,7 +106,7 @@ fn read_from(path: &Path, from: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Stores what was read. Answers whether there was anything.
+/// Stores what was read. Returns whether there was anything.
 pub(super) async fn store(db: &store::Db, id: JobId, batch: &EventBatch) -> anyhow::Result<bool> {
     if batch.events.is_empty() {
         return Ok(false);
@@ -121,7 +120,7 @@ pub(super) async fn store(db: &store::Db, id: JobId, batch: &EventBatch) -> anyh
     Ok(true)
 }
 
-/// Moves the mark.
+/// Moves the position.
 pub(super) async fn advance(
     db: &mut store::Connection,
     id: JobId,

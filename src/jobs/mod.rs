@@ -1,9 +1,8 @@
 //! The life of jobs: the queue, the workers, what they report, and the imports of data sets.
 //!
-//! Two kinds of tasks run in the background. The scheduler gives queued jobs to devices with room and
-//! starts a supervisor for each; a supervisor sees one job through, over as many workers as
-//! that takes. All they know is in the database and the job's folder, so a server that dies at
-//! any point leaves nothing that the next one cannot pick up.
+//! Two kinds of tasks run in the background. The scheduler gives queued jobs to free devices and starts a supervisor
+//! for each; a supervisor follows one job to its end, over as many workers as that takes. All they know is in the
+//! database and the job's folder, so the next server can always pick up where one died.
 
 mod changes;
 mod cleanup;
@@ -52,7 +51,7 @@ pub use self::submission::{Idempotency, Submission, When};
 pub use self::submit_error::SubmitError;
 pub use self::verbs::VerbError;
 
-/// The handle on all of it; clones are the same.
+/// A handle on all of this; clones share it.
 #[derive(Debug, Clone)]
 pub struct Jobs(Arc<Inner>);
 
@@ -66,17 +65,17 @@ struct Inner {
     limits: config::Limits,
     executor: Box<dyn Executor>,
     slots: Vec<DeviceSlot>,
-    /// Why devices with room start no job that could run there.
+    /// Why free devices start no job.
     waiting: std::sync::Mutex<BTreeMap<String, String>>,
-    /// The queue may have a job that some device has room for.
+    /// The queue may have a job for a free device.
     queued: Notify,
-    /// A job has ended, and others may have to give up their files.
+    /// A job has ended, so there may be files to clean up.
     ended: Notify,
-    /// What the data folder held when it was last looked at; 0 where it has no limit.
+    /// Bytes in the data folder when last measured; 0 when it has no limit.
     used_bytes: AtomicU64,
-    /// Grows when clients have something new to see.
+    /// Grows when there is something new for clients.
     news: watch::Sender<u64>,
-    /// Held while `control.json` of any job is written from the database.
+    /// Locked while any job's `control.json` is written from the database.
     control: Mutex<()>,
     imports: mpsc::UnboundedSender<imports::Import>,
     progress: std::sync::Mutex<HashMap<DatasetId, ImportProgress>>,
@@ -100,7 +99,7 @@ pub struct JobsSetup {
 }
 
 impl Jobs {
-    /// Picks up what an earlier server left, then begins to work.
+    /// Picks up what an earlier server left, then starts working.
     ///
     /// # Errors
     ///
@@ -148,7 +147,7 @@ impl Jobs {
         &self.0.slots
     }
 
-    /// Ends the tasks, but no worker: those go on without a server.
+    /// Ends the tasks, but no workers: they continue without a server.
     pub async fn shut_down(&self) {
         self.0.stop.cancel();
         self.0.tasks.close();
@@ -164,7 +163,7 @@ impl Jobs {
         self.0.news.send_modify(|news| *news += 1);
     }
 
-    /// Waits, unless told to stop. Answers whether to go on.
+    /// Waits, unless told to stop. Returns whether to continue.
     async fn pause(&self, duration: Duration) -> bool {
         tokio::select! {
             () = tokio::time::sleep(duration) => true,
@@ -173,7 +172,7 @@ impl Jobs {
     }
 }
 
-/// A GPU takes what leaves the choice to us; the CPU does so only where there is none.
+/// GPUs take jobs that leave the choice to the server; the CPU takes those only if there is no GPU.
 fn slots(devices: &config::DeviceSettings, gpus: Vec<String>) -> Vec<DeviceSlot> {
     let gpus = gpus.into_iter().filter(|gpu| devices.allows(gpu));
     let slot = |device: String, takes_auto| {

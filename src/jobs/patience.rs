@@ -1,4 +1,4 @@
-//! How long a worker is waited for: to heed, to be gone after its end, to show a sign of life.
+//! How long to wait for a worker: to obey, to exit after its end, to show a sign of life.
 
 use std::fs;
 use std::time::{Duration, Instant, SystemTime};
@@ -9,10 +9,10 @@ use crate::config;
 use crate::protocol::cause::Cause;
 use crate::protocol::folder::JobDir;
 
-/// A worker that has reported its end gets this long to be gone.
+/// How long a worker may take to exit after it has reported its end.
 const LEAVE_WITHIN: Duration = Duration::from_secs(30);
 
-/// With one worker. Only its own clock counts; the worker's and the file system's may jump.
+/// Patience with one worker. Goes by the server's monotonic clock; the worker's and the file system's clocks may jump.
 #[derive(Debug)]
 pub(super) struct Patience {
     dir: JobDir,
@@ -22,12 +22,12 @@ pub(super) struct Patience {
     seen: Instant,
     cancelled: Option<Instant>,
     ended: Option<Instant>,
-    /// It is over, because of this: the rest of a sentence that begins with "the worker".
+    /// Why patience is over: the rest of a sentence that begins with "the worker".
     pub(super) killed: Option<(Cause, String)>,
     is_over: bool,
 }
 
-/// What changes while a worker gets on.
+/// What changes while a worker makes progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Signs {
     beat: Option<SystemTime>,
@@ -74,13 +74,13 @@ impl Patience {
         self.is_over |= since.elapsed() > LEAVE_WITHIN;
     }
 
-    /// It was told to give up.
+    /// It was told to cancel.
     pub(super) fn with_cancel(&mut self) {
         let since = self.cancelled.get_or_insert_with(Instant::now);
         self.is_over |= since.elapsed() > self.grace;
     }
 
-    /// It is to be killed, for this.
+    /// It must be killed, for this reason.
     pub(super) fn lose(&mut self, cause: Cause, how: &str) {
         if self.killed.is_none() {
             warn!("ending the worker in {}: it {how}", self.dir.path().display());
@@ -89,13 +89,13 @@ impl Patience {
         self.is_over = true;
     }
 
-    /// Whether it is to be killed.
+    /// Whether it must be killed.
     pub(super) fn is_lost(&self) -> bool {
         self.is_over
     }
 }
 
-/// How long a job has held a device, by the clock that does not jump; the database's may.
+/// How long a job has held a device, by the monotonic clock; the database's clock may jump.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stopwatch {
     before_s: f64,
@@ -103,7 +103,7 @@ pub(super) struct Stopwatch {
 }
 
 impl Stopwatch {
-    /// Goes on from so many seconds.
+    /// Continues from this many seconds.
     pub(super) fn from(before_s: f64) -> Self {
         Self { before_s, since: Instant::now() }
     }

@@ -1,4 +1,4 @@
-//! A job's folder, as its worker needs to find it.
+//! Prepares a job's folder for its worker.
 
 use std::path::PathBuf;
 
@@ -14,7 +14,7 @@ use crate::store::ids::JobId;
 use crate::store::jobs::Job;
 use crate::store::models::Model;
 
-/// The weights of a model that training can start from, best first.
+/// Endings of weights files that training can start from, best first.
 const STARTS: [&str; 3] = [".safetensors", ".pth", ".tflite"];
 
 impl Jobs {
@@ -23,8 +23,7 @@ impl Jobs {
         JobDir::new(self.0.folder.job(id))
     }
 
-    /// Writes the folder's `spec.json`. What goes wrong here ends the job: its text is for the
-    /// user.
+    /// Writes the folder's `spec.json`. An error here ends the job, and its text is for the user.
     pub(super) async fn prepare(&self, job: &Job) -> anyhow::Result<()> {
         let work = Task::of(job)?.work(self, job).await?;
         let dir = self.dir(job.id);
@@ -32,7 +31,7 @@ impl Jobs {
         create.await?.context("cannot write the job's folder")
     }
 
-    /// Of a CPU job; none where it takes every core.
+    /// Threads for a CPU job; `None` takes every core.
     pub(super) fn threads(&self) -> Option<usize> {
         Some(self.0.devices.cpu_threads).filter(|&threads| threads > 0)
     }
@@ -45,7 +44,7 @@ impl Jobs {
         }
     }
 
-    /// The file that a model's weights are best read from.
+    /// The best file to read a model's weights from.
     pub fn weights_file(&self, model: &Model) -> Option<PathBuf> {
         let of_kind = |ending: &&str| {
             let mut files = model.files.iter().filter(|file| file.name.ends_with(*ending));
@@ -55,8 +54,7 @@ impl Jobs {
         Some(self.model_dir(model).join(&file.name))
     }
 
-    /// Writes `control.json` as the job's state wants it. A folder that is not there yet will get
-    /// it with the rest.
+    /// Writes `control.json` for the job's state. If the folder is not there yet, it comes later with the rest.
     pub(super) async fn sync_control(&self, id: JobId) -> store::Result<()> {
         let _one_at_a_time = self.0.control.lock().await;
         let Some(job) = store::jobs::find(&self.0.db, id).await? else { return Ok(()) };

@@ -1,4 +1,4 @@
-//! What a job needs to be started, beside a device: memory, and room on the disk.
+//! What a job needs to start, besides a device: memory and disk space.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,13 +12,13 @@ use super::Jobs;
 use crate::disk;
 use crate::store::queue::DeviceSlot;
 
-/// Kept for the database: what happened can be stored when the disk is full.
+/// Kept for the database, so that events can be stored when the disk is full.
 const SPARE_BYTES: usize = 4 << 20;
-/// What a job writes: checkpoints, models, sample views, events and its log.
+/// Bytes that a job writes: checkpoints, models, sample views, events and its log.
 pub(super) const JOB_BYTES: u64 = 64 << 20;
 
 impl Jobs {
-    /// Why no job can be started now, whatever the device; none when one can.
+    /// Why no job can start now, on any device; `None` when one can.
     pub(super) fn lacks(&self) -> Option<String> {
         let free_mib = free_memory_mib();
         let needed_mib = self.0.devices.min_free_memory_mib;
@@ -30,7 +30,7 @@ impl Jobs {
         self.lacks_room(JOB_BYTES)
     }
 
-    /// Why so many bytes should not be written now.
+    /// Why this many bytes should not be written now; `None` when they may.
     pub fn lacks_room(&self, bytes: u64) -> Option<String> {
         if bytes > self.may_take() {
             let (used, most) =
@@ -43,7 +43,7 @@ impl Jobs {
         }
         let free = self.free_bytes().unwrap_or(u64::MAX);
         let reserve = self.0.storage.reserve_bytes;
-        // Without a reserve, the job finds out.
+        // Without a reserve, the job finds out by itself.
         let is_enough = reserve == 0 || free >= reserve.saturating_add(bytes);
         (!is_enough).then(|| {
             let (free, needed) = (free >> 20, (reserve + bytes) >> 20);
@@ -65,12 +65,12 @@ impl Jobs {
         Some(stat.f_bavail * stat.f_frsize)
     }
 
-    /// Takes up a little room that is given up when there is no other.
+    /// Reserves a little disk space, to give up when there is no other.
     pub(super) fn keep_spare(&self) {
         let path = self.0.folder.spare();
         let has_room = self.free_bytes().is_some_and(|free| free > 4 * SPARE_BYTES as u64);
         if !path.exists() && has_room {
-            // Written, so that no file system that is thin about zeros gives it away.
+            // Not zeros, which a sparse file system would not store.
             let bytes: Vec<u8> = (0..SPARE_BYTES).map(|at| (at % 251) as u8).collect();
             if let Err(error) = disk::write(&path, &bytes) {
                 warn!("cannot keep some room for the database: {error}");
@@ -78,7 +78,7 @@ impl Jobs {
         }
     }
 
-    /// Gives it up. Answers whether there was any.
+    /// Gives it up. Returns whether there was any.
     pub(super) fn give_up_spare(&self) -> io::Result<bool> {
         let path = self.0.folder.spare();
         let was_there = path.exists();
@@ -86,7 +86,7 @@ impl Jobs {
         Ok(was_there)
     }
 
-    /// Why devices with room start no job that could run there, by device.
+    /// Why free devices start no job, by device.
     pub fn waiting(&self) -> BTreeMap<String, String> {
         self.waits().clone()
     }
@@ -103,13 +103,13 @@ impl Jobs {
     }
 }
 
-/// What the machine can give, or this container; none where the system does not say.
+/// Free memory of this machine or container; `None` if the system does not say.
 fn free_memory_mib() -> Option<u64> {
     let number = |path: &str| fs::read_to_string(path).ok()?.trim().parse::<u64>().ok();
     let machine = fs::read_to_string("/proc/meminfo").ok().and_then(|text| available_mib(&text));
     let limit = number("/sys/fs/cgroup/memory.max");
     let used = number("/sys/fs/cgroup/memory.current");
-    // What files were read lately is given back when memory is wanted.
+    // The page cache is given back when memory is needed.
     let stat = fs::read_to_string("/sys/fs/cgroup/memory.stat").unwrap_or_default();
     let cache = stat.lines().find_map(|line| line.strip_prefix("inactive_file "));
     let cache: u64 = cache.and_then(|cache| cache.parse().ok()).unwrap_or(0);

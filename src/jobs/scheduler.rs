@@ -12,10 +12,10 @@ use crate::store::jobs::{JobState, StateNote};
 use crate::store::queue::DeviceSlot;
 use crate::store::transitions::Actor;
 
-/// The queue is looked at this often, even when nobody says that it has changed.
+/// How often to look at the queue even when nobody reports a change.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 impl Jobs {
-    /// Sees jobs through that had a device when the last server ended.
+    /// Resumes supervising the jobs that had a device when the last server ended.
     pub(super) async fn recover(&self) -> store::Result<()> {
         for id in store::queue::active(&self.0.db).await? {
             info!(job.id = %id, "picking up job {id}");
@@ -28,7 +28,7 @@ impl Jobs {
     /// Gives jobs to devices until told to stop.
     pub(super) async fn schedule(self) {
         let mut looked_for_room = None;
-        // A job that found no room is not tried again sooner, whatever the disk says: there are quotas.
+        // A job that found no disk space waits at least this long, whatever the disk says: there are quotas.
         let again_after = Duration::from_secs(1 + 10 * self.0.settings.restart_delay_s);
         loop {
             if looked_for_room.is_none_or(|at: Instant| at.elapsed() >= again_after) {
@@ -84,7 +84,7 @@ impl Jobs {
         Ok(Some(id))
     }
 
-    /// Puts jobs that found no room on the disk back into the queue when there is some.
+    /// Puts jobs that found no disk space back into the queue when there is some.
     async fn release_held(&self) -> store::Result<()> {
         let held = store::queue::waiting_for_room(&self.0.db).await?;
         if held.is_empty() || self.lacks().is_some() {

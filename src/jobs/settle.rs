@@ -50,7 +50,7 @@ impl Why {
         }
     }
 
-    /// For the history, and for the user when this is the end.
+    /// For the history, and for the user if the job ends.
     fn text(&self) -> String {
         match self {
             Self::Gone { how, .. } => format!("the worker {how}"),
@@ -68,7 +68,7 @@ impl Why {
 }
 
 impl Jobs {
-    /// Decides, stores it, and clears up after a job that leaves nothing.
+    /// Decides, stores the decision, and deletes the files of a cancelled job.
     pub(super) async fn settle(&self, id: JobId, why: &Why, ran_s: f64) -> anyhow::Result<Fate> {
         let mut tx = store::begin(&self.0.db).await?;
         let Some(job) = store::jobs::find(&mut *tx, id).await? else {
@@ -181,7 +181,7 @@ async fn leave(
     Ok(())
 }
 
-/// Remembers that a worker was replaced.
+/// Records that a worker was replaced.
 async fn note(db: &mut store::Connection, job: &Job, why: &Why, reason: &str) -> store::Result<()> {
     let (from, to, actor, note) = (job.state, job.state, why.actor(), StateNote::default());
     record(db, job.id, Some(from), Change { from, to, actor, reason, note }).await

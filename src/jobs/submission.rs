@@ -23,11 +23,11 @@ pub struct When {
     pub priority: i64,
     /// Not before this; RFC 3339, UTC, milliseconds.
     pub not_before: Option<String>,
-    /// It is stopped, with what it has, when it has run for so long.
+    /// It is stopped, keeping its result so far, after running this long.
     pub time_limit_s: Option<i64>,
 }
 
-/// What makes a request recognisable when it is sent again.
+/// Identifies a request that is sent again.
 #[derive(Debug, Clone)]
 pub struct Idempotency {
     /// The client's.

@@ -14,7 +14,7 @@ use crate::store::jobs::{Job, JobState, NewJob, StateNote};
 use crate::store::transitions::Actor;
 
 impl Jobs {
-    /// Queues a job, or answers the one that the same request queued before.
+    /// Queues a job, or returns the one that the same request queued before.
     ///
     /// # Errors
     ///
@@ -28,7 +28,7 @@ impl Jobs {
         self.queue(JobId::new(), new, origin, idempotency).await
     }
 
-    /// Queues a job under this id, or answers the one, of another id, that the same request queued before.
+    /// Queues a job under this id, or returns the one, with another id, that the same request queued before.
     pub(super) async fn queue(
         &self,
         id: JobId,

@@ -1,4 +1,4 @@
-//! One job, from a device until it gives that back, over as many workers as it takes.
+//! Follows one job from getting a device to giving it back, over as many workers as that takes.
 
 use std::io::ErrorKind::PermissionDenied;
 use std::time::{Duration, Instant};
@@ -20,12 +20,12 @@ use crate::store::ids::JobId;
 use crate::store::jobs::{Job, JobState, StateNote};
 use crate::store::transitions::Actor;
 
-/// Before another try, when the server itself is in trouble.
+/// How long to wait before another try when the server itself is in trouble.
 pub(super) const AFTER_TROUBLE: Duration = Duration::from_secs(2);
 /// The longest wait between two restarts of a job.
 const LONGEST_DELAY: Duration = Duration::from_mins(5);
 
-/// What was read, at the end of what there is to read for now.
+/// The state of `events.jsonl` at the end of what has been written so far.
 enum Tail {
     Open,
     Ended(Box<End>),
@@ -33,13 +33,13 @@ enum Tail {
 }
 
 impl Jobs {
-    /// Sees the job through.
+    /// Follows the job to its end.
     pub(super) async fn supervise(self, id: JobId) {
         let mut ran = None;
         loop {
             match self.see_through(id, &mut ran).await {
                 Ok(()) => break,
-                // The disk is full, or the database locked: that is no fault of the job.
+                // The disk may be full or the database locked: not the job's fault.
                 Err(error) => error!(job.id = %id, "cannot see to job {id}: {error:#}"),
             }
             if !self.pause(AFTER_TROUBLE).await {
@@ -76,7 +76,7 @@ impl Jobs {
         }
     }
 
-    /// How a worker ended is known only now: it is kept until the database can be told. None when told to stop.
+    /// Keeps how a worker ended until the database can store it; nobody else knows. `None` when told to stop.
     async fn settle_in_time(&self, id: JobId, why: &Why, ran: Stopwatch) -> Option<Fate> {
         loop {
             match self.settle(id, why, ran.seconds()).await {
@@ -100,7 +100,7 @@ impl Jobs {
         if let Tail::Ended(end) = self.drain(job.id).await? {
             return Ok(Next::Ended(Why::Reported(end)));
         }
-        // With nobody to tell, it is as good as done.
+        // With no worker to obey, it is as good as done.
         if matches!(job.state, JobState::Cancelling | JobState::Pausing) {
             let (cause, how) = (Cause::Killed, "is gone".to_owned());
             return Ok(Next::Ended(Why::Gone { cause, how }));
@@ -134,7 +134,7 @@ impl Jobs {
         Ok(Next::Watch(worker))
     }
 
-    /// Takes in what the worker reports until it is gone. None when told to stop watching.
+    /// Stores what the worker reports until it is gone. `None` when told to stop watching.
     async fn watch(
         &self,
         id: JobId,
@@ -174,7 +174,7 @@ impl Jobs {
         }
     }
 
-    /// How a worker went that is gone.
+    /// How a worker that is gone ended.
     fn why_gone(&self, id: JobId, exit: Exit, tail: Tail, patience: Patience) -> Why {
         match (tail, patience.killed) {
             (Tail::Ended(end), _) => Why::Reported(end),
@@ -223,7 +223,7 @@ impl Jobs {
             let from = mark.cast_unsigned();
             let batch = tokio::task::spawn_blocking(move || intake::read(&path, from)).await??;
             if let Some(length) = batch.shorter {
-                // The file was lost, or its end with the power; what is written from now on is new.
+                // The file, or its end, was lost with the power; anything written from now on is new.
                 warn!(job.id = %id, "events.jsonl of job {id} is shorter than it was");
                 store::jobs::rewind_events(&self.0.db, id, mark, length.cast_signed()).await?;
                 continue;
@@ -231,7 +231,7 @@ impl Jobs {
             match intake::store(&self.0.db, id, &batch).await {
                 Ok(true) => self.tell(),
                 Ok(false) => {}
-                // While a worker writes, it would only take that too.
+                // A running worker would only fill that space too.
                 Err(_)
                     if !self.0.executor.is_alive(self.dir(id).path())
                         && self.give_up_spare()? =>
@@ -252,13 +252,13 @@ impl Jobs {
         }
     }
 
-    /// Whether the job is to have a worker.
+    /// Whether the job should have a worker.
     async fn goes_on(&self, id: JobId) -> store::Result<bool> {
         let job = store::jobs::find(&self.0.db, id).await?;
         Ok(job.is_some_and(|job| matches!(job.state, JobState::Running | JobState::Stopping)))
     }
 
-    /// Waits before a restart, each time twice as long. Answers whether to go on.
+    /// Waits before a restart, twice as long each time. Returns whether to continue.
     async fn back_off(&self, id: JobId) -> anyhow::Result<bool> {
         let job = store::jobs::find(&self.0.db, id).await?;
         let restarts = job.map_or(0, |job| job.restarts).clamp(1, 16);
@@ -274,7 +274,7 @@ impl Jobs {
     }
 }
 
-/// How to go on with a job that has no worker.
+/// What to do with a job that has no worker.
 enum Next {
     Watch(Box<dyn Worker>),
     Ended(Why),

@@ -13,13 +13,13 @@ use crate::store::ids::JobId;
 use crate::store::jobs::{Job, JobState, StateNote};
 use crate::store::transitions::Actor;
 
-/// A verb that was not carried out.
+/// A verb was not carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum VerbError {
     /// There is no such job.
     #[error("no such job {0}")]
     NoJob(JobId),
-    /// It makes no sense in the job's state.
+    /// The job's state does not allow it.
     #[error(transparent)]
     Refused(#[from] Refused),
     /// It cannot be moved within the queue.
@@ -34,7 +34,7 @@ pub enum VerbError {
 }
 
 impl Jobs {
-    /// Carries out a verb; once more changes nothing. Answers the job as it is then.
+    /// Carries out a verb; repeating it changes nothing. Returns the job as it is then.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Why a job could not go on, in kinds: what decides whether another try could help.
+//! Kinds of failure, which decide whether another try could help.
 
 use std::io;
 
@@ -16,13 +16,13 @@ pub enum Cause {
     BadData,
     /// The weights to begin with cannot be used.
     BadWeights,
-    /// There is no checkpoint that can be used, where there should be one.
+    /// The checkpoint to continue from is missing or damaged.
     BadCheckpoint,
     /// The device that was asked for is not there.
     NoDevice,
-    /// A GPU that was there no longer answers.
+    /// A GPU stopped responding.
     DeviceLost,
-    /// There was no memory left, on the device or in the machine.
+    /// Memory ran out, on the device or the machine.
     OutOfMemory,
     /// No room to write.
     DiskFull,
@@ -30,7 +30,7 @@ pub enum Cause {
     DiskError,
     /// The job's folder is gone.
     NoFolder,
-    /// A mistake of the program's.
+    /// A bug in Blazetune.
     Internal,
     /// The worker was killed.
     Killed,
@@ -38,9 +38,9 @@ pub enum Cause {
     Crashed,
     /// It ended with an exit code and without a report.
     Exited,
-    /// It no longer got on.
+    /// It made no progress.
     Hung,
-    /// It reported what cannot be read.
+    /// It reported something that cannot be read.
     Nonsense,
     /// It could not be started.
     NotStarted,
@@ -52,11 +52,11 @@ const MEMORY: [&str; 4] =
 /// What libtorch says when a GPU has gone.
 const DEVICE: [&str; 3] = ["CUDA error", "CUDA driver", "NCCL"];
 
-/// With which a worker ends that cannot even report: the numbers of `ENOSPC` and `EIO`.
+/// Exit codes of a worker that cannot even report: the numbers of `ENOSPC` and `EIO`.
 const EXIT_CODES: [(Cause, u8); 2] = [(Cause::DiskFull, 28), (Cause::DiskError, 5)];
 
 impl Cause {
-    /// Of a panic, or of a worker's last words; `None` where they say nothing of the kind.
+    /// The cause that a panic's text or a worker's last words name; `None` if they name none.
     pub fn of_words(text: &str) -> Option<Self> {
         let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
         if has(&MEMORY) {
@@ -66,7 +66,7 @@ impl Cause {
         }
     }
 
-    /// Of an error of the file system.
+    /// The cause of an error of the file system.
     pub fn of_io(error: &io::Error) -> Self {
         match error.kind() {
             _ if disk::is_full(error) => Self::DiskFull,
@@ -75,18 +75,18 @@ impl Cause {
         }
     }
 
-    /// With which a worker ends that cannot even report.
+    /// The exit code of a worker that cannot even report.
     pub fn exit_code(self) -> u8 {
         EXIT_CODES.into_iter().find(|&(cause, _)| cause == self).map_or(1, |(_, code)| code)
     }
 
-    /// Of a worker that ended with this code.
+    /// The cause for a worker that ended with this exit code.
     pub fn of_exit_code(code: i32) -> Self {
         let is_it = |&(_, known): &(Self, u8)| i32::from(known) == code;
         EXIT_CODES.into_iter().find(is_it).map_or(Self::Exited, |(cause, _)| cause)
     }
 
-    /// Whether going on from the last checkpoint at once could end differently.
+    /// Whether continuing from the last checkpoint at once could succeed.
     pub fn may_pass(self) -> bool {
         match self {
             Self::DeviceLost
@@ -109,12 +109,12 @@ impl Cause {
         }
     }
 
-    /// Whether it could when somebody has seen to what was wrong.
+    /// Whether a retry can succeed once someone has fixed the cause.
     pub fn can_be_mended(self) -> bool {
         self.may_pass() || matches!(self, Self::NoDevice | Self::DiskFull | Self::DiskError)
     }
 
-    /// Whether the disk is what has to be seen to.
+    /// Whether the disk needs attention.
     pub fn is_of_disk(self) -> bool {
         matches!(self, Self::DiskFull | Self::DiskError)
     }

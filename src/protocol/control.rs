@@ -9,7 +9,7 @@ pub enum Command {
     /// Go on.
     #[default]
     Run,
-    /// Save a checkpoint and leave; the job will go on later.
+    /// Save a checkpoint and exit; the job continues later.
     Pause,
     /// End now, keep the result.
     Stop,

@@ -1,20 +1,19 @@
-//! What an epoch of training looks like from inside: which faces got targets, how scores follow
-//! overlap, where the loss comes from.
+//! Diagnostics of an epoch: which faces got targets, how scores follow overlap, where the loss comes from.
 
 use serde::{Deserialize, Serialize};
 
 /// Figures over all views of one epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Diagnostics {
-    /// Faces to be learnt, by their size in the view, smallest first.
+    /// Faces to learn, by their size in the view, smallest first.
     pub faces: Vec<FaceSize>,
     /// The loss by anchor grid, 16 × 16 first.
     pub grids: Vec<GridLoss>,
     /// Positive anchors by the IoU of their box, in ten equal bins from 0 to 1.
     pub score_by_iou: Vec<IouBin>,
-    /// Share of the views in which there was no face to be learnt.
+    /// Share of the views without a face to learn.
     pub views_without_face: f64,
-    /// The file among the job's artifacts that shows some of them, where there is one.
+    /// The artifact that shows some of the views, if there is one.
     pub sample_views: Option<String>,
 }
 
@@ -25,9 +24,9 @@ pub struct FaceSize {
     pub from: f64,
     /// In pixels, exclusive; `None` has no limit.
     pub to: Option<f64>,
-    /// How many there were, each view's faces counted.
+    /// How many, over all views.
     pub count: u64,
-    /// Positive anchors of a face, on average.
+    /// Positive anchors per face, on average.
     pub positives_per_face: Option<f64>,
     /// Share of the faces for which no anchor was positive.
     pub without_positive: Option<f64>,
@@ -37,7 +36,7 @@ pub struct FaceSize {
 /// grids' add up to the epoch's.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct GridLoss {
-    /// Cells a side: 16 or 8.
+    /// Cells per side: 16 or 8.
     pub side: u32,
     /// Share of all positive anchors that are of this grid.
     pub share_of_positives: Option<f64>,

@@ -14,7 +14,7 @@ use super::train_spec::DeviceChoice;
 pub struct EvaluateParams {
     /// The model to measure.
     pub model_id: ModelChoice,
-    /// A second one, to be shown beside the first.
+    /// A second model to compare with.
     pub compare_with: Option<ModelChoice>,
     /// Which pictures of the data set to measure on.
     pub split: SplitChoice,
@@ -61,10 +61,10 @@ impl From<ModelChoice> for String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SplitChoice {
-    /// Those that training measures on.
+    /// The pictures that training measures on.
     #[default]
     Val,
-    /// Those that it trains on.
+    /// The pictures that training learns from.
     Train,
     /// Every one.
     All,
@@ -116,7 +116,7 @@ pub struct EvaluationSpec {
     pub threads: Option<usize>,
 }
 
-/// A model to be measured.
+/// A model to measure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NamedModel {
     /// The user's name for it.

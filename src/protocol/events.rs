@@ -1,4 +1,4 @@
-//! What a worker reports: one JSON object a line in `events.jsonl`, append only.
+//! What a worker reports: one JSON object per line of `events.jsonl`, append only.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use crate::model::layout::Variant;
 pub struct Event {
     /// 1, 2, 3 … without gaps, across restarts of the worker.
     pub seq: u64,
-    /// RFC 3339, UTC. Called `at` in JSON, for some bodies have a `time` of their own.
+    /// RFC 3339, UTC. Called `at` in JSON because some bodies have their own `time`.
     #[serde(rename = "at")]
     pub time: String,
     /// What happened.
@@ -25,11 +25,11 @@ pub struct Event {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Body {
-    /// A worker has the job in hand; after a crash or restart, once more.
+    /// A worker has started on the job; again after each crash or restart.
     Started(Started),
-    /// Progress within an epoch, at most about two a second.
+    /// Progress within an epoch, at most about twice a second.
     Step(Step),
-    /// Progress of an evaluation, at most about two a second.
+    /// Progress of an evaluation, at most about twice a second.
     Measured(Measured),
     /// An epoch has ended, its checkpoint is on disk and its metrics are final.
     Epoch(Box<MetricsRow>),
@@ -41,14 +41,14 @@ pub enum Body {
     Finished(Finished),
 }
 
-/// A worker has the job in hand.
+/// A worker has started on the job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Started {
     /// `cpu`, `cuda:0` ….
     pub device: String,
-    /// Epochs done before, from the checkpoint; 0 for a fresh start.
+    /// Epochs already done, from the checkpoint; 0 for a fresh start.
     pub resumed_at_epoch: u32,
-    /// Steps done before in the epoch after these.
+    /// Steps already done in the epoch after these.
     #[serde(default)]
     pub resumed_at_step: u32,
     /// Epochs to do in all; 0 for a job that does not train.
@@ -69,11 +69,11 @@ pub struct Step {
     pub epochs: u32,
     /// Steps done in this epoch.
     pub step: u32,
-    /// Steps an epoch.
+    /// Steps per epoch.
     pub steps: u32,
     /// Learning rate of the last step.
     pub lr: f64,
-    /// Training views a second.
+    /// Training views per second.
     pub images_per_s: f64,
     /// Seconds until the job's end, evaluation included.
     pub eta_s: f64,
@@ -86,9 +86,9 @@ pub struct Step {
 pub struct Measured {
     /// Pictures measured, once for each model.
     pub pictures: u32,
-    /// All there are to measure.
+    /// Pictures to measure in all.
     pub total: u32,
-    /// Pictures a second.
+    /// Pictures per second.
     pub images_per_s: f64,
     /// Seconds until the last of them.
     pub eta_s: f64,
@@ -99,7 +99,7 @@ pub struct Measured {
 pub struct Samples {
     /// The epoch they were made after; 0 is the base model.
     pub epoch: u32,
-    /// A fixed few of the validation pictures.
+    /// The same few validation pictures every time.
     pub pictures: Vec<SamplePicture>,
 }
 
@@ -114,7 +114,7 @@ pub struct SamplePicture {
     pub width: u32,
     /// Of the original, in pixels.
     pub height: u32,
-    /// What the annotations say.
+    /// The annotated faces.
     pub ground_truth: Vec<Rect>,
     /// What the base model finds.
     pub baseline: Vec<ScoredBox>,
@@ -132,7 +132,7 @@ pub struct ScoredBox {
     pub score: f32,
 }
 
-/// Files of `artifacts/` that are there before the end.
+/// Files of `artifacts/` that can be had before the end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Artifacts {
     /// New ones, and those that have changed.
@@ -151,7 +151,7 @@ pub struct Finished {
     pub cause: Option<Cause>,
     /// The files of `artifacts/`.
     pub artifacts: Vec<Artifact>,
-    /// How much of the base model is in the result, where there is one.
+    /// How much of the base model is in the result, if there is a result.
     #[serde(default, rename = "retention")]
     pub mixing: Option<Mixing>,
     /// Which network the result is.
@@ -172,7 +172,7 @@ impl Finished {
         }
     }
 
-    /// An end that nobody wanted.
+    /// An end by failure.
     pub fn failed(cause: Cause, error: String) -> Self {
         let failed = Self::without_result(Outcome::Failed);
         Self { error: Some(error), cause: Some(cause), ..failed }
@@ -189,15 +189,15 @@ pub enum Outcome {
     EarlyStopped,
     /// Ended early because it was told to; the result is kept.
     Stopped,
-    /// Told to hold; the last checkpoint is where it goes on.
+    /// Told to pause; it continues from the last checkpoint.
     Paused,
-    /// Told to give up.
+    /// Told to cancel.
     Cancelled,
-    /// Could not go on.
+    /// Could not continue.
     Failed,
 }
 
-/// A file a job leaves.
+/// A file that a job leaves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Artifact {
     /// File name within `artifacts/`.

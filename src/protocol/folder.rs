@@ -1,4 +1,4 @@
-//! A job's folder: every path in it, and the files that say what is to be done.
+//! A job's folder: every path in it, and the files that say what to do.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -62,12 +62,12 @@ impl JobDir {
         self.0.join("events.jsonl")
     }
 
-    /// In, of tests only: what is to go wrong; see [`crate::worker::faults`].
+    /// In, for tests only: what should go wrong; see [`crate::worker::faults`].
     pub fn faults_file(&self) -> PathBuf {
         self.0.join("faults.json")
     }
 
-    /// Out: touched while work gets on.
+    /// Out: touched while work makes progress.
     pub fn heartbeat_file(&self) -> PathBuf {
         self.0.join("heartbeat")
     }
@@ -77,12 +77,12 @@ impl JobDir {
         self.0.join("log.jsonl")
     }
 
-    /// Out: where to go on.
+    /// Out: where to continue.
     pub fn checkpoints(&self) -> PathBuf {
         self.0.join("checkpoints")
     }
 
-    /// Out: where to go on; absent at first.
+    /// Out: where to continue; absent at first.
     pub fn last_checkpoint(&self) -> PathBuf {
         self.checkpoints().join("last.safetensors")
     }
@@ -97,7 +97,7 @@ impl JobDir {
         self.0.join("artifacts")
     }
 
-    /// Makes the folder with its `spec.json`, and `control.json` saying `run`.
+    /// Creates the folder with its `spec.json` and a `control.json` that says `run`.
     ///
     /// # Errors
     ///
@@ -110,7 +110,7 @@ impl JobDir {
         write_json(&self.spec_file(), work)
     }
 
-    /// Tells the worker what is wanted of it.
+    /// Gives the worker a command.
     ///
     /// # Errors
     ///
@@ -130,14 +130,14 @@ impl JobDir {
         serde_json::from_slice(&text).map_err(|error| failed(&path)(error.into()))
     }
 
-    /// What is wanted now. A file that is missing or unreadable wants nothing new.
+    /// The current command. A file that is missing or unreadable says `run`.
     pub fn wanted(&self) -> Command {
         let control = std::fs::read(self.control_file()).ok();
         let control = control.and_then(|text| serde_json::from_slice::<Control>(&text).ok());
         control.unwrap_or_default().command
     }
 
-    /// Opens `events.jsonl` to go on after its last whole line.
+    /// Opens `events.jsonl` to continue after its last whole line.
     ///
     /// # Errors
     ///

@@ -50,7 +50,7 @@ fn one() -> u32 {
     1
 }
 
-/// When a checkpoint is saved within an epoch; one is saved after each in any case.
+/// When to save a checkpoint within an epoch; one is always saved after each epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CheckpointEvery {

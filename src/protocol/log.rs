@@ -1,4 +1,4 @@
-//! `events.jsonl`: one JSON object a line, append only.
+//! `events.jsonl`: one JSON object per line, append only.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
@@ -19,7 +19,7 @@ pub struct EventLog {
 }
 
 impl EventLog {
-    /// Opens it to go on after its last whole line. A line torn by a crash is cut off.
+    /// Opens it to continue after its last whole line, and cuts off a line torn by a crash.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
@@ -48,8 +48,7 @@ impl EventLog {
         Ok(Self { file, last_seq, epochs, done_before })
     }
 
-    /// Epochs that were done before any worker of this job began: 0, or those of the job that this one
-    /// extends.
+    /// Epochs done before this job's first worker began: 0, or those of the job that this one extends.
     pub fn done_before(&self) -> u32 {
         self.done_before.unwrap_or(0)
     }

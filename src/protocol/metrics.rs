@@ -16,15 +16,15 @@ pub struct MetricsRow {
     pub time: String,
     /// Learning rate of the epoch's last step.
     pub lr: f64,
-    /// Training views a second, over the epoch.
+    /// Training views per second, over the epoch.
     pub images_per_s: f64,
     /// Wall time of the epoch, evaluation included.
     pub seconds: f64,
-    /// The best so far by `ap50`, this one included.
+    /// Whether this is the best epoch so far, by the job's `monitor`.
     pub is_best: bool,
     /// Means over the epoch's steps; absent in row 0.
     pub train: Option<TrainMetrics>,
-    /// What the epoch looked like from inside; absent in row 0 and in rows of older versions.
+    /// Diagnostics of the epoch; absent in row 0 and in rows of older versions.
     #[serde(default)]
     pub diagnostics: Option<Diagnostics>,
     /// Over the whole validation set, with the averaged weights.
@@ -44,7 +44,7 @@ pub struct TrainMetrics {
     pub positive: f64,
     /// Its score part over background anchors, weighted.
     pub background: f64,
-    /// Positive anchors a face that was not ignored.
+    /// Positive anchors per face that was not ignored.
     pub positives_per_face: f64,
     /// Norm of the gradient before clipping.
     pub gradient_norm: f64,
@@ -69,7 +69,7 @@ impl TrainMetrics {
         *self = Self::from_array(std::array::from_fn(|at| own[at] + other[at]));
     }
 
-    /// The means, of sums over this many steps.
+    /// The means, from sums over this many steps.
     #[must_use]
     pub fn means(self, steps: u32) -> Self {
         Self::from_array(self.to_array().map(|sum| sum / f64::from(steps)))
@@ -112,13 +112,13 @@ pub struct ValMetrics {
     pub f1: Option<f64>,
     /// The score at which `best_f1` is reached: advice for `min_detection_confidence`.
     pub best_threshold: Option<f64>,
-    /// The best F1 over all thresholds, for faces of at least 6 pixels of the input (of every size
-    /// where there are none): nobody would choose a threshold for faces that cannot be seen.
+    /// The best F1 over all thresholds, for faces of at least 6 pixels of the input (of every size if there are none):
+    /// nobody would choose a threshold for faces too small to see.
     pub best_f1: Option<f64>,
-    /// There, the share of the detections that are of a face.
+    /// At that score, the share of detections that are faces.
     #[serde(default)]
     pub best_precision: Option<f64>,
-    /// There, the share of the faces that are found.
+    /// At that score, the share of faces that are found.
     #[serde(default)]
     pub best_recall: Option<f64>,
     /// Mean keypoint error over face width, against the base model on faces both find.
@@ -126,8 +126,8 @@ pub struct ValMetrics {
 }
 
 impl ValMetrics {
-    /// The measure that decides which epoch and which mix is best, as a number to be maximised. Where there
-    /// are no faces of its size, those of every size decide.
+    /// The measure that decides which epoch and which mix is best, as a number to maximise. If there are no faces of
+    /// its size, faces of every size decide.
     pub fn monitored(&self, monitor: Monitor) -> f64 {
         let chosen = match monitor {
             Monitor::Ap50Ge6 => self.ap50_ge6,

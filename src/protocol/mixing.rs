@@ -39,6 +39,6 @@ pub enum Reason {
     Requested,
     /// The best average precision among the mixes that are nowhere worse than the base model.
     KeepsEverySize,
-    /// Every mix loses some size of face; this one loses least.
+    /// Every mix is worse for some size of face; this one loses least.
     LosesLeast,
 }

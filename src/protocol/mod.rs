@@ -1,4 +1,4 @@
-//! All that a server and its workers say to each other: a job's folder, and what is in its files.
+//! Everything that a server and its workers say to each other: a job's folder, and what is in its files.
 
 pub mod cause;
 pub mod control;

@@ -1,18 +1,18 @@
-//! The learning rate, step by step.
+//! The batch size, the learning rate and what trains, step by step.
 
 use super::train_spec::{Schedule, TrainSpec};
 
-/// Steps that a job is to have at least, for they are what fine-tuning takes; see `docs/recipe.md`.
+/// Optimizer steps that fine-tuning needs at least; see `docs/recipe.md`.
 const ENOUGH_STEPS: u64 = 4000;
 const SMALLEST_BATCH: u64 = 8;
-/// On a CPU larger batches gain nothing.
+/// On a CPU, larger batches gain nothing.
 const LARGEST_BATCH: u64 = 64;
-/// A step of this network is a thousand small operations, and starting them takes a GPU's host longer than 64 views are
-/// estimated to take the GPU; see `docs/performance.md`.
+/// A step of this network is a thousand small operations. By estimate, launching them takes longer than the GPU needs
+/// for 64 views; see `docs/performance.md`.
 const LARGEST_BATCH_ON_GPU: u64 = 256;
 
-/// Views a step: what was asked for, or else the largest power of two that leaves enough steps to a job
-/// on this many pictures.
+/// Views per batch: the requested number, or the largest power of two that leaves a job on this many pictures enough
+/// steps.
 pub fn batch_size(spec: &TrainSpec, pictures: usize, on_gpu: bool) -> usize {
     if spec.batch_size > 0 {
         return spec.batch_size as usize;
@@ -28,7 +28,7 @@ pub fn can_divide_batches(spec: &TrainSpec, divisor: u32, views_per_step: u32) -
     views_per_step.is_multiple_of(spec.accumulate_batches * divisor)
 }
 
-/// Rises linearly over the warm-up, then goes on as the schedule says.
+/// Rises linearly over the warm-up, then follows the schedule.
 ///
 /// * `step`: optimizer steps done before this one, below `steps_per_epoch × epochs`.
 pub fn learning_rate(spec: &TrainSpec, step: u64, steps_per_epoch: u64) -> f64 {
@@ -59,13 +59,13 @@ pub fn learning_rate(spec: &TrainSpec, step: u64, steps_per_epoch: u64) -> f64 {
 pub enum TrainedPart {
     /// The four heads.
     Heads,
-    /// These and the second backbone.
+    /// The heads and the second backbone.
     SecondBackbone,
     /// The whole network.
     All,
 }
 
-/// What changes in an epoch (from 1), and at which share of the learning rate.
+/// The part of the network that trains in an epoch (from 1), and its share of the learning rate.
 pub fn part(spec: &TrainSpec, epoch: u32) -> (TrainedPart, f64) {
     let stages = &spec.unfreeze;
     if epoch <= stages.heads_epochs {
@@ -77,7 +77,7 @@ pub fn part(spec: &TrainSpec, epoch: u32) -> (TrainedPart, f64) {
     }
 }
 
-/// Share of the average that stays at this step: short memory at first, `ema_decay` later.
+/// Decay of the moving average at this step: short memory at first, `ema_decay` later.
 pub fn ema_decay(spec: &TrainSpec, step: u64) -> f64 {
     let step = step as f64;
     spec.ema_decay.min((1.0 + step) / (10.0 + step))

@@ -35,7 +35,7 @@ pub struct Dataset {
 #[serde(rename_all = "snake_case")]
 #[sqlx(rename_all = "snake_case")]
 pub enum DatasetStatus {
-    /// Its archive is here, its pictures are not.
+    /// Its archive is here, but not yet imported.
     Importing,
     /// Can be trained on.
     Ready,
@@ -43,7 +43,7 @@ pub enum DatasetStatus {
     Failed,
 }
 
-/// Adds one that is to be imported.
+/// Adds a data set whose import is still to come.
 ///
 /// # Errors
 ///
@@ -193,8 +193,7 @@ pub async fn set_failed(
     Ok(())
 }
 
-/// Deletes one that is neither importing nor needed by a job that has not ended. Answers whether
-/// it did.
+/// Deletes a data set unless it is importing or a job that has not ended needs it. Returns whether it did.
 ///
 /// # Errors
 ///

@@ -1,19 +1,19 @@
-//! Table `deletion`: files of jobs that have ended, which are to be deleted or half are.
+//! Table `deletion`: files of ended jobs whose deletion has begun or is about to.
 
 use sqlx::SqliteExecutor;
 
 use super::ids::JobId;
 use super::jobs::JobState;
 
-/// What of a job is deleted.
+/// Which files of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(rename_all = "snake_case")]
 pub enum JobPart {
-    /// The checkpoint that is there in case the last one is damaged.
+    /// The checkpoint before the last one.
     PreviousCheckpoint,
     /// Both.
     Checkpoints,
-    /// All that is large: these, the artifacts and the model.
+    /// Everything large: both checkpoints, the artifacts and the model.
     Files,
 }
 
@@ -47,8 +47,8 @@ pub async fn ended(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<EndedJob>> {
     .await
 }
 
-/// Says that a part of a job is to be deleted. Answers false where that may not be, or was said before: the job
-/// goes on, or its model is needed.
+/// Records that a part of a job will be deleted. Returns false when that was recorded before, or must not happen: the
+/// job is running again, or its model is needed.
 ///
 /// # Errors
 ///
@@ -68,7 +68,7 @@ pub async fn intend(db: impl SqliteExecutor<'_>, id: JobId, part: JobPart) -> sq
     Ok(intended.execute(db).await?.rows_affected() == 1)
 }
 
-/// What is to be deleted, or half is.
+/// Recorded deletions that are not finished.
 ///
 /// # Errors
 ///
@@ -80,7 +80,7 @@ pub async fn intended(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<(JobId, J
     Ok(rows.fetch_all(db).await?.into_iter().map(|row| (row.id, row.part)).collect())
 }
 
-/// It is deleted.
+/// Forgets a deletion that is finished.
 ///
 /// # Errors
 ///

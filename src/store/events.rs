@@ -1,4 +1,4 @@
-//! Table `event`: what clients are told of a job, in order.
+//! Table `event`: a job's events for clients, in order.
 
 use serde_json::Value;
 use sqlx::SqliteExecutor;
@@ -23,9 +23,9 @@ pub struct StoredEvent {
 pub struct NewEvent<'a> {
     /// `started`, `step`, `epoch`, `sample` or `state`.
     pub kind: &'a str,
-    /// That it belongs to.
+    /// The epoch that it belongs to.
     pub epoch: Option<u32>,
-    /// What clients get; of an epoch nothing, for they get its row.
+    /// What clients get; empty for an epoch, whose row they get.
     pub body: &'a Value,
 }
 
@@ -121,7 +121,7 @@ pub async fn started(db: impl SqliteExecutor<'_>, job_id: JobId) -> sqlx::Result
     Ok(body.fetch_optional(db).await?.map(|Json(started)| started))
 }
 
-/// Forgets the steps of epochs up to this one: its row says what they said.
+/// Deletes the step events of epochs up to this one: the rows hold the same.
 ///
 /// # Errors
 ///
@@ -141,8 +141,8 @@ pub async fn forget_steps(
     Ok(())
 }
 
-/// Forgets what is not worth keeping of a job that has ended: steps, and sample detections but those of epochs 0,
-/// 1, 2, 4, 8 and so on, of the best and of the last.
+/// Deletes events of an ended job that are not worth keeping: steps, and sample detections except those of epochs 0, 1,
+/// 2, 4, 8 and so on, the best and the last.
 ///
 /// # Errors
 ///

@@ -22,12 +22,12 @@ pub struct Folder {
 /// The data folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// Two servers on one folder would each start every job.
+    /// Another server is using it: each would start every job.
     #[error(
         "another server is using the data folder {0}; stop it, or give this one another folder with --data"
     )]
     Taken(PathBuf),
-    /// The file system refuses.
+    /// The file system refused.
     #[error("cannot use the data folder {path}")]
     Io {
         /// The folder.
@@ -39,7 +39,7 @@ pub enum FolderError {
 }
 
 impl Folder {
-    /// Makes the folder where it is missing, and locks it.
+    /// Creates the folder if it is missing, and locks it.
     ///
     /// # Errors
     ///
@@ -71,12 +71,12 @@ impl Folder {
         self.root.join(DATABASE)
     }
 
-    /// Room that is kept for the database.
+    /// Disk space reserved for the database.
     pub fn spare(&self) -> PathBuf {
         self.root.join("spare")
     }
 
-    /// Archives that wait for their import, or are still on their way.
+    /// Archives that are waiting for their import, or still being uploaded.
     pub fn uploads(&self) -> PathBuf {
         self.root.join("uploads")
     }

@@ -9,7 +9,7 @@ use super::ids::JobId;
 pub struct Used {
     /// Of the request's body.
     pub body_sha256: String,
-    /// What came of it.
+    /// The job that it queued.
     pub job_id: JobId,
 }
 

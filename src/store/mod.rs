@@ -42,7 +42,7 @@ pub type Connection = SqliteConnection;
 
 /// How long a statement waits for another's write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// To which the write-ahead log is cut back after a time of many writes.
+/// Size to which the write-ahead log is cut back after many writes.
 const WAL_BYTES: &str = "67108864";
 /// Readers do not wait for each other or for the one writer.
 const CONNECTIONS: u32 = 8;
@@ -69,7 +69,7 @@ pub async fn open(path: &Path) -> anyhow::Result<SqlitePool> {
     Ok(pool)
 }
 
-/// Copies the database of a server that may be running, as it is at one moment, to a file that is not there yet.
+/// Copies the database, as it is at one moment, to a new file. A server may be running.
 ///
 /// # Errors
 ///
@@ -101,7 +101,7 @@ async fn connect(path: &Path, creates: bool) -> sqlx::Result<SqlitePool> {
         .busy_timeout(BUSY_TIMEOUT);
     SqlitePoolOptions::new()
         .max_connections(CONNECTIONS)
-        // A commit that failed, on a full disk for example, leaves a connection that begins no other.
+        // After a failed commit, on a full disk for example, a connection cannot begin another transaction.
         .after_release(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
         .connect_with(options)
         .await

@@ -1,4 +1,4 @@
-//! Table `model`: those that were imported or trained. `MediaPipe`'s own has no row.
+//! Table `model`: imported, trained and mixed models. `MediaPipe`'s own has no row.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -24,7 +24,7 @@ pub struct Model {
     pub parent_id: Option<ModelId>,
     /// In the job's artifacts, or in the model's own folder.
     pub files: Json<Vec<Artifact>>,
-    /// Before and after, where it was trained here.
+    /// Measures before and after, if it was trained here.
     pub metrics: Option<Json<Value>>,
     /// Which network its weights are of.
     pub variant: Json<Variant>,
@@ -64,7 +64,7 @@ pub struct NewModel<'a> {
     pub metrics: Option<&'a Value>,
 }
 
-/// Adds one; a job's only once.
+/// Adds a model; a job's only once.
 ///
 /// # Errors
 ///
@@ -143,7 +143,7 @@ pub async fn page(
     .await
 }
 
-/// Says which network a model's weights are of, where it is not the short-range one.
+/// Sets which network a model's weights belong to.
 ///
 /// # Errors
 ///
@@ -158,7 +158,7 @@ pub async fn set_variant(
     Ok(())
 }
 
-/// Changes what the user says about a model; what is `None` stays. Whether there is one.
+/// Changes a model's name and tags; `None` leaves them. Returns whether there is such a model.
 ///
 /// # Errors
 ///
@@ -202,7 +202,7 @@ pub async fn dependents(db: impl SqliteExecutor<'_>, id: ModelId) -> sqlx::Resul
     .await
 }
 
-/// Deletes a model that nothing needs; no job's, which goes with the job. Whether it did.
+/// Deletes a model that nothing needs and that belongs to no job. Returns whether it did.
 ///
 /// # Errors
 ///

@@ -5,7 +5,7 @@ use sqlx::SqliteExecutor;
 use super::ids::JobId;
 use super::jobs::JobState;
 
-/// Those that hold a device, oldest first.
+/// Jobs that hold a device, oldest first.
 ///
 /// # Errors
 ///
@@ -33,9 +33,9 @@ pub struct DeviceSlot {
     pub takes_auto: bool,
 }
 
-/// Gives the next job of the queue to a device, if that has room: first those that only have to be ended,
-/// then by priority, then by place, then the oldest. One statement, so that no job is claimed twice.
-/// Answers the job and its state then.
+/// Gives the next job in the queue to a device that has room: first jobs that only have to be stopped, then by
+/// priority, then by place, then the oldest. One statement, so that no job is claimed twice. Returns the job and its
+/// new state.
 ///
 /// # Errors
 ///
@@ -68,7 +68,7 @@ pub async fn claim_next(
     Ok(claimed.fetch_optional(db).await?.map(|row| (row.id, row.state)))
 }
 
-/// Puts a queued job before all others of its priority. Answers false when it is not queued.
+/// Puts a queued job before all others of its priority. Returns false when it is not queued.
 ///
 /// # Errors
 ///
@@ -87,7 +87,7 @@ pub async fn move_to_front(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Resu
     Ok(moved.execute(db).await?.rows_affected() == 1)
 }
 
-/// Whether any job of the queue could be claimed now by a device like this, had it room.
+/// Whether the queue has a job for this device, if the device had room.
 ///
 /// # Errors
 ///

@@ -6,14 +6,14 @@ use sqlx::SqliteExecutor;
 use super::ids::JobId;
 use super::jobs::JobState;
 
-/// A change of a job's state, or a restart, which is none.
+/// A change of a job's state, or a restart, which leaves the state as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Transition {
     /// RFC 3339.
     pub time: String,
-    /// None where the job was made.
+    /// `None` for a new job.
     pub from: Option<JobState>,
-    /// The same as `from` where a worker was replaced.
+    /// The same as `from` when a worker was replaced.
     pub to: JobState,
     /// Who made it.
     pub actor: Actor,

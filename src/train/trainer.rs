@@ -45,7 +45,7 @@ pub struct EpochReport {
     pub step: u32,
     /// Learning rate of the last step.
     pub lr: f64,
-    /// Training views a second.
+    /// Training views per second.
     pub images_per_s: f64,
     /// Means since the epoch began.
     pub train: TrainMetrics,

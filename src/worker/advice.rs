@@ -1,4 +1,4 @@
-//! What a person should know of a result, in sentences.
+//! Advice about a result, in sentences.
 
 use serde::Serialize;
 
@@ -12,13 +12,13 @@ use crate::train::views::pictures::Pictures;
 pub struct Advice {
     /// For `min_detection_confidence` of `MediaPipe`'s `FaceDetector`: where F1 is best.
     pub threshold: Option<f64>,
-    /// There, the share of the detections that are of a face.
+    /// At that score, the share of detections that are faces.
     pub precision: Option<f64>,
-    /// There, the share of the faces that are found.
+    /// At that score, the share of faces that are found.
     pub recall: Option<f64>,
     /// What to expect on pictures like those of the validation set.
     pub expected_change: String,
-    /// What it costs to run.
+    /// How long it takes to run.
     pub latency: &'static str,
 }
 

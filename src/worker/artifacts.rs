@@ -70,12 +70,12 @@ struct Card<'a> {
     files: &'a [Artifact],
 }
 
-/// The weights that the result is measured against.
+/// The base model's weights file.
 #[derive(Debug, Serialize)]
 struct Base {
     file: String,
     sha256: String,
-    /// `None` where only the user knows.
+    /// `None` if only the user knows.
     licence: Option<&'static str>,
 }
 
@@ -150,8 +150,7 @@ fn base(content: &ArtifactSources<'_>) -> std::io::Result<Base> {
     }
 }
 
-/// Writes the same weights in every format that is delivered of the network, `metadata` where the format has a place
-/// for it.
+/// Writes the weights in every format delivered for the network, with `metadata` in formats that can hold it.
 ///
 /// # Errors
 ///
@@ -166,7 +165,7 @@ pub fn write_formats(
     let notes = Notes { texts: metadata, ..Notes::default() };
     let write = |format: Format| {
         let bytes = match format {
-            // With MediaPipe's own metadata, for there may be no better name or threshold yet.
+            // With MediaPipe's own metadata: there may be no better name or threshold yet.
             Format::Tflite => tflite::write(tflite::base(), weights).map_err(WeightsError::from),
             _ => format.write(weights, &notes),
         };
@@ -177,7 +176,7 @@ pub fn write_formats(
     Format::DELIVERED.into_iter().filter(fits).map(write).collect()
 }
 
-/// Writes the weights that a model can be mixed from anew.
+/// Writes the weights that later mixes start from.
 ///
 /// # Errors
 ///

@@ -1,7 +1,7 @@
-//! Where training goes on after a crash: everything that changes, in one file that knows its own checksum.
+//! Checkpoints: everything that changes in training, in one file that holds its own checksum.
 //!
-//! Two are kept. Whatever happens while one is written, and should the last one be damaged on the disk,
-//! there is another to go on from.
+//! Two are kept, so that there is one to continue from if a crash interrupts the writing of the other, or the disk
+//! damages it.
 
 use std::collections::HashMap;
 use std::fs;
@@ -25,17 +25,17 @@ use crate::train::engine;
 use crate::train::progress::Progress;
 use crate::train::trainer::Trainer;
 
-/// What training has come to, beside the flat vectors.
+/// Progress and rows: the checkpoint besides the flat vectors.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrainingState {
     /// Epochs done.
     pub epoch: u32,
     /// Optimizer steps done.
     pub steps: u64,
-    /// Views that each of them saw; absent in checkpoints of earlier versions.
+    /// Views per optimizer step; absent in checkpoints of earlier versions.
     #[serde(default, rename = "views_a_step")]
     views_per_step: Option<u32>,
-    /// How far the epoch after these is.
+    /// Progress within the epoch after these.
     #[serde(default, rename = "within")]
     pub progress: Progress,
     /// One row an epoch, the baseline's included.
@@ -43,10 +43,10 @@ pub struct TrainingState {
 }
 
 impl TrainingState {
-    /// Views that each step saw, of a job with these parameters on `pictures` pictures. An automatic batch size goes by the
-    /// device, too, but steps are to stay what they were, whatever device the job goes on.
+    /// Views per step of a job with these parameters on `pictures` pictures. An automatic batch size depends on the
+    /// device, but steps must not change when a job continues on another device.
     fn views_per_step(&self, spec: &TrainSpec, pictures: usize) -> u32 {
-        // Earlier versions did not write it, and had one rule for all devices.
+        // Earlier versions did not save it, and had one rule for all devices.
         let before =
             || schedule::batch_size(spec, pictures, false) as u32 * spec.accumulate_batches;
         self.views_per_step.unwrap_or_else(before)
@@ -56,7 +56,7 @@ impl TrainingState {
 /// The epochs' results.
 #[derive(Debug, Clone)]
 pub struct Kept {
-    /// After the best epoch; before the first, what the job began with.
+    /// After the best epoch; before the first epoch, the job's first weights.
     pub best: Weights,
     /// After the last epoch.
     pub last: Weights,
@@ -78,7 +78,7 @@ pub enum CheckpointError {
     },
 }
 
-/// What there is to go on from.
+/// The checkpoint to continue from, and what is wrong with a newer one.
 #[derive(Debug)]
 pub struct FoundCheckpoint {
     /// The newest whole checkpoint.
@@ -99,12 +99,12 @@ pub struct Checkpoint {
 const STATE: &str = "state";
 const CHECKSUM: &str = "sha256";
 
-/// Looks for the newest whole checkpoint of a job.
+/// Finds the newest whole checkpoint of a job.
 ///
 /// # Errors
 ///
-/// [`CheckpointError`] when a file cannot be read, or when both are damaged. Where there was but one so far
-/// and that is damaged, nothing is found: the job may begin anew.
+/// [`CheckpointError`] when a file cannot be read, or when both are damaged. If the only checkpoint so far is damaged,
+/// none is found: the job may start over.
 pub fn newest(dir: &JobDir) -> Result<FoundCheckpoint, CheckpointError> {
     let (last, previous) = (dir.last_checkpoint(), dir.previous_checkpoint());
     let damaged = match read(&last) {
@@ -129,7 +129,7 @@ fn read(path: &Path) -> Result<Option<Checkpoint>, CheckpointError> {
     Ok(Some(Checkpoint { bytes, state }))
 }
 
-/// The state in a file that is what was written.
+/// The state in a file, if its checksum is right.
 fn verified(bytes: &[u8]) -> Result<TrainingState, String> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
     let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
@@ -207,7 +207,7 @@ impl Vector<'_> {
         }
     }
 
-    /// Takes what the file has.
+    /// Reads the vector from the file.
     fn read(&mut self, name: &str, view: &TensorView<'_>) -> Result<(), String> {
         if view.dtype() != self.dtype() || view.shape() != [self.len()] {
             let (shape, expected) = (view.shape(), self.len());
@@ -228,7 +228,7 @@ fn singles(bytes: &[u8]) -> Vec<f32> {
     bytes.as_chunks().0.iter().map(|&four| f32::from_le_bytes(four)).collect()
 }
 
-/// Writes everything that changes, atomically, and keeps the checkpoint before.
+/// Saves everything that changes, atomically, and keeps the checkpoint before.
 ///
 /// # Errors
 ///
@@ -269,7 +269,7 @@ fn encoded(
     serialize(views, Some(HashMap::from(metadata))).map_err(io::Error::other)
 }
 
-/// Goes back to the newest whole checkpoint; `None` where there is none.
+/// Goes back to the newest whole checkpoint; `None` if there is none.
 ///
 /// # Errors
 ///
@@ -290,7 +290,7 @@ pub fn restore(
     }
     if let Some(damaged) = damaged {
         warn!("going on from the checkpoint before: {damaged}");
-        // It must not become the one that is kept when the next one is saved.
+        // It must not become the previous checkpoint when the next one is saved.
         let path = dir.last_checkpoint();
         disk::remove_file(&path)
             .map_err(|error| CheckpointError::Io(path.display().to_string(), error))?;
@@ -302,7 +302,7 @@ pub fn restore(
     };
     let file = SafeTensors::deserialize(&bytes).map_err(|error| unusable(error.to_string()))?;
 
-    // All are looked at before the first is changed.
+    // All are read before any is changed.
     let mut engine = trainer.state();
     let (mut best, mut last) = (kept.best.flat(), kept.last.flat());
     for (name, mut vector) in vectors(&mut engine, &mut best, &mut last) {
@@ -316,7 +316,7 @@ pub fn restore(
         Weights::from_flat(layout, flat).map_err(|error| unusable(error.to_string()))
     };
     *kept = Kept { best: weights(&best)?, last: weights(&last)? };
-    // Before its first own checkpoint, an extending job goes by what the finished one was asked for.
+    // Before its first own checkpoint, an extending job goes by the finished job's parameters.
     let began = TrainSpec {
         epochs: spec.extends_epochs.unwrap_or(spec.params.epochs),
         ..spec.params.clone()

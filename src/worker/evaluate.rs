@@ -22,10 +22,10 @@ use crate::train::views::pictures::Pictures;
 use crate::weights;
 use crate::weights::tflite;
 
-/// No more often is progress reported.
+/// Shortest time between two reports.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
 
-/// Measures the models and writes the report; an evaluation that is told to hold begins anew later.
+/// Measures the models and writes the report; a paused evaluation starts over later.
 ///
 /// # Errors
 ///
@@ -91,14 +91,14 @@ fn flat_name(suffix: &str, place: usize, _picture: &str) -> String {
     format!("worst{suffix}_{place:02}.jpg")
 }
 
-/// Tells of progress, and heeds what is wanted.
+/// Reports progress and obeys commands.
 struct Reporter<'a> {
     dir: &'a JobDir,
     events: &'a mut EventLog,
     total: u32,
     began: Instant,
     reported: Instant,
-    /// How the job ends when it is broken off.
+    /// How the job ends when it is interrupted.
     outcome: Outcome,
     failed: Option<std::io::Error>,
 }
@@ -123,7 +123,7 @@ impl<'a> Reporter<'a> {
             }
         }
         self.outcome = match self.dir.wanted() {
-            // There is no part of a report to keep, so the server stops no evaluation.
+            // Half a report is of no use, so the server never stops an evaluation.
             Command::Run | Command::Stop => return ControlFlow::Continue(()),
             Command::Pause => Outcome::Paused,
             Command::Cancel => Outcome::Cancelled,

@@ -1,8 +1,8 @@
-//! Faults that tests inject: a file in the job's folder names the points at which a worker is to die, hang or
-//! meet a full disk. No server writes it; without it nothing here does anything.
+//! Faults that tests inject: a file in the job's folder names the points at which a worker should die, hang or meet a
+//! full disk. No server writes it; without it, nothing here does anything.
 //!
-//! `faults.json`: `[{"at": "step", "number": 7, "do": "kill"}, …]`. Each fires once, over all workers of the
-//! job: it is taken out of the file before it is carried out.
+//! `faults.json`: `[{"at": "step", "number": 7, "do": "kill"}, …]`. Each fires once over all workers of the job: it is
+//! removed from the file before it fires.
 
 use std::io;
 use std::time::Duration;
@@ -33,11 +33,11 @@ pub enum Point {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
-    /// The worker is gone at once, as when it is killed.
+    /// The worker dies at once, as if killed.
     Kill,
-    /// It stands still, as when its device hangs.
+    /// It stands still, as if its device hung.
     Hang,
-    /// It waits until it is told to do something else than run, which it then does at its next look.
+    /// It waits for a command other than run, which it then obeys at its next look.
     Wait,
     /// Its next write finds the disk full.
     DiskFull,
@@ -47,7 +47,7 @@ pub enum Fault {
     CudaMemory,
     /// libtorch loses the GPU.
     DeviceLost,
-    /// It panics, as a bug of ours makes it.
+    /// It panics, as with a bug of ours.
     Panic,
 }
 
@@ -64,7 +64,7 @@ pub struct PlannedFault {
     pub fault: Fault,
 }
 
-/// Those that have not been yet.
+/// The planned faults that have not fired.
 #[derive(Debug)]
 pub struct Faults {
     dir: JobDir,
@@ -72,7 +72,7 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// Those of a job; none where there is no readable file.
+    /// The faults of a job; none without a readable file.
     pub fn of(dir: &JobDir) -> Self {
         let planned = std::fs::read(dir.faults_file()).ok();
         let planned = planned.and_then(|text| serde_json::from_slice(&text).ok());
@@ -84,7 +84,7 @@ impl Faults {
         self.planned.iter().any(|planned| planned.at == Point::Step && planned.number == step)
     }
 
-    /// Carries out what is planned for this point.
+    /// Fires the fault that is planned for this point.
     ///
     /// # Errors
     ///

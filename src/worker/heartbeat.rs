@@ -1,4 +1,4 @@
-//! A sign of life for whoever watches this worker: a file whose time changes while work gets on.
+//! A sign of life for the server: a file whose time changes while work makes progress.
 //!
 //! It comes from the thread that works, not from one beside it, so a worker that hangs is silent too.
 
@@ -15,13 +15,13 @@ struct Heart {
 static HEART: Mutex<Option<Heart>> = Mutex::new(None);
 const EVERY: Duration = Duration::from_millis(500);
 
-/// From now on this process beats at `path`. Where the file cannot be made it does without.
+/// From now on this process beats at `path`; if the file cannot be created, it goes without.
 pub fn begin(path: &Path) {
     let heart = File::create(path).ok().map(|file| Heart { file, last: Instant::now() });
     *HEART.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = heart;
 }
 
-/// Work has got on. Costs next to nothing, and needs no room on the disk.
+/// Work has made progress. Costs next to nothing and needs no disk space.
 pub fn beat() {
     let mut heart = HEART.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let Some(heart) = heart.as_mut().filter(|heart| heart.last.elapsed() >= EVERY) else { return };

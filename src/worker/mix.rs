@@ -28,7 +28,7 @@ use crate::train::views::pictures::Pictures;
 use crate::weights;
 use crate::weights::tflite::mediapipe;
 
-/// Mixes, measures the base model and the mix where there are pictures, and writes the mix in every format.
+/// Mixes, measures the base model and the mix if there are pictures, and writes the mix in every format.
 ///
 /// # Errors
 ///
@@ -89,7 +89,7 @@ fn measure(
     Ok(validate(&runner, pictures, &Loss::default(), reference, &heartbeat::beat))
 }
 
-/// Reports what the base model measures, as row 0 of a training job does, and that half is done.
+/// Reports the base model's measures, as row 0 of a training job does, and that half the work is done.
 fn report(
     events: &mut EventLog,
     baseline: &Validation,

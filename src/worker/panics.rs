@@ -1,4 +1,4 @@
-//! A panic of a worker, told as what it was: a disk that failed, libtorch's complaint, or a bug of ours.
+//! Reports a worker's panic as what it was: a failed disk, libtorch's complaint, or a bug of ours.
 
 use std::any::Any;
 use std::backtrace::Backtrace;
@@ -10,7 +10,7 @@ use crate::protocol::cause::Cause;
 use crate::protocol::events::Finished;
 use crate::train::views::pictures::failed_read;
 
-/// Writes each panic to the log, with its place and a backtrace, which a report of a bug needs.
+/// Writes each panic to the log, with its place and a backtrace for a bug report.
 pub(super) fn log() {
     let print = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
@@ -21,7 +21,7 @@ pub(super) fn log() {
     }));
 }
 
-/// How the job ends that a panic has ended.
+/// How a job ends after a panic.
 pub(super) fn finished(panic: &(dyn Any + Send)) -> Finished {
     let (cause, sentence) = explain(text(panic));
     Finished::failed(cause, sentence)

@@ -1,4 +1,4 @@
-//! What a training job records of its epochs: the row of metrics, the best and the last weights, sample detections.
+//! Records each epoch: the row of metrics, the best and the last weights, sample detections.
 
 use tracing::info;
 
@@ -16,7 +16,7 @@ use crate::train::trainer::EpochReport;
 use crate::train::validation::{Validation, validate};
 
 impl TrainingJob<'_> {
-    /// Reports what a crash kept from being reported, and the baseline at first.
+    /// Reports what a crash kept from being reported; at first, the baseline.
     pub(super) fn catch_up(&mut self) -> Result<(), RunError> {
         if self.state.rows.is_empty() {
             let row = MetricsRow {
@@ -57,8 +57,8 @@ impl TrainingJob<'_> {
 
     /// Validates, saves, then reports, in this order: what is reported is on disk.
     ///
-    /// An epoch that was left is measured for the result only: the checkpoint is of its middle, so that it
-    /// can still be done to its end, and knows nothing of the row.
+    /// An epoch that was left in the middle is measured for the result only: the checkpoint is still of its middle,
+    /// without the row, so that an extended job can finish it.
     pub(super) fn record(&mut self, epoch: u32, is_whole: bool) -> Result<(), RunError> {
         let report = self.trainer.report(epoch)?;
         let layout = self.kept.last.layout();

@@ -1,4 +1,4 @@
-//! What an evaluation leaves: the report, the detections, and the worst pictures.
+//! The artifacts of an evaluation: the report, the detections, and the worst pictures.
 
 use std::io::{self, Cursor};
 use std::path::Path;
@@ -21,13 +21,13 @@ use crate::train::views::pictures::{Entry, Pictures};
 /// What the files are made of.
 #[derive(Debug)]
 pub struct ReportSources<'a> {
-    /// As the user knows it.
+    /// The user's name for it.
     pub dataset_name: &'a str,
     /// Which of its pictures were measured on.
     pub split: SplitChoice,
     /// The data set.
     pub dataset: &'a ImportedDataset,
-    /// The same, with the pictures that were measured on as `val`.
+    /// Its pictures, with those that were measured on as `val`.
     pub pictures: &'a Pictures,
     /// The model, then the one it is compared with.
     pub evaluations: &'a [Evaluation],
@@ -37,7 +37,7 @@ pub struct ReportSources<'a> {
 #[derive(Serialize)]
 struct File<'a> {
     format_version: u32,
-    /// As the user knows it.
+    /// The user's name for it.
     dataset: &'a str,
     /// SHA-256 of the data set's content.
     content_hash: &'a str,
@@ -50,7 +50,7 @@ struct File<'a> {
 
 #[derive(Serialize)]
 struct Figures<'a> {
-    /// As the user knows it.
+    /// The user's name for it.
     model: &'a str,
     /// How far keypoints are from the first model's, over the face's width; `null` for the first.
     keypoint_nme: Option<f64>,
@@ -143,7 +143,7 @@ fn in_picture(
     PictureResult { detections: detections.collect(), faces }
 }
 
-/// A picture, by its place in `Pictures::val`; `None` where the data set does not have it any more.
+/// A picture, by its place in `Pictures::val`; `None` if the data set no longer has it.
 fn draw_mistakes(
     content: &ReportSources<'_>,
     evaluation: &Evaluation,

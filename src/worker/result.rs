@@ -1,4 +1,4 @@
-//! What becomes of the epochs: the best one, mixed with the base model, in every format.
+//! The result of training: the best epoch, mixed with the base model, in every format.
 
 use tracing::info;
 
@@ -27,27 +27,27 @@ pub struct Ended<'a> {
     pub pictures: &'a Pictures,
     /// One row an epoch, the baseline's included.
     pub rows: &'a [MetricsRow],
-    /// After the best epoch; what the job began with where there is none.
+    /// After the best epoch; the job's first weights if there is none.
     pub best: Weights,
     /// After the last.
     pub last: Weights,
-    /// What it is measured against and mixed with.
+    /// The base model.
     pub base: &'a Weights,
-    /// What that finds.
+    /// What the base model finds.
     pub baseline: &'a Validation,
     /// Where to measure.
     pub device: Device,
 }
 
 impl Ended<'_> {
-    /// Chooses the mix, writes the artifacts, and says so.
+    /// Chooses the mix, writes the artifacts, and reports both.
     ///
     /// # Errors
     ///
     /// [`RunError`] when a file cannot be read, written or exported.
     pub fn finish(&self, outcome: Outcome) -> Result<Finished, RunError> {
         let params = &self.spec.params;
-        // Weights that never were MediaPipe's have nothing in common with them to be mixed.
+        // Weights that did not start from MediaPipe's cannot be mixed with them.
         let retain = if params.init == Init::Scratch { Retain::Share(0.0) } else { params.retain };
         let (mixing, best, found) = mixing::choose(
             &self.best,

@@ -1,4 +1,4 @@
-//! What a worker does: the job in a folder, to its end, and how that is reported.
+//! Runs the job in a folder to its end, and reports how it ended.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -22,7 +22,7 @@ use crate::train::device;
 ///
 /// # Errors
 ///
-/// Only when not even that can be reported: why.
+/// Why not even the end could be reported.
 pub fn run(dir: &JobDir) -> Result<Outcome, Cause> {
     heartbeat::begin(&dir.heartbeat_file());
     panics::log();
@@ -30,7 +30,7 @@ pub fn run(dir: &JobDir) -> Result<Outcome, Cause> {
         warn!("cannot report anything: {}", chain(&error));
         error.cause()
     })?;
-    // What a panic left half done is not used again: the next worker begins at the last checkpoint.
+    // Nothing that a panic left half done is used again: the next worker starts from the last checkpoint.
     let finished = match catch_unwind(AssertUnwindSafe(|| work(dir, &mut events))) {
         Ok(Ok(finished)) => finished,
         Ok(Err(error)) => Finished::failed(error.cause(), chain(&error)),
@@ -58,8 +58,8 @@ fn work(dir: &JobDir, events: &mut EventLog) -> Result<Finished, RunError> {
     }
 }
 
-/// Works on this many threads, or on one a core. The work itself is on one of them, so that none is woken for what
-/// the one at hand can do.
+/// Works on this many threads, or on one per core. The work itself runs on one of them, so that small tasks wake no
+/// other.
 fn on_threads<T: Send>(
     threads: Option<usize>,
     work: impl FnOnce() -> Result<T, RunError> + Send,

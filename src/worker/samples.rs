@@ -1,4 +1,4 @@
-//! Sample detections: a fixed few of the validation pictures, before and after.
+//! Sample detections on a few fixed validation pictures, before and after.
 
 use crate::eval::suppression::Detection;
 use crate::geometry::Rect;
@@ -36,7 +36,7 @@ pub fn pictures(
     chosen(pictures).into_iter().map(sample).collect()
 }
 
-/// Evenly spread over the validation pictures with a face that is large enough to see.
+/// Evenly spread over the validation pictures that have a face large enough to see.
 fn chosen(pictures: &Pictures) -> Vec<usize> {
     let visible = |face: &Rect| face.height() * 128.0 >= 6.0;
     let good = |&at: &usize| {

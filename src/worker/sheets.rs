@@ -1,4 +1,4 @@
-//! What diagnostics leave among the job's artifacts, from the first epoch on.
+//! The diagnostics' artifacts: sheets of sample views, and TensorBoard's event file.
 
 use std::io;
 use std::path::Path;
@@ -12,8 +12,7 @@ use crate::protocol::metrics::MetricsRow;
 use crate::train::diagnostics::sheet;
 use crate::train::trainer::Trainer;
 
-/// Draws the epoch's sample views, where it is to have some and they were not drawn before, and returns
-/// the file's name.
+/// Draws the epoch's sample views, if it should have some and they were not drawn before, and returns the file's name.
 ///
 /// # Errors
 ///
@@ -32,7 +31,7 @@ pub fn save_views(
     Ok(path.exists().then_some(name))
 }
 
-/// The event file as it is now, and the sample views of `rows`, as far as they are there.
+/// The event file as it is now, and those sample views of `rows` that exist.
 ///
 /// # Errors
 ///

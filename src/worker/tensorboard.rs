@@ -1,8 +1,8 @@
 //! The metrics and sample views as an event file that `TensorBoard` reads.
 //!
-//! A file is a row of records, each framed by its length and two checksums; each record is an `Event` in
-//! protobuf's encoding. Sources: TensorFlow's `core/lib/io/record_writer.h`, `core/util/event.proto`
-//! and `core/framework/summary.proto`.
+//! A file is a sequence of records, each framed by its length and two checksums; each record is an `Event` in
+//! protobuf's encoding. Sources: TensorFlow's `core/lib/io/record_writer.h`, `core/util/event.proto` and
+//! `core/framework/summary.proto`.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -19,7 +19,7 @@ use crate::protocol::metrics::MetricsRow;
 /// Its name; `TensorBoard` looks for `tfevents` in it.
 pub const FILE: &str = "events.out.tfevents.blazetune";
 
-/// Writes the file anew, whatever a killed worker left of it.
+/// Rewrites the file, whatever a killed worker left of it.
 ///
 /// * `folder`: where the sheets of sample views are too.
 ///
@@ -40,14 +40,14 @@ pub fn rewrite(folder: &Path, rows: &[MetricsRow]) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// Whatever the file system says; [`rewrite`] mends a file that was left half written.
+/// Whatever the file system says; [`rewrite`] repairs a file that was left half written.
 pub fn append(folder: &Path, row: &MetricsRow) -> io::Result<()> {
     let mut file = OpenOptions::new().append(true).open(folder.join(FILE))?;
     file.write_all(&record(event(row, folder)))?;
     file.sync_data()
 }
 
-/// An `Event` with all that is known of an epoch. Its step is the epoch.
+/// An `Event` with all figures of an epoch. Its step is the epoch.
 fn event(row: &MetricsRow, folder: &Path) -> Message {
     let mut summary = Message::default();
     for (tag, number) in scalars(row) {

@@ -27,7 +27,7 @@ use crate::train::views::pictures::Pictures;
 use crate::train::{TrainError, device, init};
 use crate::weights::tflite::mediapipe;
 
-/// How often an epoch reports, and looks at what is wanted and whether the loss is still finite.
+/// How often an epoch reports, looks for commands, and checks that the loss is still finite.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
 
 /// A job under way.
@@ -44,15 +44,15 @@ pub(super) struct TrainingJob<'a> {
     /// What the base model finds.
     pub(super) baseline: Validation,
     pub(super) faults: Faults,
-    /// When this worker began, and the epochs that were done by then, for the time that is left.
+    /// When this worker began, and the epochs done by then, to estimate the time left.
     began: (Instant, f64),
-    /// When this worker began the epoch, and the seconds that it had taken before.
+    /// When this worker began the epoch, and the seconds that the epoch had already taken.
     epoch_began: (Instant, f64),
     reported: Instant,
     saved: Instant,
 }
 
-/// Does the job in `dir`, from where it was left.
+/// Runs the job in `dir` from where it was left.
 ///
 /// # Errors
 ///
@@ -130,7 +130,7 @@ impl TrainingJob<'_> {
         Ok(Outcome::Completed)
     }
 
-    /// A job that was told to stop or pause while no worker was there learns no more.
+    /// A job that was told to stop or pause while it had no worker trains no further.
     fn not_begin(&mut self, outcome: Outcome) -> Result<Outcome, RunError> {
         let progress = self.trainer.progress();
         if outcome == Outcome::Stopped && progress.step > 0 {
@@ -140,7 +140,7 @@ impl TrainingJob<'_> {
         Ok(outcome)
     }
 
-    /// Leaves in the middle of an epoch. What was learnt since the last one counts too when the job stops.
+    /// Leaves an epoch in the middle. When the job stops, what it learnt in this epoch counts too.
     fn leave(&mut self, epoch: u32, outcome: Outcome) -> Result<Outcome, RunError> {
         if outcome != Outcome::Cancelled {
             self.save()?;
@@ -164,7 +164,7 @@ impl TrainingJob<'_> {
         by_steps || self.saved.elapsed() >= Duration::from_secs(every.seconds)
     }
 
-    /// Tells of progress within an epoch; fails when training has diverged.
+    /// Reports progress within an epoch; fails when training has diverged.
     fn report(&mut self, epoch: u32) -> Result<(), RunError> {
         self.reported = Instant::now();
         let EpochReport { step, lr, images_per_s, train } = self.trainer.report(epoch)?;
@@ -182,7 +182,7 @@ impl TrainingJob<'_> {
         before + began.elapsed().as_secs_f64()
     }
 
-    /// Saves a checkpoint; within an epoch, with the views that it began with.
+    /// Saves a checkpoint; within an epoch, also the epoch's sample views.
     pub(super) fn save(&mut self) -> Result<(), RunError> {
         if self.trainer.progress().step > 0 {
             let epoch = self.state.epoch + 1;
@@ -193,7 +193,7 @@ impl TrainingJob<'_> {
         Ok(self.faults.meet(Point::Saved, self.state.steps)?)
     }
 
-    /// An extended job has all its patience again: what it goes on from may have used it up.
+    /// An extended job starts with all its patience: the finished job may have used it up.
     fn no_longer_improves(&self) -> bool {
         let patience = self.spec.params.early_stopping_patience;
         let best = self.state.rows.iter().rev().find(|row| row.is_best).map_or(0, |row| row.epoch);
@@ -251,7 +251,7 @@ fn epochs_done(state: &TrainingState, trainer: &Trainer<'_>) -> f64 {
     f64::from(state.epoch) + f64::from(state.progress.step) / f64::from(trainer.steps_per_epoch())
 }
 
-/// How a job ends that is told to do this; `None` where it goes on.
+/// How a command ends the job; `None` if it goes on.
 fn ending(command: Command) -> Option<Outcome> {
     match command {
         Command::Run => None,
@@ -279,9 +279,8 @@ fn first_weights(spec: &JobSpec) -> Result<Weights, RunError> {
     }
 }
 
-/// The base model of a job that begins with `first`: what is its teacher, what it is measured against and mixed with.
-/// `MediaPipe`'s own weights; for the back camera's network there are none of Google's to have, so those that it begins
-/// with.
+/// The base model of a job that starts from `first`: `MediaPipe`'s own weights. For the back camera's network Google
+/// publishes none, so there the base model is `first` itself.
 fn base(first: &Weights) -> &Weights {
     match first.layout().variant {
         Variant::Short => mediapipe(),

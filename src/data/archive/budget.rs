@@ -1,4 +1,4 @@
-//! How much of an archive may still be unpacked.
+//! Limits on unpacking an archive.
 
 use std::io::{self, Read};
 
@@ -42,8 +42,7 @@ impl Budget {
         Ok(())
     }
 
-    /// Shows a file to `visit`. Its bytes are counted as they come: what an archive declares is
-    /// not believed.
+    /// Passes a file to `visit`. Counts its bytes as they come: the archive's declared sizes are not trusted.
     pub(super) fn read(
         &mut self,
         path: &str,
@@ -62,7 +61,7 @@ impl Budget {
     }
 }
 
-/// Fails, instead of ending, after too many bytes; so that nobody takes a part for the whole.
+/// Fails after too many bytes, instead of ending, so that nobody takes a part for the whole.
 struct Limited<'a> {
     inner: &'a mut dyn Read,
     most: u64,

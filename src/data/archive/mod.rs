@@ -62,7 +62,7 @@ pub enum ArchiveError {
     /// All together are too large.
     #[error("the archive unpacks to more than {0} bytes")]
     Unpacked(u64),
-    /// The caller has seen enough.
+    /// The caller stopped the visit.
     #[error("reading the archive was stopped")]
     Stopped,
 }
@@ -83,9 +83,9 @@ enum Kind {
     TarGz,
 }
 
-/// Whether a file is read, by its path with `/` between its parts; breaking ends the visit.
+/// Decides by its path, with `/` between its parts, whether a file is read; breaking ends the visit.
 pub(super) type Wanted<'a> = dyn FnMut(&str) -> ControlFlow<(), bool> + 'a;
-/// What is done with a file's path and content.
+/// Takes a file's path and content.
 pub(super) type Visitor<'a> = dyn FnMut(&str, &mut dyn Read) -> io::Result<()> + 'a;
 
 impl Archive {
@@ -106,7 +106,7 @@ impl Archive {
         Ok(Self { path: path.to_owned(), kind, limits, size })
     }
 
-    /// Shows every wanted file to `visit`, in the archive's order.
+    /// Passes every wanted file to `visit`, in the archive's order.
     pub(super) fn visit(
         &self,
         wanted: &mut Wanted<'_>,
@@ -128,7 +128,7 @@ fn head(file: impl Read) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// A path that stays inside; `None` for what systems add on their own (`__MACOSX`, dot files).
+/// A path inside the archive; `None` for files that systems add (`__MACOSX`, dot files).
 fn plain_path(name: &str) -> Result<Option<String>, ArchiveError> {
     let escapes = name.starts_with('/')
         || name.contains('\0')

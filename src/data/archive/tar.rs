@@ -49,7 +49,7 @@ pub(super) fn visit(
         let missing = io::Error::new(io::ErrorKind::UnexpectedEof, "no end marker");
         return Err(ArchiveError::Damaged(missing));
     }
-    // What follows the end marker is padding, and a checksum that is looked at by reading to it.
+    // After the end marker comes padding, and for gzip a checksum, which reading to the end verifies.
     let mut rest = tar.into_inner();
     meter.left.set(MAX_PADDING);
     io::copy(&mut rest, &mut io::sink()).map(|_| ()).map_err(ArchiveError::Damaged)

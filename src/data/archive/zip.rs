@@ -19,7 +19,7 @@ pub(super) fn visit(
     for index in 0..zip.len() {
         budget.entry()?;
         let raw = zip.by_index_raw(index).map_err(damaged)?;
-        // Many packers write UTF-8 and do not say so.
+        // Many packers write UTF-8 without declaring it.
         let name = std::str::from_utf8(raw.name_raw()).unwrap_or(raw.name()).replace('\\', "/");
         let (is_folder, is_link, is_encrypted) = (raw.is_dir(), raw.is_symlink(), raw.encrypted());
         drop(raw);

@@ -12,7 +12,7 @@ use axum::routing::get;
 
 use super::app::App;
 
-/// Requests that answer at once.
+/// Requests that are answered quickly.
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/datasets", get(list::list))
@@ -20,7 +20,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .merge(images::list_routes())
 }
 
-/// Requests that take as long as they take.
+/// Requests that may take long.
 pub(super) fn slow_routes() -> Router<Arc<App>> {
     upload::routes().merge(images::picture_routes())
 }

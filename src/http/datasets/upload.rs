@@ -55,7 +55,7 @@ async fn create(
     request: Request,
 ) -> Result<impl IntoResponse> {
     let name = query.name()?;
-    // Rather now than after gigabytes. What is imported is checked once more, by its pictures.
+    // Now rather than after gigabytes. The import checks again, picture by picture.
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(0);
     if let Some(lack) = app.jobs.lacks_room(length) {
@@ -82,7 +82,7 @@ async fn create(
     Ok((StatusCode::ACCEPTED, location, Json(DatasetView::new(&app, dataset))))
 }
 
-/// The first field that is a file. Answers its name.
+/// Finds the first field that is a file and returns its name.
 async fn from_form(upload: &mut Upload, request: Request) -> Result<Option<String>> {
     let unreadable = |text: String| Problem::new(StatusCode::BAD_REQUEST, text);
     let form = Multipart::from_request(request, &()).await;
@@ -166,7 +166,7 @@ impl Upload {
         }
     }
 
-    /// Puts the archive in its place for good. Answers its SHA-256.
+    /// Moves the archive to its place and returns its SHA-256.
     async fn finish(mut self, path: PathBuf) -> Result<String> {
         self.file.flush().await?;
         self.file.sync_all().await?;

@@ -16,7 +16,7 @@ use crate::http::idempotency::idempotency;
 use crate::http::problem::{Problem, Result};
 use crate::jobs::SubmitError;
 
-/// The field that says what others there are.
+/// The field that decides which other fields there are.
 #[derive(Debug, Deserialize)]
 struct Kind {
     kind: Created,

@@ -30,7 +30,7 @@ struct EvaluateBody {
     time_limit_s: Option<i64>,
 }
 
-/// The job that a body asks for; the body's wrong fields where it cannot be.
+/// The job that a body asks for, or the body's invalid fields.
 pub(super) fn submission(body: Value) -> Result<Submission> {
     let body: EvaluateBody = typed(body)?;
     let EvaluateBody { name, dataset_id, model_id, compare_with, split, .. } = &body;

@@ -35,12 +35,12 @@ struct EventsQuery {
     last_event_id: Option<i64>,
 }
 
-/// Events of one look at the database.
+/// Most events read at once.
 const BATCH: i64 = 200;
-/// Before a client whose stream broke connects again.
+/// How long a client waits before it reconnects.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// `GET /jobs/{id}/events`: everything after `Last-StoredEvent-ID`, then what comes; `end` is the last.
+/// `GET /jobs/{id}/events`: everything after `Last-Event-ID`, then new ones as they happen; `end` is the last.
 async fn follow(
     State(app): State<Arc<App>>,
     Path(id): Path<JobId>,
@@ -62,11 +62,11 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>> {
     let Some(id) = headers.get("last-event-id") else { return Ok(None) };
     let id = id.to_str().ok().and_then(|id| id.parse().ok());
     let wrong =
-        || Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Last-StoredEvent-ID is no number");
+        || Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Last-Event-ID is not a number");
     id.map(Some).ok_or_else(wrong)
 }
 
-/// How far one client has got.
+/// How far one client's stream is.
 struct Follower {
     app: Arc<App>,
     id: JobId,
@@ -84,7 +84,7 @@ impl Follower {
         batches.flatten()
     }
 
-    /// Waits for the next events. None when there will be no more.
+    /// Waits for the next events; `None` when there will be no more.
     async fn next_batch(&mut self) -> Option<Vec<Message>> {
         while !self.is_over {
             self.news.mark_unchanged();
@@ -105,7 +105,7 @@ impl Follower {
     }
 
     async fn look(&mut self) -> store::Result<Vec<Message>> {
-        // The state first: the events of a job that is over now are all there.
+        // The state first: if the job is over now, all its events are there.
         let job = store::jobs::find(&self.app.db, self.id).await?;
         let events = store::events::after(&self.app.db, self.id, self.last, BATCH).await?;
         if let Some(event) = events.last() {

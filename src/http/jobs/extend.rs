@@ -25,12 +25,12 @@ pub(super) fn routes() -> Router<Arc<App>> {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ExtendBody {
-    /// In all, those that are done included: above these, up to 10,000.
+    /// Epochs in all, including those already done, up to 10,000.
     epochs: u32,
     name: Option<String>,
 }
 
-/// Queues a job of its own, which goes on from the finished one's last checkpoint; 201.
+/// Queues a new job that continues from the finished job's last checkpoint; 201.
 async fn extend(
     State(app): State<Arc<App>>,
     Path(id): Path<JobId>,
@@ -60,7 +60,7 @@ impl From<ExtendError> for Problem {
                     .map(|v| Wrong { pointer: v.pointer, detail: v.detail })
                     .collect(),
             ),
-            // The finished job names them, not the request.
+            // The finished job named them, not the request.
             ExtendError::Submit(
                 error @ (SubmitError::NoDataset(_)
                 | SubmitError::NoModel(_)

@@ -1,4 +1,4 @@
-//! `/jobs/{id}/samples`, `/log` and `/artifacts`: what a job leaves, but the artifacts' bytes.
+//! `/jobs/{id}/samples`, `/log` and `/artifacts`: what a job leaves, except the artifacts' bytes.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -73,10 +73,10 @@ async fn log(
     Ok(Json(Page { items, next_cursor: None }))
 }
 
-/// Lines further from the end than this are not looked for.
+/// Bytes from the end within which to look for lines.
 const TAIL_BYTES: u64 = 1 << 20;
 
-/// The last whole lines that are JSON; a job that has not begun has none.
+/// The last whole lines of JSON; none for a job that has not started.
 fn last_lines(path: &FilePath, limit: usize) -> io::Result<Vec<Value>> {
     let mut file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),

@@ -1,4 +1,4 @@
-//! `/jobs/{id}/metrics`: a row an epoch, as JSON or CSV.
+//! `/jobs/{id}/metrics`: a row per epoch, as JSON or CSV.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ async fn show(
 
 const FIRST: [&str; 2] = ["epoch", "step"];
 
-/// One column a number: `train_loss`, `val_ap50` …
+/// One column per number: `train_loss`, `val_ap50` …
 fn csv(rows: &[Value]) -> std::result::Result<Vec<u8>, csv::Error> {
     let rows: Vec<Map<String, Value>> = rows.iter().map(flatten).collect();
     let names: BTreeSet<&String> = rows.iter().flat_map(Map::keys).collect();

@@ -21,7 +21,7 @@ use axum::routing::get;
 
 use super::app::App;
 
-/// Requests that answer at once.
+/// Requests that are answered quickly.
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/jobs", get(list::list).post(create::create))
@@ -34,7 +34,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .merge(files::routes())
 }
 
-/// Requests that take as long as they take.
+/// Requests that may take long.
 pub(super) fn slow_routes() -> Router<Arc<App>> {
     events::routes().merge(artifacts::routes())
 }

@@ -30,7 +30,7 @@ struct TrainBody {
     time_limit_s: Option<i64>,
 }
 
-/// The job that a body asks for; the body's wrong fields where it cannot be.
+/// The job that a body asks for, or the body's invalid fields.
 pub(super) fn submission(mut value: Value) -> Result<Submission> {
     if let Some(params) = value.get_mut("params") {
         presets::expand(params);

@@ -21,7 +21,7 @@ pub(in crate::http) struct JobView {
     kind: JobKind,
     name: String,
     state: JobState,
-    /// Nothing changes it any more unless a user asks for it.
+    /// Whether it has ended: nothing changes it unless a user asks for it.
     is_final: bool,
     /// What a user can do with it now: `pause`, `resume`, `stop`, `cancel`, `front`, `extend`, `delete`.
     verbs: Vec<&'static str>,
@@ -38,9 +38,9 @@ pub(in crate::http) struct JobView {
     error: Option<String>,
     /// What kind of failure that is, of a job that failed.
     failure: Option<String>,
-    /// Why the server has paused it by itself: `disk_full` or `disk_error`.
+    /// Why the server paused it by itself: `disk_full` or `disk_error`.
     hold: Option<String>,
-    /// Batches are this many times smaller than was asked for.
+    /// Batches are this many times smaller than requested.
     batch_divisor: i64,
     not_before: Option<String>,
     time_limit_s: Option<i64>,
@@ -83,7 +83,7 @@ impl JobView {
     }
 }
 
-/// A job that was queued: 201, or 202 where the request was for what the job makes.
+/// Answers with a queued job: 201, or 202 if the request was for what the job makes.
 pub(in crate::http) fn created(jobs: &Jobs, status: StatusCode, job: Job) -> Response {
     let location = [(header::LOCATION, format!("/api/v1/jobs/{}", job.id))];
     (status, location, Json(JobView::new(jobs, job))).into_response()

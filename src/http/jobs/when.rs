@@ -1,4 +1,4 @@
-//! When a job is to run, as requests say it.
+//! When a job should run, as requests say it.
 
 use crate::http::problem::Wrong;
 use crate::jobs::When;
@@ -6,7 +6,7 @@ use crate::jobs::When;
 const PRIORITIES: std::ops::RangeInclusive<i64> = -1000..=1000;
 const LONGEST_S: i64 = 365 * 24 * 3600;
 
-/// Checks the fields that every kind of job has, and tells what is wrong with them.
+/// Checks the fields that every kind of job has, and returns what is wrong with them.
 pub(super) fn when(
     priority: i64,
     not_before: Option<&str>,

@@ -1,4 +1,4 @@
-//! The thread that runs networks: what requests have waiting goes through together.
+//! The thread that runs networks: pictures of waiting requests go through in one batch.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -10,10 +10,10 @@ use tracing::error;
 
 use crate::eval::detect::{Answer, Detector, Letterboxed};
 
-/// Pictures a batch; more wait for the next.
+/// Pictures per batch; more wait for the next.
 const LARGEST: usize = 32;
 
-/// Hands pictures to the thread, which ends when this is dropped. How many may wait is the callers' affair.
+/// Hands pictures to the thread, which ends when this is dropped. Callers limit how many may wait.
 #[derive(Debug)]
 pub(super) struct Batcher {
     queue: Sender<Task>,
@@ -37,7 +37,7 @@ impl Batcher {
         Self { queue }
     }
 
-    /// What the network says of a picture, once it has; an error means that it crashed.
+    /// The network's outputs for a picture, when they are ready; an error means that the thread crashed.
     pub(super) fn submit(
         &self,
         detector: Arc<Detector>,
@@ -49,7 +49,7 @@ impl Batcher {
     }
 }
 
-/// Nobody waits for company: a batch is what came in while the last one ran.
+/// Nothing waits to fill a batch: a batch is whatever came in while the last one ran.
 fn run(waiting: &Receiver<Task>) {
     while let Ok(first) = waiting.recv() {
         let mut batch: Vec<Task> =
@@ -64,7 +64,7 @@ fn run(waiting: &Receiver<Task>) {
     }
 }
 
-/// Each client gets its answer when its own picture is through, and can send the next while the others still run.
+/// Each client gets its outputs as soon as its own picture is done, and can send the next while the others still run.
 fn answer(detector: &Detector, tasks: Vec<Task>) {
     let (pictures, clients): (Vec<_>, Vec<_>) =
         tasks.into_iter().map(|task| (task.picture, Mutex::new(Some(task.answer)))).unzip();

@@ -1,6 +1,6 @@
 //! `GET /models/{id}/bundle.zip`: a model in every format, with its card for machines and for people.
 //!
-//! Nothing is kept: each file is written when its turn comes, and sent before the next one is.
+//! Nothing is stored: each file is made when its turn comes, and sent before the next one is made.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -28,7 +28,7 @@ use crate::model::tensors::Weights;
 use crate::weights::export::{Format, Notes};
 use crate::weights::tflite;
 
-/// Pieces of the zip that wait for a slow client.
+/// Chunks of the zip that may wait for a slow client.
 const PIECES: usize = 16;
 
 /// What a bundle is made of.

@@ -26,7 +26,7 @@ pub(super) struct Two {
 pub(super) struct Comparison {
     a: Side,
     b: Side,
-    /// Whether both were measured on the same pictures; else their figures cannot be compared.
+    /// Whether both were measured on the same pictures; otherwise their figures cannot be compared.
     same_dataset: bool,
     metrics: Vec<Figure>,
 }
@@ -53,7 +53,7 @@ pub(super) async fn compare(
     Query(two): Query<Two>,
 ) -> Result<Json<Comparison>> {
     let (mut a, mut b) = (measured(&app, two.a).await?, measured(&app, two.b).await?);
-    // What the other's job measured of the base model is measured on the same pictures.
+    // The other model's job measured the base model on the same pictures.
     let (first, second) = (a.clone(), b.clone());
     for (model, own, other) in [(two.a, &mut a, second), (two.b, &mut b, first)] {
         if model == ModelRef::Base && own.best.is_null() {

@@ -29,7 +29,7 @@ struct DetectQuery {
     min_score: Option<f32>,
 }
 
-/// What was found in a picture.
+/// The faces found in a picture.
 #[derive(Debug, Serialize)]
 struct Detections {
     width: u32,
@@ -40,7 +40,7 @@ struct Detections {
 
 /// As `MediaPipe`'s `FaceDetector` has it.
 const MIN_SCORE: f32 = 0.5;
-/// Above this score few anchors of any picture are.
+/// Few anchors of any picture score above this.
 const FEW_ABOVE: f32 = 0.1;
 
 /// `POST /models/{id}/detect?min_score=`: the faces in a picture, best first.
@@ -79,7 +79,7 @@ async fn detect(
     let answer = app.detectors.batcher.submit(detector, picture).await;
     let answer = answer.map_err(|error| Problem::internal(&error))?;
     let find = move || answer.faces(&letterbox, min_score);
-    // A handful of faces is found at once; of hundreds of candidates each is compared with each.
+    // A few candidates are quick to suppress; with hundreds, each is compared with each.
     let faces = if min_score < FEW_ABOVE { blocking(find).await? } else { find() };
     let latency_ms = began.elapsed().as_secs_f64() * 1000.0;
     Ok(Json(Detections { width, height, faces, latency_ms }))
@@ -93,7 +93,7 @@ fn decode(bytes: &[u8], megapixels: u32, side: usize) -> Result<Letterboxed> {
     Ok(Letterboxed::new(&picture, side))
 }
 
-/// A client that sends slowly must not take up room for ever.
+/// A client that sends slowly must not hold its place for ever.
 async fn in_time<T>(app: &App, reading: impl Future<Output = Result<T>>) -> Result<T> {
     let limit_s = app.config.server.request_timeout_s;
     let read = tokio::time::timeout(Duration::from_secs(limit_s), reading).await;

@@ -1,4 +1,4 @@
-//! Models that were asked last, ready to run.
+//! The most recently used models, ready to run.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,12 +17,12 @@ use crate::jobs::Jobs;
 use crate::store;
 use crate::weights;
 
-/// What it takes to detect faces.
+/// What detecting faces needs.
 #[derive(Debug)]
 pub(in crate::http) struct Detectors {
-    /// The one that was asked last comes first.
+    /// The most recently used first.
     ready: Mutex<VecDeque<(ModelRef, Arc<Detector>)>>,
-    /// Requests at once, those that wait included.
+    /// Requests at once, including waiting ones.
     room: Arc<Semaphore>,
     /// Pictures being decoded at once; each takes a core.
     pub(super) turns: Arc<Semaphore>,
@@ -31,11 +31,11 @@ pub(in crate::http) struct Detectors {
 
 /// Models that are kept; each takes some megabytes.
 const READY: usize = 8;
-/// When a client that found no room may come again.
+/// Seconds after which a client that was turned away may try again.
 const RETRY_AFTER_S: u32 = 1;
 
 impl Detectors {
-    /// For at most so many requests at once.
+    /// For at most this many requests at once.
     pub(in crate::http) fn new(most: usize) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -69,7 +69,7 @@ impl Detectors {
             return Ok(detector);
         }
         let loaded = Arc::new(load(db, jobs, id).await?);
-        // Another request may have been faster; batches form around one detector a model.
+        // Another request may have been faster, and a model must have only one detector, so that batches form.
         if let Some(detector) = self.find(id) {
             return Ok(detector);
         }
@@ -105,7 +105,7 @@ impl Detectors {
     }
 }
 
-/// Reads a model, and runs it once: the first request is no slower than the next.
+/// Loads a model and runs it once, so that the first request is no slower than the next.
 async fn load(db: &store::Db, jobs: &Jobs, id: ModelRef) -> Result<Detector> {
     let path = match id {
         ModelRef::Base => None,

@@ -1,4 +1,4 @@
-//! What can be downloaded of a model: the files that are there, and those that are written when they are asked for.
+//! A model's downloads: its files, and those that are made on request.
 
 use std::sync::OnceLock;
 
@@ -12,14 +12,14 @@ use crate::weights::export::Format;
 /// A model in every format, with its card.
 pub(super) const BUNDLE: &str = "bundle.zip";
 const BASE_FILE: &str = "face_detection_short_range.tflite";
-/// Weights are best read from these, the first first.
+/// Files to read weights from, best first.
 const SOURCES: [Format; 3] = [Format::Safetensors, Format::Pth, Format::Tflite];
 /// The last epoch with BatchNorm, of a job that trained with it.
 pub(super) const UNFOLDED: &str = "last.bn.pth";
 /// Before the endings of `MediaPipe`'s own.
 pub(super) const BASE_STEM: &str = "model";
 
-/// Every name that `GET /models/{id}/…` answers to.
+/// Every file name of `GET /models/{id}/…`.
 pub(super) fn of(model: &Model) -> Vec<String> {
     let mut names: Vec<String> = model.files.iter().map(|file| file.name.clone()).collect();
     for stem in ["best", "last", "model"] {
@@ -46,7 +46,7 @@ pub(super) fn of_base() -> Vec<String> {
     [base_file().name].into_iter().chain(names).chain([BUNDLE.to_owned()]).collect()
 }
 
-/// The file that a file of this name can be written from, and the format it asks for.
+/// The file that a file of this name can be made from, and its format.
 pub(super) fn source<'a>(model: &'a Model, name: &str) -> Option<(&'a str, Format)> {
     let (stem, format) = Format::of_file(name)?;
     let listed = |source: &Format| {

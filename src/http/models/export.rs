@@ -1,4 +1,4 @@
-//! A model's weights in another format, with what the file says about them.
+//! A model's weights in another format, with metadata.
 
 use std::path::Path;
 
@@ -28,7 +28,7 @@ pub(super) fn unprocessable(error: &(dyn std::error::Error + 'static)) -> Proble
 /// What an exported file says about its model.
 pub(super) fn notes(model: &Model, file: &str) -> Notes {
     let metrics = model.metrics.as_ref().map(|metrics| &metrics.0["best"]);
-    // The advice is that of the best epoch; another file's weights have other scores.
+    // The advice is for the best epoch; other files' weights have other scores.
     let best = metrics.filter(|_| !file.starts_with("last"));
     let threshold = best.and_then(|best| best["best_threshold"].as_f64()).map(|t| t as f32);
     let sources = model.files.iter().map(|file| format!("{} {}", file.sha256, file.name));

@@ -1,4 +1,4 @@
-//! `GET /models/{id}/{file}`: files that are there, the same weights in other formats, and the bundle.
+//! `GET /models/{id}/{file}`: stored files, the same weights in other formats, and the bundle.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! `POST /models?name=`: a weights file, told by its content.
+//! `POST /models?name=`: a weights file, recognised by its content.
 
 use std::sync::Arc;
 

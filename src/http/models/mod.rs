@@ -1,4 +1,4 @@
-//! `/models`: `MediaPipe`'s own, those that jobs have trained, and imported ones.
+//! `/models`: `MediaPipe`'s own, trained, mixed and imported models.
 
 mod batcher;
 mod bundle;
@@ -22,7 +22,7 @@ use axum::routing::get;
 
 use super::app::App;
 
-/// Requests that answer at once.
+/// Requests that are answered quickly.
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/models", get(list::list))
@@ -32,7 +32,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .merge(mix::routes())
 }
 
-/// Requests that take as long as they take.
+/// Requests that may take long.
 pub(super) fn slow_routes() -> Router<Arc<App>> {
     import::routes().merge(files::routes()).merge(detect::routes())
 }

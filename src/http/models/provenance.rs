@@ -13,7 +13,7 @@ use crate::store::models::{Model, ModelKind};
 /// Where a model comes from.
 #[derive(Debug, Default, Serialize)]
 pub(super) struct Provenance {
-    /// The model that it was made from: `base`, an id, or none where that is not known.
+    /// The model that it was made from: `base`, an id, or none if that is not known.
     parent_id: Option<String>,
     job: Option<JobOrigin>,
     pub(super) dataset: Option<DatasetOrigin>,

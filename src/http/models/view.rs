@@ -48,7 +48,7 @@ pub(super) struct ModelView {
     /// Which network: `short` (128×128) or `back` (256×256).
     variant: Variant,
     tags: Vec<String>,
-    /// Every file that can be downloaded, those too that are only written then.
+    /// Every file that can be downloaded, including those made on request.
     downloads: Vec<String>,
     created_at: Option<String>,
 }

@@ -105,7 +105,7 @@ impl Jobs {
             let mut tx = store::begin(&self.0.db).await?;
             let job = store::jobs::find(&mut *tx, id).await?;
             let paths = paths(&self.dir(id), part);
-            // No job begins while this transaction is open; one that has meanwhile keeps what it has.
+            // No job starts while this transaction is open; a job that has started meanwhile keeps its files.
             let goes = job.is_some_and(|job| job.state.is_terminal());
             let set_aside = || paths.iter().try_for_each(|path| disk::set_aside(path));
             let out_of_sight = if goes { set_aside() } else { Ok(()) };

@@ -49,11 +49,11 @@ struct Process {
 /// Workers go first when the system is out of memory: they can be started again at no loss.
 const OOM_SCORE: &str = "500";
 const LOCK: &str = "worker.lock";
-/// Makes glibc ask for memory in pages of 2 MB: a step goes through tens of megabytes, and looks up a twelfth of its
-/// time where the small pages are.
+/// Makes glibc ask for memory in pages of 2 MB: a step touches tens of megabytes, and with small pages a twelfth of its
+/// time goes into looking them up.
 const ALLOCATOR: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
 /// Keeps NVIDIA's libraries from rounding factors to ten bits, as cuDNN would by default: at 20,000 views a second the
-/// arithmetic is a fifteenth of what an H200 does in full, and a job's results are to be those of a CPU.
+/// arithmetic is a fifteenth of what an H200 can do, and a job's results should be those of a CPU.
 const FULL_PRECISION: (&str, &str) = ("NVIDIA_TF32_OVERRIDE", "0");
 
 impl LocalProcesses {
@@ -209,8 +209,8 @@ fn started_at(pid: i64) -> Option<i64> {
     after_name.split_whitespace().nth(19)?.parse().ok()
 }
 
-/// How many processes of ours the system has killed for want of memory; of the whole machine where there is
-/// no telling.
+/// How many of our processes the system has killed because memory ran out; of the whole machine's, if it does not count
+/// ours.
 fn memory_kills() -> Option<u64> {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let group = groups.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");

@@ -13,7 +13,7 @@ use crate::store;
 use crate::store::datasets::Dataset;
 use crate::store::jobs::Job;
 
-/// The models and the pictures have to be there.
+/// Checks that the models and the pictures are there.
 pub(super) async fn check(
     db: &mut store::Connection,
     dataset: Option<&Dataset>,

@@ -13,7 +13,7 @@ use crate::store;
 use crate::store::jobs::Job;
 use crate::store::models::Model;
 
-/// The model has to be there.
+/// Checks that the model is there.
 pub(super) async fn check(
     db: &mut store::Connection,
     params: &MixParams,

@@ -13,7 +13,7 @@ use crate::store;
 use crate::store::ids::DatasetId;
 use crate::store::jobs::Job;
 
-/// The model to start from and the device have to be there.
+/// Checks that the model to start from and the device are there.
 pub(super) async fn check(
     jobs: &Jobs,
     db: &mut store::Connection,

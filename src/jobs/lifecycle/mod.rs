@@ -13,7 +13,7 @@ pub use self::fate::{Ending, Fate, Means, after};
 /// What a user can ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
-    /// Hold, and give the device to others.
+    /// Pause, and free the device.
     Pause,
     /// Go on.
     Resume,
@@ -38,14 +38,14 @@ impl Verb {
     }
 }
 
-/// What has to be known of a job, beside its state.
+/// What decides which verbs a job obeys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
     /// Its state.
     pub state: JobState,
-    /// Whether it has a device, or is to be ended as soon as there is one.
+    /// Whether it has a device.
     pub has_device: bool,
-    /// Whether a result can be made of what there is.
+    /// Whether there is a checkpoint to make a result from.
     pub has_checkpoint: bool,
     /// Why it failed.
     pub failure: Option<Cause>,
@@ -54,17 +54,17 @@ pub struct Known {
 /// What a verb does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// Nothing: it was done before.
+    /// Nothing: it was already done.
     Stay,
     /// The job's next state.
     Go(JobState),
 }
 
-/// A verb that makes no sense in a state.
+/// A verb that a job in this state does not obey.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("cannot {} a job that is {}{}", verb.name(), state.name(), advice(*state, *verb))]
 pub struct Refused {
-    /// What the job is.
+    /// The job's state.
     pub state: JobState,
     /// What was asked for.
     pub verb: Verb,
@@ -112,7 +112,7 @@ pub fn next(job: Known, verb: Verb) -> Result<Next, Refused> {
     })
 }
 
-/// Whether a job may ever change from one state to the other. The database refuses every other change.
+/// Whether a job may change from one state to the other. The database refuses every other change.
 pub fn may_follow(from: JobState, to: JobState) -> bool {
     use JobState::{
         Cancelled, Cancelling, Completed, Failed, Paused, Pausing, Queued, Running, Stopping,
@@ -131,7 +131,7 @@ pub fn may_follow(from: JobState, to: JobState) -> bool {
     }
 }
 
-/// What a worker is to be told in a state.
+/// The command for a worker whose job is in this state.
 pub fn command(state: JobState) -> Command {
     match state {
         JobState::Pausing | JobState::Paused => Command::Pause,

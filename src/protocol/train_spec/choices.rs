@@ -1,4 +1,4 @@
-//! Parameters that are a choice among a few.
+//! Parameters with a few choices.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -138,20 +138,20 @@ pub(super) fn share(retain: &Retain, (): &()) -> garde::Result {
     }
 }
 
-/// How BatchNorm is put back between the folded convolutions.
+/// How BatchNorm returns between the folded convolutions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unfold {
-    /// With the statistics of training pictures, so that training starts where the weights are. They stay as they are:
-    /// what a view teaches does not depend on the rest of its batch.
+    /// With the statistics of training pictures, so that training starts at the given weights. The statistics stay
+    /// fixed, so what a view teaches does not depend on the rest of its batch.
     #[default]
     Frozen,
-    /// The same to begin with, but then each batch is normalised with its own statistics, which the running ones follow.
+    /// Starts the same, but then normalises each batch with its own statistics, which the running statistics follow.
     /// Slower.
     Calibrated,
-    /// The published way: gamma 1, beta the bias, mean 0, variance 1, and each batch with its own statistics. Slower.
+    /// As published: gamma 1, beta the bias, mean 0, variance 1, each batch normalised with its own statistics. Slower.
     Identity,
-    /// No BatchNorm: the folded convolutions are trained as they are.
+    /// No BatchNorm: trains the folded convolutions.
     Folded,
 }
 
@@ -162,20 +162,20 @@ impl Unfold {
     }
 }
 
-/// How the learning rate goes on after the warm-up.
+/// How the learning rate changes after the warm-up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Schedule {
-    /// It falls as a cosine to its final share.
+    /// Falls along a cosine to its final share.
     #[default]
     Cosine,
-    /// It stays.
+    /// Stays at its peak.
     Constant,
-    /// It falls in two equal steps, after 60 and 85 % of the job.
+    /// Falls in two equal steps, after 60 and 85 % of the job.
     Step,
 }
 
-/// A measure of the validation set that is to become as good as possible.
+/// A measure of the validation set to optimise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Monitor {
@@ -188,7 +188,7 @@ pub enum Monitor {
     Ap50Ge24,
     /// Faces of every size.
     Ap50,
-    /// Faces of every size, boxes more and more exact.
+    /// Faces of every size, averaged over ever stricter overlaps.
     #[serde(rename = "ap50_95")]
     Ap5095,
     /// The best F1 over all thresholds.
@@ -197,29 +197,29 @@ pub enum Monitor {
     Loss,
 }
 
-/// Which anchors are to find a face.
+/// How faces are assigned to anchors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Assignment {
-    /// Those that already find it best, up to ten.
+    /// To the anchors that already find it best, up to ten.
     #[default]
     Dynamic,
-    /// All of the one cell, of either grid, that overlaps it most.
+    /// To all anchors of the cell, of either grid, that overlaps it most.
     BestCell,
 }
 
-/// What a box that is off costs.
+/// Box regression loss.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BoxLoss {
     /// 1 minus the distance-IoU.
     #[default]
     Diou,
-    /// The Huber loss of its edges, as fractions of the view: small faces cost little.
+    /// The Huber loss of the box's edges, as fractions of the view: small faces cost little.
     Huber,
 }
 
-/// How weights follow their gradients.
+/// The optimizer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OptimizerChoice {
@@ -234,7 +234,7 @@ pub enum OptimizerChoice {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum DeviceChoice {
-    /// A GPU where there is one, else the CPU.
+    /// A GPU if there is one, else the CPU.
     #[default]
     Auto,
     /// The CPU.

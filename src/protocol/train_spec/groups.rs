@@ -13,10 +13,10 @@ pub struct Views {
     /// Smallest share of the picture's longer side that a view shows; drawn log-uniformly.
     #[garde(range(min = 0.05, max = 4.0))]
     pub scale_min: f64,
-    /// Largest share; above 1 the picture is shrunk into the view.
+    /// Largest share; above 1, the picture is shrunk into the view.
     #[garde(range(min = 0.05, max = 4.0), custom(at_least(self.scale_min)))]
     pub scale_max: f64,
-    /// Share of the zooms (views of less than the picture) that are centred near a face.
+    /// Share of the zooms (views of part of the picture) that are centred near a face.
     #[garde(range(min = 0.0, max = 1.0))]
     pub zoom_on_face: f64,
     /// Share of the views that are mosaics: four pictures side by side, each at half the size. They show
@@ -26,7 +26,7 @@ pub struct Views {
     /// Probability of a left-right flip.
     #[garde(range(min = 0.0, max = 1.0))]
     pub flip: f64,
-    /// Views are turned by up to this angle either way.
+    /// Views are rotated by up to this angle, either way.
     #[garde(range(min = 0.0, max = 45.0))]
     pub rotation_degrees: f64,
 }
@@ -82,39 +82,39 @@ impl Default for Colours {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct Loss {
-    /// Which anchors are to find a face.
+    /// How faces are assigned to anchors.
     #[garde(skip)]
     pub assignment: Assignment,
-    /// Weight of the scores' quality focal loss at anchors that are to find a face.
+    /// Weight of the quality focal loss of scores at positive anchors.
     #[garde(range(min = 0.0, max = 1000.0))]
     pub positive_weight: f64,
-    /// Its weight at all others.
+    /// Weight of the quality focal loss of scores at background anchors.
     #[garde(range(min = 0.0, max = 1000.0))]
     pub background_weight: f64,
-    /// Background anchors that count, those of the highest scores, for each that is to find a face; at least ten a
+    /// Hard negatives: background anchors with the highest scores that count, per positive anchor, at least ten per
     /// view. 0 takes all.
     #[garde(range(min = 0.0, max = 1000.0))]
     pub hard_negatives: f64,
-    /// What a box that is off costs.
+    /// Box regression loss.
     #[garde(skip)]
     pub box_loss: BoxLoss,
-    /// Its weight.
+    /// Weight of the box regression loss.
     #[garde(range(min = 0.0, max = 1000.0))]
     pub box_weight: f64,
-    /// Weight of the keypoints' distance from their labels, where the data set has any, and from the base
-    /// model's on faces that one is sure of. Without it they drift as the backbone moves, and crops made from
+    /// Weight of the keypoints' distance from their labels, if the data set has any, or else from the base model's
+    /// keypoints on faces that it is sure of. Without it, keypoints drift as the backbone changes, and crops made from
     /// them turn.
     #[garde(range(min = 0.0, max = 1000.0))]
     pub keypoint_weight: f64,
-    /// Weight of the scores' and boxes' distance from the base model's, on faces that one is sure of: a
-    /// teacher. A little keeps large faces as they were found; 1 is for those who will meet other pictures than they
-    /// train on, and costs small faces.
+    /// Weight of the teacher: the distance of scores and boxes from the base model's, on faces that it is sure of. A
+    /// little preserves large faces; 1 is for models that will meet pictures unlike those they train on, and costs
+    /// small faces.
     #[garde(range(min = 0.0, max = 1000.0))]
     pub teacher_weight: f64,
-    /// Exponent of the focal factor: how much easy anchors are ignored.
+    /// Exponent of the focal factor: how strongly easy anchors are ignored.
     #[garde(range(min = 0.0, max = 5.0))]
     pub focal_gamma: f64,
-    /// Least score that an anchor is taught for its face; above it, the overlap of its box with the face's.
+    /// Lowest target score of a positive anchor; above it, the target is the overlap of its box with the face's.
     #[garde(range(min = 0.0, max = 1.0))]
     pub min_quality: f64,
     /// Faces below this many pixels of the 128-pixel view are ignored: neither face nor background.
@@ -140,20 +140,20 @@ impl Default for Loss {
     }
 }
 
-/// Staged unfreezing: the heads alone, then the second backbone too, then all.
+/// Staged unfreezing: first the heads alone, then the second backbone too, then everything.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct Unfreeze {
-    /// Epochs in which the heads alone change.
+    /// Epochs in which only the heads train.
     #[garde(range(max = 10_000))]
     pub heads_epochs: u32,
-    /// Share of the learning rate in these.
+    /// Share of the learning rate in these epochs.
     #[garde(range(min = 0.0, max = 10.0))]
     pub heads_rate: f64,
-    /// Epochs, after those, in which the second backbone changes too.
+    /// Further epochs in which the second backbone trains too.
     #[garde(range(max = 10_000))]
     pub second_backbone_epochs: u32,
-    /// Share of the learning rate in these.
+    /// Share of the learning rate in these epochs.
     #[garde(range(min = 0.0, max = 10.0))]
     pub second_backbone_rate: f64,
 }

@@ -1,4 +1,4 @@
-//! What a training job may be asked to do: every parameter, its default and its limits.
+//! Parameters of a training job, with defaults and limits.
 
 use garde::Validate;
 use schemars::JsonSchema;
@@ -26,20 +26,20 @@ pub struct TrainSpec {
     /// Passes over the training pictures; 0 measures and exports what it starts from.
     #[garde(range(max = 10_000))]
     pub epochs: u32,
-    /// Views a step; 0 chooses from 8 to 64 by the number of pictures and epochs, on a GPU up to 256. Small batches
-    /// learn more in few epochs, large ones are faster on a GPU.
+    /// Views per batch; 0 chooses from 8 to 64, on a GPU up to 256, by the number of pictures and epochs. Small batches
+    /// learn more in few epochs; large ones are faster on a GPU.
     #[garde(range(max = 2048))]
     pub batch_size: u32,
-    /// Batches whose gradients are gathered for one step: large steps where memory is small.
+    /// Batches whose gradients are summed for one optimizer step: large steps in little memory.
     #[garde(range(min = 1, max = 1024))]
     pub accumulate_batches: u32,
-    /// How weights follow their gradients.
+    /// The optimizer.
     #[garde(skip)]
     pub optimizer: OptimizerChoice,
     /// Peak learning rate.
     #[garde(range(min = 1e-7, max = 1.0))]
     pub learning_rate: f64,
-    /// How the learning rate goes on after the warm-up.
+    /// How the learning rate changes after the warm-up.
     #[garde(skip)]
     pub schedule: Schedule,
     /// Share of the peak at which the cosine and step schedules end.
@@ -51,27 +51,27 @@ pub struct TrainSpec {
     /// Decoupled weight decay of the convolutions' weights.
     #[garde(range(min = 0.0, max = 1.0))]
     pub weight_decay: f64,
-    /// Gradients are scaled down to this norm; a small one makes every step's the same.
+    /// Gradients are clipped to this norm; with a small one, every step has the same length.
     #[garde(range(min = 0.001, max = 1e6))]
     pub gradient_clip_norm: f64,
-    /// Decay a step of the exponential moving average that is evaluated and saved; 0 switches it off.
+    /// Decay per step of the exponential moving average that is evaluated and saved; 0 switches it off.
     #[garde(range(min = 0.0, max = 0.999_999))]
     pub ema_decay: f64,
-    /// Fixes the views, their order and scratch weights. The same seed gives the same numbers on a CPU, where batches
-    /// are not normalised with their own statistics.
+    /// Fixes the views, their order and scratch weights. On a CPU, the same seed gives the same numbers, unless batches
+    /// are normalised with their own statistics.
     #[garde(range(max = 9_007_199_254_740_991_u64))]
     pub seed: u64,
     /// Where the weights start.
     #[garde(skip)]
     pub init: Init,
-    /// How BatchNorm is put back between the folded convolutions.
+    /// How BatchNorm returns between the folded convolutions.
     #[garde(skip)]
     pub unfold: Unfold,
-    /// Share of the base model that is mixed into the result: `auto` keeps as much as costs nothing or wins
-    /// back what fine-tuning forgot, `0` nothing. Any number from 0 to 1 will do.
+    /// Share of the base model to mix into the result, from 0 to 1. `auto` mixes in as much as costs nothing or wins
+    /// back what fine-tuning forgot.
     #[garde(custom(share))]
     pub retain: Retain,
-    /// Leaves the keypoint rows of the two regressor heads as they were.
+    /// Freezes the keypoint rows of the two regressor heads.
     #[garde(skip)]
     pub freeze_keypoint_heads: bool,
     /// What decides which epoch is best, and which mix with the base model.
@@ -80,19 +80,19 @@ pub struct TrainSpec {
     /// Stops after this many epochs without a better `monitor`; 0 never stops early.
     #[garde(range(max = 10_000))]
     pub early_stopping_patience: u32,
-    /// Where to train: `auto` takes a GPU where there is one.
+    /// Where to train: `auto` takes a GPU if there is one.
     #[garde(skip)]
     pub device: DeviceChoice,
     /// How a training view is cut from a picture.
     #[garde(dive)]
     pub views: Views,
-    /// How its colours are changed.
+    /// How a view's colours are changed.
     #[garde(dive)]
     pub colours: Colours,
     /// The parts of the loss.
     #[garde(dive)]
     pub loss: Loss,
-    /// Parts of the network that wait before they change.
+    /// Staged unfreezing: parts of the network that start training later.
     #[garde(dive)]
     pub unfreeze: Unfreeze,
 }
@@ -128,7 +128,7 @@ impl Default for TrainSpec {
     }
 }
 
-/// One value of a spec that cannot be used.
+/// An invalid value in a spec.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Violation {
     /// JSON pointer from the spec's root, such as `/views/scale_max`.
@@ -154,7 +154,7 @@ impl TrainSpec {
         if violations.is_empty() { Ok(()) } else { Err(violations) }
     }
 
-    /// Weights that never were the base model's have nothing in common with it that could be mixed.
+    /// Weights that did not start from the base model's cannot be mixed with them.
     fn mixed_scratch(&self) -> Option<Violation> {
         let is_mixed = matches!(self.retain, Retain::Share(share) if share > 0.0);
         (self.init == Init::Scratch && is_mixed).then(|| Violation {

@@ -4,26 +4,26 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// A set of parameters for a kind of pictures; single parameters may still be given beside it.
+/// A set of parameters for a kind of pictures; single parameters can override it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Preset {
     /// Faces of every size.
     #[default]
     Balanced,
-    /// Many small faces: pictures are shown smaller, and nothing is kept back for large faces.
+    /// Many small faces: pictures are shown smaller, and nothing is reserved for large faces.
     Crowd,
-    /// One or two large faces, as in video calls: views zoom in on them, and more is kept.
+    /// One or two large faces, as in video calls: views zoom in on them, and more of the base model is kept.
     Selfie,
-    /// The recipe of the only published trainer, for comparison. It makes the weights worse on crowds.
+    /// The recipe of the only published trainer, for comparison. It makes the model worse on crowds.
     Published,
 }
 
 impl Preset {
-    /// Every preset.
+    /// All presets.
     pub const ALL: [Self; 4] = [Self::Balanced, Self::Crowd, Self::Selfie, Self::Published];
 
-    /// What differs from the defaults.
+    /// The parameters that differ from the defaults.
     pub fn params(self) -> Value {
         match self {
             Self::Balanced => json!({}),
@@ -73,7 +73,7 @@ fn published() -> Value {
     })
 }
 
-/// Fills in what the preset named in `params` says and `params` does not.
+/// Fills in what `params` leaves out, from the preset that it names.
 pub fn expand(params: &mut Value) {
     let Some(name) = params.get("preset") else { return };
     let Ok(preset) = Preset::deserialize(name) else { return }; // Refused when it is read.

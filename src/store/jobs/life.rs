@@ -56,7 +56,7 @@ pub async fn set_state(
     Ok(changed.rows_affected() == 1)
 }
 
-/// Remembers the worker that has the job in hand.
+/// Remembers the worker of a job.
 ///
 /// # Errors
 ///
@@ -78,7 +78,7 @@ pub async fn set_worker(
     Ok(())
 }
 
-/// Says for how many seconds the job has held a device until now, whatever the clock on the wall says.
+/// Sets for how many seconds the job has held a device until now, whatever the wall clock says.
 ///
 /// # Errors
 ///
@@ -100,7 +100,7 @@ pub async fn set_ran(db: impl SqliteExecutor<'_>, id: JobId, ran_s: f64) -> sqlx
     Ok(())
 }
 
-/// Makes the job's batches half as large from now on.
+/// Halves the job's batches from now on.
 ///
 /// # Errors
 ///

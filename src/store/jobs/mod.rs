@@ -26,7 +26,7 @@ pub struct Job {
     pub name: String,
     /// How far it is.
     pub state: JobState,
-    /// What it trains on, or measures on; none when that was deleted since.
+    /// What it trains on or measures on; `None` if it needs none, or that was deleted.
     pub dataset_id: Option<DatasetId>,
     /// What it was asked to do, in full.
     pub params: Json<Value>,
@@ -46,21 +46,21 @@ pub struct Job {
     pub error: Option<String>,
     /// What kind of failure that is: the name of a `Cause`.
     pub failure: Option<String>,
-    /// The server has paused it by itself, until the disk was seen to: the name of a `Cause`.
+    /// The server paused it by itself, until the disk is fixed: the name of a `Cause`.
     pub hold: Option<String>,
-    /// Batches are this many times smaller than was asked for.
+    /// Batches are this many times smaller than requested.
     pub batch_divisor: i64,
     /// Of a job that extends a finished one: the epochs that the finished one was asked for.
     pub extends_epochs: Option<i64>,
     /// It waits in the queue until then; RFC 3339.
     pub not_before: Option<String>,
-    /// It is stopped when it has run for so long.
+    /// It is stopped after running this many seconds.
     pub time_limit_s: Option<i64>,
     /// Seconds that it has held a device.
     pub ran_s: f64,
-    /// Of the last worker.
+    /// Process id of the last worker.
     pub worker_pid: Option<i64>,
-    /// When that began, in clock ticks since boot.
+    /// When that process began, in clock ticks since boot.
     pub worker_started: Option<i64>,
     /// Bytes of `events.jsonl` that are in the database.
     pub events_read: i64,
@@ -68,7 +68,7 @@ pub struct Job {
     pub created_at: String,
     /// When it first left the queue.
     pub started_at: Option<String>,
-    /// When it came to its last state.
+    /// When it reached its final state.
     pub finished_at: Option<String>,
     /// The model that it has made.
     pub model_id: Option<ModelId>,
@@ -93,7 +93,7 @@ pub struct NewJob<'a> {
     pub priority: i64,
     /// It waits until then; RFC 3339, UTC, milliseconds.
     pub not_before: Option<&'a str>,
-    /// It is stopped when it has run for so long.
+    /// It is stopped after running this many seconds.
     pub time_limit_s: Option<i64>,
     /// See [`Job::extends_epochs`].
     pub extends_epochs: Option<i64>,
@@ -197,8 +197,7 @@ pub async fn counts(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<(JobState, 
     Ok(rows.fetch_all(db).await?.into_iter().map(|row| (row.state, row.jobs)).collect())
 }
 
-/// Deletes a job that has ended, with its model, unless a job that has not ended starts from that
-/// model or measures it. Answers whether it did.
+/// Deletes an ended job with its model, unless a job that has not ended uses that model. Returns whether it did.
 ///
 /// # Errors
 ///

@@ -6,7 +6,7 @@ use sqlx::types::Json;
 
 use crate::store::ids::JobId;
 
-/// Moves the mark in `events.jsonl`. Returns false when it is not at `from`.
+/// Moves the position in `events.jsonl`. Returns false when it is not at `from`.
 ///
 /// # Errors
 ///

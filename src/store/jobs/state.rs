@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub enum JobState {
     /// Waits for a device.
     Queued,
-    /// A worker has it in hand, or will after a crash.
+    /// A worker is on it, or will be again after a crash.
     Running,
     /// The worker was told to save and leave.
     Pausing,
@@ -21,9 +21,9 @@ pub enum JobState {
     Cancelling,
     /// Ended with a result.
     Completed,
-    /// Given up.
+    /// Ended without a result, as the user asked.
     Cancelled,
-    /// Could not go on.
+    /// Could not continue.
     Failed,
 }
 
@@ -41,7 +41,7 @@ impl JobState {
         Self::Failed,
     ];
 
-    /// Whether nothing can change it any more.
+    /// Whether it has ended. A failed job may still be resumed.
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::Completed | Self::Cancelled | Self::Failed)
     }

@@ -1,5 +1,4 @@
-//! What an epoch of training looks like from inside: which faces got targets, how scores follow
-//! overlap, where the loss comes from.
+//! Diagnostics of an epoch: which faces got targets, how scores follow overlap, where the loss comes from.
 
 pub mod native;
 pub mod sheet;
