@@ -15,7 +15,7 @@ pub struct PictureResult {
     pub faces: Vec<Rect>,
 }
 
-/// All pictures' detections in one ranking, with the faces each could be of.
+/// All pictures' detections in one ranking, with the faces that each could match.
 #[derive(Debug)]
 pub struct Ranking {
     /// Best score first.
@@ -78,9 +78,8 @@ impl Ranking {
         Self { detections, sizes }
     }
 
-    /// Walks down the ranking. A detection takes the free face it overlaps most, if by `min_iou`;
-    /// each face is taken once. Faces under `min_size` pixels are ignored: taking one is neither
-    /// hit nor miss.
+    /// Walks down the ranking. A detection takes the free face that it overlaps most, if by at least `min_iou`; each
+    /// face is taken once. Faces under `min_size` pixels are ignored: taking one is neither a hit nor a miss.
     pub fn curve(&self, min_iou: f32, min_size: f32) -> Curve {
         self.walk(min_iou, |face| self.sizes[face] >= min_size, |_| true)
     }
@@ -168,7 +167,7 @@ impl Curve {
         let Some(&(_, all_hits, _)) = self.points.last().filter(|_| self.faces > 0) else {
             return Vec::new();
         };
-        // The last point of all is the worst score; before it, where so many faces are first found.
+        // The last point is the worst score; the others are where each further share of the faces is first found.
         let first_with = |hits: u32| self.points.partition_point(|point| point.1 < hits);
         let steps = count.saturating_sub(1).max(1);
         let wanted = (0..steps).map(|step| (all_hits * step).div_ceil(steps).max(1));

@@ -1,4 +1,4 @@
-//! Whether a score of 0.7 means that seven detections of ten are of a face.
+//! Calibration: whether a score of 0.7 means that seven detections of ten are faces.
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +17,7 @@ pub struct Bin {
     pub precision: Option<f64>,
 }
 
-/// Scores against what they are worth.
+/// Scores against observed precision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Calibration {
     /// Ten of equal width, lowest scores first.

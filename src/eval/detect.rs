@@ -35,7 +35,7 @@ pub struct Letterboxed {
     bytes: Vec<u8>,
 }
 
-/// What the network says of a picture.
+/// A network's outputs for a picture.
 #[derive(Debug, PartialEq)]
 pub struct Answer {
     /// Of the network, in whose pixels the coordinates are.
@@ -68,8 +68,8 @@ impl Detector {
         Answer { input_size, numbers }.faces(&picture.letterbox(), min_score)
     }
 
-    /// Runs the network on several pictures of its input's size, and calls `done` with the number of each as soon as
-    /// it is through. What it says of one does not depend on the others.
+    /// Runs the network on several pictures of its input's size, and calls `done` with the number of each as soon as it
+    /// is done. The outputs for one do not depend on the others.
     pub fn run_each(&self, pictures: &[&Letterboxed], done: impl Fn(usize, Answer) + Sync) {
         let bytes: Vec<&[u8]> = pictures.iter().map(|picture| &picture.bytes[..]).collect();
         let input_size = self.input_size();
@@ -141,7 +141,7 @@ fn decode(
     let anchors = logits.iter().zip(coordinates.chunks_exact(COORDINATES)).zip(centres);
     let detection = |((logit, raw), &[x, y]): ((&f32, &[f32]), &[f32; 2])| {
         let score = sigmoid(logit.clamp(-LOGIT_LIMIT, LOGIT_LIMIT));
-        // Also drops what is not a number.
+        // Also drops NaN.
         if !(score >= min_score && raw[2] >= 0.0 && raw[3] >= 0.0) {
             return None;
         }

@@ -1,4 +1,4 @@
-//! Everything that a model's detections and the annotations say about it.
+//! Everything that a data set's annotations say about a model's detections.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -44,7 +44,7 @@ pub struct EvaluationReport {
     pub at_default: Option<Operating>,
     /// Where F1 is best: advice for `MediaPipe`'s `min_detection_confidence`.
     pub best: Option<Operating>,
-    /// Scores against what they are worth, at IoU 0.5.
+    /// Scores against observed precision, at IoU 0.5.
     pub calibration: Calibration,
     /// Pictures with the most mistakes at the best threshold, worst first, at most 20.
     pub worst: Vec<WorstPicture>,
@@ -120,7 +120,7 @@ impl EvaluationReport {
     ///   in fractions of the network's square; `input_size`: side of that square in pixels.
     pub fn new(names: &[&str], results: &[PictureResult], input_size: f32) -> Self {
         let ranking = Ranking::new(results, input_size);
-        // Nobody would choose a threshold for faces that the network cannot see.
+        // Nobody would choose a threshold for faces too small for the network.
         let (all, seen) = (ranking.curve(0.5, 0.0), ranking.curve(0.5, SEEN_PX));
         let best = seen.best();
         let threshold = best.map_or(DEFAULT_THRESHOLD, |best| best.threshold);
@@ -168,7 +168,7 @@ impl EvaluationReport {
         Self { by_difficulty: by_difficulty(results, difficulties), ..self }
     }
 
-    /// The best threshold; where there is none, the default one.
+    /// The best threshold, or else the default.
     pub fn threshold(&self) -> f32 {
         self.best.map_or(DEFAULT_THRESHOLD, |best| best.threshold)
     }

@@ -16,8 +16,8 @@ pub struct Detection {
     pub keypoints: [[f32; 2]; 6],
 }
 
-/// Merges detections of one face: box and keypoints are means weighted by score, the score is the
-/// cluster's best. Answers best first.
+/// Merges detections of one face: box and keypoints are means weighted by score, the score is the cluster's best.
+/// Returns the best first.
 ///
 /// Source: `MediaPipe` `non_max_suppression_calculator.cc`, `WeightedNonMaxSuppression`.
 pub fn suppress(mut detections: Vec<Detection>) -> Vec<Detection> {
@@ -32,7 +32,7 @@ pub fn suppress(mut detections: Vec<Detection>) -> Vec<Detection> {
             }
             !is_same
         });
-        // A box without area overlaps nothing, not even itself, and would be found for ever.
+        // A box without area overlaps nothing, not even itself, and would loop for ever.
         if cluster.is_empty() {
             faces.push(best);
             break;

@@ -42,12 +42,7 @@ impl Jobs {
     pub async fn command(&self, id: JobId, verb: Verb) -> Result<Job, VerbError> {
         let mut tx = store::begin(&self.0.db).await?;
         let job = store::jobs::find(&mut *tx, id).await?.ok_or(VerbError::NoJob(id))?;
-        if !job.state.is_terminal()
-            && let Some(why) = kinds::refusal(job.kind, verb)
-        {
-            return Err(VerbError::NotOfThisKind(why));
-        }
-        let Next::Go(to) = lifecycle::next(self.known(&job), verb)? else { return Ok(job) };
+        let Next::Go(to) = self.next(&job, verb)? else { return Ok(job) };
         let reason = format!("told to {}", verb.name());
         let (from, actor, note) = (job.state, Actor::User, StateNote::default());
         let moved = Change { from, to, actor, reason: &reason, note };
@@ -77,16 +72,20 @@ impl Jobs {
 
     /// What a user can do with a job now, by the names of the routes that do it.
     pub fn verbs(&self, job: &Job) -> Vec<&'static str> {
-        let known = self.known(job);
-        let has_effect = |verb: &Verb| {
-            kinds::refusal(job.kind, *verb).is_none()
-                && matches!(lifecycle::next(known, *verb), Ok(Next::Go(_)))
-        };
+        let has_effect = |verb: &Verb| matches!(self.next(job, *verb), Ok(Next::Go(_)));
         let mut verbs: Vec<_> = Verb::ALL.into_iter().filter(has_effect).map(Verb::name).collect();
         verbs.extend((job.state == JobState::Queued).then_some("front"));
         verbs.extend(can_be_extended(job).then_some("extend"));
         verbs.extend(job.state.is_terminal().then_some("delete"));
         verbs
+    }
+
+    /// What a verb does to a job.
+    fn next(&self, job: &Job, verb: Verb) -> Result<Next, VerbError> {
+        match kinds::refusal(job.kind, verb) {
+            Some(why) if !job.state.is_terminal() => Err(VerbError::NotOfThisKind(why)),
+            _ => Ok(lifecycle::next(self.known(job), verb)?),
+        }
     }
 
     fn known(&self, job: &Job) -> Known {

@@ -38,7 +38,7 @@ impl From<Device> for tch::Device {
     }
 }
 
-/// This build has no libtorch, and something was asked for that only libtorch does.
+/// This build has no libtorch, and the request needs it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0} needs libtorch, which this build of Blazetune does not have; use a build with libtorch, or train the \

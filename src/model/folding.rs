@@ -1,5 +1,5 @@
-//! BatchNorm whose statistics stay as they are: the network with it, as the folded one that does the same, and that
-//! one's gradient, as the gradient of weights, γ and β.
+//! BatchNorm with fixed statistics: folds it into the convolutions, and turns the folded network's gradient into that
+//! of weights, γ and β.
 
 use super::layout::{EPSILON, Layout};
 use super::slots::{Form, Slot, slots};
@@ -35,7 +35,7 @@ impl Folding {
         folded
     }
 
-    /// As [`Folding::fold`], into room that is there.
+    /// As [`Folding::fold`], into existing memory.
     pub fn fold_into(&self, parameters: &[f32], buffers: &[f32], folded: &mut [f32]) {
         for (from, to) in self.normalised.iter().zip(&self.folded) {
             folded[to.weight.clone()].copy_from_slice(&parameters[from.weight.clone()]);

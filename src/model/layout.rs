@@ -9,10 +9,10 @@
 pub const INPUT_SIZE: usize = 128;
 /// Anchors, over both grids; of every variant.
 pub const ANCHORS: usize = 896;
-/// Numbers an anchor: x, y, w, h, then six keypoints x, y.
+/// Coordinates per anchor: x, y, w, h, then six keypoints x, y.
 pub const COORDINATES: usize = 16;
-/// Grids of the short-range variant's heads: side, anchors a cell, channels that come in. Another
-/// variant's differ in channels only, so anchors are the same.
+/// Grids of the short-range variant's heads: side, anchors per cell, input channels. Another variant's differ in
+/// channels only, so anchors are the same.
 pub const GRIDS: [Grid; 2] = [
     Grid { side: 16, anchors_per_cell: 2, channels: 88 },
     Grid { side: 8, anchors_per_cell: 6, channels: 96 },
@@ -72,9 +72,9 @@ pub enum Variant {
 /// A variant's numbers.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// Whose they are.
+    /// Which variant.
     pub variant: Variant,
-    /// What people call it.
+    /// Its name for people.
     pub title: &'static str,
     /// Side of the square input, in pixels; offsets are in these pixels.
     pub input_size: usize,
@@ -82,7 +82,7 @@ pub struct Layout {
     pub blocks: &'static [(usize, usize)],
     /// Blocks before the 16×16 grid branches off.
     pub first_blocks: usize,
-    /// Blocks that add their input to their output; those behind them do not.
+    /// Blocks with a shortcut; those after them have none.
     pub shortcuts: usize,
     /// Grids of the heads.
     pub grids: [Grid; 2],
@@ -202,7 +202,7 @@ impl Layout {
 /// One grid of anchors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Grid {
-    /// Cells a side.
+    /// Cells per side.
     pub side: usize,
     /// Anchors that share a cell's centre.
     pub anchors_per_cell: usize,
@@ -215,7 +215,7 @@ pub struct Grid {
 pub enum Role {
     /// 5×5, stride 2, from the picture.
     Stem,
-    /// 3×3, a channel at a time.
+    /// 3×3, depthwise.
     Depthwise,
     /// 1×1, across channels.
     Pointwise,
@@ -234,7 +234,7 @@ pub struct Conv {
     pub role: Role,
     /// `PyTorch`'s weight shape `[out, in / groups, height, width]`.
     pub shape: [usize; 4],
-    /// Pixels a step.
+    /// Stride, in pixels.
     pub stride: usize,
 }
 

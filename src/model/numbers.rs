@@ -1,4 +1,4 @@
-//! A network's numbers in two flat vectors, and BatchNorm put back between its folded convolutions.
+//! A network's numbers in two flat vectors, and how BatchNorm returns between its folded convolutions.
 
 use super::folding::Folding;
 use super::layout::{EPSILON, Layout};

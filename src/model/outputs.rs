@@ -1,4 +1,4 @@
-//! What the heads put out, in plain memory.
+//! The heads' outputs, in plain memory.
 
 use rayon::prelude::*;
 

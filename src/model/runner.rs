@@ -1,4 +1,4 @@
-//! A folded network that is not going to change, ready to run.
+//! A folded network with fixed weights, ready to run.
 
 #[cfg(feature = "torch")]
 use std::sync::{Mutex, PoisonError};
@@ -25,7 +25,7 @@ pub struct Runner {
 enum Engine {
     /// For the short-range variant on a CPU.
     Native(Inference),
-    /// For all others; one thread at a time, as libtorch wants it.
+    /// For everything else; one thread at a time, as libtorch requires.
     #[cfg(feature = "torch")]
     Torch(Mutex<Network>),
 }
@@ -60,11 +60,11 @@ impl Runner {
         }
     }
 
-    /// Runs pictures of `[side, side, 3]` bytes of RGB together, and calls `done` with the number of each as soon as
-    /// it is through.
+    /// Runs pictures of `[side, side, 3]` bytes of RGB together, and calls `done` with the number of each as soon as it
+    /// is done.
     pub fn run_each(&self, pictures: &[&[u8]], done: impl Fn(usize, Outputs) + Sync) {
         match &self.engine {
-            // Not a libtorch operation among it: they wake OpenMP's threads, which then spin on the cores in use.
+            // No libtorch operation here: it would wake OpenMP's threads, which then spin on cores in use.
             Engine::Native(inference) => pictures
                 .par_iter()
                 .enumerate()
@@ -109,7 +109,7 @@ impl Engine {
     }
 }
 
-/// Whether our own kernels run a network: they are made for the short-range variant on a CPU.
+/// Whether the native engine runs a network: it is made for the short-range variant on a CPU.
 pub fn is_native(device: Device, layout: &Layout) -> bool {
     device == Device::Cpu && layout.variant == Variant::Short
 }

@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use super::layout::{Conv, Layout, Role};
 
-/// Whether BatchNorm stands between the convolutions of the backbones.
+/// Whether the backbones' convolutions have BatchNorm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Form {
     /// Convolutions with biases, as published.
     Folded,
-    /// BatchNorm behind every convolution of the backbones, which have no bias then.
+    /// BatchNorm after every convolution of the backbones, which then have no bias.
     Unfolded,
 }
 

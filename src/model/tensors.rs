@@ -32,10 +32,10 @@ impl std::fmt::Debug for Weights {
 /// Arrays that are not this network's weights.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LayoutError {
-    /// Some are not there.
+    /// Some are missing.
     #[error("missing tensors: {}", listed(.0))]
     Missing(Vec<String>),
-    /// Some are there that the network has no place for.
+    /// Some are unknown to the network.
     #[error("unexpected tensors: {}", listed(.0))]
     Unexpected(Vec<String>),
     /// One has another shape.
@@ -69,7 +69,7 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// [`LayoutError`] for the first kind of trouble met.
+    /// [`LayoutError`] for the first kind of fault.
     pub fn new(arrays: Arrays) -> Result<Self, LayoutError> {
         let layout = variant_of(arrays.keys().map(String::as_str)).layout();
         let expected = shapes(layout);
@@ -100,7 +100,7 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// [`LayoutError::NotFinite`] when training has gone astray.
+    /// [`LayoutError::NotFinite`] when training has diverged.
     pub fn from_flat(layout: &Layout, flat: &[f32]) -> Result<Self, LayoutError> {
         let array = |shape: &[usize], range: Range<usize>| Array {
             shape: shape.to_vec(),
@@ -135,10 +135,10 @@ impl Weights {
         self.0
     }
 
-    /// Number by number `share` (0..1) of `other` and the rest of these. 0 gives exactly these.
+    /// Mixes `share` (0..1) of `other` into these weights. 0 gives exactly these.
     ///
-    /// Networks that share their beginnings can be mixed like this and lie between both in what they
-    /// find. Source: `WiSE-FT`, <https://arxiv.org/abs/2109.01903>.
+    /// Networks that started from the same weights can be mixed like this; the mix lies between both in what it finds.
+    /// Source: `WiSE-FT`, <https://arxiv.org/abs/2109.01903>.
     ///
     /// # Panics
     ///
@@ -147,7 +147,7 @@ impl Weights {
     pub fn mixed(&self, other: &Self, share: f32) -> Self {
         let mix = |(name, own): (&String, &Array)| {
             let pairs = own.values.iter().zip(&other.1[name].values);
-            // What is the same in both must not come out a rounding away.
+            // Equal numbers must stay equal, without rounding.
             let mix =
                 |(a, b): (&f32, &f32)| if a == b { *a } else { a * (1.0 - share) + b * share };
             let values = pairs.map(mix).collect();
@@ -163,7 +163,7 @@ impl Weights {
     }
 }
 
-/// Which variant has tensors of these names; the short-range one where nothing says otherwise.
+/// The variant that has tensors of these names; the short-range variant if none is specific.
 pub fn variant_of<'a>(mut names: impl Iterator<Item = &'a str>) -> Variant {
     let back = names.any(|name| name.starts_with("backbone.") || name.starts_with("final."));
     if back { Variant::Back } else { Variant::Short }

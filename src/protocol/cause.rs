@@ -18,7 +18,7 @@ pub enum Cause {
     BadWeights,
     /// The checkpoint to continue from is missing or damaged.
     BadCheckpoint,
-    /// The device that was asked for is not there.
+    /// The requested device is not there.
     NoDevice,
     /// A GPU stopped responding.
     DeviceLost,

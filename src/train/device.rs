@@ -3,7 +3,7 @@
 use crate::model::device::{Device, NeedsTorch};
 use crate::protocol::train_spec::DeviceChoice;
 
-/// The device that was asked for is not there.
+/// The requested device is not there.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
     /// No GPU of this number.
@@ -22,13 +22,13 @@ pub enum DeviceError {
     NeedsTorch(#[from] NeedsTorch),
 }
 
-/// Makes GPUs known where there are any; before anything else is asked of them.
+/// Makes libtorch find GPUs, if there are any; must come before any other use of them.
 pub fn find_gpus() {
     #[cfg(feature = "torch")]
     super::torch::cuda::load();
 }
 
-/// Makes libtorch use this many threads of the CPU, where there is a libtorch.
+/// Makes libtorch, if there is one, use this many CPU threads.
 pub fn use_threads(threads: usize) {
     #[cfg(feature = "torch")]
     tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
@@ -36,7 +36,7 @@ pub fn use_threads(threads: usize) {
     let _ = threads; // Our own kernels run on the pool that they are called on.
 }
 
-/// A GPU where there is one, unless told otherwise.
+/// Chooses the device: a GPU if there is one, unless told otherwise.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! What runs a step: our own kernels for the short-range network on a CPU, libtorch for all others.
+//! What runs a step: the native kernels for the short-range network on a CPU, libtorch for everything else.
 
 use crate::protocol::diagnostics::Diagnostics;
 use crate::protocol::metrics::TrainMetrics;
@@ -7,35 +7,35 @@ use crate::train::diagnostics::sheet::Sheet;
 use crate::train::optimizer::Update;
 use crate::train::views::batch::{Batch, Rendering};
 
-/// A network in training, with its optimizer, and the base model beside it. It keeps the gradient, and the sums of the
-/// epoch: reading those makes the host wait for a GPU, so they are read only when they are asked for.
+/// A network in training, with its optimizer, and the base model beside it. It holds the gradient and the epoch's sums.
+/// Reading those makes the host wait for a GPU, so they are read only on request.
 pub trait Engine: std::fmt::Debug {
-    /// What has to be prepared of a batch's pixels.
+    /// How a batch's pixels must be prepared.
     fn rendering(&self) -> Rendering;
 
-    /// From now on this part of the network learns.
+    /// Trains this part of the network from now on.
     fn train_part(&mut self, part: TrainedPart);
 
-    /// Adds a batch to what the next gradients are divided by: for steps of several batches, all of which are counted
+    /// Adds a batch to the counts that the next gradients are divided by. A step of several batches counts all of them
     /// before the first gradient.
     fn count(&mut self, batch: &Batch);
 
     /// Adds a batch's gradient and its figures.
     fn gradient(&mut self, batch: &Batch);
 
-    /// Follows the gradient that was gathered.
+    /// Applies the accumulated gradient.
     fn update(&mut self, update: Update);
 
     /// Sums over the epoch's steps.
     fn figures(&self) -> TrainMetrics;
 
-    /// What the epoch looked like from inside; it had this many steps.
+    /// The diagnostics of an epoch with this many steps.
     fn diagnostics(&self, steps: u32) -> Diagnostics;
 
     /// The first views of the epoch with their targets, once.
     fn take_sheet(&mut self) -> Option<Sheet>;
 
-    /// Between two epochs: nothing of the next one has been seen.
+    /// Resets everything that belongs to one epoch.
     fn begin_epoch(&mut self);
 
     /// `[F]`: the parameters of the averaged network, folded.
@@ -44,7 +44,7 @@ pub trait Engine: std::fmt::Debug {
     /// A copy of everything that changes.
     fn state(&self) -> EngineState;
 
-    /// Goes back to it.
+    /// Goes back to such a copy.
     fn restore(&mut self, state: EngineState);
 }
 
@@ -65,7 +65,7 @@ pub struct EngineState {
     pub variance: Vec<f32>,
     /// The diagnostics' sums over the epoch.
     pub diagnostics: Vec<f64>,
-    /// Views that the diagnostics have seen, and how many of these showed no face.
+    /// Views that the diagnostics have seen, and how many of these had no face.
     pub watched: [usize; 2],
     /// The figures' sums over the epoch.
     pub figures: TrainMetrics,

@@ -29,11 +29,11 @@ pub struct Evaluation {
     detections: Vec<Vec<Detection>>,
 }
 
-/// Runs each model over `Pictures::val`, exactly as validation does while training. `None` when
-/// `proceed` said to break off.
+/// Runs each model over `Pictures::val`, exactly as validation does while training. `None` when `proceed` interrupted
+/// it.
 ///
 /// * `models`: their names and weights, the one that others are compared with first.
-/// * `proceed`: told how many pictures are done, of `models.len()` times `Pictures::val`.
+/// * `proceed`: receives how many pictures are done, of `models.len()` times `Pictures::val`.
 ///
 /// # Errors
 ///

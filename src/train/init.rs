@@ -7,9 +7,9 @@ use crate::model::layout;
 use crate::model::layout::Role;
 use crate::model::tensors::{Array, Arrays, Weights, shapes};
 
-/// Score an untrained anchor gives: faces are rare.
+/// Score of an untrained anchor: faces are rare.
 const PRIOR: f32 = 0.01;
-/// Width and height an untrained anchor gives, in pixels of the input.
+/// Width and height of an untrained anchor's box, in pixels of the input.
 const BOX_PX: f32 = 16.0;
 
 /// Random weights, uniform with the variance that keeps activations' (He et al.,
@@ -22,7 +22,7 @@ pub fn scratch(seed: u64) -> Weights {
         let weight = format!("{}.weight", conv.name);
         let bias = format!("{}.bias", conv.name);
         let fan_in: usize = conv.shape[1..].iter().product();
-        // No activation stands behind a depthwise convolution or a head.
+        // No activation follows a depthwise convolution or a head.
         let gain = if matches!(conv.role, Role::Stem | Role::Pointwise) { 2.0 } else { 1.0 };
         let limit =
             (3.0 * gain / fan_in as f32).sqrt() * if conv.role == Role::Head { 0.1 } else { 1.0 };

@@ -58,13 +58,12 @@ pub fn choose(
     Ok((Mixing { retain: shares[chosen], reason, curve }, weights, found))
 }
 
-/// What a mix may measure below the best one and still be taken for keeping more: less than two seeds
-/// differ by. What it keeps does not show on these pictures, but on others.
+/// How much worse than the best mix one may be and still win by keeping more: less than two seeds differ by. What it
+/// keeps shows not on these pictures, but on others.
 const FREE: f64 = 0.005;
 
-/// The rule: of the mixes that are worse than the base model for no size of face, the one that keeps most
-/// among those within [`FREE`] of the best [`ValMetrics::monitored`]; where there is none, the one whose
-/// worst loss is smallest.
+/// The rule: among mixes that are not worse than the base model for any size of face, take the one that keeps most of
+/// it within [`FREE`] of the best [`ValMetrics::monitored`]; if there is none, the mix whose worst loss is smallest.
 fn best(curve: &[Mix], baseline: &ValMetrics, monitor: Monitor) -> (usize, Reason) {
     let losses: Vec<f64> = curve.iter().map(|mix| worst_loss(&mix.val, baseline)).collect();
     let keeping: Vec<usize> = (0..curve.len()).filter(|&at| losses[at] <= 0.0).collect();
@@ -78,7 +77,7 @@ fn best(curve: &[Mix], baseline: &ValMetrics, monitor: Monitor) -> (usize, Reaso
     (least.unwrap_or(0), Reason::LosesLeast)
 }
 
-/// By how much average precision fell for the size of face that fell most; not above 0 when none did.
+/// How much average precision fell for the size of face that fell most; 0 or less when none did.
 fn worst_loss(val: &ValMetrics, baseline: &ValMetrics) -> f64 {
     let sizes = |m: &ValMetrics| [m.ap50_ge6, m.ap50_ge12, m.ap50_ge24];
     let pairs = sizes(baseline).into_iter().zip(sizes(val));

@@ -1,8 +1,8 @@
-//! What the optimizer does with each of a network's numbers, for our own kernels and for libtorch.
+//! What the optimizer does with each parameter, for the native engine and for libtorch.
 //!
-//! `AdamW` (Loshchilov & Hutter, <https://arxiv.org/abs/1711.05101>) over one flat vector, and Muon for the matrices in it
-//! (convolutions that mix channels): it makes their update orthogonal, so that it moves every direction by the same
-//! amount instead of the few that dominate the gradient; sized like `AdamW`'s, so that one learning rate does for both.
+//! `AdamW` (Loshchilov & Hutter, <https://arxiv.org/abs/1711.05101>) over one flat vector, and Muon for the matrices in
+//! it (convolutions that mix channels): it makes their update orthogonal, so that it moves every direction by the same
+//! amount instead of the few that dominate the gradient; scaled like `AdamW`'s, so that one learning rate serves both.
 //! Source: <https://arxiv.org/abs/2502.16982>.
 
 use crate::model::layout::{COORDINATES, Layout, Role};
@@ -29,7 +29,7 @@ pub struct Update {
     pub step: u64,
     /// Learning rate.
     pub rate: f64,
-    /// Share of the average that stays, 0..1.
+    /// Decay of the moving average, 0..1.
     pub ema_decay: f64,
 }
 
@@ -51,8 +51,8 @@ impl Matrix {
     }
 }
 
-/// The matrices that Muon is to have: the convolutions that mix channels, those of the scores apart. A row of these is
-/// all that one anchor has, and none is to move as far as every other.
+/// The matrices that Muon updates: the convolutions that mix channels, except the score heads. A row of a score head is
+/// all that one anchor has, and anchors should not all move equally far.
 pub(super) fn matrices(choice: OptimizerChoice, layout: &Layout, form: Form) -> Vec<Matrix> {
     if choice == OptimizerChoice::Adamw {
         return Vec::new();
@@ -78,7 +78,7 @@ pub(super) fn decays(layout: &Layout, form: Form) -> Vec<f32> {
     decays
 }
 
-/// The first convolution that a part of the network learns in; all behind it learn, too.
+/// The first convolution that trains in a part of the network; all after it train too.
 pub(super) fn first_trained(layout: &Layout, part: TrainedPart) -> usize {
     let heads = || layout.convs().iter().take_while(|conv| conv.role != Role::Head).count();
     match part {
@@ -88,8 +88,8 @@ pub(super) fn first_trained(layout: &Layout, part: TrainedPart) -> usize {
     }
 }
 
-/// `[P]`: 1 for every parameter that may change; 0 for parts that wait, and for the heads' keypoint rows when those are
-/// frozen.
+/// `[P]`: 1 for every parameter that may change; 0 for parts not yet unfrozen, and for the heads' keypoint rows when
+/// those are frozen.
 pub(super) fn trainable(
     layout: &Layout,
     form: Form,

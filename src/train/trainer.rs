@@ -34,11 +34,11 @@ pub struct Trainer<'a> {
     engine: Box<dyn Engine>,
     /// Optimizer steps done.
     steps: u64,
-    /// How far the epoch under way is.
+    /// Progress within the current epoch.
     progress: Progress,
 }
 
-/// Where an epoch stands.
+/// The state of an epoch.
 #[derive(Debug, Clone, Copy)]
 pub struct EpochReport {
     /// Steps done in this epoch.
@@ -51,7 +51,7 @@ pub struct EpochReport {
     pub train: TrainMetrics,
 }
 
-/// The rest of an epoch: its batches, one of them cut ahead.
+/// The rest of an epoch: its batches, one of them prepared ahead.
 #[derive(Debug)]
 pub struct Pass<'a> {
     epoch: u32,
@@ -59,7 +59,7 @@ pub struct Pass<'a> {
     /// Views of each step.
     steps: std::vec::IntoIter<usize>,
     began: Instant,
-    /// Seconds that the epoch has taken before.
+    /// Seconds that the epoch has already taken.
     before: f64,
 }
 
@@ -80,7 +80,7 @@ impl<'a> Trainer<'a> {
         Ok(Self::with(engine, spec, pictures, weights.layout(), device))
     }
 
-    /// A trainer on an engine that was made for the same job.
+    /// A trainer on an existing engine for the same job.
     pub fn with(
         engine: Box<dyn Engine>,
         spec: &'a TrainSpec,
@@ -94,7 +94,7 @@ impl<'a> Trainer<'a> {
         Self { spec, pictures, layout, batch_size, accumulate_batches, engine, steps: 0, progress }
     }
 
-    /// Steps an epoch; the last batch may be smaller.
+    /// Steps per epoch; the last batch may be smaller.
     pub fn steps_per_epoch(&self) -> u32 {
         self.pictures.train.len().div_ceil(self.views_per_step()) as u32
     }
@@ -104,7 +104,7 @@ impl<'a> Trainer<'a> {
         self.batch_size * self.accumulate_batches
     }
 
-    /// Goes on with steps of this many views.
+    /// Continues with steps of this many views.
     pub fn keep_views_per_step(&mut self, views: u32) {
         self.batch_size = (views as usize / self.accumulate_batches).max(1);
     }
@@ -121,7 +121,7 @@ impl<'a> Trainer<'a> {
         self.steps
     }
 
-    /// How far the epoch under way is.
+    /// Progress within the current epoch.
     pub fn progress(&self) -> Progress {
         self.progress
     }
@@ -131,7 +131,7 @@ impl<'a> Trainer<'a> {
         self.pictures.train.len()
     }
 
-    /// One pass over the training pictures, `epoch` counting from 1, from where the epoch stands.
+    /// One pass over the training pictures, `epoch` counting from 1, from the current progress.
     pub fn begin(&mut self, epoch: u32) -> Pass<'a> {
         let order = views::order(self.pictures.train.len(), self.spec.seed, epoch);
         let order: Vec<usize> = order.into_iter().map(|at| self.pictures.train[at]).collect();
@@ -140,7 +140,7 @@ impl<'a> Trainer<'a> {
         let (mut batches, mut steps) = (Vec::new(), Vec::new());
         for step in order.chunks(self.views_per_step()).skip(self.progress.step as usize) {
             let each = step.chunks(self.batch_size).map(<[usize]>::to_vec);
-            // A step of several batches goes through them twice: what they are divided by comes first.
+            // A step of several batches goes through them twice: first to count what gradients are divided by.
             if each.len() > 1 {
                 batches.extend(each.clone());
             }
@@ -158,7 +158,7 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// Where the epoch stands; at least one step of it was done.
+    /// The state of the epoch, after at least one step.
     ///
     /// # Errors
     ///
@@ -173,7 +173,7 @@ impl<'a> Trainer<'a> {
         Ok(EpochReport { step, lr, images_per_s: seen as f64 / seconds, train })
     }
 
-    /// What the epoch looked like from inside.
+    /// The epoch's diagnostics.
     pub fn diagnostics(&self) -> Diagnostics {
         self.engine.diagnostics(self.progress.step)
     }
@@ -188,7 +188,7 @@ impl<'a> Trainer<'a> {
         self.engine.averaged()
     }
 
-    /// Between two epochs: nothing of the next one has been seen.
+    /// Resets everything that belongs to one epoch.
     pub fn end_epoch(&mut self) {
         self.progress = Progress::default();
         self.engine.begin_epoch();
@@ -205,7 +205,7 @@ impl<'a> Trainer<'a> {
         (self.steps, self.progress) = (steps, progress);
     }
 
-    /// A step on a batch that is there already, for benchmarks.
+    /// A step on a given batch, for benchmarks.
     pub fn step_on(&mut self, batch: &Batch, rate: f64) {
         self.engine.gradient(batch);
         self.update(rate);
@@ -231,10 +231,9 @@ impl Pass<'_> {
         self.steps.as_slice().is_empty()
     }
 
-    /// One optimizer step; false when the epoch had none left.
+    /// Makes one optimizer step; returns false when the epoch had none left.
     ///
-    /// Figures are not returned: reading them would make the host wait for a GPU at every step. See
-    /// [`Trainer::report`].
+    /// Does not return figures: reading them would make the host wait for a GPU at every step. See [`Trainer::report`].
     ///
     /// # Panics
     ///
@@ -264,8 +263,8 @@ impl Pass<'_> {
     }
 }
 
-/// Whether our own kernels train a network: they do where they run it, unless batches are normalised with their own
-/// statistics.
+/// Whether the native engine trains a network: it does wherever it can run it, unless batches are normalised with their
+/// own statistics.
 pub fn trains_natively(spec: &TrainSpec, device: Device, layout: &Layout) -> bool {
     is_native(device, layout) && !spec.unfold.uses_batches()
 }

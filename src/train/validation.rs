@@ -14,14 +14,14 @@ use crate::model::runner::Runner;
 use crate::protocol::metrics::ValMetrics;
 use crate::protocol::train_spec::Loss;
 
-/// Detections below this score do not take part in average precision.
+/// Detections below this score do not count for average precision.
 pub const MIN_SCORE: f32 = 0.02;
-/// The score that separates faces from background unless advised otherwise.
+/// The score that separates faces from background by default.
 const DEFAULT_THRESHOLD: f32 = 0.5;
 /// Pictures at once.
 pub(super) const BATCH: usize = 64;
 
-/// What a network finds in the validation pictures, and how good that is.
+/// A network's detections in the validation pictures, and their measures.
 #[derive(Debug)]
 pub struct Validation {
     /// Every measure.
@@ -119,8 +119,7 @@ fn view_faces(entry: &Entry, min_face_px: f32) -> Vec<ViewFace> {
     entry.faces.iter().map(face).collect()
 }
 
-/// What was found in the validation pictures beside what is there, as fractions of the network's
-/// square.
+/// Detections and faces of the validation pictures, as fractions of the network's square.
 pub fn results(pictures: &Pictures, detections: &[Vec<Detection>]) -> Vec<PictureResult> {
     let result = |(&index, found): (&usize, &Vec<Detection>)| PictureResult {
         detections: found.iter().map(|face| (face.rect, face.score)).collect(),
@@ -129,7 +128,7 @@ pub fn results(pictures: &Pictures, detections: &[Vec<Detection>]) -> Vec<Pictur
     pictures.val.iter().zip(detections).map(result).collect()
 }
 
-/// Fills in what comes of one ranking over all detections.
+/// Fills in the measures that come from one ranking of all detections.
 fn ranked(metrics: &mut ValMetrics, pictures: &Pictures, detections: &[Vec<Detection>]) {
     let ranking = Ranking::new(&results(pictures, detections), INPUT_SIZE as f32);
     let ap = |iou: f32, size: f32| ranking.curve(iou, size).average_precision();

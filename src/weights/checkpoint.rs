@@ -1,4 +1,4 @@
-//! The checkpoints that training writes, as far as the network in them goes.
+//! Reads the network in training checkpoints.
 //!
 //! They are `.safetensors` with everything in flat vectors, in the order of the convolutions: `parameters`
 //! is a weight and a bias each, or a weight, gamma and beta where BatchNorm is there, whose running means

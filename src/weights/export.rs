@@ -1,4 +1,4 @@
-//! Weights written in any format, as a file's name asks for.
+//! Writes weights in any format, by the file's name.
 
 use std::collections::BTreeMap;
 
@@ -48,7 +48,7 @@ impl Format {
         Self::Onnx,
     ];
 
-    /// Those that a job leaves its weights in, where they fit; the others are written when they are asked for.
+    /// The formats that a job delivers, if they fit the network; the others are written on request.
     pub const DELIVERED: [Self; 3] = [Self::Safetensors, Self::Pth, Self::Tflite];
 
     /// What names of such files end with, without the first dot. It names the format, too.
@@ -70,8 +70,8 @@ impl Format {
         Self::ALL.iter().find_map(|format| Some((stem(format)?, *format)))
     }
 
-    /// Whether weights of a variant can be written so. `MediaPipe` has its short-range network built in, so
-    /// there is no use for a `.tflite` of another.
+    /// Whether weights of a variant fit this format. `MediaPipe` loads only its short-range network, so a `.tflite` of
+    /// another would be useless.
     pub fn fits(self, variant: Variant) -> bool {
         let is_tflite = matches!(self, Self::Tflite | Self::TfliteFloat32 | Self::TfliteInt8);
         variant == Variant::Short || !is_tflite

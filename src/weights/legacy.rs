@@ -1,4 +1,4 @@
-//! `.pth` as `PyTorch` wrote it before version 1.6: five pickles one after the other, then the numbers.
+//! `.pth` as `PyTorch` wrote it before version 1.6: five pickles in a row, then the numbers.
 //!
 //! The pickles are a magic number, a version, what the machine was like, the state dict, and the
 //! keys of its storages in the order in which their numbers follow.
@@ -17,7 +17,7 @@ use crate::model::tensors::Weights;
 const MAGIC: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
 /// No pickle of a state dict or a checkpoint of this network is larger.
 const MAX_PICKLE_BYTES: usize = 1 << 20;
-/// As many as a checkpoint with its optimizer's state has, and some.
+/// Most storages: more than a checkpoint with its optimizer's state has.
 const MAX_STORAGES: usize = 4096;
 
 /// Whether these bytes start as such a file does.

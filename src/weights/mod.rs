@@ -25,13 +25,13 @@ pub enum WeightsError {
     /// A `.pth` ends before a storage's numbers do, or names it nowhere.
     #[error("the .pth file is cut off or damaged at storage {0:?}")]
     Truncated(String),
-    /// A `.tflite` is no good.
+    /// A `.tflite` is invalid.
     #[error(transparent)]
     Tflite(#[from] tflite::TfliteError),
-    /// A `.safetensors` is no good.
+    /// A `.safetensors` is invalid.
     #[error("the .safetensors file is damaged")]
     Safetensors(#[from] ::safetensors::SafeTensorError),
-    /// A `.pth`'s zip is no good.
+    /// A `.pth`'s zip is invalid.
     #[error("the .pth file is damaged")]
     Zip(#[from] zip::result::ZipError),
     /// A `.pth`'s entry cannot be read.
@@ -43,7 +43,7 @@ pub enum WeightsError {
     /// A zip that is no `.pth`.
     #[error("the zip holds no data.pkl, so it is not a .pth file")]
     NoPickle,
-    /// A `.pth`'s pickle is no good.
+    /// A `.pth`'s pickle is invalid.
     #[error(transparent)]
     Pickle(#[from] PickleError),
     /// A `.pth` of something else.

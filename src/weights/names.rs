@@ -1,4 +1,4 @@
-//! From a file's tensors to the folded network's, whatever the trainer that wrote them called them.
+//! From a file's tensors to the folded network's, whatever names the trainer used.
 //!
 //! Beside the published port's names, those of its trainable descendants are understood: BatchNorm
 //! behind the convolutions, and regressors that are split into boxes and keypoints.
@@ -12,7 +12,7 @@ use crate::model::tensors::{Array, Arrays, LayoutError, Weights, variant_of};
 pub(super) const EPSILON: f64 = 1e-5;
 /// Numbers of a box; the rest of an anchor's are its keypoints'.
 const BOX: usize = 4;
-/// What wrappers put before every name.
+/// Prefixes that wrappers add to every name.
 const WRAPPERS: [&str; 3] = ["module.", "_orig_mod.", "model."];
 
 /// The names that tensors of one variant may have.

@@ -1,4 +1,4 @@
-//! The diagnostics' artifacts: sheets of sample views, and TensorBoard's event file.
+//! The diagnostics' artifacts: sheets of sample views, and `TensorBoard`'s event file.
 
 use std::io;
 use std::path::Path;

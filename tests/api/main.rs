@@ -28,5 +28,6 @@ mod soak;
 mod stream;
 mod support;
 mod trouble;
+mod verbs;
 #[cfg(feature = "torch")]
 mod weights;

@@ -60,6 +60,12 @@ test("a model is evaluated beside MediaPipe's own", async ({ page }) => {
       .toBeGreaterThan(0);
     await worst.getByRole("button", { name: "mediapipe" }).click();
     await expect(drawing).toHaveAttribute("src", /worst_compare_01\.jpg$/);
+    await worst.getByRole("button", { name: /^Enlarge/ }).first().click();
+    const dialog = page.getByRole("dialog");
+    await expect(dialog.locator("img")).toHaveAttribute("src", /worst_compare_01\.jpg$/);
+    await expect(dialog.getByRole("link", { name: "Download" })).toBeVisible();
+    await dialog.getByRole("button", { name: "Close" }).click();
+    await expect(dialog).toHaveCount(0);
     await expect(page.locator("[data-chart]")).toHaveCount(0);
     await expect(page.locator("[data-file='report.json']")).toBeVisible();
   });

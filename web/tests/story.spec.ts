@@ -114,6 +114,14 @@ test("pictures become a model that can be downloaded and tried", async ({ page }
     await expect(page.locator(`[data-samples-epoch="${EPOCHS}"]`)).toBeVisible();
   });
 
+  await test.step("a sample picture is enlarged with its boxes", async () => {
+    await page.getByRole("button", { name: /^Enlarge/ }).first().click();
+    const dialog = page.getByRole("dialog");
+    await expect(dialog.locator("[data-layer=truth]")).toBeAttached();
+    await page.keyboard.press("Escape");
+    await expect(dialog).toHaveCount(0);
+  });
+
   await test.step("diagnostics open with targets by size and the views the network saw", async () => {
     const diagnostics = page.locator(`[data-diagnostics-epoch="${EPOCHS}"]`);
     await diagnostics.locator("summary").click();

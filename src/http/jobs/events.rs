@@ -61,8 +61,7 @@ async fn follow(
 fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>> {
     let Some(id) = headers.get("last-event-id") else { return Ok(None) };
     let id = id.to_str().ok().and_then(|id| id.parse().ok());
-    let wrong =
-        || Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Last-Event-ID is not a number");
+    let wrong = || Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "Last-Event-ID is not a number");
     id.map(Some).ok_or_else(wrong)
 }
 

@@ -1,10 +1,10 @@
-//! Numbers that begin with a cache line, so that no vector of eight lies across two.
+//! Numbers aligned to a cache line, so that no vector of eight crosses two.
 
 use std::ops::{Deref, DerefMut};
 
 /// Bytes of a cache line.
 const LINE: usize = 64;
-/// Numbers that it may take to get to the next one.
+/// Most numbers to skip to reach the next cache line.
 const SPARE: usize = LINE / size_of::<f32>();
 
 /// A fixed number of `f32`.
@@ -18,12 +18,12 @@ pub(super) struct Aligned {
 impl Aligned {
     pub(super) fn zeros(length: usize) -> Self {
         let values = vec![0.0; length + SPARE];
-        // It may say that it cannot tell: then they are only slower.
+        // It may fail to align them: then they are only slower.
         let start = values.as_ptr().align_offset(LINE).min(SPARE);
         Self { values, start, length }
     }
 
-    /// The first `length` numbers, made more where they are fewer; what they were is then lost.
+    /// The first `length` numbers; grows if there are fewer, which loses their values.
     pub(super) fn room(&mut self, length: usize) -> &mut [f32] {
         if self.length < length {
             *self = Self::zeros(length);

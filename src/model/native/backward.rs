@@ -1,5 +1,5 @@
-//! A picture backward through the layers, a few rows of a block at a time. What the depthwise convolution gave is made
-//! anew from the block's input, for that is quicker than fetching it from memory.
+//! The backward pass of one picture, a few rows of a block at a time. Recomputes the depthwise convolution's output
+//! from the block's input, which is faster than fetching it from memory.
 
 use std::cell::RefCell;
 
@@ -14,7 +14,7 @@ use super::rows;
 use super::shape::{Block, PIXELS, STEM_SIDE, head_columns, inner, padded};
 use crate::model::layout::{COORDINATES, FIRST_BACKBONE_BLOCKS, GRIDS, STEM_CHANNELS};
 
-/// What is known of a picture that ran forward.
+/// The forward pass of one picture.
 pub(super) struct PictureRun<'a> {
     pub(super) pixels: &'a [f32],
     pub(super) maps: &'a Maps,
@@ -22,17 +22,17 @@ pub(super) struct PictureRun<'a> {
     pub(super) outputs: [&'a [f32]; 2],
 }
 
-/// Room for what lives only within one picture, a thread's own.
+/// Scratch memory of a thread, for one picture at a time.
 #[derive(Default)]
 struct Room {
-    /// The gradient behind the block at hand, before its `ReLU`, and before it.
+    /// The gradients after the current block, before its `ReLU`, and before the block.
     behind: Aligned,
     before: Aligned,
-    /// The gradient that the first grid's heads give their map.
+    /// The gradient of the first grid's map from its heads.
     branch: Aligned,
-    /// What the heads' convolution gives back, pixel by pixel.
+    /// The heads' gradient, pixel by pixel.
     cells: Aligned,
-    /// Some rows of what the depthwise convolution gave, and of its gradient.
+    /// Some rows of the depthwise convolution's output, and of its gradient.
     depthwise: Aligned,
     between: Aligned,
     ring: Ring,
@@ -58,7 +58,7 @@ impl Ring {
         }
     }
 
-    /// Keeps row `y`, in place of the third before.
+    /// Stores row `y`, replacing the third before it.
     fn push(&mut self, y: usize, row: &[f32]) {
         let border = (self.length - row.len()) / 2;
         self.rows[y % 3][border..border + row.len()].copy_from_slice(row);
@@ -101,7 +101,7 @@ pub(super) fn run(
     });
 }
 
-/// From the outputs of a grid's heads to the gradient of their map, which block `at` gave.
+/// From the outputs of a grid's heads to the gradient of their map, the output of block `at`.
 fn heads(
     packed: &Packed,
     places: &Places,
@@ -158,7 +158,7 @@ fn gather(
     }
 }
 
-/// From the gradient behind a block to the one before it, both before their `ReLU`.
+/// From the gradient after a block to the one before it, both before their `ReLU`.
 fn block(
     packed: &Packed,
     places: &BlockPlaces,
@@ -200,12 +200,12 @@ fn block(
     }
 }
 
-/// Through a block's depthwise convolution, around it, and through the `ReLU` before.
+/// Through a block's depthwise convolution, its shortcut, and the preceding `ReLU`.
 struct Through<'a> {
     packed: &'a Packed,
     at: usize,
     block: &'a Block,
-    /// What came in, with its border.
+    /// The block's input, with its border.
     input: &'a [f32],
     behind: &'a [f32],
     before: &'a mut [f32],
@@ -213,7 +213,7 @@ struct Through<'a> {
 }
 
 impl Through<'_> {
-    /// Row `y`, where the block has no stride.
+    /// Row `y` of a block without stride.
     fn row(&mut self, ring: &Ring, y: usize) {
         let (wide, wide_in) = (self.block.wide(), self.block.wide_in());
         let length = self.block.side * wide_in;
@@ -225,7 +225,7 @@ impl Through<'_> {
         rows::add_gated(into, around, wide, gate, wide_in);
     }
 
-    /// Rows 2`y` and 2`y` + 1, where it has a stride of 2, from row `y` of its output.
+    /// Rows 2`y` and 2`y` + 1 of a block with stride 2, from row `y` of its output.
     fn pair_of_rows(&mut self, ring: &Ring, y: usize) {
         let (wide, wide_in) = (self.block.wide(), self.block.wide_in());
         let length = self.block.side_in * wide_in;

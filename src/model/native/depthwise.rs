@@ -1,9 +1,9 @@
-//! 3 × 3 convolutions, a channel at a time, one row of outputs at a time.
+//! 3 × 3 depthwise convolutions, one row of outputs at a time.
 
 use super::shape::TAPS;
 use super::simd::{LANES, Lanes, kernel};
 
-/// Neighbouring outputs that are made together, from what they read in common.
+/// Neighbouring outputs computed together, because they share inputs.
 const PAIR: usize = 2;
 
 kernel! {
@@ -44,7 +44,7 @@ fn convolve_pairs<L: Lanes, const STRIDE: usize, const COLUMNS: usize>(
         let mut at = first * wide + v;
         for out in out.chunks_exact_mut(PAIR * wide) {
             let window = window(&rows, at, (COLUMNS - 1) * wide + 1);
-            // The middle row apart: two short chains of sums are through sooner than a long one.
+            // The middle row separately: two short dependency chains finish sooner than one long chain.
             let mut sums = [[L::splat(0.0); 2]; PAIR];
             for (row, pixels) in window.into_iter().enumerate() {
                 let pixels: [L; COLUMNS] = std::array::from_fn(|i| L::load(&pixels[i * wide]));
@@ -160,7 +160,7 @@ fn gradient_pairs<L: Lanes, const STRIDE: usize, const COLUMNS: usize>(
     }
 }
 
-/// What a kernel covers of its three rows: one check a row instead of one a tap.
+/// The part of three rows under a kernel: one bounds check per row instead of one per tap.
 #[inline(always)]
 fn window<'a>(rows: &[&'a [[f32; LANES]]; 3], at: usize, length: usize) -> [&'a [[f32; LANES]]; 3] {
     [&rows[0][at..][..length], &rows[1][at..][..length], &rows[2][at..][..length]]

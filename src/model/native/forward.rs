@@ -1,5 +1,5 @@
-//! A picture forward through the layers of a folded network, a few rows of a block at a time, so that what one
-//! convolution gives is still in the first cache when the next one takes it.
+//! The forward pass of one picture through a folded network, a few rows of a block at a time, so that one convolution's
+//! output is still in the L1 cache when the next one reads it.
 
 use std::cell::RefCell;
 
@@ -10,7 +10,7 @@ use super::rows;
 use super::shape::{Block, PIXELS, STEM_SIDE, inner};
 use crate::model::layout::STEM_CHANNELS;
 
-/// Room for what lives only within a block, a thread's own.
+/// Scratch memory of a thread, for one block at a time.
 #[derive(Default)]
 pub(super) struct Room {
     depthwise: Aligned,
@@ -30,7 +30,7 @@ pub(super) fn with_room<T>(work: impl FnOnce(&mut Room) -> T) -> T {
 /// What backward needs of one picture.
 #[derive(Debug)]
 pub(super) struct Maps {
-    /// What goes into each block, with a border, and what comes out of the last.
+    /// The input of each block, with a border, and the output of the last.
     pub(super) inputs: Vec<Aligned>,
 }
 
@@ -44,7 +44,7 @@ impl Maps {
 
 /// A picture through the stem and all blocks.
 ///
-/// * `see`: is shown each convolution's number and what it gave, without any bias.
+/// * `see`: receives each convolution's number and output, without bias.
 pub(super) fn picture(
     packed: &Packed,
     blocks: &[Block],
@@ -64,7 +64,7 @@ pub(super) fn picture(
 
 /// From the picture to the first block's input, which has a border.
 ///
-/// * `see`: is shown what the convolution gave, without its bias.
+/// * `see`: receives the convolution's output, without its bias.
 pub(super) fn stem(
     packed: &Packed,
     picture: &[f32],
@@ -83,7 +83,7 @@ pub(super) fn stem(
 
 /// From the input of block `at` to that of the next; both have borders.
 ///
-/// * `see`: is shown what its depthwise (0) and its pointwise convolution (1) gave, without any bias.
+/// * `see`: receives the outputs of its depthwise (0) and its pointwise convolution (1), without bias.
 pub(super) fn block(
     packed: &Packed,
     (at, block): (usize, &Block),

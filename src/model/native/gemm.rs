@@ -34,7 +34,7 @@ pub(super) struct Size {
 }
 
 kernel! {
-    /// `out = left × right`, or `out += left × right` where `add` says so.
+    /// `out = left × right`, or `out += left × right` with `add`.
     ///
     /// * `right`: rows `stride` apart; `out`: rows `out_row` apart.
     pub(super) fn multiply(size: Size, left: Left<'_>, right: &[f32], stride: usize, out: &mut [f32], out_row: usize, add: bool) = body;
@@ -54,7 +54,7 @@ fn body<L: Lanes>(
     let vectors = size.columns / LANES;
     let mut done = 0;
     while done < vectors {
-        // Threes and twos; a lone vector only where there is nothing else.
+        // Three or two vectors at once; a single one only if nothing else is left.
         let rest = vectors - done;
         let width = match rest {
             1 => 1,

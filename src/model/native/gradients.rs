@@ -1,5 +1,5 @@
-//! Gradients of the weights, in the order in which the kernels write them: one flat run of numbers, so that those of
-//! several threads are added up at once.
+//! Gradients of the weights, in the order in which the kernels write them: one flat vector, so that those of several
+//! threads are summed at once.
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ use crate::model::slots::Slot;
 
 /// Rows of the stem's gradient for each row of its kernel: a whole number of tiles.
 pub(super) const STEM_ROWS: usize = 16;
-/// Numbers that are added up at a time.
+/// Numbers summed at a time.
 const CHUNK: usize = 4096;
 
 /// Where each gradient lies.

@@ -65,7 +65,7 @@ impl Inference {
     }
 }
 
-/// Zeros around a map that lies where another of other sizes was.
+/// Zeroes the border of a map in memory that held a map of another size.
 fn clear_border(map: &mut [f32], side: usize, wide: usize) {
     let row = (side + 2) * wide;
     map[..row].fill(0.0);

@@ -40,7 +40,7 @@ pub(super) fn depthwise(block: &Block, map: &[f32], y: usize, weights: &[f32], o
     depthwise::convolve(out, rows, weights, first, block.stride);
 }
 
-/// As many rows of it as `out` takes, from row `first`.
+/// As many rows of it as fit `out`, from row `first`.
 pub(super) fn depthwise_rows(
     block: &Block,
     map: &[f32],

@@ -1,4 +1,4 @@
-//! What every convolution of the backbones puts out, over many pictures: BatchNorm's first statistics.
+//! Measures the outputs of every backbone convolution over many pictures, for BatchNorm's first statistics.
 
 use rayon::prelude::*;
 

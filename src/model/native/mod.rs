@@ -1,5 +1,5 @@
-//! The network on a CPU: every layer as this network needs it, so that a picture's maps stay in the caches, a pass
-//! over memory does all that can be done in it, and nothing waits for a library's dispatch.
+//! The native engine: the network on a CPU, with every layer written for this network, so that a picture's maps stay in
+//! the caches, a pass over memory does everything that it can, and there is no library overhead.
 //!
 //! Maps are rows of pixels of channels (NHWC), channels a multiple of eight, what goes into a block with a border of one
 //! zero pixel. Results depend neither on the number of threads nor on which thread did what.

@@ -3,8 +3,8 @@
 use super::gemm::{self, Left, Size};
 use super::shape::padded;
 
-/// X becomes aX + (bXXᵀ + c(XXᵀ)²)X, some times over, from X divided by its norm: for the right coefficients about the
-/// nearest matrix of which all singular values are 1.
+/// Repeats X ← aX + (bXXᵀ + c(XXᵀ)²)X, starting from X divided by its norm. With the right coefficients, this comes
+/// close to the nearest matrix whose singular values are all 1.
 ///
 /// * `matrix`: row by row, at most a few hundred rows or columns.
 pub fn newton_schulz(

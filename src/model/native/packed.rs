@@ -23,9 +23,9 @@ pub(super) struct Packed {
     /// Biases: of the stem, and of each block's depthwise convolution.
     pub(super) stem_bias: Vec<f32>,
     pub(super) depthwise_bias: Vec<Vec<f32>>,
-    /// Of each block, what the depthwise bias comes to behind the pointwise convolution: its map is made without it.
+    /// Of each block, the depthwise bias after the pointwise convolution: the depthwise output is computed without it.
     pub(super) through: Vec<Vec<f32>>,
-    /// Of each block, what is added behind its pointwise convolution: that, and the bias.
+    /// Of each block, what is added after its pointwise convolution: that, and the pointwise bias.
     pub(super) shift: Vec<Vec<f32>>,
 }
 

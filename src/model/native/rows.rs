@@ -1,5 +1,5 @@
-//! What is done to one row of pixels at a time, while it is in the first cache. A row has `C` channels a pixel, a
-//! multiple of 8, the same for all slices of a call unless it says otherwise.
+//! Operations on one row of pixels at a time, while it is in the L1 cache. A row has `C` channels a pixel, a multiple
+//! of 8, the same for all slices of a call unless it says otherwise.
 
 use super::simd::{LANES, Lanes, kernel};
 

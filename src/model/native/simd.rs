@@ -1,9 +1,9 @@
-//! Eight numbers at once, with what the processor has: the only unsafe code of the engine.
+//! Eight numbers at once, with the processor's vector instructions: the engine's only unsafe code.
 //!
 //! A kernel is written once, over [`Lanes`]; [`kernel!`](kernel) compiles it for AVX2 and for any processor, and
 //! picks one of them when it is called. (AVX-512 was tried: this machine multiplies no faster with it.)
 
-/// Numbers a vector.
+/// Numbers per vector.
 pub(super) const LANES: usize = 8;
 
 /// Eight `f32`.

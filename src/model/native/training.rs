@@ -1,5 +1,5 @@
 //! A training step of a folded network: every picture forward and, once the batch's costs are known, backward. Pictures
-//! have nothing to do with each other, so each goes all the way on one thread.
+//! are independent, so each stays on one thread.
 
 use rayon::prelude::*;
 
@@ -13,11 +13,11 @@ use super::packed::Packed;
 use super::shape::Block;
 use crate::model::layout::{ANCHORS, COORDINATES, FIRST_BACKBONE_BLOCKS};
 
-/// Groups into which the pictures of a batch are put. The gradients of a group are added up in order, whatever thread had
-/// it, so that results do not depend on the number of threads.
+/// Groups of a batch's pictures. The groups' gradients are summed in order, whichever thread computed them, so that
+/// results do not depend on the number of threads.
 const GROUPS: usize = 16;
 
-/// The network in training. What a step needs is kept for the next.
+/// The network in training. Memory is reused from step to step.
 #[derive(Debug)]
 pub struct Training {
     blocks: Vec<Block>,
@@ -103,8 +103,7 @@ impl Training {
         gradients::publish(all[0], places, &packed, gradient);
     }
 
-    /// Makes groups for this many pictures, of those that are there where they fit; answers the size of each but the
-    /// last.
+    /// Makes groups for this many pictures, reusing memory; returns the size of each except the last.
     fn make_groups(&mut self, count: usize) -> usize {
         let size = count.div_ceil(GROUPS).max(1);
         let (blocks, places) = (&self.blocks, &self.places);

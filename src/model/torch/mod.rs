@@ -30,7 +30,7 @@ pub enum Mode {
     Evaluate,
 }
 
-/// What the heads put out, as tensors.
+/// The heads' outputs, as tensors.
 #[derive(Debug)]
 pub struct OutputTensors {
     /// `[N, 896]`: logits of a face being there.

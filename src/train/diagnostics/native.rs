@@ -9,12 +9,12 @@ use crate::protocol::diagnostics::Diagnostics;
 use crate::train::loss::native::{Costs, ViewCosts, learnt};
 use crate::train::views::{ViewFace, size_px};
 
-/// What was seen of the epoch so far.
+/// Diagnostics of the epoch so far.
 #[derive(Debug)]
 pub struct NativeWatch {
-    /// `[32]`: of sizes, of grids, of bins.
+    /// `[32]`: sizes, grids, bins.
     sums: Vec<f64>,
-    /// Views seen, and how many of these showed no face.
+    /// Views seen, and how many of these had no face.
     views: [usize; 2],
     first: Option<Sheet>,
 }
@@ -26,7 +26,7 @@ impl Default for NativeWatch {
 }
 
 impl NativeWatch {
-    /// Goes on from what a checkpoint says.
+    /// Continues from a checkpoint.
     pub fn restored(sums: Vec<f64>, views: [usize; 2]) -> Self {
         Self { sums, views, first: None }
     }
@@ -68,12 +68,12 @@ impl NativeWatch {
         &self.sums
     }
 
-    /// Views seen, and how many of these showed no face, for checkpoints.
+    /// Views seen, and how many of these had no face, for checkpoints.
     pub fn views(&self) -> [usize; 2] {
         self.views
     }
 
-    /// Of the epoch, which had this many steps.
+    /// The diagnostics of an epoch with this many steps.
     pub fn diagnostics(&self, steps: u32) -> Diagnostics {
         sums::diagnostics(&self.sums, steps, self.views)
     }

@@ -10,15 +10,15 @@ use crate::model::layout::{ANCHORS, INPUT_SIZE};
 use crate::model::native::Inputs;
 use crate::train::views::ViewFace;
 
-/// A face that is too small, or too much cut off, to be learnt.
+/// A face too small, or too much cut off, to learn.
 pub(super) const IGNORED: Rgb<u8> = Rgb([255, 140, 30]);
 /// The centre of a positive anchor.
 pub(super) const POSITIVE: Rgb<u8> = Rgb([255, 60, 220]);
 
-/// Views of a sheet.
+/// Views per sheet.
 pub(super) const VIEWS: usize = 12;
 const COLUMNS: usize = 4;
-/// A view's pixels are drawn as squares of this side, so that they can be seen.
+/// Enlargement: each pixel of a view is drawn as a square of this side.
 const ZOOM: u32 = 2;
 /// Between views, in pixels.
 const GAP: u32 = 4;
@@ -26,8 +26,8 @@ const GAP: u32 = 4;
 const DOT: u32 = 2;
 const JPEG_QUALITY: u8 = 90;
 
-/// The name of an epoch's sheet among the job's artifacts; `None` for most epochs. Those that are powers
-/// of two have one: many early on, when targets change most, and never more than a few.
+/// The name of an epoch's sheet among the job's artifacts; `None` for most epochs. Epochs that are powers of two have
+/// one: many early on, when targets change most, and few overall.
 pub fn file_name(epoch: u32) -> Option<String> {
     epoch.is_power_of_two().then(|| format!("views-epoch-{epoch}.jpg"))
 }
@@ -72,11 +72,11 @@ impl Sheet {
         Self::new(views, INPUT_SIZE, faces, positives)
     }
 
-    /// Draws them: faces to be learnt green, ignored ones orange, centres of positive anchors pink.
+    /// Draws them: faces to learn green, ignored faces orange, centres of positive anchors pink.
     pub fn draw(&self) -> RgbImage {
         let side = INPUT_SIZE as u32 * ZOOM;
         let mut tiles = self.tiles();
-        // The faces to be learnt last, so that nothing lies over them.
+        // The faces to learn last, so that nothing covers them.
         for ignored in [true, false] {
             let colour = if ignored { IGNORED } else { GREEN };
             for (tile, faces) in tiles.iter_mut().zip(&self.faces) {
@@ -115,7 +115,7 @@ impl Sheet {
 ///
 /// # Errors
 ///
-/// None that is known of: it is written to memory.
+/// None in practice: it writes to memory.
 pub fn jpeg(sheet: &RgbImage) -> ImageResult<Vec<u8>> {
     let mut bytes = Vec::new();
     sheet.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY))?;

@@ -21,9 +21,9 @@ pub(super) fn bin_from(at: usize) -> f64 {
     at as f64 / BINS as f64
 }
 
-/// From the sums in a row: of sizes, of grids, of bins.
+/// From the sums, in this order: sizes, grids, bins.
 ///
-/// * `steps`: how many the epoch had; `views`: how many it had, and how many of these showed no face.
+/// * `steps`: how many the epoch had; `views`: how many it had, and how many of these had no face.
 pub(super) fn diagnostics(sums: &[f64], steps: u32, views: [usize; 2]) -> Diagnostics {
     let (sizes, rest) = sums.split_at(OF_SIZE * SIZES_PX.len());
     let (grids, bins) = rest.split_at(OF_GRID * GRIDS.len());

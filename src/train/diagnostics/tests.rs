@@ -1,4 +1,4 @@
-//! Of the sums and the sheet of views, by one batch.
+//! Tests of the sums and the sheet of views, on one batch.
 
 use image::Rgb;
 use tch::{Device, Kind, Tensor};

@@ -19,7 +19,7 @@ pub struct Seen<'a> {
     pub view_faces: &'a [Vec<ViewFace>],
     /// The same as tensors.
     pub faces: &'a Faces,
-    /// What each anchor has to find.
+    /// The targets of each anchor.
     pub targets: &'a Targets,
     /// `[N, 896]`: the network's logits.
     pub logits: &'a Tensor,
@@ -27,15 +27,15 @@ pub struct Seen<'a> {
     pub parts: &'a Parts,
 }
 
-/// Sums over the batches of an epoch, on the device: nothing is read before the epoch's end, for the
-/// host would have to wait for the device.
+/// Sums over the batches of an epoch, on the device: nothing is read before the epoch's end, because the host would
+/// have to wait for the device.
 #[derive(Debug)]
 pub struct TorchWatch {
-    /// `[32]`: of sizes, of grids, of bins.
+    /// `[32]`: sizes, grids, bins.
     sums: Tensor,
     sizes: Ranges,
     overlaps: Ranges,
-    /// Views seen, and how many of these showed no face.
+    /// Views seen, and how many of these had no face.
     views: [usize; 2],
     first: Option<First>,
 }
@@ -56,11 +56,11 @@ impl TorchWatch {
         Self::restored(&[0.0; COUNT], [0; 2], device)
     }
 
-    /// Goes on from what a checkpoint says.
+    /// Continues from a checkpoint.
     pub fn restored(sums: &[f64], views: [usize; 2], device: Device) -> Self {
         let bins: Vec<f64> = (0..BINS).map(bin_from).collect();
         Self {
-            // Counts over a long epoch are past what single precision can hold.
+            // Counts over a long epoch exceed single precision.
             sums: Tensor::from_slice(sums).to_device(device),
             sizes: Ranges::new(&SIZES_PX, device),
             overlaps: Ranges::new(&bins, device),
@@ -76,7 +76,7 @@ impl TorchWatch {
         self.sums += Tensor::cat(&sums.map(|t| t.reshape([-1])), 0);
         let count = seen.inputs.size()[0] as usize;
         if self.views[0] == 0 {
-            // A view of all would keep all.
+            // A view would keep the whole batch alive.
             let inputs = seen.inputs.narrow(0, 0, count.min(VIEWS) as i64).copy();
             let (faces, positive) = (seen.view_faces.to_vec(), seen.targets.positive.copy());
             self.first = Some(First { inputs, faces, positive });
@@ -95,12 +95,12 @@ impl TorchWatch {
         Vec::try_from(&self.sums.to_device(Device::Cpu)).unwrap_or_default()
     }
 
-    /// Views seen, and how many of these showed no face, for checkpoints.
+    /// Views seen, and how many of these had no face, for checkpoints.
     pub fn views(&self) -> [usize; 2] {
         self.views
     }
 
-    /// Of the epoch, which had this many steps.
+    /// The diagnostics of an epoch with this many steps.
     pub fn diagnostics(&self, steps: u32) -> Diagnostics {
         sums::diagnostics(&self.sums(), steps, self.views)
     }

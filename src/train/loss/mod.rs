@@ -1,5 +1,5 @@
-//! The loss: which anchors have to find which face, and what their outputs cost. Each part is written twice: for
-//! libtorch's tensors, and for our own kernels.
+//! The loss: which anchors are assigned to which face, and the loss of their outputs. Each part is written twice: for
+//! libtorch's tensors, and for the native engine.
 
 mod constants;
 pub mod native;

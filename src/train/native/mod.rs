@@ -1,4 +1,4 @@
-//! Training in our own kernels.
+//! Training in the native engine.
 
 mod optimizer;
 
@@ -33,7 +33,7 @@ pub struct NativeEngine {
     clip_norm: f64,
     freeze_keypoints: bool,
     training: Training,
-    /// Where the network in training has BatchNorm.
+    /// Folds the network in training, if it has BatchNorm.
     folding: Option<Folding>,
     base: Inference,
     network: Numbers,
@@ -47,12 +47,12 @@ pub struct NativeEngine {
     /// `[F]`: the folded network, and the gradient of its parameters.
     folded: Vec<f32>,
     folded_gradient: Vec<f32>,
-    /// `[P]`: the last batch's gradient, and what was gathered since the last update.
+    /// `[P]`: the last batch's gradient, and the sum since the last update.
     fresh: Vec<f32>,
     gathered: Vec<f32>,
     outputs: Outputs,
     base_outputs: Outputs,
-    /// What the gradients are divided by, where batches were counted.
+    /// What the gradients are divided by, if batches were counted.
     counts: Option<StepCounts>,
     figures: TrainMetrics,
     watch: NativeWatch,
@@ -61,7 +61,7 @@ pub struct NativeEngine {
 impl NativeEngine {
     /// An engine that starts from `weights` and has `base` as the teacher.
     pub fn new(spec: &TrainSpec, pictures: &Pictures, weights: &Weights, base: &Weights) -> Self {
-        // Nothing is left to libtorch, and its threads would wait for more in a loop.
+        // Nothing here runs in libtorch, and its threads would spin waiting for work.
         device::use_threads(1);
         let network = match spec.unfold {
             Unfold::Folded => Numbers::folded(weights),
@@ -124,7 +124,7 @@ impl NativeEngine {
         [self.outputs.as_ref(), self.base_outputs.as_ref()]
     }
 
-    /// Adds the last batch's gradient; `outputs`: the loss's gradient by the network's outputs.
+    /// Adds the last batch's gradient; `outputs`: the loss's gradient with respect to the network's outputs.
     pub fn backward(&mut self, inputs: &Inputs, outputs: OutputsRef<'_>) {
         let folded = &mut self.folded_gradient;
         self.training.backward(inputs, outputs.logits, outputs.coordinates, folded);
@@ -183,7 +183,7 @@ impl engine::Engine for NativeEngine {
     fn update(&mut self, Update { step, rate, ema_decay }: Update) {
         let masked = self.gathered.iter_mut().zip(&self.trainable);
         masked.for_each(|(gradient, trainable)| *gradient *= trainable);
-        // Added up in one order, whatever the number of threads.
+        // Summed in one order, whatever the number of threads.
         let squares = self.gathered.iter().map(|&value| f64::from(value).powi(2));
         let norm = squares.sum::<f64>().sqrt();
         let scale = (self.clip_norm / (norm + NORM_EPSILON)).min(1.0) as f32;

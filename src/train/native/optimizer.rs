@@ -5,7 +5,7 @@ use rayon::prelude::*;
 use crate::model::native::newton_schulz;
 use crate::train::optimizer::{BETA1, BETA2, COEFFICIENTS, EPSILON, ITERATIONS, Matrix};
 
-/// The optimizer's state, in the open, so that it can be saved.
+/// The optimizer's state, public so that checkpoints can save it.
 #[derive(Debug)]
 pub(super) struct NativeOptimizer {
     /// `[P]`: running mean of the gradient.
@@ -18,7 +18,7 @@ pub(super) struct NativeOptimizer {
 }
 
 impl NativeOptimizer {
-    /// For `count` parameters; `matrices` are those that Muon is to have, none for plain `AdamW`.
+    /// For `count` parameters; Muon updates `matrices`, none for plain `AdamW`.
     pub(super) fn new(count: usize, matrices: Vec<Matrix>) -> Self {
         let zeros = || vec![0.0; count];
         Self { mean: zeros(), variance: zeros(), matrices, update: zeros() }
@@ -71,7 +71,7 @@ impl NativeOptimizer {
     }
 }
 
-/// From `a` to `b`, in the form that loses least to rounding.
+/// Interpolates from `a` to `b`, in the form with the least rounding error.
 pub(super) fn lerp(a: f32, b: f32, share: f32) -> f32 {
     if share < 0.5 { a + share * (b - a) } else { b - (b - a) * (1.0 - share) }
 }

@@ -2,8 +2,8 @@
 
 use tracing::debug;
 
-/// Loads libtorch's CUDA part where there is one, so that libtorch finds the GPUs. The binary
-/// itself links only what a CPU needs.
+/// Loads libtorch's CUDA library if there is one, so that libtorch finds the GPUs. The binary itself links only what a
+/// CPU needs.
 #[expect(
     unsafe_code,
     reason = "loading a library runs its constructors; this one is libtorch's own"

@@ -32,7 +32,7 @@ use crate::protocol::metrics::TrainMetrics;
 use crate::protocol::schedule::TrainedPart;
 use crate::protocol::train_spec::{Loss, TrainSpec, Unfold};
 
-/// Where the gradient's norm stands among the figures; see [`TrainMetrics::to_array`].
+/// Index of the gradient's norm among the figures; see [`TrainMetrics::to_array`].
 const NORM: i64 = 5;
 
 /// Either network on any device.
@@ -48,16 +48,16 @@ pub struct TorchEngine {
     /// The moving average of its numbers, which is evaluated and saved.
     average: Network,
     base: Network,
-    /// Where BatchNorm's statistics stay as they are; else each batch has its own.
+    /// Set if BatchNorm's statistics stay fixed; otherwise each batch has its own.
     fold: Option<Fold>,
-    /// The first convolution that learns.
+    /// The first convolution that trains.
     from: usize,
     optimizer: TorchOptimizer,
     /// `[P]`: decoupled weight decay of each parameter that may change.
     decay: Tensor,
     /// `[P]`: 1 where a parameter may change.
     trainable: Tensor,
-    /// What the gradients are divided by, where batches were counted.
+    /// What the gradients are divided by, if batches were counted.
     counts: Option<StepCountTensors>,
     /// `[6]`: sums over the epoch's steps, in the order of [`TrainMetrics::to_array`].
     figures: Tensor,
@@ -184,7 +184,7 @@ impl engine::Engine for TorchEngine {
 
     fn count(&mut self, batch: &Batch) {
         let _guard = tch::no_grad_guard();
-        // The running statistics follow a batch when its gradient is taken, not before.
+        // The running statistics follow a batch only when its gradient is computed.
         let statistics = self.network.buffers.copy();
         let pass = self.forward(batch);
         self.network.buffers.copy_(&statistics);
@@ -308,7 +308,7 @@ fn calibration_views(
     batches.iter().map(|indices| render_batch(&cutter.cut(indices), squares)).collect()
 }
 
-/// On a CPU added up in one order, whatever the number of threads: libtorch's depends on it.
+/// On a CPU, summed in one order, whatever the number of threads: libtorch's order depends on it.
 fn norm(gradient: &Tensor) -> Tensor {
     if gradient.device() != Device::Cpu {
         return gradient.norm();

@@ -7,7 +7,7 @@ use crate::model::native::newton_schulz;
 use crate::model::torch::array;
 use crate::train::optimizer::{BETA1, BETA2, COEFFICIENTS, EPSILON, ITERATIONS, Matrix};
 
-/// The optimizer's state, in the open, so that it can be saved.
+/// The optimizer's state, public so that checkpoints can save it.
 #[derive(Debug)]
 pub struct TorchOptimizer {
     /// `[P]`: running mean of the gradient.
@@ -26,7 +26,7 @@ fn part(matrix: &Matrix, flat: &Tensor) -> Tensor {
 }
 
 impl TorchOptimizer {
-    /// For parameters like these; `matrices` are those that Muon is to have, none for plain `AdamW`.
+    /// For parameters like these; Muon updates `matrices`, none for plain `AdamW`.
     pub fn new(parameters: &Tensor, matrices: Vec<Matrix>) -> Self {
         let zeros = || parameters.detach().zeros_like();
         let device = parameters.device();
@@ -82,11 +82,10 @@ fn orthogonal_in_memory(flat: &Tensor, matrices: &[Matrix]) -> Vec<Tensor> {
         .collect()
 }
 
-/// All matrices in one batch, as a GPU likes them: of the largest's size, the rest of the others filled with zeros, which
-/// stay zeros.
+/// All matrices in one batch, as suits a GPU: padded to the largest's size with zeros, which stay zeros.
 #[derive(Debug)]
 struct Together {
-    /// `[M × rows × columns]`: where each number is taken from in the flat buffer, and which are spare zeros instead.
+    /// `[M × rows × columns]`: where each number comes from in the flat buffer, and which are padding instead.
     from: Tensor,
     spare: Tensor,
     shape: [i64; 3],

@@ -7,9 +7,9 @@ use crate::data::PictureFile;
 use crate::model::layout::INPUT_SIZE;
 use crate::train::views::pictures::unreadable;
 
-/// What pictures may take of a GPU's memory: 170,000 of them. More are read as they are needed.
+/// Bytes of GPU memory for pictures: 170,000 of them. More are read as they are needed.
 const ON_DEVICE_BYTES: usize = 32 << 30;
-/// What they must leave to a network whose input has 128 pixels: a step of 256 views and what libtorch keeps for itself.
+/// Bytes to leave for a network with a 128-pixel input: a step of 256 views and what libtorch keeps for itself.
 const ROOM_BYTES: i64 = 4 << 30;
 const UPLOADED_AT_ONCE: usize = 256;
 
@@ -18,12 +18,12 @@ const UPLOADED_AT_ONCE: usize = 256;
 pub struct Squares {
     device: Device,
     side: i64,
-    /// `[N, 256, 256, 3]` bytes, all of them on a GPU, where they fit.
+    /// `[N, 256, 256, 3]` bytes, all of them on a GPU if they fit.
     all: Option<Tensor>,
 }
 
 impl Squares {
-    /// Those of a data set; on a GPU all of them from now on, unless they are too many for it.
+    /// The squares of a data set; on a GPU, all of them at once, unless they are too many.
     ///
     /// * `count`: of the data set's pictures; `input_size`: of the network that is to be trained there.
     ///
@@ -48,7 +48,7 @@ impl Squares {
 
     /// `[K, 256, 256, 3]` bytes on the device: those of some pictures.
     ///
-    /// * `read`: the same in memory, where they are not kept on the device.
+    /// * `read`: the same in memory, if they are not kept on the device.
     pub fn of(&self, indices: &[usize], read: &[u8]) -> Tensor {
         let Some(all) = &self.all else { return upload_squares(read, self.side, self.device) };
         let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
@@ -59,10 +59,10 @@ impl Squares {
 fn on_gpu(cache: &PictureFile, count: usize, input_size: usize, device: Device) -> Option<Tensor> {
     let side = cache.side() as i64;
     let bytes = (Kind::Uint8, device);
-    // What libraries take once, for themselves, has to be taken before we see what is left.
+    // Libraries reserve memory on first use, so use them once before measuring what is left.
     let pixels = Tensor::zeros([1, 8, 8, 8], (Kind::Float, device));
     drop(pixels.conv2d::<Tensor>(&pixels, None, [1, 1], [0, 0], [1, 1], 1));
-    // Asked for, and given back to libtorch, which has it for training then.
+    // Allocated and freed, so that libtorch keeps it for training.
     let room = ROOM_BYTES * (input_size / INPUT_SIZE).pow(2) as i64;
     let room = Tensor::f_empty([room], bytes).ok()?;
     let all = Tensor::f_empty([count as i64, side, side, 3], bytes).ok()?;

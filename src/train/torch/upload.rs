@@ -2,7 +2,7 @@
 
 use tch::{Device, Tensor};
 
-/// A copy on `device` of what lies in memory; to a GPU through pinned memory, so that the host need not wait.
+/// Copies from memory to `device`; to a GPU through pinned memory, so that the host need not wait.
 pub fn upload(tensor: &Tensor, device: Device) -> Tensor {
     match device {
         Device::Cpu => tensor.shallow_clone(),

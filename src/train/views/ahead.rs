@@ -1,5 +1,5 @@
-//! The next batch, cut while a step runs: where one thread is enough for that, as for the optimizer, others have
-//! something to do.
+//! Prepares the next batch while a step runs, to occupy threads that single-threaded parts, such as the optimizer,
+//! leave idle.
 
 use super::batch::{Batch, Cutter};
 
@@ -17,7 +17,7 @@ impl<'a> Ahead<'a> {
         Self { cutter, batches: batches.into_iter(), next: None }
     }
 
-    /// Works on the next batch while the one after it is cut; `None` after the last.
+    /// Works on the next batch while the one after it is prepared; `None` after the last.
     pub(in crate::train) fn with_next<T>(&mut self, work: impl FnOnce(Batch) -> T) -> Option<T> {
         let Self { cutter, batches, next } = self;
         let cutter = *cutter;

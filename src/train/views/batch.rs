@@ -13,7 +13,7 @@ use crate::protocol::train_spec::TrainSpec;
 
 /// Tiles of a mosaic, row by row.
 const TILES: usize = 4;
-/// Views of a picture within one epoch come from keys this far apart; no job has as many epochs.
+/// Distance between the keys of a picture's views within one epoch; no job has as many epochs.
 const TILE_EPOCHS: u32 = 1 << 14;
 
 /// One view of one picture.
@@ -23,7 +23,7 @@ pub(in crate::train) struct Cut {
     pub(in crate::train) view: View,
 }
 
-/// What of a batch's pixels is prepared before an engine has it.
+/// How far a batch's pixels are prepared before an engine gets it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rendering {
     /// The views themselves, for our own kernels.
@@ -34,7 +34,7 @@ pub enum Rendering {
     OnDevice,
 }
 
-/// The pixels of a batch, as far as they are prepared.
+/// The prepared pixels of a batch.
 #[derive(Debug)]
 pub enum Pixels {
     /// The views.
@@ -59,7 +59,7 @@ pub struct Batch {
     pub pixels: Pixels,
 }
 
-/// Cuts an epoch's views. Of the pictures it has what any thread may use.
+/// Cuts an epoch's views, on any thread.
 #[derive(Debug, Clone, Copy)]
 pub struct Cutter<'a> {
     spec: &'a TrainSpec,
@@ -85,7 +85,7 @@ impl<'a> Cutter<'a> {
         Self { spec, cache, entries, train, epoch, side, rendering }
     }
 
-    /// Cuts one view for each of these pictures: of it alone, or a mosaic of it and three others.
+    /// Cuts one view for each of these pictures: of the picture alone, or a mosaic of it and three others.
     ///
     /// # Panics
     ///
@@ -142,7 +142,7 @@ impl<'a> Cutter<'a> {
         }
     }
 
-    /// The three pictures that share a mosaic with this one; `None` when it is not to be in one.
+    /// The three pictures that share a mosaic with this one; `None` when it is not in a mosaic.
     fn others(&self, picture: usize) -> Option<[usize; 3]> {
         let mosaics = self.epoch + TILES as u32 * TILE_EPOCHS + 1;
         let mut rng = rng((self.spec.seed, mosaics, picture));

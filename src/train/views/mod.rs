@@ -31,7 +31,7 @@ pub struct Source {
 pub struct ViewFace {
     /// Fractions of the view.
     pub rect: Rect,
-    /// Too small or too much cut off to be learnt: neither face nor background.
+    /// Too small or too much cut off to learn: neither face nor background.
     pub ignored: bool,
     /// Fractions of the view.
     pub keypoints: Keypoints,
@@ -44,7 +44,7 @@ impl ViewFace {
     }
 }
 
-/// One cut of a picture: where it lies, and what is in it.
+/// One view of a picture: where it lies, and which faces are in it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct View {
     /// Centre in the square, x then y.
@@ -63,7 +63,7 @@ pub struct View {
     colour: ColourChange,
 }
 
-/// What is done to a view's colours.
+/// Colour changes of a view.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ColourChange {
     /// What every value is multiplied by.
@@ -173,7 +173,7 @@ impl View {
         self.side
     }
 
-    /// What is done to its colours.
+    /// Its colour changes.
     pub fn colour(&self) -> ColourChange {
         self.colour
     }
@@ -254,8 +254,8 @@ pub fn size_px(rect: &Rect) -> f32 {
     rect.area().sqrt() * INPUT_SIZE as f32
 }
 
-/// A generator of its own for each view, so that neither threads nor a restart change it. Each part of the key is mixed
-/// in by itself: combined first, the keys of two seeds would be the same ones, for other pictures.
+/// A separate generator for each view, so that neither threads nor a restart change it. Each part of the key is mixed
+/// in separately: if combined first, two seeds would share their keys, swapped between pictures.
 pub(super) fn rng((seed, epoch, index): (u64, u32, usize)) -> Pcg64Mcg {
     let mixed = |key: u64| Pcg64Mcg::seed_from_u64(key).random::<u64>();
     Pcg64Mcg::seed_from_u64(mixed(mixed(seed) ^ u64::from(epoch)) ^ index as u64)
@@ -263,7 +263,7 @@ pub(super) fn rng((seed, epoch, index): (u64, u32, usize)) -> Pcg64Mcg {
 
 /// Views from which BatchNorm's statistics are measured.
 const CALIBRATION_VIEWS: usize = 256;
-/// Of these, at once.
+/// How many of these at once.
 const CALIBRATION_BATCH: usize = 32;
 
 /// The pictures from whose views BatchNorm's first statistics are measured, in batches.

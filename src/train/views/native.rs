@@ -1,4 +1,4 @@
-//! Views out of bytes, on a CPU. On a GPU it is `views::render`, which gives the same to a rounding.
+//! Renders views from bytes, on a CPU. `views::torch` renders the same, up to rounding, on a GPU.
 
 use super::{Sampling, View};
 use crate::model::native::InputPicture;
@@ -74,7 +74,7 @@ fn sample(square: &[u8], sampling: &Sampling, side: usize, pixels: &mut Vec<[f32
     }
 }
 
-/// A pixel of which not all four neighbours are in the square.
+/// A pixel at the edge of the square, without all four neighbours.
 fn edge(square: &[u8], length: usize, (x, y): (i64, i64), weights: [f32; 4]) -> [f32; 3] {
     let mut pixel = [0.0; 3];
     for (weight, (dx, dy)) in weights.into_iter().zip([(0, 0), (1, 0), (0, 1), (1, 1)]) {

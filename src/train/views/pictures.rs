@@ -101,7 +101,7 @@ impl Pictures {
         })
     }
 
-    /// Makes the pictures of this split the ones that are measured on.
+    /// Makes this split the one to measure on.
     pub fn select(&mut self, split: SplitChoice) {
         match split {
             SplitChoice::Val => {}
@@ -115,7 +115,7 @@ impl Pictures {
     ///
     /// # Panics
     ///
-    /// When the data set, which was whole when it was opened, can no longer be read.
+    /// When the data set can no longer be read.
     pub fn inputs_of(&self, size: usize, indices: &[usize]) -> Vec<u8> {
         // The squares that training views are cut from were sampled as a network of their size would be fed them.
         let pictures = if size == INPUT_SIZE { &self.inputs } else { &self.cache };
@@ -124,7 +124,7 @@ impl Pictures {
     }
 }
 
-/// Ends the work: the file system, of all things, has failed.
+/// Ends the work: the file system failed.
 #[expect(clippy::needless_pass_by_value, reason = "for unwrap_or_else")]
 pub(in crate::train) fn unreadable<T>(error: io::Error) -> T {
     panic!("{UNREADABLE}: {error}")
@@ -132,7 +132,7 @@ pub(in crate::train) fn unreadable<T>(error: io::Error) -> T {
 
 const UNREADABLE: &str = "the data set's pictures can no longer be read";
 
-/// The error of the file system that this text of a panic tells of; none where it tells of something else.
+/// The file system's error in a panic's text; `None` if the panic was about something else.
 pub fn failed_read(panic: &str) -> Option<io::Error> {
     let error = panic.strip_prefix(UNREADABLE)?;
     let number = error.split_once("(os error ").and_then(|(_, number)| number.strip_suffix(')'));

@@ -1,4 +1,4 @@
-//! Views as libtorch renders them, for a GPU and for networks that our own engine does not train.
+//! Views rendered by libtorch, for a GPU and for networks that the native engine does not train.
 
 use tch::{Kind, Tensor};
 

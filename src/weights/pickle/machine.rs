@@ -97,7 +97,7 @@ impl<'a> Machine<'a> {
         Ok(())
     }
 
-    /// A call. Only of what tensors are made with, and nothing is called.
+    /// A call, allowed only for constructors of tensors; nothing is really called.
     fn reduce(&mut self) -> Result<()> {
         let (arguments, function) = (self.pop()?, self.pop()?);
         let (PickleValue::Tuple(arguments), PickleValue::Global(function)) =

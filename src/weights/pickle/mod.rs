@@ -1,5 +1,5 @@
-//! The few pickle opcodes a state dict is made of. Nothing is executed: a global is a name, and
-//! only the names that tensors need are understood.
+//! The few pickle opcodes that state dicts use. Nothing is executed: a global is only a name, and only names that
+//! tensors need are known.
 //!
 //! Values lie in one list and refer to each other by number. However they are nested, shared or
 //! tied into loops, they take no more room than the file gave them, and no recursion to drop.

@@ -1,4 +1,4 @@
-//! FlatBuffers being written, from tables as plain values.
+//! Writes FlatBuffers from tables of plain values.
 //!
 //! Source: <https://flatbuffers.dev/internals/>.
 
@@ -47,7 +47,7 @@ impl NewTable {
     }
 }
 
-/// Everything is written before what refers to it is told where; references only lead forward.
+/// Writes everything before the references to it; references only point forward.
 struct Writer(Vec<u8>);
 
 impl Writer {

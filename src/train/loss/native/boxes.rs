@@ -1,11 +1,11 @@
-//! What boxes cost. A box is its centre x, y, width and height.
+//! The loss of boxes. A box is its centre x, y, width and height.
 
 use super::{NativeGrid, Positive};
 use crate::model::layout::{COORDINATES, INPUT_SIZE};
 use crate::model::outputs::OutputsRef;
 use crate::protocol::train_spec::{BoxLoss, Loss};
 
-/// A cost and its gradient by the found box.
+/// A loss and its gradient with respect to the predicted box.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cost {
     pub(super) value: f32,
@@ -85,7 +85,7 @@ pub(super) fn diou(a: [f32; 4], b: [f32; 4]) -> Cost {
     }
 }
 
-/// Two intervals, and the derivatives of what comes of them by the first one's centre and length.
+/// Two intervals, and derivatives with respect to the first one's centre and length.
 struct Axis {
     /// Of the first; 0 where it is below.
     length: f32,
@@ -103,7 +103,7 @@ impl Axis {
         let (half, other_half) = (length.max(0.0) / 2.0, other_length.max(0.0) / 2.0);
         let (low, high) = (at - half, at + half);
         let (other_low, other_high) = (other_at - other_half, other_at + other_half);
-        // How much of the edges of both is the first one's.
+        // How much of each edge of the union belongs to the first interval.
         let inner_high = share(high < other_high, high == other_high);
         let inner_low = share(low > other_low, low == other_low);
         let overlap = high.min(other_high) - low.max(other_low);
@@ -122,7 +122,7 @@ impl Axis {
     }
 }
 
-/// A tie is shared.
+/// A tie is split.
 fn share(is_first: bool, is_tie: bool) -> f32 {
     match (is_first, is_tie) {
         (_, true) => 0.5,

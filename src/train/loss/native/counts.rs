@@ -2,13 +2,13 @@
 
 use std::ops::AddAssign;
 
-/// Counts over a batch, or over all batches of a step: the loss is a mean, so a step in several batches learns what a
-/// step in one does.
+/// Counts over a batch, or over all batches of a step. The loss is a mean over these, so a step of several batches
+/// learns the same as a step of one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StepCounts {
     /// Views.
     pub views: usize,
-    /// Faces to be learnt.
+    /// Faces to learn.
     pub faces: usize,
     /// Positive anchors.
     pub positives: usize,

@@ -1,5 +1,5 @@
-//! Targets, losses and their gradients on a CPU: what [`super::torch`] does with tensors, view by view on
-//! plain numbers. Only the anchors near a face are looked at for it, so that this costs next to nothing.
+//! Targets, losses and their gradients on a CPU: what [`super::torch`] does with tensors, view by view on plain
+//! numbers. Only the anchors near a face are considered for it, so this costs next to nothing.
 
 mod boxes;
 mod counts;
@@ -39,24 +39,24 @@ impl NativeGrid {
     }
 }
 
-/// An anchor that is to find a face, and what that costs.
+/// A positive anchor, and its loss.
 #[derive(Debug, Clone, Copy)]
 pub struct Positive {
     /// Which anchor of the view.
     pub anchor: usize,
-    /// Which of the view's faces to be learnt.
+    /// Which of the view's faces to learn.
     pub face: usize,
     /// The face's width, as a fraction of the view.
     pub width: f32,
     /// Overlap of its box with the face's.
     pub overlap: f32,
-    /// Its share of the box loss.
+    /// Its part of the box loss.
     pub box_loss: f32,
-    /// Its share of the loss of scores.
+    /// Its part of the loss of scores.
     pub score_loss: f32,
 }
 
-/// One view's part of the costs.
+/// One view's part of the loss.
 #[derive(Debug, Clone, Default)]
 pub struct ViewCosts {
     /// By anchor.
@@ -67,7 +67,7 @@ pub struct ViewCosts {
     pub background: Vec<f32>,
 }
 
-/// What a batch costs, and the gradients of that.
+/// The loss of a batch and its gradients.
 #[derive(Debug, Default)]
 pub struct Costs {
     /// All of it.
@@ -80,7 +80,7 @@ pub struct Costs {
     pub background: f64,
     /// Positive anchors.
     pub positives: usize,
-    /// What it was divided by.
+    /// What the loss was divided by.
     pub counts: StepCounts,
     /// View by view.
     pub views: Vec<ViewCosts>,
@@ -90,11 +90,11 @@ pub struct Costs {
     pub coordinates: Vec<f32>,
 }
 
-/// The loss of a batch, and its gradient by the outputs.
+/// The loss of a batch, and its gradient with respect to the outputs.
 ///
-/// * `base`: the base model's outputs, where the network has that as its teacher.
+/// * `base`: the base model's outputs, if it is the teacher.
 /// * `faces`: of each view.
-/// * `step`: what to divide by where the batch is a part of a step; `None` divides by its own counts.
+/// * `step`: what to divide by if the batch is part of a step; `None` divides by the batch's own counts.
 pub fn costs(
     outputs: OutputsRef<'_>,
     base: Option<OutputsRef<'_>>,
@@ -145,11 +145,11 @@ pub fn count(
     Assigned::new(outputs, Some(base), faces, &learnt, loss, grid).counts
 }
 
-/// What each anchor of a batch has to find.
+/// The targets of each anchor of a batch.
 struct Assigned {
-    /// Without costs yet.
+    /// Without losses yet.
     views: Vec<ViewCosts>,
-    /// Of each view's faces to be learnt, where the base model is the teacher.
+    /// Of each view's faces to learn, if the base model is the teacher.
     keypoints: Vec<Vec<teacher::Points>>,
     counts: StepCounts,
 }
@@ -181,7 +181,7 @@ impl Assigned {
 }
 
 impl ViewCosts {
-    /// Which anchors are background: neither near an ignored face nor to find one.
+    /// Which anchors are background: neither positive nor near an ignored face.
     pub fn is_background(&self) -> Vec<bool> {
         let mut background: Vec<bool> = self.ignored.iter().map(|ignored| !ignored).collect();
         self.positives.iter().for_each(|positive| background[positive.anchor] = false);

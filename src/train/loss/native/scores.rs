@@ -1,4 +1,4 @@
-//! What scores cost: quality focal loss.
+//! The loss of scores: quality focal loss.
 
 use super::{StepCounts, ViewCosts};
 use crate::model::layout::ANCHORS;
@@ -6,7 +6,7 @@ use crate::model::outputs::OutputsRef;
 use crate::protocol::train_spec::Loss;
 use crate::train::loss::constants::FEWEST_NEGATIVES;
 
-/// What the scores of a batch are weighted by.
+/// Weights of the loss of scores in a batch.
 #[derive(Debug)]
 pub(super) struct ScoreWeights {
     positive: f32,
@@ -31,7 +31,7 @@ impl ScoreWeights {
     }
 }
 
-/// Adds a view's scores to its costs and to the gradient of its logits.
+/// Adds a view's scores to its loss and to the gradient of its logits.
 pub(super) fn add(
     outputs: &OutputsRef<'_>,
     loss: &Loss,

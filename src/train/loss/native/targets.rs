@@ -1,4 +1,4 @@
-//! Which anchors of a view are to find which face; see `targets`, of which this is the counterpart.
+//! Assigns anchors of a view to faces; the counterpart of `loss::torch::targets`.
 
 use super::boxes::iou;
 use super::scores::softplus;
@@ -10,7 +10,7 @@ use crate::protocol::train_spec::Assignment;
 use crate::train::loss::constants::{FORBIDDEN, IOU_COST, RADIUS, TOP};
 use crate::train::views::ViewFace;
 
-/// The anchors that are to find a face, in order, each once.
+/// The positive anchors, in order, each once.
 pub(super) fn positives(
     rule: Assignment,
     outputs: &OutputsRef<'_>,
@@ -26,7 +26,7 @@ pub(super) fn positives(
         };
         wanted.extend(taken.into_iter().map(|(anchor, cost)| (anchor, face, cost)));
     }
-    // An anchor goes to the face that it is cheapest for.
+    // An anchor goes to the face for which it costs least.
     wanted.sort_by(|a, b| a.0.cmp(&b.0).then(a.2.total_cmp(&b.2)));
     wanted.dedup_by_key(|(anchor, _, _)| *anchor);
     let positive = |(anchor, face, _): (usize, usize, f32)| Positive {
@@ -40,7 +40,7 @@ pub(super) fn positives(
     wanted.into_iter().map(positive).collect()
 }
 
-/// The box that each is to give.
+/// The target box of each.
 pub(super) fn targets(positives: &[Positive], learnt: &[&ViewFace]) -> Vec<[f32; 4]> {
     positives.iter().map(|positive| truth(learnt[positive.face])).collect()
 }
@@ -51,7 +51,7 @@ fn dynamic(outputs: &OutputsRef<'_>, truth: [f32; 4], grid: &NativeGrid) -> Vec<
         let near = within(grid, anchor, truth, 0.0, RADIUS as f32)
             || within(grid, anchor, truth, 0.5, 0.0);
         let found = grid.decode(outputs, anchor);
-        // What is not a number finds no face.
+        // An anchor whose outputs are NaN is assigned to no face.
         if near && found.iter().all(|value| !value.is_nan()) {
             candidates.push((anchor, iou(found, truth)));
         }

@@ -1,4 +1,4 @@
-//! What being away from the base model costs, and from labelled keypoints; the counterpart of `train::held`.
+//! The loss of being away from the base model, and from labelled keypoints; the counterpart of `loss::torch::teacher`.
 
 use rayon::prelude::*;
 
@@ -15,9 +15,9 @@ use crate::train::views::ViewFace;
 /// x, y of the six keypoints as fractions of the view, not numbers where they are unknown.
 pub(super) type Points = [f32; 12];
 
-/// Adds the gradients to those of the costs; returns the weighted cost.
+/// Adds its gradients to the others; returns the weighted loss.
 ///
-/// * `known`: the keypoints of each view's faces to be learnt.
+/// * `known`: the keypoints of each view's faces to learn.
 pub(super) fn add(
     outputs: OutputsRef<'_>,
     base: OutputsRef<'_>,
@@ -47,7 +47,7 @@ pub(super) fn add(
     parts.collect::<Vec<f64>>().iter().sum()
 }
 
-/// Labelled keypoints, and where there are none those that the base model sees, of each view's faces to be learnt.
+/// Keypoints of each view's faces to learn: the labelled ones, or else those that the base model sees.
 pub(super) fn known(
     base: OutputsRef<'_>,
     learnt: &[Vec<&ViewFace>],
@@ -69,7 +69,7 @@ pub(super) fn sure(base: OutputsRef<'_>) -> usize {
     base.logits.iter().filter(|&&logit| logit >= 0.0).count()
 }
 
-/// The mean of all anchors that find the face, weighted by score, where one is sure.
+/// The mean of all anchors that find the face, weighted by score, if one is sure.
 fn seen(base: &OutputsRef<'_>, truth: [f32; 4], grid: &NativeGrid) -> Points {
     let (mut sum, mut total, mut is_sure) = ([0.0; 12], 0.0, false);
     for anchor in 0..ANCHORS {

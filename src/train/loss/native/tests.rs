@@ -1,4 +1,4 @@
-//! Against the same with tensors, whose gradients are libtorch's.
+//! Compares with the same loss on tensors, whose gradients are libtorch's.
 
 use tch::{Device, Kind, Tensor};
 

@@ -2,8 +2,8 @@
 
 use tch::{Kind, Tensor};
 
-/// Boxes of any shape `[…, 4]`, in the parts that overlaps and distances are made of, each computed once: a GPU's host
-/// starts every operation by itself.
+/// Boxes of any shape `[…, 4]`, in the parts that overlaps and distances are made of, each computed once: every
+/// operation costs the GPU's host a launch.
 #[derive(Debug)]
 pub struct Boxes {
     /// `[…, 2]`
@@ -43,8 +43,8 @@ pub fn iou(a: &Tensor, b: &Tensor) -> Tensor {
     Boxes::of(a).iou(&Boxes::of(b))
 }
 
-/// Of pairs. The gradient of libtorch's own product along a dimension asks the device whether there are zeros, and waits for
-/// the answer.
+/// Of pairs. The gradient of libtorch's own product along a dimension asks the device whether there are zeros, and
+/// waits for it.
 fn product(pairs: &Tensor) -> Tensor {
     let sides = pairs.unbind(-1);
     &sides[0] * &sides[1]

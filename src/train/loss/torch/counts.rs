@@ -6,13 +6,13 @@ use tch::{Kind, Tensor};
 
 use super::targets::Targets;
 
-/// Counts over a batch, or over all batches of a step, as scalars on the device: a host that read them would have to
+/// Counts over a batch, or over all batches of a step, as scalars on the device: to read them, the host would have to
 /// wait for a GPU.
 #[derive(Debug)]
 pub struct StepCountTensors {
     /// Views.
     pub views: i64,
-    /// Faces to be learnt.
+    /// Faces to learn.
     pub faces: i64,
     /// Positive anchors.
     pub positives: Tensor,

@@ -1,4 +1,4 @@
-//! What a batch's outputs cost.
+//! The loss of a batch's outputs.
 
 pub mod boxes;
 mod counts;
@@ -23,7 +23,7 @@ pub struct Parts {
     pub positive: Tensor,
     /// Scores at background anchors, whose target is 0.
     pub background: Tensor,
-    /// `[N, 896]`: overlap of the predicted with the true box; it means something at positive anchors.
+    /// `[N, 896]`: overlap of the predicted with the true box; meaningful at positive anchors only.
     pub iou: Tensor,
     /// The same parts, anchor by anchor.
     pub each: Each,
@@ -41,13 +41,13 @@ pub struct Each {
 }
 
 impl Parts {
-    /// What is minimised.
+    /// The total, which training minimises.
     pub fn total(&self) -> Tensor {
         &self.boxes + &self.positive + &self.background
     }
 }
 
-/// Quality focal loss over scores and, by default, distance-IoU loss over boxes, both a positive anchor.
+/// Quality focal loss over scores and, by default, distance-IoU loss over boxes, both per positive anchor.
 ///
 /// * `logits`: `[N, 896]`, `boxes`: `[N, 896, 4]`.
 /// * `counts`: what to divide by.
@@ -101,7 +101,7 @@ pub(super) fn focal(logits: &Tensor, target: &Tensor, gamma: f64) -> Tensor {
     if gamma == 2.0 { gap.square() * entropy } else { gap.pow_tensor_scalar(gamma) * entropy }
 }
 
-/// Of the background anchors, as many as wanted in all `views` of the step, of the highest scores of each view; and how
+/// The hard negatives: background anchors with the highest scores of each view, over all `views` of the step; and how
 /// many.
 fn hardest(
     logits: &Tensor,

@@ -1,4 +1,4 @@
-//! Which anchors are to find which face.
+//! Assigns anchors to faces.
 
 use tch::{Device, Kind, Tensor};
 
@@ -18,9 +18,9 @@ pub struct Faces {
     pub boxes: Tensor,
     /// `[F]`: which view of the batch.
     pub views: Tensor,
-    /// How many are to be learnt; they come first.
+    /// How many are to learn; they come first.
     learnt: i64,
-    /// All, the ignored ones included.
+    /// All faces, including ignored ones.
     count: i64,
     views_without: usize,
     /// `[F, 12]`: x, y of each keypoint, as fractions of the view, not a number where it is not labelled;
@@ -56,24 +56,24 @@ impl Faces {
         Self { boxes, views, learnt, count, views_without, keypoints }
     }
 
-    /// Faces to be learnt.
+    /// Faces to learn.
     pub fn learnt(&self) -> i64 {
         self.learnt
     }
 
-    /// Views in which there is none to be learnt.
+    /// Views without a face to learn.
     pub fn views_without(&self) -> usize {
         self.views_without
     }
 }
 
-/// What each anchor of a batch is to say. Of one shape whatever is found, so that a host need not wait for a GPU to learn
-/// how much that is.
+/// The targets of each anchor of a batch. Their shape does not depend on what is found, so that the host need not wait
+/// for a GPU to learn it.
 #[derive(Debug)]
 pub struct Targets {
-    /// `[N, 896]` bool: the anchors that are to find a face.
+    /// `[N, 896]` bool: the positive anchors.
     pub positive: Tensor,
-    /// `[N, 896]`: the face that each is to find; any where it is to find none.
+    /// `[N, 896]`: the face of each positive anchor; any face at the others.
     pub faces: Tensor,
     /// `[N, 896, 4]`: its box.
     pub boxes: Tensor,
@@ -82,12 +82,12 @@ pub struct Targets {
 }
 
 impl Targets {
-    /// How many anchors are to find a face: a scalar on the device.
+    /// How many anchors are positive: a scalar on the device.
     pub fn count(&self) -> Tensor {
         self.positive.sum(Kind::Float)
     }
 
-    /// Where there is no face to learn.
+    /// Targets without a face to learn.
     fn none(ignored: Tensor) -> Self {
         let [views, anchors] = [0, 1].map(|at| ignored.size()[at]);
         let zeros = |shape: &[i64], kind| Tensor::zeros(shape, (kind, ignored.device()));
@@ -100,15 +100,15 @@ impl Targets {
     }
 }
 
-/// What each face would take, `K` anchors of its view at most: `[F, K]` each.
+/// The candidates of each face, at most `K` anchors of its view: `[F, K]` each.
 struct Wishes {
     anchors: Tensor,
     costs: Tensor,
-    /// Which of them it would.
+    /// Which of them the face takes.
     taken: Tensor,
 }
 
-/// What each anchor is to say, by the rule that was chosen.
+/// The targets of each anchor, by the chosen rule.
 ///
 /// * `logits`: `[N, 896]`, `boxes`: `[N, 896, 4]`, both detached.
 pub fn assign(
@@ -130,8 +130,8 @@ pub fn assign(
     settle(&wishes, faces, ignored)
 }
 
-/// Gives each face all anchors of the one cell, of either grid, that overlaps it most; the nearest one
-/// where several lie within it.
+/// Gives each face all anchors of the one cell, of either grid, that overlaps it most; the nearest cell's if several
+/// lie within it.
 fn best_cell(faces: &Faces, grid: &AnchorGrid) -> Wishes {
     let truth = faces.boxes.narrow(0, 0, faces.learnt);
     let cells = Tensor::cat(&[&grid.centres, &grid.cells.unsqueeze(1).expand([-1, 2], false)], 1);
@@ -168,7 +168,7 @@ fn dynamic(logits: &Tensor, boxes: &Tensor, faces: &Faces, grid: &AnchorGrid) ->
     Wishes { anchors, costs, taken }
 }
 
-/// Gives an anchor that several faces would take to the one it is cheapest for, the first of these.
+/// Gives an anchor that several faces would take to the face for which it costs least, the first of several.
 fn settle(Wishes { anchors, costs, taken }: &Wishes, faces: &Faces, ignored: Tensor) -> Targets {
     let (f, shape) = (faces.learnt, ignored.size());
     let device = ignored.device();
@@ -191,7 +191,7 @@ fn settle(Wishes { anchors, costs, taken }: &Wishes, faces: &Faces, ignored: Ten
     Targets { positive, faces: owner.view(shape.as_slice()), boxes, ignored }
 }
 
-/// What a score that is far from the overlap costs: cross-entropy, weighted by the gap squared.
+/// The cost of a score far from the overlap: cross-entropy, weighted by the squared gap.
 fn score_cost(logits: &Tensor, iou: &Tensor) -> Tensor {
     let entropy = logits.softplus() - logits * iou;
     entropy * (logits.sigmoid() - iou).square()

@@ -1,4 +1,4 @@
-//! The base model as the teacher of a network in training, and keypoints that are held to their labels.
+//! The base model as the teacher of a network in training, and the loss of keypoints.
 
 use tch::{Kind, Tensor};
 
@@ -12,7 +12,7 @@ use crate::model::torch::anchors::decode_boxes;
 use crate::protocol::train_spec::Loss;
 use crate::train::loss::constants::{FOOT, SAME_FACE, SURE};
 
-/// What being away from the base model costs, and from labelled keypoints, weighted.
+/// The weighted loss of being away from the base model, and from labelled keypoints.
 ///
 /// * `known`: as [`known_keypoints`] gives them; `counts`: what to divide by.
 pub fn cost(
@@ -38,8 +38,8 @@ pub fn cost(
     total
 }
 
-/// `[F, 12]`: labelled keypoints, and where there are none those that the base model sees, of the faces to be learnt;
-/// `None` where there are none.
+/// `[F, 12]`: keypoints of the faces to learn: the labelled ones, or else those that the base model sees; `None` if
+/// there are none.
 pub fn known_keypoints(base: &OutputTensors, centres: &Tensor, faces: &Faces) -> Option<Tensor> {
     (faces.learnt() > 0).then(|| {
         let seen = seen_keypoints(base, centres, faces);
@@ -74,8 +74,8 @@ pub fn count(
     }
 }
 
-/// How far scores and boxes are from the base model's, at the anchors where that one is sure of a face: focal loss
-/// towards its scores plus 1 − `DIoU`, added up.
+/// How far scores and boxes are from the base model's, at the anchors where it is sure of a face: focal loss towards
+/// its scores plus 1 − `DIoU`, added up.
 pub fn distance(outputs: &OutputTensors, base: &OutputTensors, loss: &Loss) -> Tensor {
     let is_sure = base.logits.ge(0.0); // [N, 896]
     let score = focal(&outputs.logits, &base.logits.sigmoid(), loss.focal_gamma);
@@ -91,7 +91,8 @@ pub fn distance(outputs: &OutputTensors, base: &OutputTensors, loss: &Loss) -> T
 ///
 /// * `base`: its outputs for the batch.
 ///
-/// Returns `[F, 12]`, one row for each face to be learnt, of which there is one at least: x, y as fractions of the view, not a number for other faces.
+/// Returns `[F, 12]`, one row for each face to learn, at least one: x, y as fractions of the view, not a number for
+/// other faces.
 pub fn seen_keypoints(base: &OutputTensors, centres: &Tensor, faces: &Faces) -> Tensor {
     let _guard = tch::no_grad_guard();
     let boxes = decode_boxes(&base.coordinates, centres); // [N, 896, 4]
@@ -112,7 +113,7 @@ pub fn seen_keypoints(base: &OutputTensors, centres: &Tensor, faces: &Faces) -> 
     Tensor::cat(&firsts.map(some).collect::<Vec<_>>(), 0)
 }
 
-/// Faces that are looked for at once; 60 KB each.
+/// Faces per chunk; 60 KB each.
 const FACES_AT_ONCE: i64 = 2048;
 
 /// The keypoints of `[N, 896, 16]` coordinates, `[N, 896, 12]` as fractions of the view; `centres`: `[896, 2]`.
@@ -120,9 +121,9 @@ fn absolute(coordinates: &Tensor, centres: &Tensor) -> Tensor {
     coordinates.narrow(2, 4, 12) / INPUT_SIZE as f64 + centres.repeat([1, 6])
 }
 
-/// How far the keypoints are from where they should be, over the face's width, added up over those that are known, at the
-/// positive anchors. Nothing else holds them in place: most data sets label no keypoints, and the backbone moves under
-/// the heads.
+/// How far the keypoints are from where they should be, over the face's width, added up over those that are known, at
+/// the positive anchors. Nothing else holds them in place: most data sets label no keypoints, and the backbone changes
+/// under the heads.
 ///
 /// * `coordinates`: `[N, 896, 16]`, `centres`: `[896, 2]`, `known`: `[F, 12]`, not a number where unknown.
 pub fn keypoints(
