@@ -204,7 +204,7 @@ fn fine_tuning_makes_the_drawn_faces_found() {
 }
 
 #[test]
-fn a_killed_worker_goes_on_from_its_last_epoch_to_the_same_numbers() {
+fn a_killed_worker_resumes_from_its_last_epoch_and_ends_with_the_same_numbers() {
     let params = json!({"epochs": 3, "batch_size": 8, "seed": 7});
     let (_one, whole) = job(&params);
     run(&whole);
@@ -219,7 +219,7 @@ fn a_killed_worker_goes_on_from_its_last_epoch_to_the_same_numbers() {
     let resumed = events(&killed).iter().any(
         |event| matches!(&event.body, Body::Started(started) if started.resumed_at_epoch >= 1),
     );
-    assert!(resumed, "it began anew");
+    assert!(resumed, "it started over");
     assert_eq!(numbers(&rows(&killed)), numbers(&rows(&whole)));
     for name in ["last.pth", "best.pth", "best.tflite"] {
         assert_eq!(artifact(&killed, name), artifact(&whole, name), "{name}");
@@ -259,7 +259,7 @@ fn stop_keeps_the_result_so_far_and_cancel_does_not() {
 }
 
 #[test]
-fn a_paused_job_goes_on_where_it_was() {
+fn a_paused_job_resumes_where_it_was() {
     let (_folder, dir) = job(&json!({"epochs": 3, "batch_size": 8}));
     let mut worker = start(&dir);
     wait_for(&dir, |body| matches!(body, Body::Epoch(row) if row.epoch == 1));

@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difficulty_is_read_where_it_is_known_and_a_strange_one_leaves_the_face() {
+    fn an_unknown_difficulty_is_reported_and_the_face_is_kept() {
         let text = b"image_path,x1,y1,w,h,difficulty\na.jpg,1,2,3,4,Easy\na.jpg,1,2,3,4,hard\n\
             a.jpg,1,2,3,4,\na.jpg,1,2,3,4,so-so\n";
         let mut report = ImportReport::default();

@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn archives_without_usable_tables_say_what_is_expected() {
+    fn archives_without_usable_tables_are_refused_with_what_is_expected() {
         let error = planned(&[], &["a.jpg"]).unwrap_err().to_string();
         assert!(error.contains("image_path,x1,y1,w,h") && error.contains("no CSV file"), "{error}");
         let error = planned(&[("val.csv", "a.jpg,1,1,5,5\n")], &["a.jpg"]).unwrap_err();

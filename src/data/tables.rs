@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn the_split_is_told_by_the_name_or_else_by_the_folder() {
+    fn the_tables_name_or_else_its_folder_decides_the_split() {
         let (train, val) = (Some(Split::Train), Some(Split::Val));
         for (path, split) in [
             ("train.csv", train),

@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_false_and_what_is_missed_depends_on_the_threshold() {
+    fn the_threshold_decides_what_is_false_and_what_is_missed() {
         let detections = vec![(at(0.5, 0.2), 0.3), (at(0.2, 0.1), 0.9), (at(0.21, 0.1), 0.8)];
         let picture = PictureResult { detections, faces: vec![at(0.2, 0.1), at(0.8, 0.1)] };
         let high = matching(&picture, 0.5, 0.0);

@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_stored_is_not_stored_again() {
+    async fn events_are_not_stored_twice() {
         let (folder, db) = empty().await;
         let id = queue(&db).await;
         let path = folder.path().join("events.jsonl");
@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_is_no_event_is_told_with_its_place() {
+    fn a_line_that_is_not_an_event_is_reported_with_its_position() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
         let first = line(1, started());

@@ -191,7 +191,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slots_are_those_of_the_devices_that_may_be_used() {
+    fn only_allowed_devices_have_slots() {
         let gpus = || ["cuda:0", "cuda:1", "cuda:2"].map(str::to_owned).to_vec();
         let devices = config::DeviceSettings {
             gpus: vec![0, 2],

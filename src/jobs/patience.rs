@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_worker_without_a_sign_of_life_is_given_up() {
+    fn a_worker_without_a_sign_of_life_is_killed() {
         let folder = tempfile::tempdir().unwrap();
         let dir = JobDir::new(folder.path());
         let settings = config::JobSettings { hang_timeout_s: 1, ..config::JobSettings::default() };

@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_bytes_and_another_other_ones() {
+    fn a_seed_fixes_every_byte_and_another_seed_changes_them() {
         let folder = tempfile::tempdir().unwrap();
         let bytes = |name: &str, seed, threads| {
             let out = folder.path().join(name);
@@ -244,7 +244,7 @@ mod tests {
 
     /// What the set is for: faces that a network of 128 pixels can learn to box, and pictures without any.
     #[test]
-    fn faces_are_large_enough_to_be_learnt_and_some_pictures_have_none() {
+    fn faces_are_large_enough_to_learn_and_some_pictures_have_none() {
         let scenes: Vec<_> =
             (0..70).into_par_iter().map(|i| scene::draw(&mut Dice::new(1, i))).collect();
         let mut sizes = Vec::new();

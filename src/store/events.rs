@@ -175,7 +175,7 @@ mod tests {
     use serde_json::json;
 
     #[tokio::test]
-    async fn what_is_kept_of_a_job_that_has_ended_grows_with_the_logarithm_of_its_epochs() {
+    async fn an_ended_jobs_events_grow_with_the_logarithm_of_its_epochs() {
         let (_folder, db) = empty().await;
         let id = queue(&db, "cpu", 0).await;
         jobs::set_best(&db, id, &json!({"epoch": 77})).await.unwrap();
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_epochs_row_is_stored_once_and_told_whole() {
+    async fn an_epochs_row_is_stored_once_and_sent_whole() {
         let (_folder, db) = empty().await;
         let id = queue(&db, "cpu", 0).await;
         let row = MetricsRow {

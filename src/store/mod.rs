@@ -142,7 +142,7 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn a_database_opens_again_with_what_it_held() {
+    async fn a_database_keeps_its_content_when_it_is_opened_again() {
         let (folder, db) = empty().await;
         let id = ids::DatasetId::new();
         datasets::insert(&db, id, "faces").await.unwrap();
@@ -229,7 +229,7 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn a_change_that_may_not_be_is_refused_by_the_database_itself() {
+    async fn the_database_itself_refuses_a_change_that_is_not_allowed() {
         let (_folder, db) = empty().await;
         let id = jobs::tests::queue(&db, "cpu", 0).await;
         let wrong = "update job set state = 'pausing' where id = ?";

@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_job_that_only_has_to_be_ended_goes_first_and_stays_what_it_is() {
+    async fn a_job_that_only_has_to_be_stopped_goes_first_and_keeps_its_state() {
         let (_folder, db) = empty().await;
         let held = queue(&db, "cpu", 0).await;
         let other = queue(&db, "cpu", 9).await;

@@ -100,21 +100,21 @@ mod tests {
     }
 
     #[test]
-    fn the_best_of_those_that_lose_nothing_is_taken() {
+    fn the_best_mix_that_loses_nothing_wins() {
         let baseline = val(0.2, 0.5, 0.9);
         let curve = curve(&[val(0.6, 0.8, 0.89), val(0.55, 0.8, 0.9), val(0.5, 0.8, 0.92)]);
         assert_eq!(best(&curve, &baseline, Monitor::Ap50Ge6), (1, Reason::KeepsEverySize));
     }
 
     #[test]
-    fn where_all_lose_the_one_that_loses_least_is_taken() {
+    fn if_every_mix_loses_the_one_that_loses_least_wins() {
         let baseline = val(0.2, 0.5, 0.9);
         let curve = curve(&[val(0.6, 0.8, 0.7), val(0.5, 0.7, 0.85), val(0.4, 0.44, 0.88)]);
         assert_eq!(best(&curve, &baseline, Monitor::Ap50Ge6), (1, Reason::LosesLeast));
     }
 
     #[test]
-    fn of_those_that_are_as_good_as_the_best_the_one_that_keeps_most_is_taken() {
+    fn among_mixes_as_good_as_the_best_the_one_that_keeps_most_wins() {
         let baseline = val(0.2, 0.5, 0.9);
         let curve = curve(&[
             val(0.6, 0.8, 0.95),

@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_format_is_told_by_the_longest_ending_that_fits() {
+    fn the_longest_matching_ending_decides_the_format() {
         assert_eq!(Format::of_file("best.float32.tflite"), Some(("best", Format::TfliteFloat32)));
         assert_eq!(Format::of_file("last.tflite"), Some(("last", Format::Tflite)));
         assert_eq!(Format::of_file("best.onnx"), Some(("best", Format::Onnx)));

@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_format_is_told_by_its_content() {
+    fn every_format_is_recognised_by_its_content() {
         let weights = tflite::mediapipe();
         assert_eq!(&load(tflite::base()).unwrap(), weights);
         assert_eq!(&load(&pth::write(weights).unwrap()).unwrap(), weights);

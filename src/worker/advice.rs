@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_change_is_told_in_one_sentence() {
+    fn the_advice_states_the_change_in_one_sentence() {
         let val = |threshold, precision, recall| ValMetrics {
             best_threshold: Some(threshold),
             best_precision: Some(precision),

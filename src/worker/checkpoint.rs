@@ -340,7 +340,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps_of_a_checkpoint_that_does_not_say_how_large_they_were_are_those_of_earlier_versions() {
+    fn a_checkpoint_without_views_per_step_has_those_of_earlier_versions() {
         let spec = TrainSpec { epochs: 100, accumulate_batches: 2, ..TrainSpec::default() };
         let before = serde_json::json!({"epoch": 1, "steps": 10, "rows": []});
         let before: TrainingState = serde_json::from_value(before).unwrap();

@@ -41,7 +41,7 @@ fn fill(path: &Path) {
 }
 
 #[tokio::test]
-async fn a_job_on_a_disk_that_is_full_waits_and_goes_on_when_there_is_room() {
+async fn a_job_on_a_full_disk_waits_and_continues_when_there_is_room() {
     let data = tempfile::tempdir().unwrap();
     let data_dir = data.path().canonicalize().unwrap();
     let Some((server, inside)) = on_small_disk(&data_dir, 100) else { return };
@@ -81,7 +81,7 @@ fn beside(server: &Program, command: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_job_whose_folder_became_read_only_waits_for_its_user_and_goes_on() {
+async fn a_job_whose_folder_became_read_only_waits_for_its_user_and_continues() {
     let data = tempfile::tempdir().unwrap();
     let data_dir = data.path().canonicalize().unwrap();
     let Some((server, _inside)) = on_small_disk(&data_dir, 100) else { return };

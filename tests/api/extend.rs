@@ -15,7 +15,7 @@ async fn rows(server: &Server, job: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_finished_job_goes_on_as_a_new_one_and_stays_what_it_was() {
+async fn a_finished_job_is_extended_by_a_new_job_and_does_not_change() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), real_worker()).await;
     let dataset = server.dataset().await;

@@ -18,7 +18,7 @@ fn line(actor: &str, from: &str, to: &str, reason: &str) -> [String; 4] {
 }
 
 #[tokio::test]
-async fn a_paused_job_that_is_stopped_keeps_its_result_and_its_history_is_told() {
+async fn a_paused_job_that_is_stopped_keeps_its_result_and_its_history() {
     let (folder, server, dataset) = server_of(
         r#"touch "$dir/checkpoints/last.safetensors"; say "$started"
         while true; do
@@ -50,7 +50,7 @@ async fn a_paused_job_that_is_stopped_keeps_its_result_and_its_history_is_told()
 }
 
 #[tokio::test]
-async fn a_job_that_waits_only_to_be_ended_can_be_cancelled() {
+async fn a_job_that_waits_to_be_stopped_can_be_cancelled() {
     let (folder, server, dataset) =
         server_of("say \"$started\"; until_wanted stop; finished stopped").await;
     let first = server.job(&dataset, json!({})).await;
@@ -67,7 +67,7 @@ async fn a_job_that_waits_only_to_be_ended_can_be_cancelled() {
 }
 
 #[tokio::test]
-async fn a_job_that_failed_goes_on_when_the_cause_was_mended() {
+async fn a_failed_job_continues_once_the_cause_is_fixed() {
     let (folder, server, dataset) = server_of(
         r#"say "$started"; if [ -e "$dir/mended" ]; then finished completed; exit; fi
         kill -SEGV $$"#,
@@ -132,7 +132,7 @@ async fn a_gpu_without_memory_gets_smaller_batches_and_the_same_steps() {
 }
 
 #[tokio::test]
-async fn a_job_that_finds_no_room_is_paused_with_the_reason_and_goes_on_by_itself() {
+async fn a_job_that_finds_no_disk_space_is_paused_with_the_reason_and_continues_by_itself() {
     for word in [r#"finished failed '"no room"' '"disk_full"'; exit"#, "exit 28"] {
         let (folder, server, dataset) = server_of(&format!(
             r#"echo run >> "$dir/runs"; if [ $(wc -l < "$dir/runs") = 2 ]; then finished completed; exit; fi; {word}"#
@@ -218,7 +218,7 @@ async fn a_job_waits_for_memory_and_the_server_says_so() {
 }
 
 #[tokio::test]
-async fn a_job_whose_folder_is_deleted_begins_anew() {
+async fn a_job_whose_folder_is_deleted_starts_over() {
     let (folder, server, dataset) = server_of(
         r#"[ -e "$dir/events.jsonl" ] || : > "$dir/events.jsonl"; say "$started"
         if [ -e "$dir/../again" ]; then finished completed; exit; fi

@@ -51,7 +51,7 @@ async fn a_job_ends_with_metrics_samples_a_log_and_a_model() {
 }
 
 #[tokio::test]
-async fn sample_views_and_figures_can_be_had_while_a_job_runs_and_are_gone_when_it_is_cancelled() {
+async fn sample_views_and_figures_are_available_while_a_job_runs_and_gone_when_it_is_cancelled() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), real_worker()).await;
     let dataset = server.dataset().await;

@@ -34,7 +34,7 @@ fn id(job: &Value) -> &str {
 }
 
 #[tokio::test]
-async fn old_jobs_give_up_their_files_but_no_model_that_is_needed() {
+async fn old_jobs_lose_their_files_except_models_that_are_needed() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config();
     (config.storage.keep_jobs, config.storage.keep_checkpoints) = (1, 1);

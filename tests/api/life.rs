@@ -44,7 +44,7 @@ async fn a_worker_that_keeps_crashing_fails_its_job_with_its_last_words() {
 }
 
 #[tokio::test]
-async fn a_job_goes_on_after_a_crash_in_the_middle_of_a_line() {
+async fn a_job_continues_after_a_crash_in_the_middle_of_a_line() {
     // As the real worker does, the second one cuts off what the first one left half done.
     let (_folder, server, dataset) = server_of(
         r#"if [ -e "$dir/crashed" ]; then
@@ -172,7 +172,7 @@ async fn one_device_does_one_job_at_a_time_in_order() {
 }
 
 #[tokio::test]
-async fn a_worker_goes_on_without_a_server_and_the_next_one_picks_it_up() {
+async fn a_worker_keeps_running_without_a_server_and_the_next_server_finds_it() {
     let worker = format!(
         "{WORDS}say \"$started\"; echo run >> $dir/runs; until_wanted stop; finished stopped"
     );

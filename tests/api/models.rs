@@ -70,7 +70,7 @@ async fn a_model_is_downloaded_in_every_format_and_in_a_bundle_with_its_card() {
 }
 
 #[tokio::test]
-async fn files_that_are_no_weights_are_refused_with_what_is_wrong() {
+async fn files_that_are_not_weights_are_refused_with_what_is_wrong() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), script("exit 0")).await;
     let magic = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.";

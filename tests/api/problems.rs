@@ -90,7 +90,7 @@ async fn other_web_sites_are_kept_out() {
 }
 
 #[tokio::test]
-async fn the_server_tells_how_it_is() {
+async fn the_server_reports_its_health_and_system() {
     let (_folder, server) = server().await;
     assert_eq!(server.get("/health/live").await.0, 200);
     assert_eq!(server.get("/health/ready").await.0, 200);
@@ -117,7 +117,7 @@ async fn a_browser_gets_a_page_that_loads_nothing_from_elsewhere() {
 
 /// As plain clients do: they do not listen before all is sent.
 #[tokio::test]
-async fn an_upload_that_is_refused_at_once_is_told_why_when_it_was_sent() {
+async fn an_upload_that_is_refused_early_still_gets_the_reason_after_it_was_sent() {
     let (_folder, server) = server().await;
     let address = server.address;
     let answer = tokio::task::spawn_blocking(move || {

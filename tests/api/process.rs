@@ -143,7 +143,7 @@ async fn a_killed_worker_and_a_killed_server_cost_at_most_the_epoch_under_way() 
 }
 
 #[tokio::test]
-async fn a_server_that_is_told_to_stop_ends_its_streams_and_leaves_in_order() {
+async fn a_server_that_is_told_to_stop_ends_its_streams_and_exits_cleanly() {
     let data = tempfile::tempdir().unwrap();
     let data_dir = data.path().canonicalize().unwrap();
     let mut server = Program::start(&data_dir);
@@ -163,7 +163,7 @@ async fn a_server_that_is_told_to_stop_ends_its_streams_and_leaves_in_order() {
 }
 
 #[tokio::test]
-async fn a_worker_that_stands_still_is_replaced_and_goes_on_within_its_epoch() {
+async fn a_worker_that_stands_still_is_replaced_within_its_epoch() {
     let data = tempfile::tempdir().unwrap();
     let data_dir = data.path().canonicalize().unwrap();
     let mut command = serve(&data_dir);

@@ -75,7 +75,7 @@ fn without_steps(events: &[Event]) -> Vec<Event> {
 }
 
 #[tokio::test]
-async fn a_client_that_reconnects_to_killed_servers_is_told_everything_exactly_once() {
+async fn a_client_that_reconnects_to_killed_servers_gets_every_event_exactly_once() {
     const EPOCHS: u64 = 205;
     let data = tempfile::tempdir().unwrap();
     let data_dir = data.path().canonicalize().unwrap();

@@ -91,7 +91,7 @@ async fn a_worker_whose_clock_jumps_lives_as_long_as_it_shows_that_it_does() {
 }
 
 #[tokio::test]
-async fn events_are_told_in_their_order_whatever_their_times() {
+async fn events_are_sent_in_order_whatever_their_times() {
     let row = |seq: u32, epoch: u32, year: u32| {
         format!(
             r#"{{"seq":{seq},"at":"{year}-01-01T00:00:00.000Z","type":"epoch","epoch":{epoch},"step":{epoch},"time":"{year}-01-01T00:00:00.000Z","lr":0.1,"images_per_s":1.0,"seconds":1.0,"is_best":false,"train":null,"val":{}}}"#,
@@ -115,7 +115,7 @@ async fn events_are_told_in_their_order_whatever_their_times() {
 }
 
 #[tokio::test]
-async fn a_database_that_is_locked_for_longer_than_anybody_waits_costs_nothing_but_time() {
+async fn a_database_locked_for_longer_than_anyone_waits_costs_only_time() {
     let (folder, server, dataset) =
         server_of("say \"$started\"; until_wanted stop; finished stopped").await;
     let job = server.job(&dataset, json!({})).await;

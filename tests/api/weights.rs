@@ -95,7 +95,7 @@ async fn the_back_cameras_network_is_trained_measured_and_read_by_others() {
 }
 
 #[tokio::test]
-async fn a_tflite_that_a_job_of_no_epochs_began_with_comes_back_bit_by_bit() {
+async fn a_job_of_no_epochs_returns_its_tflite_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), real_worker()).await;
     let dataset = server.dataset().await;
@@ -115,7 +115,7 @@ async fn a_tflite_that_a_job_of_no_epochs_began_with_comes_back_bit_by_bit() {
 }
 
 #[tokio::test]
-async fn the_last_epoch_is_had_with_batch_norm_while_its_checkpoint_is_there() {
+async fn the_last_epoch_is_available_with_batch_norm_while_its_checkpoint_exists() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&folder.path().join("data"), real_worker()).await;
     let dataset = server.dataset().await;
@@ -181,7 +181,7 @@ async fn hostile_files_are_refused_within_a_hundred_megabytes() {
     assert_eq!(send(tflite::base().to_vec()).await.0, 201);
     let pid = server.child.id();
     for (what, bytes, expected) in hostile() {
-        fs::write(format!("/proc/{pid}/clear_refs"), "5").unwrap(); // The peak begins anew.
+        fs::write(format!("/proc/{pid}/clear_refs"), "5").unwrap(); // Resets the peak.
         let before = memory(pid, "VmRSS");
         let (status, problem) = send(bytes).await;
         let detail = problem["detail"].as_str().unwrap_or_default();

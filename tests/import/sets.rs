@@ -127,7 +127,7 @@ fn a_split_of_the_servers_own_is_stable_and_has_faces_on_both_sides() {
 }
 
 #[test]
-fn archives_with_nothing_usable_say_what_is_missing() {
+fn archives_with_nothing_usable_are_refused_with_what_is_missing() {
     let (a, b) = (png(1), png(2));
     let table = |rows: &str| csv(rows);
     let text = refusal(&zip(&files(&[("a.png", &a)])));
@@ -209,7 +209,7 @@ fn an_import_can_be_cancelled_at_any_time() {
 }
 
 #[test]
-fn progress_is_told_picture_by_picture() {
+fn progress_is_reported_picture_by_picture() {
     let place = Place::with(&zip(&ordinary()));
     let seen = Mutex::new(Vec::new());
     import(&place.path().join("upload"), &place.dir(), &ImportOptions::default(), &|progress| {

@@ -75,7 +75,7 @@ fn what_a_tflite_says_about_itself_is_read_by_mediapipes_own_library() {
 }
 
 #[test]
-fn mediapipes_own_file_comes_back_bit_by_bit() {
+fn mediapipes_own_file_comes_back_bit_for_bit() {
     let weights = weights::load(tflite::base()).unwrap();
     assert!(tflite::write(tflite::base(), &weights).unwrap() == tflite::base());
     // By way of every format that holds the same weights.

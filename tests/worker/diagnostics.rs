@@ -16,7 +16,7 @@ use crate::common::python;
 use crate::{artifact, events, job, rows, run, start, wait_for};
 
 #[test]
-fn every_epoch_but_the_untouched_one_has_diagnostics_that_agree_with_its_figures() {
+fn every_epoch_except_the_base_models_has_diagnostics_that_agree_with_its_figures() {
     let (_folder, dir) = job(&json!({"epochs": 2, "batch_size": 8, "accumulate_batches": 2}));
     run(&dir);
     let rows = rows(&dir);

@@ -28,7 +28,7 @@ fn evaluation(weights: Option<PathBuf>) -> (tempfile::TempDir, JobDir) {
 }
 
 #[test]
-fn an_evaluation_leaves_when_told_to_and_begins_anew_when_told_to_go_on() {
+fn an_evaluation_ends_when_told_to_and_starts_over_when_resumed() {
     let (_folder, dir) = evaluation(None);
     for (command, outcome) in
         [(Command::Pause, Outcome::Paused), (Command::Cancel, Outcome::Cancelled)]

@@ -30,7 +30,7 @@ fn rates(rows: &[MetricsRow]) -> Vec<(u32, u64, f64)> {
 }
 
 #[test]
-fn an_extended_job_has_the_rows_of_both_parts_and_the_rates_of_one_planned_so_long() {
+fn an_extended_job_has_the_rows_of_both_parts_and_the_rates_of_one_planned_that_long() {
     let (_one, first) = job(&json!({"epochs": 2}));
     run(&first);
     let (files, before) = (artifact(&first, "best.pth"), rows(&first));

@@ -47,7 +47,7 @@ fn a_bug_says_that_it_is_one_and_its_place_is_in_the_log() {
 }
 
 #[test]
-fn pictures_that_can_no_longer_be_read_are_the_disks_fault() {
+fn unreadable_pictures_are_reported_as_a_disk_error() {
     let (folder, dir) = job(&json!({"epochs": 500, "batch_size": 8}));
     let copy = folder.path().join("dataset");
     fs::create_dir(&copy).unwrap();

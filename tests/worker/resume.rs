@@ -27,7 +27,7 @@ fn plan(dir: &JobDir, faults: &Value) {
     std::fs::write(dir.faults_file(), faults.to_string()).unwrap();
 }
 
-/// Starts a worker that waits in the middle of its first epoch, and lets it go on to heed this.
+/// Starts a worker that waits in the middle of its first epoch, and lets it obey this command.
 fn tell_within_an_epoch(dir: &JobDir, wanted: Wanted) {
     every(dir, 2);
     plan(dir, &json!([{"at": "step", "number": 5, "do": "wait"}]));
@@ -74,7 +74,7 @@ fn resumed_at(dir: &JobDir) -> Vec<(u32, u32)> {
 }
 
 #[test]
-fn a_worker_killed_anywhere_goes_on_within_the_epoch_to_the_same_bits() {
+fn a_worker_killed_anywhere_resumes_within_the_epoch_and_ends_with_the_same_bits() {
     let (_one, whole) = job(&params());
     run(&whole);
     let (_two, killed) = job(&params());
@@ -128,7 +128,7 @@ fn steps_stay_as_large_as_they_were_where_another_device_would_have_chosen_large
     let (_two, moved) = job(&params());
     tell_within_an_epoch(&moved, Wanted::Pause);
     let Work::Train(mut spec) = moved.work().unwrap() else { panic!("it trains") };
-    spec.params.batch_size = 32; // as if chosen anew
+    spec.params.batch_size = 32; // as if chosen again
     moved.create(&Work::Train(spec)).unwrap();
     moved.command(Wanted::Run).unwrap();
     run(&moved);
@@ -178,7 +178,7 @@ fn a_damaged_checkpoint_is_noticed_and_the_one_before_is_as_good() {
 }
 
 #[test]
-fn what_the_disk_or_the_device_did_is_told_and_the_next_worker_goes_on_to_the_same_bits() {
+fn disk_and_device_faults_are_reported_and_the_next_worker_ends_with_the_same_bits() {
     let (_one, whole) = job(&params());
     run(&whole);
     for (fault, cause) in [

@@ -30,7 +30,7 @@ fn every_state_that_is_not_an_end_can_be_cancelled() {
 }
 
 #[test]
-fn no_verb_changes_a_job_that_has_a_result_or_was_given_up() {
+fn no_verb_changes_a_completed_or_cancelled_job() {
     for job in all().filter(|job| matches!(job.state, JobState::Completed | JobState::Cancelled)) {
         for verb in VERBS {
             assert!(!matches!(next(job, verb), Ok(Next::Go(_))), "{job:?} {verb:?}");
@@ -39,7 +39,7 @@ fn no_verb_changes_a_job_that_has_a_result_or_was_given_up() {
 }
 
 #[test]
-fn a_verb_given_twice_does_what_it_does_once() {
+fn repeating_a_verb_changes_nothing_more() {
     for job in all() {
         for verb in VERBS {
             if let Ok(Next::Go(state)) = next(job, verb) {
@@ -51,7 +51,7 @@ fn a_verb_given_twice_does_what_it_does_once() {
 }
 
 #[test]
-fn whatever_happens_is_a_change_that_may_be() {
+fn every_verb_and_every_ending_makes_an_allowed_change() {
     for job in all() {
         for verb in VERBS {
             if let Ok(Next::Go(to)) = next(job, verb) {
@@ -95,7 +95,7 @@ async fn the_database_allows_exactly_what_may_be() {
 }
 
 #[test]
-fn a_result_is_kept_wherever_there_is_something_to_keep() {
+fn stop_keeps_a_result_whenever_there_is_a_checkpoint() {
     for state in [JobState::Queued, JobState::Paused, JobState::Failed] {
         let stop = |has_checkpoint| {
             let failure = Some(Cause::Diverged);
@@ -108,7 +108,7 @@ fn a_result_is_kept_wherever_there_is_something_to_keep() {
 }
 
 #[test]
-fn a_failed_job_goes_on_where_that_can_help() {
+fn a_failed_job_resumes_if_that_can_help() {
     let resume = |failure| {
         let state = JobState::Failed;
         let job = Known { state, has_device: false, has_checkpoint: true, failure };
@@ -164,7 +164,7 @@ fn a_worker_that_saved_too_late_is_overruled() {
 }
 
 #[test]
-fn what_would_happen_again_is_final() {
+fn failures_that_would_happen_again_are_final() {
     for cause in [Cause::Diverged, Cause::BadData, Cause::BadWeights, Cause::Internal] {
         for state in [JobState::Running, JobState::Pausing, JobState::Stopping] {
             let fate = after(state, Ending::Failure(cause), PLENTY);

@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn no_two_seeds_epochs_or_pictures_share_their_draws() {
+    fn no_two_seeds_epochs_or_pictures_share_random_numbers() {
         let keys = (0..3).flat_map(|seed| {
             (1..4).flat_map(move |epoch| (0..1239).map(move |index| (seed, epoch, index)))
         });
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_shows_every_picture_once_in_an_order_of_its_own() {
+    fn an_epoch_shows_every_picture_once_in_its_own_order() {
         let mut first = order(50, 1, 1);
         assert_ne!(first, order(50, 1, 2));
         first.sort_unstable();

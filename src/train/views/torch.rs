@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn views_in_memory_are_those_of_tensors() {
+    fn native_views_match_those_of_tensors() {
         let side: i64 = 256;
         let bytes: Vec<u8> = (0..side * side * 3).map(|at| (at * at / 977 % 256) as u8).collect();
         let square = Tensor::from_slice(&bytes).reshape([1, side, side, 3]);

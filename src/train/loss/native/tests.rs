@@ -77,7 +77,7 @@ fn theirs(found: &OutputTensors, base: &OutputTensors, loss: &Loss) -> Theirs {
 }
 
 #[test]
-fn costs_and_gradients_are_those_of_tensors() {
+fn losses_and_gradients_match_those_of_tensors() {
     let default = Loss::default;
     let variants = [
         default(),

@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_face_that_the_base_model_is_sure_of_costs_when_it_is_forgotten() {
+    fn forgetting_a_face_that_the_base_model_is_sure_of_adds_to_the_loss() {
         let cost = |found: &OutputTensors, sure: f32| {
             number(&distance(found, &outputs(sure, RECT, 0.0), &Loss::default()))
         };

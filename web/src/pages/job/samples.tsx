@@ -40,7 +40,7 @@ export function SampleDetections({ job, latest, threshold }: Props) {
     return (
       <section class="stack">
         <h2>Sample detections</h2>
-        <p class="muted">They come with the baseline, and anew with every epoch.</p>
+        <p class="muted">They appear with the baseline, and again after every epoch.</p>
       </section>
     );
   }
