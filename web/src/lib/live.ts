@@ -91,8 +91,10 @@ class Follower {
     this.#isFollowing = !this.#job.is_final;
     if (this.#isFollowing) this.#open();
     await this.#loadRows();
-    // They come with the first row; asking before that is asking for nothing.
-    if (this.#rows.size && this.#job.kind === "train") await this.#loadSamples();
+    // The events of a live job bring its samples, once there are some.
+    if (!this.#isFollowing && this.#rows.size && this.#job.kind === "train") {
+      await this.#loadSamples();
+    }
     this.#changed();
   }
 
