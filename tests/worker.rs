@@ -184,7 +184,7 @@ fn while_the_heads_change_alone_the_rest_stays_as_it_was() {
 }
 
 #[test]
-fn a_part_of_the_untouched_model_is_kept_as_asked() {
+fn the_result_keeps_the_requested_share_of_the_base_model() {
     let (_folder, dir) = job(&json!({"epochs": 1, "batch_size": 8, "retain": 0.25}));
     let retention = run(&dir).mixing.unwrap();
     assert_eq!((retention.retain, retention.curve.len()), (0.25, 1));

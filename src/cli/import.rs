@@ -12,7 +12,7 @@ use super::model;
 /// Checks a weights file of any format and adds it to a server's models.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// .tflite, .safetensors, .pth or .pt; the format is told by its content.
+    /// .tflite, .safetensors, .pth or .pt; its content decides the format.
     file: PathBuf,
     /// The server that gets it.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]

@@ -26,7 +26,7 @@ use blazetune::store::folder::Folder;
 /// Serves the API and the dashboard, and runs jobs.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A file of settings; config.toml of this folder where there is one.
+    /// A file of settings; otherwise config.toml of this folder, if there is one.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Folder of the database, data sets, jobs and models.

@@ -37,7 +37,7 @@ pub struct Letterboxed {
 
 /// A network's outputs for a picture.
 #[derive(Debug, PartialEq)]
-pub struct Answer {
+pub struct DetectorOutputs {
     /// Of the network, in whose pixels the coordinates are.
     input_size: usize,
     /// Of one picture.
@@ -65,16 +65,21 @@ impl Detector {
         let picture = Letterboxed::new(picture, self.input_size());
         let input_size = self.input_size();
         let numbers = self.runner.run(&picture.bytes);
-        Answer { input_size, numbers }.faces(&picture.letterbox(), min_score)
+        DetectorOutputs { input_size, numbers }.faces(&picture.letterbox(), min_score)
     }
 
     /// Runs the network on several pictures of its input's size, and calls `done` with the number of each as soon as it
     /// is done. The outputs for one do not depend on the others.
-    pub fn run_each(&self, pictures: &[&Letterboxed], done: impl Fn(usize, Answer) + Sync) {
+    pub fn run_each(
+        &self,
+        pictures: &[&Letterboxed],
+        done: impl Fn(usize, DetectorOutputs) + Sync,
+    ) {
         let bytes: Vec<&[u8]> = pictures.iter().map(|picture| &picture.bytes[..]).collect();
         let input_size = self.input_size();
-        self.runner
-            .run_each(&bytes, |number, numbers| done(number, Answer { input_size, numbers }));
+        self.runner.run_each(&bytes, |number, numbers| {
+            done(number, DetectorOutputs { input_size, numbers });
+        });
     }
 }
 
@@ -96,7 +101,7 @@ impl Letterboxed {
     }
 }
 
-impl Answer {
+impl DetectorOutputs {
     /// As [`Detector::detect`]; `letterbox` is the picture's.
     pub fn faces(&self, letterbox: &Letterbox, min_score: f32) -> Vec<Detection> {
         static CENTRES: LazyLock<Vec<[f32; 2]>> = LazyLock::new(anchors::centres);

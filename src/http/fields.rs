@@ -22,7 +22,7 @@ pub(super) struct NameQuery {
 }
 
 impl NameQuery {
-    /// A name that can be shown, where there is one.
+    /// A valid name, if there is one.
     pub(super) fn name(self) -> Result<Option<String>> {
         let Some(name) = self.name else { return Ok(None) };
         let name = name.trim();

@@ -27,7 +27,7 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// Weight, γ where there is one, and β or bias: in this order, without a gap.
+    /// Weight, γ if there is one, and β or bias: in this order, without a gap.
     pub fn parameters(&self) -> Range<usize> {
         self.weight.start..self.shift.end
     }

@@ -65,7 +65,7 @@ fn listed(names: &[String]) -> String {
 const SHOWN: usize = 16;
 
 impl Weights {
-    /// Checks names, shapes and values; the variant is told by the names.
+    /// Checks names, shapes and values; the names decide the variant.
     ///
     /// # Errors
     ///

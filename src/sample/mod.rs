@@ -131,7 +131,7 @@ fn write_zip(
 }
 
 const HEADER: &str = "image_path,x1,y1,w,h\n";
-/// Every so many pictures, one is for validation.
+/// One of this many pictures is for validation.
 const VAL_EVERY: u32 = 5;
 const JPEG_QUALITY: u8 = 90;
 

@@ -16,7 +16,7 @@ pub const DATABASE: &str = "blazetune.sqlite";
 #[derive(Debug)]
 pub struct Folder {
     root: PathBuf,
-    _lock: File,
+    lock: File,
 }
 
 /// The data folder cannot be used.
@@ -38,6 +38,13 @@ pub enum FolderError {
     },
 }
 
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Closing the file would not do while a worker that is just starting still has a copy of it.
+        let _ = flock(&self.lock, FlockOperation::Unlock); // The system drops the lock at the process's end, too.
+    }
+}
+
 impl Folder {
     /// Creates the folder if it is missing, and locks it.
     ///
@@ -48,7 +55,7 @@ impl Folder {
         let failed = |source| FolderError::Io { path: root.to_owned(), source };
         let lock = Self::make(root).map_err(failed)?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { root: root.canonicalize().map_err(failed)?, _lock: lock }),
+            Ok(()) => Ok(Self { root: root.canonicalize().map_err(failed)?, lock }),
             Err(rustix::io::Errno::WOULDBLOCK) => Err(FolderError::Taken(root.to_owned())),
             Err(error) => Err(failed(error.into())),
         }
@@ -112,7 +119,9 @@ mod tests {
         let first = Folder::open(root.path()).unwrap();
         let second = Folder::open(root.path()).unwrap_err();
         assert!(matches!(second, FolderError::Taken(_)), "{second}");
+        let inherited = first.lock.try_clone().unwrap(); // As by a worker between its fork and its exec.
         drop(first);
         Folder::open(root.path()).unwrap();
+        drop(inherited);
     }
 }

@@ -69,7 +69,7 @@ fn split(file: &SafeTensors<'_>) -> Result<Arrays, WeightsError> {
     Ok(arrays)
 }
 
-/// The variant that has so many numbers.
+/// The variant with this many parameters and buffers.
 fn layout_of(parameters: usize, buffers: usize) -> Option<&'static Layout> {
     let layouts = Variant::ALL.map(Variant::layout);
     layouts.into_iter().find(|layout| {

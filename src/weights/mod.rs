@@ -68,7 +68,7 @@ pub enum WeightsError {
     Layout(#[from] LayoutError),
 }
 
-/// Reads weights from a file of any format, told by its content.
+/// Reads weights from a file; its content decides the format.
 ///
 /// # Errors
 ///

@@ -67,7 +67,7 @@ pub enum ArchiveError {
     Stopped,
 }
 
-/// An archive on disk, whose kind is told by its content.
+/// An archive on disk; its content decides the kind.
 #[derive(Debug, Clone)]
 pub(super) struct Archive {
     path: PathBuf,

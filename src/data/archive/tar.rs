@@ -13,7 +13,7 @@ const MAX_HEADER: u64 = 1 << 20;
 /// Bytes after the end marker; tapes have long blocks.
 const MAX_PADDING: u64 = 64 << 20;
 
-/// Whether a file begins with a tar header, told by its checksum.
+/// Whether a file begins with a tar header, by its checksum.
 pub(super) fn is_tar(head: &[u8]) -> bool {
     let Some(head) = head.first_chunk::<512>() else { return false };
     let header = tar::Header::from_byte_slice(head);

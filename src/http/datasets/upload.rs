@@ -108,7 +108,7 @@ struct Upload {
     file: File,
     bytes: u64,
     limit_bytes: u64,
-    /// The first bytes, until they say what it is.
+    /// The first bytes, until they show what kind of archive it is.
     head: Vec<u8>,
     hash: Sha256,
 }

@@ -8,7 +8,7 @@ use std::thread;
 use tokio::sync::oneshot;
 use tracing::error;
 
-use crate::eval::detect::{Answer, Detector, Letterboxed};
+use crate::eval::detect::{Detector, DetectorOutputs, Letterboxed};
 
 /// Pictures per batch; more wait for the next.
 const LARGEST: usize = 32;
@@ -23,7 +23,7 @@ pub(super) struct Batcher {
 struct Task {
     detector: Arc<Detector>,
     picture: Letterboxed,
-    answer: oneshot::Sender<Answer>,
+    answer: oneshot::Sender<DetectorOutputs>,
 }
 
 impl Batcher {
@@ -42,7 +42,7 @@ impl Batcher {
         &self,
         detector: Arc<Detector>,
         picture: Letterboxed,
-    ) -> oneshot::Receiver<Answer> {
+    ) -> oneshot::Receiver<DetectorOutputs> {
         let (answer, receiver) = oneshot::channel();
         let _ = self.queue.send(Task { detector, picture, answer }); // The receiver tells of a dead thread.
         receiver
@@ -68,7 +68,7 @@ fn run(waiting: &Receiver<Task>) {
 fn answer(detector: &Detector, tasks: Vec<Task>) {
     let (pictures, clients): (Vec<_>, Vec<_>) =
         tasks.into_iter().map(|task| (task.picture, Mutex::new(Some(task.answer)))).unzip();
-    let reply = |number: usize, answer: Answer| {
+    let reply = |number: usize, answer: DetectorOutputs| {
         let client = clients[number].lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(client) = client {
             let _ = client.send(answer); // Gone when the client is.

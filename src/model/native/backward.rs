@@ -16,33 +16,33 @@ use crate::model::layout::{COORDINATES, FIRST_BACKBONE_BLOCKS, GRIDS, STEM_CHANN
 
 /// The forward pass of one picture.
 pub(super) struct PictureRun<'a> {
-    pub(super) pixels: &'a [f32],
+    pub(super) pixels: &'a [f32], // [131, 131, 3]
     pub(super) maps: &'a Maps,
     /// The gradients of its logits and coordinates.
-    pub(super) outputs: [&'a [f32]; 2],
+    pub(super) outputs: [&'a [f32]; 2], // [896], [896, 16]
 }
 
 /// Scratch memory of a thread, for one picture at a time.
 #[derive(Default)]
 struct Room {
     /// The gradients after the current block, before its `ReLU`, and before the block.
-    behind: Aligned,
-    before: Aligned,
+    behind: Aligned, // [side, side, O]
+    before: Aligned, // [side_in, side_in, I]
     /// The gradient of the first grid's map from its heads.
-    branch: Aligned,
+    branch: Aligned, // [16, 16, C]
     /// The heads' gradient, pixel by pixel.
-    cells: Aligned,
+    cells: Aligned, // [side, columns]
     /// Some rows of the depthwise convolution's output, and of its gradient.
-    depthwise: Aligned,
-    between: Aligned,
+    depthwise: Aligned, // [64, I]
+    between: Aligned, // [64, I]
     ring: Ring,
 }
 
 /// The last three rows of a depthwise convolution's gradient, each between two pixels of zeros.
 #[derive(Default)]
 struct Ring {
-    rows: [Aligned; 3],
-    zeros: Aligned,
+    rows: [Aligned; 3], // [side + 2, I] each
+    zeros: Aligned,     // [side + 2, I]
     /// Numbers of a row, border included.
     length: usize,
     /// Rows of the map.
@@ -113,17 +113,17 @@ fn heads(
     let shape = &GRIDS[grid];
     let (side, channels) = (shape.side, padded(shape.channels));
     let (terms, columns) = (head_columns(shape), padded(head_columns(shape)));
-    let map = &picture.maps.inputs[at];
-    let cells = room.cells.room(side * columns);
+    let map = &picture.maps.inputs[at]; // [side + 2, side + 2, C]
+    let cells = room.cells.room(side * columns); // [side, columns]
     let out = if grid == 0 { &mut room.branch } else { &mut room.behind };
-    let out = out.room(side * side * channels);
+    let out = out.room(side * side * channels); // [side, side, C]
     for (y, out) in out.chunks_exact_mut(side * channels).enumerate() {
         gather(cells, columns, picture.outputs, grid, y);
         let biases = &mut gradients[places.head_biases[grid].clone()];
         for cell in cells.chunks_exact(columns) {
             biases.iter_mut().zip(cell).for_each(|(sum, value)| *sum += *value);
         }
-        let map = &map[inner(y, side, channels)];
+        let map = &map[inner(y, side, channels)]; // [side, C]
         let size = Size { rows: columns, terms: side, columns: channels };
         let (left, into) =
             (Left::columns(cells, columns), &mut gradients[places.heads[grid].clone()]);
@@ -174,7 +174,7 @@ fn block(
     let mut through = Through { packed, at, block, input, behind, before, branch };
     let at_once = PIXELS / block.side;
     for (chunk, first) in (0..block.side).step_by(at_once).enumerate() {
-        let behind = &through.behind[chunk * PIXELS * wide..][..PIXELS * wide];
+        let behind = &through.behind[chunk * PIXELS * wide..][..PIXELS * wide]; // [64, O]
         rows::add_up(behind, &mut gradients[places.shift.clone()]);
         layers::depthwise_rows(block, input, first, &packed.depthwise[at], map);
         let size = Size { rows: wide, terms: PIXELS, columns: wide_in };
@@ -206,10 +206,10 @@ struct Through<'a> {
     at: usize,
     block: &'a Block,
     /// The block's input, with its border.
-    input: &'a [f32],
-    behind: &'a [f32],
-    before: &'a mut [f32],
-    branch: &'a [f32],
+    input: &'a [f32], // [side_in + 2, side_in + 2, I]
+    behind: &'a [f32],     // [side, side, O]
+    before: &'a mut [f32], // [side_in, side_in, I]
+    branch: &'a [f32],     // [16, 16, C]
 }
 
 impl Through<'_> {
@@ -218,7 +218,7 @@ impl Through<'_> {
         let (wide, wide_in) = (self.block.wide(), self.block.wide_in());
         let length = self.block.side * wide_in;
         let rows = [y.checked_sub(1), Some(y), Some(y + 1)].map(|y| ring.row(y));
-        let into = &mut self.before[y * length..(y + 1) * length];
+        let into = &mut self.before[y * length..(y + 1) * length]; // [side, I]
         depthwise::convolve(into, rows, &self.packed.flipped[self.at], 0, 1);
         let around = &self.behind[y * self.block.side * wide..][..self.block.side * wide];
         let gate = &self.input[inner(y, self.block.side, wide_in)];
@@ -232,7 +232,7 @@ impl Through<'_> {
         let pair = 2 * y * length..2 * (y + 1) * length;
         let gates = [2 * y, 2 * y + 1].map(|y| inner(y, self.block.side_in, wide_in));
         let [gate_above, gate_below] = gates.map(|row| &self.input[row]);
-        let (above, below) = self.before[pair.clone()].split_at_mut(length);
+        let (above, below) = self.before[pair.clone()].split_at_mut(length); // [side_in, I] each
         let (ring_above, ring_here) = (ring.row(y.checked_sub(1)), ring.row(Some(y)));
         depthwise::spread(above, below, ring_above, ring_here, &self.packed.depthwise[self.at]);
         let around = &self.behind[y * self.block.side * wide..][..self.block.side * wide];

@@ -13,9 +13,9 @@ use crate::model::layout::STEM_CHANNELS;
 /// Scratch memory of a thread, for one block at a time.
 #[derive(Default)]
 pub(super) struct Room {
-    depthwise: Aligned,
-    pointwise: Aligned,
-    pooled: Aligned,
+    depthwise: Aligned, // [64, I]
+    pointwise: Aligned, // [64, O]
+    pooled: Aligned,    // [side, I]
 }
 
 thread_local! {
@@ -30,7 +30,7 @@ pub(super) fn with_room<T>(work: impl FnOnce(&mut Room) -> T) -> T {
 /// What backward needs of one picture.
 #[derive(Debug)]
 pub(super) struct Maps {
-    /// The input of each block, with a border, and the output of the last.
+    /// The input of each block, `[side + 2, side + 2, C]` with its border, and the output of the last.
     pub(super) inputs: Vec<Aligned>,
 }
 
@@ -72,11 +72,11 @@ pub(super) fn stem(
     room: &mut Room,
     mut see: impl FnMut(&[f32]),
 ) {
-    let row = room.pointwise.room(STEM_SIDE * STEM_CHANNELS);
+    let row = room.pointwise.room(STEM_SIDE * STEM_CHANNELS); // [64, 24]
     for y in 0..STEM_SIDE {
         layers::stem(picture, y, &packed.stem, row);
         see(row);
-        let out = &mut out[inner(y, STEM_SIDE, STEM_CHANNELS)];
+        let out = &mut out[inner(y, STEM_SIDE, STEM_CHANNELS)]; // [64, 24]
         rows::join(out, row, &packed.stem_bias, &[], 0);
     }
 }
@@ -94,9 +94,10 @@ pub(super) fn block(
 ) {
     let (side, wide_in, wide) = (block.side, block.wide_in(), block.wide());
     let Room { depthwise, pointwise, pooled } = room;
-    let (map, outputs) = (depthwise.room(PIXELS * wide_in), pointwise.room(PIXELS * wide));
-    let pooled = pooled.room(side * wide_in);
-    let at_once = PIXELS / side;
+    let map = depthwise.room(PIXELS * wide_in); // [64, I]
+    let outputs = pointwise.room(PIXELS * wide); // [64, O]
+    let pooled = pooled.room(side * wide_in); // [side, I]
+    let at_once = PIXELS / side; // rows
     for first in (0..side).step_by(at_once) {
         layers::depthwise_rows(block, input, first, &packed.depthwise[at], map);
         see(0, map);
@@ -104,7 +105,7 @@ pub(super) fn block(
         see(1, outputs);
         for (row, map) in outputs.chunks_exact(side * wide).enumerate() {
             let y = first + row;
-            let out = &mut out[inner(y, side, wide)];
+            let out = &mut out[inner(y, side, wide)]; // [side, O]
             layers::join(block, input, y, map, &packed.shift[at], pooled, out);
         }
     }

@@ -6,7 +6,7 @@ use super::simd::{LANES, Lanes, kernel};
 /// `segment` apart in it and `terms` rows apart in the right factor.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Left<'a> {
-    pub(super) values: &'a [f32],
+    pub(super) values: &'a [f32], // [rows, segments × terms]
     pub(super) row: usize,
     pub(super) term: usize,
     pub(super) segments: usize,
@@ -36,7 +36,8 @@ pub(super) struct Size {
 kernel! {
     /// `out = left × right`, or `out += left × right` with `add`.
     ///
-    /// * `right`: rows `stride` apart; `out`: rows `out_row` apart.
+    /// * `left`: `[rows, segments × terms]`; `right`: `[segments × terms, columns]`, rows `stride` apart; `out`:
+    ///   `[rows, columns]`, rows `out_row` apart.
     pub(super) fn multiply(size: Size, left: Left<'_>, right: &[f32], stride: usize, out: &mut [f32], out_row: usize, add: bool) = body;
 }
 
@@ -93,7 +94,7 @@ fn tile<L: Lanes, const V: usize>(
     out_row: usize,
     add: bool,
 ) {
-    let mut sums = [[L::splat(0.0); V]; TILE_ROWS];
+    let mut sums = [[L::splat(0.0); V]; TILE_ROWS]; // [4, V × 8]
     for segment in 0..left.segments {
         let values = &left.values[segment * left.segment..];
         let right = &right[segment * terms * stride..];

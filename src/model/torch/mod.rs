@@ -230,7 +230,7 @@ impl<'a> Layers<'a> {
         Self { network, mode, observe, index: 0, pieces, statistics }
     }
 
-    /// The next convolution, and its BatchNorm where there is one.
+    /// The next convolution, and its BatchNorm if it has one.
     fn next(&mut self, xs: &Tensor) -> Tensor {
         let conv = &self.network.convs[self.index];
         let mut piece = || self.pieces.next().expect("as many pieces as convolutions need");

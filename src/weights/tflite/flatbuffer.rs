@@ -106,7 +106,7 @@ impl<'a> Table<'a> {
         Self::at(self.bytes, to).map(Some)
     }
 
-    /// A vector of at most so many 32-bit numbers.
+    /// A vector of at most `most` 32-bit numbers.
     pub(super) fn u32s(&self, number: usize, most: usize) -> Result<Vec<u32>> {
         let (at, count) = self.vector(number, 4)?.unwrap_or((0, 0));
         if count > most {

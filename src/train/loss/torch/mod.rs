@@ -136,7 +136,7 @@ mod tests {
     use super::*;
     use crate::model::layout::ANCHORS;
 
-    /// One view of so many anchors, of which one may be to find a face.
+    /// One view of this many anchors, of which one may be positive.
     fn targets(anchors: usize, positive: Option<(usize, [f32; 4])>) -> Targets {
         let (mut is_positive, mut boxes) = (vec![false; anchors], vec![[0.0; 4]; anchors]);
         if let Some((at, face)) = positive {
