@@ -1,7 +1,5 @@
 //! Keeps the names of public types apart: one name means one thing.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
-
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -17,7 +15,9 @@ fn no_two_public_types_have_the_same_name() {
     for entry in WalkDir::new(&src) {
         let entry = entry.unwrap();
         let name = entry.path().strip_prefix(&src).unwrap().display().to_string();
-        if !name.ends_with(".rs") || APART.iter().any(|apart| name.starts_with(apart)) {
+        if entry.path().extension().is_none_or(|ending| ending != "rs")
+            || APART.iter().any(|apart| name.starts_with(apart))
+        {
             continue;
         }
         let text = std::fs::read_to_string(entry.path()).unwrap();
