@@ -112,6 +112,15 @@ mod tests {
     }
 
     #[test]
+    fn the_same_weights_and_metadata_give_the_same_safetensors() {
+        let texts = || (0..8).map(|key| (format!("key{key}"), "a \"text\"".to_owned())).collect();
+        let write = || safetensors::write(tflite::mediapipe(), &texts()).unwrap();
+        let first = write();
+        assert!((0..4).all(|_| write() == first));
+        assert_eq!(&load(&first).unwrap(), tflite::mediapipe());
+    }
+
+    #[test]
     fn damaged_safetensors_are_errors() {
         let bytes = safetensors::write(tflite::mediapipe(), &BTreeMap::new()).unwrap();
         assert!(load(&bytes[..bytes.len() - 1]).is_err());

@@ -31,7 +31,22 @@ pub fn write(
         })
         .collect::<Result<Vec<_>, SafeTensorError>>()?;
     let texts = metadata.clone().into_iter().collect();
-    Ok(serialize(views, Some(texts))?)
+    let mut file = serialize(views, Some(texts))?;
+    sort_header(&mut file);
+    Ok(file)
+}
+
+/// Sorts the header's keys. The library writes the metadata in the random order of a hash map, so that the same weights
+/// would give other bytes each time.
+fn sort_header(file: &mut [u8]) {
+    let Some((length, rest)) = file.split_first_chunk_mut::<8>() else { return };
+    let Some(header) = rest.get_mut(..u64::from_le_bytes(*length) as usize) else { return };
+    let Ok(sorted) = serde_json::from_slice::<serde_json::Value>(header) else { return };
+    let sorted = sorted.to_string();
+    if sorted.len() <= header.len() {
+        header.fill(b' ');
+        header[..sorted.len()].copy_from_slice(sorted.as_bytes());
+    }
 }
 
 /// Reads the network's weights, in 32 or 16 bits, or what a training checkpoint has come to.
