@@ -13,6 +13,7 @@ mod export;
 mod import;
 mod model;
 mod sample;
+mod schema;
 mod serve;
 mod worker;
 
@@ -32,6 +33,7 @@ enum Command {
     Export(export::Args),
     Import(import::Args),
     Sample(sample::Args),
+    Schema(schema::Args),
     Serve(serve::Args),
     Worker(worker::Args),
 }
@@ -46,6 +48,7 @@ pub(crate) fn run() -> anyhow::Result<ExitCode> {
         Command::Export(args) => export::run(&args),
         Command::Import(args) => import::run(&args),
         Command::Sample(args) => sample::run(&args),
+        Command::Schema(_) => schema::run().map(|()| ExitCode::SUCCESS),
         Command::Serve(args) => serve::serve(args),
         Command::Worker(args) => Ok(worker::run(args)),
     }

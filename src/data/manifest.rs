@@ -1,5 +1,6 @@
 //! What a data set holds: `manifest.json`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -7,7 +8,9 @@ use super::report::ImportReport;
 use crate::geometry::{Keypoints, Letterbox, Rect};
 
 /// What a picture is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Split {
     /// Trained on.
@@ -18,7 +21,9 @@ pub enum Split {
 
 /// Which of WIDER FACE's three lists a face is in, the smallest: every easy face is also a medium one, and
 /// both are hard ones.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Difficulty {
     /// In all three.
@@ -69,7 +74,7 @@ pub struct Picture {
 }
 
 /// The data set in numbers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DatasetSummary {
     /// Pictures.
     pub images: usize,
@@ -84,7 +89,7 @@ pub struct DatasetSummary {
 }
 
 /// Counts by split.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Splits {
     /// Trained on.
     pub train: Counts,
@@ -93,7 +98,7 @@ pub struct Splits {
 }
 
 /// Pictures and faces.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
     /// Pictures.
     pub images: usize,
@@ -102,7 +107,7 @@ pub struct Counts {
 }
 
 /// One bar of the histogram.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FaceSizes {
     /// From this many pixels of the network's input …
     pub from: u32,

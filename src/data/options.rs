@@ -3,6 +3,7 @@
 use std::io;
 use std::ops::ControlFlow;
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::archive::{ArchiveError, ArchiveLimits};
@@ -45,7 +46,7 @@ impl Default for ImportOptions {
 }
 
 /// How far an import is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct ImportProgress {
     /// Pictures decoded.
     pub done: usize,

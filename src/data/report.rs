@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Problems listed in full; the rest are counted.
 const TOLD: usize = 100;
 
 /// What was wrong with rows and pictures, and what was done about it.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ImportReport {
     /// The first hundred, in the order of the files.
     pub problems: Vec<ImportProblem>,
@@ -19,7 +20,7 @@ pub struct ImportReport {
 }
 
 /// A row or a picture that could not be used as it was.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ImportProblem {
     /// The file in the archive.
     pub file: String,

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::geometry::Rect;
@@ -43,7 +44,7 @@ pub struct Curve {
 }
 
 /// Precision, recall and F1 at one score.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Operating {
     /// Detections of at least this score count.
     pub threshold: f32,

@@ -1,9 +1,10 @@
 //! Calibration: whether a score of 0.7 means that seven detections of ten are faces.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Detections of similar scores.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Bin {
     /// Scores from this …
     pub from: f64,
@@ -18,7 +19,7 @@ pub struct Bin {
 }
 
 /// Scores against observed precision.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Calibration {
     /// Ten of equal width, lowest scores first.
     pub bins: Vec<Bin>,

@@ -1,12 +1,13 @@
 //! Average precision by difficulty, as WIDER FACE counts it.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::average_precision::{PictureResult, Ranking};
 use crate::data::Difficulty;
 
 /// Faces up to a difficulty.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DifficultyRow {
     /// Faces of this difficulty and of lower ones count; all others, those of unknown difficulty too, are
     /// ignored: finding one is no mistake, missing one neither.

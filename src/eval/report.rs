@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::average_precision::{Curve, Operating, PictureResult, Ranking};
@@ -13,7 +14,8 @@ use crate::data::Difficulty;
 
 /// One model on one data set. Sizes are lengths of a box's longer side in pixels of the network's
 /// input; figures are 0..1, and `null` where there is no face to measure on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "Evaluation")]
 pub struct EvaluationReport {
     /// Measured on.
     pub pictures: usize,
@@ -51,7 +53,7 @@ pub struct EvaluationReport {
 }
 
 /// Average precision at one overlap.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ApAtIou {
     /// Overlap from which a detection is of a face.
     pub iou: f64,
@@ -60,7 +62,7 @@ pub struct ApAtIou {
 }
 
 /// Faces of some sizes.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SizeRow {
     /// At least this many pixels.
     pub from_px: u32,
@@ -75,7 +77,7 @@ pub struct SizeRow {
 }
 
 /// Pictures of one folder.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FolderRow {
     /// Empty for pictures in none.
     pub folder: String,
@@ -92,7 +94,7 @@ pub struct FolderRow {
 }
 
 /// A picture with mistakes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WorstPicture {
     /// Which of the pictures measured on.
     pub picture: usize,

@@ -1,11 +1,13 @@
 //! `MediaPipe`'s weighted non-maximum suppression.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::geometry::{MIN_SUPPRESSION_IOU, Rect};
 
 /// A face that was found.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "DetectedFace")]
 pub struct Detection {
     /// Where, as fractions of the picture (or of the network's square, before unletterboxing).
     #[serde(rename = "box")]

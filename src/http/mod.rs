@@ -16,6 +16,7 @@ mod models;
 mod page;
 mod problem;
 mod read_on;
+pub mod schema;
 mod send;
 mod system;
 

@@ -7,6 +7,7 @@ use axum::Json;
 use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 
 use super::app::App;
@@ -20,7 +21,8 @@ pub(super) fn routes() -> Router<Arc<App>> {
     Router::new().route("/system", get(show))
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "System")]
 struct SystemView {
     version: &'static str,
     uptime_s: u64,
@@ -33,7 +35,7 @@ struct SystemView {
     data_dir: String,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Disk {
     free_bytes: u64,
     total_bytes: u64,
@@ -60,4 +62,9 @@ async fn show(State(app): State<Arc<App>>) -> Result<Json<SystemView>> {
         },
         data_dir: app.folder.root().display().to_string(),
     }))
+}
+
+/// Adds the schema of the response.
+pub(super) fn describe(generator: &mut SchemaGenerator) {
+    generator.subschema_for::<SystemView>();
 }

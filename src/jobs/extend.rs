@@ -133,8 +133,8 @@ fn extended(
         return Err(refused("its parameters are of another version of Blazetune"));
     };
     let asked_for = std::mem::replace(&mut params.epochs, epochs);
-    let progress = finished.progress.map(|progress| progress.0).unwrap_or_default();
-    check(&params, epochs_done(rows, &progress)).map_err(ExtendError::Invalid)?;
+    let steps = finished.progress.map_or(0, |progress| progress.steps);
+    check(&params, epochs_done(rows, steps)).map_err(ExtendError::Invalid)?;
     let base = finished.name.trim_end_matches(MARK);
     let name = name.unwrap_or_else(|| format!("{base}{MARK}"));
     let when =
@@ -145,10 +145,10 @@ fn extended(
 }
 
 /// Whole epochs of a finished job. One that was stopped has a row for an epoch that it left in the middle.
-fn epochs_done(rows: &[Value], progress: &Value) -> u32 {
+fn epochs_done(rows: &[Value], steps_per_epoch: u32) -> u32 {
     let last = rows.last().unwrap_or(&Value::Null);
     let (epoch, step) = (last["epoch"].as_u64().unwrap_or(0), last["step"].as_u64().unwrap_or(0));
-    let is_whole = step >= epoch * progress["steps"].as_u64().unwrap_or(0);
+    let is_whole = step >= epoch * u64::from(steps_per_epoch);
     (if is_whole { epoch } else { epoch.saturating_sub(1) }) as u32
 }
 

@@ -15,6 +15,7 @@ use crate::protocol::events::{Body, Event, Finished, Measured, Step};
 use crate::store;
 use crate::store::events::NewEvent;
 use crate::store::ids::JobId;
+use crate::store::jobs::{BestEpoch, JobProgress};
 
 /// Bytes read at once; a longer line would never be whole.
 const CHUNK_BYTES: u64 = 16 << 20;
@@ -141,35 +142,37 @@ async fn store_event(db: &mut store::Connection, id: JobId, event: &Event) -> an
     }
     let (kind, epoch) = match &event.body {
         Body::Started(started) => {
-            let progress = json!({
-                "epoch": started.resumed_at_epoch, "epochs": started.epochs,
-                "step": started.resumed_at_step, "steps": started.steps, "images_per_s": null, "eta_s": null,
-            });
-            store::jobs::set_progress(&mut *db, id, &progress).await?;
+            let progress = JobProgress {
+                epoch: started.resumed_at_epoch,
+                epochs: started.epochs,
+                step: started.resumed_at_step,
+                steps: started.steps,
+                ..JobProgress::default()
+            };
+            store::jobs::set_progress(&mut *db, id, progress).await?;
             ("started", None)
         }
         Body::Step(step) => {
-            store::jobs::set_progress(&mut *db, id, &progress(step)).await?;
+            store::jobs::set_progress(&mut *db, id, progress(step)).await?;
             ("step", Some(step.epoch))
         }
         Body::Measured(measured) => {
-            let Measured { pictures, total, images_per_s, eta_s } = measured;
-            let progress = json!({
-                "epoch": 0, "epochs": 0, "step": pictures, "steps": total,
-                "images_per_s": images_per_s, "eta_s": eta_s,
-            });
-            store::jobs::set_progress(&mut *db, id, &progress).await?;
+            let &Measured { pictures: step, total: steps, images_per_s, eta_s } = measured;
+            let (images_per_s, eta_s) = (Some(images_per_s), Some(eta_s));
+            let progress =
+                JobProgress { step, steps, images_per_s, eta_s, ..JobProgress::default() };
+            store::jobs::set_progress(&mut *db, id, progress).await?;
             return Ok(()); // The job says how far it is; there is no history to tell.
         }
         Body::Epoch(row) => {
             store::epochs::put(&mut *db, id, row).await?;
             store::events::forget_steps(&mut *db, id, row.epoch).await?;
             if row.epoch == 0 {
-                store::jobs::set_baseline(&mut *db, id, &json!(row.val)).await?;
+                store::jobs::set_baseline(&mut *db, id, &row.val).await?;
             }
             if row.is_best {
-                let best = json!({"epoch": row.epoch, "metrics": row.val});
-                store::jobs::set_best(&mut *db, id, &best).await?;
+                let best = BestEpoch { epoch: row.epoch, metrics: row.val };
+                store::jobs::set_best(&mut *db, id, best).await?;
             }
             body = json!({}); // The row is stored already.
             ("epoch", Some(row.epoch))
@@ -187,11 +190,15 @@ async fn store_event(db: &mut store::Connection, id: JobId, event: &Event) -> an
     Ok(())
 }
 
-fn progress(step: &Step) -> Value {
-    json!({
-        "epoch": step.epoch, "epochs": step.epochs, "step": step.step, "steps": step.steps,
-        "images_per_s": step.images_per_s, "eta_s": step.eta_s,
-    })
+fn progress(step: &Step) -> JobProgress {
+    JobProgress {
+        epoch: step.epoch,
+        epochs: step.epochs,
+        step: step.step,
+        steps: step.steps,
+        images_per_s: Some(step.images_per_s),
+        eta_s: Some(step.eta_s),
+    }
 }
 
 #[cfg(test)]
@@ -279,7 +286,7 @@ mod tests {
         assert_eq!(kinds, ["started", "epoch", "epoch"]);
         assert_eq!(store::epochs::of_job(&db, id).await.unwrap().len(), 2);
         let job = store::jobs::find(&db, id).await.unwrap().unwrap();
-        assert_eq!(job.best.unwrap()["epoch"], 1);
+        assert_eq!(job.best.unwrap().epoch, 1);
         let end = end.unwrap();
         assert_eq!((end.finished.outcome, end.from), (Outcome::Completed, from));
     }

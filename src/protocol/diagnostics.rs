@@ -1,9 +1,10 @@
 //! Diagnostics of an epoch: which faces got targets, how scores follow overlap, where the loss comes from.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Figures over all views of one epoch.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Diagnostics {
     /// Faces to learn, by their size in the view, smallest first.
     pub faces: Vec<FaceSize>,
@@ -18,7 +19,7 @@ pub struct Diagnostics {
 }
 
 /// Faces of one range of sizes: √(width × height) in pixels of the 128-pixel view.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FaceSize {
     /// In pixels.
     pub from: f64,
@@ -34,7 +35,7 @@ pub struct FaceSize {
 
 /// What the anchors of one grid add to the loss: means over the epoch's steps, weighted, so that the
 /// grids' add up to the epoch's.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GridLoss {
     /// Cells per side: 16 or 8.
     pub side: u32,
@@ -50,7 +51,7 @@ pub struct GridLoss {
 }
 
 /// Positive anchors whose box overlaps its face by a tenth from here on.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct IouBin {
     /// The lowest IoU.
     pub from: f64,

@@ -1,5 +1,6 @@
 //! What a worker reports: one JSON object per line of `events.jsonl`, append only.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cause::Cause;
@@ -61,7 +62,8 @@ pub struct Started {
 }
 
 /// Progress within an epoch; means since the epoch began.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[schemars(rename = "StepEvent")]
 pub struct Step {
     /// The epoch under way, from 1; 0 while the baseline is measured.
     pub epoch: u32,
@@ -95,7 +97,7 @@ pub struct Measured {
 }
 
 /// Sample detections of one epoch.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Samples {
     /// The epoch they were made after; 0 is the base model.
     pub epoch: u32,
@@ -104,7 +106,7 @@ pub struct Samples {
 }
 
 /// One sample picture. Boxes are fractions of the picture.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SamplePicture {
     /// Index in the data set.
     pub index: usize,
@@ -123,7 +125,7 @@ pub struct SamplePicture {
 }
 
 /// A detection, as shown in samples.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScoredBox {
     /// Fractions of the picture.
     #[serde(rename = "box")]
@@ -198,7 +200,7 @@ pub enum Outcome {
 }
 
 /// A file that a job leaves.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Artifact {
     /// File name within `artifacts/`.
     pub name: String,

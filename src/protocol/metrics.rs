@@ -1,12 +1,13 @@
 //! Rows of the metrics table, and the values in them.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::diagnostics::Diagnostics;
 use super::train_spec::Monitor;
 
 /// One row of the metrics table; `epoch` 0 is the base model.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MetricsRow {
     /// From 1; 0 is the base model.
     pub epoch: u32,
@@ -32,7 +33,7 @@ pub struct MetricsRow {
 }
 
 /// Means over training steps.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct TrainMetrics {
     /// The whole loss.
@@ -77,7 +78,7 @@ impl TrainMetrics {
 }
 
 /// Measures over a whole data set. `null` in JSON where there is nothing to measure.
-#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ValMetrics {
     /// The whole loss.
     pub loss: f64,

@@ -1,17 +1,19 @@
 //! How much of the base model is in a result, and why.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::metrics::ValMetrics;
 
 /// The mixes that were tried, and the one that became the result.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Mixing {
     /// Share of the base model in the result, 0..1.
     pub retain: f64,
     /// Why this one.
     pub reason: Reason,
     /// What each mix measured, by its share.
+    #[serde(default)]
     pub curve: Vec<Mix>,
 }
 
@@ -23,7 +25,7 @@ impl Mixing {
 }
 
 /// Measures of one mix.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Mix {
     /// Share of the base model, 0..1.
     pub retain: f64,
@@ -32,7 +34,7 @@ pub struct Mix {
 }
 
 /// Why a mix was chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// The job's parameters said so.

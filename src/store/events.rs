@@ -178,7 +178,8 @@ mod tests {
     async fn an_ended_jobs_events_grow_with_the_logarithm_of_its_epochs() {
         let (_folder, db) = empty().await;
         let id = queue(&db, "cpu", 0).await;
-        jobs::set_best(&db, id, &json!({"epoch": 77})).await.unwrap();
+        let best = jobs::BestEpoch { epoch: 77, metrics: ValMetrics::default() };
+        jobs::set_best(&db, id, best).await.unwrap();
         for epoch in 0..=100 {
             for kind in ["step", "sample", "epoch"] {
                 let body = json!({"epoch": epoch});

@@ -1,5 +1,6 @@
 //! Table `transition`: how jobs came to their states.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use sqlx::SqliteExecutor;
 
@@ -7,7 +8,7 @@ use super::ids::JobId;
 use super::jobs::JobState;
 
 /// A change of a job's state, or a restart, which leaves the state as it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Transition {
     /// RFC 3339.
     pub time: String,
@@ -22,7 +23,7 @@ pub struct Transition {
 }
 
 /// Who changes a job's state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(rename_all = "snake_case")]
 pub enum Actor {

@@ -4,6 +4,7 @@ use std::io::{self, Cursor};
 use std::path::Path;
 
 use image::{ImageFormat, RgbImage};
+use schemars::{JsonSchema, SchemaGenerator};
 use serde::Serialize;
 
 use super::artifacts::artifact;
@@ -34,7 +35,8 @@ pub struct ReportSources<'a> {
 }
 
 /// `report.json`.
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EvaluationReport")]
 struct File<'a> {
     format_version: u32,
     /// The user's name for it.
@@ -48,7 +50,8 @@ struct File<'a> {
     models: Vec<Figures<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, JsonSchema)]
+#[schemars(rename = "EvaluatedModel")]
 struct Figures<'a> {
     /// The user's name for it.
     model: &'a str,
@@ -63,6 +66,11 @@ impl<'a> From<&'a Evaluation> for Figures<'a> {
         let Evaluation { name, report, keypoint_nme, .. } = evaluation;
         Self { model: name, keypoint_nme: *keypoint_nme, report }
     }
+}
+
+/// Adds the schema of `report.json` to the generator's definitions.
+pub fn describe(generator: &mut SchemaGenerator) {
+    generator.subschema_for::<File<'_>>();
 }
 
 /// Ends of the names of each model's files.

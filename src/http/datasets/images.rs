@@ -10,6 +10,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use image::codecs::jpeg::JpegEncoder;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::data::{ImportedDataset, Split};
@@ -39,8 +40,9 @@ struct ImagesQuery {
 }
 
 /// A picture as clients see it.
-#[derive(Debug, Serialize)]
-struct ImageView {
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "DatasetImage")]
+pub(super) struct ImageView {
     index: usize,
     name: String,
     split: Split,

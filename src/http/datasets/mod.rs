@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
+use schemars::SchemaGenerator;
 
 use super::app::App;
 
@@ -23,4 +24,10 @@ pub(super) fn routes() -> Router<Arc<App>> {
 /// Requests that may take long.
 pub(super) fn slow_routes() -> Router<Arc<App>> {
     upload::routes().merge(images::picture_routes())
+}
+
+/// Adds the schemas of responses.
+pub(super) fn describe(generator: &mut SchemaGenerator) {
+    generator.subschema_for::<view::DatasetView>();
+    generator.subschema_for::<images::ImageView>();
 }

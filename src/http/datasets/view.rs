@@ -1,15 +1,18 @@
 //! A data set as clients see it.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::data::options::ImportProgress;
+use crate::data::{DatasetSummary, ImportReport};
 use crate::http::app::App;
 use crate::store::datasets::{Dataset, DatasetStatus};
 use crate::store::ids::DatasetId;
 
 /// A data set as clients see it. Once imported, it has its counts and its report too.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Dataset")]
 pub(super) struct DatasetView {
     pub(super) id: DatasetId,
     name: String,
@@ -22,6 +25,7 @@ pub(super) struct DatasetView {
     created_at: String,
     finished_at: Option<String>,
     #[serde(flatten)]
+    #[schemars(with = "Option<Imported>")]
     summary: Map<String, Value>,
 }
 
@@ -50,4 +54,12 @@ impl DatasetView {
             summary,
         }
     }
+}
+
+/// What an imported data set has besides.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Imported {
+    #[serde(flatten)]
+    summary: DatasetSummary,
+    report: ImportReport,
 }

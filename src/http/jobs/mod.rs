@@ -18,6 +18,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
+use schemars::SchemaGenerator;
 
 use super::app::App;
 
@@ -37,4 +38,9 @@ pub(super) fn routes() -> Router<Arc<App>> {
 /// Requests that may take long.
 pub(super) fn slow_routes() -> Router<Arc<App>> {
     events::routes().merge(artifacts::routes())
+}
+
+/// Adds the schemas of responses.
+pub(super) fn describe(generator: &mut SchemaGenerator) {
+    generator.subschema_for::<view::JobView>();
 }

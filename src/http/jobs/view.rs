@@ -3,19 +3,22 @@
 use axum::Json;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
 use crate::http::app::App;
 use crate::http::problem::{Problem, Result};
 use crate::jobs::Jobs;
+use crate::protocol::metrics::ValMetrics;
 use crate::store;
 use crate::store::ids::{DatasetId, JobId, ModelId};
 use crate::store::job_kind::JobKind;
-use crate::store::jobs::{Job, JobState};
+use crate::store::jobs::{BestEpoch, Job, JobProgress, JobState};
 
 /// A job as clients see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Job")]
 pub(in crate::http) struct JobView {
     pub(super) id: JobId,
     kind: JobKind,
@@ -30,9 +33,10 @@ pub(in crate::http) struct JobView {
     priority: i64,
     device: Option<String>,
     restarts: i64,
-    progress: Option<Value>,
-    best: Option<Value>,
-    baseline: Option<Value>,
+    progress: Option<JobProgress>,
+    best: Option<BestEpoch>,
+    /// The base model's measures.
+    baseline: Option<ValMetrics>,
     /// The model that a completed job has made.
     model_id: Option<ModelId>,
     error: Option<String>,

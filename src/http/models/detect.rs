@@ -8,6 +8,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::routing::post;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::view::ModelRef;
@@ -30,8 +31,8 @@ struct DetectQuery {
 }
 
 /// The faces found in a picture.
-#[derive(Debug, Serialize)]
-struct Detections {
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Detections {
     width: u32,
     height: u32,
     faces: Vec<Detection>,

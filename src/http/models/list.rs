@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use super::provenance::{Provenance, provenance};
@@ -45,7 +46,8 @@ pub(super) async fn show(
 }
 
 /// A model, and where it comes from.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "WholeModel")]
 pub(super) struct Whole {
     #[serde(flatten)]
     model: ModelView,

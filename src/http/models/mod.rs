@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::routing::get;
+use schemars::SchemaGenerator;
 
 use super::app::App;
 
@@ -35,4 +36,12 @@ pub(super) fn routes() -> Router<Arc<App>> {
 /// Requests that may take long.
 pub(super) fn slow_routes() -> Router<Arc<App>> {
     import::routes().merge(files::routes()).merge(detect::routes())
+}
+
+/// Adds the schemas of responses.
+pub(super) fn describe(generator: &mut SchemaGenerator) {
+    generator.subschema_for::<view::ModelView>();
+    generator.subschema_for::<list::Whole>();
+    generator.subschema_for::<compare::Comparison>();
+    generator.subschema_for::<detect::Detections>();
 }

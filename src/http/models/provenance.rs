@@ -1,5 +1,6 @@
 //! Where a model comes from.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::Value;
 
@@ -11,7 +12,7 @@ use crate::store::ids::{DatasetId, JobId};
 use crate::store::models::{Model, ModelKind};
 
 /// Where a model comes from.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub(super) struct Provenance {
     /// The model that it was made from: `base`, an id, or none if that is not known.
     parent_id: Option<String>,
@@ -21,7 +22,7 @@ pub(super) struct Provenance {
 }
 
 /// The job that made a model.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct JobOrigin {
     id: JobId,
     name: String,
@@ -30,7 +31,7 @@ struct JobOrigin {
 }
 
 /// The pictures that a model was trained on.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct DatasetOrigin {
     id: DatasetId,
     name: String,

@@ -2,6 +2,7 @@
 
 use std::str::FromStr;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
@@ -9,6 +10,8 @@ use super::downloads;
 use crate::http::problem::{Problem, Result};
 use crate::model::layout::Variant;
 use crate::protocol::events::Artifact;
+use crate::protocol::metrics::ValMetrics;
+use crate::protocol::mixing::Mixing;
 use crate::store;
 use crate::store::ids::{JobId, ModelId};
 use crate::store::models::{Model, ModelKind};
@@ -34,7 +37,8 @@ impl<'de> Deserialize<'de> for ModelRef {
 pub(super) const BASE: &str = "base";
 
 /// A model as clients see it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Model")]
 pub(super) struct ModelView {
     pub(super) id: String,
     name: String,
@@ -44,8 +48,10 @@ pub(super) struct ModelView {
     parent_id: Option<ModelId>,
     files: Vec<Artifact>,
     /// `{epoch, best, baseline}`, of a model that was trained here.
+    #[schemars(with = "Option<ModelMetrics>")]
     metrics: Option<Value>,
     /// Which network: `short` (128×128) or `back` (256×256).
+    #[schemars(with = "VariantName")]
     variant: Variant,
     tags: Vec<String>,
     /// Every file that can be downloaded, including those made on request.
@@ -53,8 +59,9 @@ pub(super) struct ModelView {
     created_at: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
+#[schemars(rename = "ModelKind")]
 enum KindView {
     Base,
     Imported,
@@ -107,4 +114,25 @@ pub(super) fn base() -> ModelView {
 pub(super) async fn find(db: &store::Db, id: ModelId) -> Result<Model> {
     let model = store::models::find(db, id).await?;
     model.ok_or_else(|| Problem::not_found(format_args!("model {id}")))
+}
+
+/// Measures of a model on the validation pictures of its data set.
+#[derive(Debug, JsonSchema)]
+#[expect(dead_code, reason = "it describes JSON from the database")]
+struct ModelMetrics {
+    /// The best epoch; none for a mix.
+    epoch: Option<u32>,
+    best: Option<ValMetrics>,
+    /// The base model's.
+    baseline: Option<ValMetrics>,
+    retention: Option<Mixing>,
+}
+
+/// `short`: 128×128, `back`: 256×256.
+#[derive(Debug, JsonSchema)]
+#[schemars(rename_all = "snake_case")]
+#[expect(dead_code, reason = "it describes a type that knows nothing of schemas")]
+enum VariantName {
+    Short,
+    Back,
 }

@@ -10,6 +10,7 @@ use sqlx::types::Json;
 
 use super::ids::{DatasetId, JobId, ModelId};
 use super::job_kind::JobKind;
+use crate::protocol::metrics::ValMetrics;
 
 pub use self::life::*;
 pub use self::reports::*;
@@ -37,11 +38,11 @@ pub struct Job {
     /// Restarts after crashes so far.
     pub restarts: i64,
     /// The last step it reported.
-    pub progress: Option<Json<Value>>,
+    pub progress: Option<Json<JobProgress>>,
     /// The best epoch so far.
-    pub best: Option<Json<Value>>,
+    pub best: Option<Json<BestEpoch>>,
     /// The base model's measures.
-    pub baseline: Option<Json<Value>>,
+    pub baseline: Option<Json<ValMetrics>>,
     /// Why it failed, or why the server has paused it.
     pub error: Option<String>,
     /// What kind of failure that is: the name of a `Cause`.
@@ -141,7 +142,7 @@ pub async fn find(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Result<Option
         select
             id as "id: JobId", kind as "kind: JobKind", name, state as "state: JobState",
             dataset_id as "dataset_id: DatasetId", params as "params: Json<Value>", priority,
-            device, restarts, progress as "progress: Json<Value>", best as "best: Json<Value>", baseline as "baseline: Json<Value>",
+            device, restarts, progress as "progress: Json<JobProgress>", best as "best: Json<BestEpoch>", baseline as "baseline: Json<ValMetrics>",
             error, failure, hold, batch_divisor, extends_epochs, not_before, time_limit_s,
             ran_s + coalesce(max(0, (julianday('now') - julianday(active_since)) * 86400), 0) as "ran_s!: f64",
             worker_pid, worker_started, events_read, created_at, started_at, finished_at,
@@ -170,7 +171,7 @@ pub async fn page(
         select
             id as "id: JobId", kind as "kind: JobKind", name, state as "state: JobState",
             dataset_id as "dataset_id: DatasetId", params as "params: Json<Value>", priority,
-            device, restarts, progress as "progress: Json<Value>", best as "best: Json<Value>", baseline as "baseline: Json<Value>",
+            device, restarts, progress as "progress: Json<JobProgress>", best as "best: Json<BestEpoch>", baseline as "baseline: Json<ValMetrics>",
             error, failure, hold, batch_divisor, extends_epochs, not_before, time_limit_s,
             ran_s + coalesce(max(0, (julianday('now') - julianday(active_since)) * 86400), 0) as "ran_s!: f64",
             worker_pid, worker_started, events_read, created_at, started_at, finished_at,

@@ -1,10 +1,39 @@
 //! What the job's worker has reported.
 
-use serde_json::Value;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use sqlx::SqliteExecutor;
 use sqlx::types::Json;
 
+use crate::protocol::metrics::ValMetrics;
 use crate::store::ids::JobId;
+
+/// How far a job is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default)]
+pub struct JobProgress {
+    /// The current epoch, from 1; 0 while the base model is measured, and for a job that does not train.
+    pub epoch: u32,
+    /// Epochs in all; 0 for a job that does not train.
+    pub epochs: u32,
+    /// Steps done in this epoch; pictures measured, for a job that does not train.
+    pub step: u32,
+    /// Steps per epoch; pictures to measure, for a job that does not train.
+    pub steps: u32,
+    /// Training views or pictures per second.
+    pub images_per_s: Option<f64>,
+    /// Seconds until the end.
+    pub eta_s: Option<f64>,
+}
+
+/// The best epoch of a job so far.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct BestEpoch {
+    /// From 1.
+    pub epoch: u32,
+    /// What it measured.
+    pub metrics: ValMetrics,
+}
 
 /// Moves the position in `events.jsonl`. Returns false when it is not at `from`.
 ///
@@ -58,7 +87,7 @@ pub async fn rewind_events(
 pub async fn set_progress(
     db: impl SqliteExecutor<'_>,
     id: JobId,
-    progress: &Value,
+    progress: JobProgress,
 ) -> sqlx::Result<()> {
     let progress = Json(progress);
     sqlx::query!("update job set progress = ?2 where id = ?1", id, progress).execute(db).await?;
@@ -70,7 +99,7 @@ pub async fn set_progress(
 /// # Errors
 ///
 /// As [`advance_events`].
-pub async fn set_best(db: impl SqliteExecutor<'_>, id: JobId, best: &Value) -> sqlx::Result<()> {
+pub async fn set_best(db: impl SqliteExecutor<'_>, id: JobId, best: BestEpoch) -> sqlx::Result<()> {
     let best = Json(best);
     sqlx::query!("update job set best = ?2 where id = ?1", id, best).execute(db).await?;
     Ok(())
@@ -84,7 +113,7 @@ pub async fn set_best(db: impl SqliteExecutor<'_>, id: JobId, best: &Value) -> s
 pub async fn set_baseline(
     db: impl SqliteExecutor<'_>,
     id: JobId,
-    metrics: &Value,
+    metrics: &ValMetrics,
 ) -> sqlx::Result<()> {
     let metrics = Json(metrics);
     sqlx::query!("update job set baseline = ?2 where id = ?1", id, metrics).execute(db).await?;
