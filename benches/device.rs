@@ -1,5 +1,5 @@
-//! How fast training in libtorch is on a device: what a step costs the host, what it costs the device, and what an epoch
-//! makes of both.
+//! How fast training in libtorch is on a device: what a step costs the host, what it costs the device, and what an
+//! epoch makes of both.
 //!
 //! ```text
 //! cargo bench --bench device -- [--batches 64,128,256] [--pictures 8192] [--dataset FOLDER] [--device auto]

@@ -5,8 +5,8 @@
 //! cargo bench --bench step -- [--batch 32] [--threads N] [--rounds 3] [--dataset FOLDER]
 //! ```
 //!
-//! FOLDER is an imported data set; without it, pictures are drawn. Ours and PyTorch's are measured in turns, and medians
-//! are reported, for machines are noisy. Writes `target/bench/step.json`.
+//! FOLDER is an imported data set; without it, pictures are drawn. Ours and PyTorch's are measured in turns, and
+//! medians are reported, for machines are noisy. Writes `target/bench/step.json`.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a program for a terminal")]
 

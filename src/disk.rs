@@ -8,18 +8,18 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 ///
-/// Whatever the file system says; `path` stays as it was then.
+/// Any error of the file system; `path` stays as it was then.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = beside(path, bytes)?;
     beside.persist(path).map_err(|error| error.error)?;
     sync_folder(folder_of(path))
 }
 
-/// As [`write()`], but keeps the old file as `former`. A crash may leave it there with nothing at `path`.
+/// Like [`write()`], but keeps the old file as `former`. A crash may leave it there with nothing at `path`.
 ///
 /// # Errors
 ///
-/// Whatever the file system says; the old file is then at `path` or at `former`.
+/// Any error of the file system; the old file is then at `path` or at `former`.
 pub fn write_keeping(path: &Path, former: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = beside(path, bytes)?;
     match fs::rename(path, former) {
@@ -34,7 +34,7 @@ pub fn write_keeping(path: &Path, former: &Path, bytes: &[u8]) -> io::Result<()>
 ///
 /// # Errors
 ///
-/// Whatever the file system says, except that there is no such folder.
+/// Any error of the file system, except that there is no such folder.
 pub fn remove_leftovers(folder: &Path) -> io::Result<()> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -56,7 +56,7 @@ const BESIDE: &str = ".tmp";
 ///
 /// # Errors
 ///
-/// Whatever else the file system says.
+/// Any other error of the file system.
 pub fn remove_file(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -81,7 +81,7 @@ fn folder_of(path: &Path) -> &Path {
 ///
 /// # Errors
 ///
-/// Whatever the file system says.
+/// Any error of the file system.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
@@ -90,7 +90,7 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// Whatever the file system says, except that there is nothing to delete.
+/// Any error of the file system, except that there is nothing to delete.
 pub fn remove_folder(path: &Path) -> io::Result<()> {
     set_aside(path)?;
     remove_aside(path)
@@ -100,7 +100,7 @@ pub fn remove_folder(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// As [`remove_folder`].
+/// The same as [`remove_folder`].
 pub fn set_aside(path: &Path) -> io::Result<()> {
     if !path.try_exists()? {
         return Ok(());
@@ -109,11 +109,11 @@ pub fn set_aside(path: &Path) -> io::Result<()> {
     fs::rename(path, aside(path))
 }
 
-/// The second half.
+/// The second half of [`remove_folder`].
 ///
 /// # Errors
 ///
-/// As [`remove_folder`].
+/// The same as [`remove_folder`].
 pub fn remove_aside(path: &Path) -> io::Result<()> {
     let path = aside(path);
     if path.is_dir() { remove_all(&path) } else { remove_file(&path) }

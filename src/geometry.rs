@@ -92,6 +92,9 @@ impl Rect {
     }
 }
 
+/// Side of the short-range variant's square input, in pixels; faces are measured at this size.
+pub const INPUT_SIZE: usize = 128;
+
 /// How a picture lies in a square: scaled to fit, centred, zeros around it.
 ///
 /// All lengths are pixels of the square.
@@ -132,12 +135,12 @@ impl Letterbox {
         [y0, x0, y1, x1].into()
     }
 
-    /// As [`Letterbox::to_square`], for one point.
+    /// Like [`Letterbox::to_square`], for one point.
     pub fn point_to_square(&self, x: f32, y: f32) -> (f32, f32) {
         ((self.left + x * self.width) / self.size, (self.top + y * self.height) / self.size)
     }
 
-    /// As [`Letterbox::to_picture`], for one point.
+    /// Like [`Letterbox::to_picture`], for one point.
     pub fn point_to_picture(&self, x: f32, y: f32) -> (f32, f32) {
         ((x * self.size - self.left) / self.width, (y * self.size - self.top) / self.height)
     }

@@ -1,4 +1,4 @@
-//! Messages of Protocol Buffers, written and never read.
+//! Messages of Protocol Buffers, which are only written, never read.
 //!
 //! Source: <https://protobuf.dev/programming-guides/encoding/>.
 
@@ -61,7 +61,7 @@ impl Message {
         self.varint(field << 3 | wire as u64)
     }
 
-    /// Seven bits a byte, the lowest first; the eighth says that more follow.
+    /// Seven bits per byte, lowest first; the eighth says that more follow.
     fn varint(mut self, mut value: u64) -> Self {
         while value >= 0x80 {
             self.0.push(value as u8 | 0x80);

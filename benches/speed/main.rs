@@ -1,5 +1,5 @@
-//! How fast everything around the training step is, beside what it is compared with on the same machine in the same run:
-//! import, epochs of growing data sets, memory, and detection over HTTP.
+//! How fast everything around the training step is, beside what it is compared with on the same machine in the same
+//! run: import, epochs of growing data sets, memory, and detection over HTTP.
 //!
 //! ```text
 //! make bench                  # the training step first (benches/step.rs), then this; about five minutes

@@ -18,7 +18,7 @@ const SIDES: (u32, u32) = (1152, 864);
 /// Drawings that the others are made of.
 const DRAWINGS: u32 = 40;
 
-/// A zip of so many JPEG pictures of a megapixel, no two of them the same. Answers its path.
+/// Writes a zip of `count` JPEG pictures of a megapixel, no two of them the same, and returns its path.
 pub(crate) fn megapixels(folder: &Path, count: usize) -> PathBuf {
     let drawings: Vec<RgbImage> = drawings(folder)
         .par_iter()
@@ -78,7 +78,7 @@ pub(crate) fn jpeg(picture: &RgbImage, quality: u8) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// A data set with `count` pictures to train on: those of `set`, which has fewer, again and again. Answers its folder.
+/// A data set with `count` pictures to train on: those of `set`, which has fewer, again and again. Returns its folder.
 pub(crate) fn repeated(folder: &Path, set: &Path, count: usize) -> PathBuf {
     let text = fs::read(set.join("manifest.json")).unwrap();
     let mut manifest: Value = serde_json::from_slice(&text).unwrap();

@@ -17,7 +17,7 @@ pub(crate) struct Args {
     /// The file to write; it must not be there yet.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// The data folder; that of the configuration unless given.
+    /// The data folder; the configured one by default.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }

@@ -14,10 +14,10 @@ use super::model;
 /// Finds faces in pictures and prints a line of JSON for each.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Weights (.tflite, .safetensors or .pth); MediaPipe's own where not given.
+    /// Weights (.tflite, .safetensors or .pth); MediaPipe's own by default.
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
-    /// Faces below this score are left out.
+    /// Leaves out faces below this score.
     #[arg(long, default_value_t = 0.5)]
     min_score: f32,
     /// The pictures.
@@ -25,7 +25,7 @@ pub(crate) struct Args {
     pictures: Vec<PathBuf>,
 }
 
-/// Pictures of more than this are refused.
+/// Larger pictures are refused.
 const MEGAPIXELS: u32 = 100;
 
 #[expect(clippy::print_stdout, reason = "what the user asked for")]

@@ -19,16 +19,16 @@ pub(crate) struct Args {
     /// Weights of any format, or "mediapipe" for MediaPipe's own.
     #[arg(value_name = "FILE|mediapipe")]
     model: PathBuf,
-    /// What to write; "bn.pth", with BatchNorm, only of a checkpoint of a job.
+    /// What to write; only a job's checkpoint can become "bn.pth", which has BatchNorm.
     #[arg(long, value_parser = formats())]
     format: Wanted,
     /// Where to.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// The name that the file shall have for the model; the first file's where not given.
+    /// The model's name in the file; by default, the name of the first file.
     #[arg(long)]
     name: Option<String>,
-    /// The lowest score that is advised, from 0 to 1; kept in the file.
+    /// The lowest score to advise, from 0 to 1; stored in the file.
     #[arg(long)]
     threshold: Option<f32>,
 }

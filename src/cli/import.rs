@@ -14,13 +14,13 @@ use super::model;
 pub(crate) struct Args {
     /// .tflite, .safetensors, .pth or .pt; its content decides the format.
     file: PathBuf,
-    /// The server that gets it.
+    /// The server to add it to.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     server: String,
-    /// Its name there; the file's where not given.
+    /// Its name there; by default, the file's.
     #[arg(long)]
     name: Option<String>,
-    /// Only check the file, without any server.
+    /// Only checks the file, without a server.
     #[arg(long)]
     check: bool,
 }

@@ -7,13 +7,13 @@ use blazetune::model::tensors::Weights;
 use blazetune::protocol::evaluate_spec::MEDIAPIPE;
 use blazetune::weights::{self, tflite};
 
-/// Of any format.
+/// Reads weights of any format.
 pub(super) fn load(path: &Path) -> anyhow::Result<Weights> {
     let weights = weights::load(&read(path)?);
     weights.with_context(|| format!("cannot use {}", path.display()))
 }
 
-/// Of any format, or `MediaPipe`'s own.
+/// Reads weights of any format, or takes `MediaPipe`'s own.
 pub(super) fn named(path: &Path) -> anyhow::Result<Weights> {
     if path == Path::new(MEDIAPIPE) { Ok(tflite::mediapipe().clone()) } else { load(path) }
 }

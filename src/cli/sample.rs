@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 /// Draws a data set of cartoon people, ready to be uploaded.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The zip to write, over whatever is there.
+    /// The zip to write; replaces an existing file.
     #[arg(long, value_name = "FILE", default_value = "sample.zip")]
     out: PathBuf,
     /// Pictures.

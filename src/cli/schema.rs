@@ -1,4 +1,4 @@
-//! `blazetune schema`: JSON Schema of what the API answers.
+//! `blazetune schema`: JSON Schema of what the API sends.
 
 use blazetune::{http, worker};
 use schemars::generate::SchemaSettings;

@@ -26,7 +26,7 @@ use blazetune::store::folder::Folder;
 /// Serves the API and the dashboard, and runs jobs.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A file of settings; otherwise config.toml of this folder, if there is one.
+    /// A file of settings; by default, config.toml in this folder, if there is one.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Folder of the database, data sets, jobs and models.
@@ -60,7 +60,7 @@ pub(crate) fn environment() -> impl Provider {
     Env::prefixed("BLAZETUNE__").split("__")
 }
 
-/// Serves until `SIGINT` or `SIGTERM`; `ready` is told the address.
+/// Serves until `SIGINT` or `SIGTERM`; `ready` receives the address.
 ///
 /// # Errors
 ///
@@ -145,7 +145,7 @@ fn log_to_stderr(log: &Log) -> anyhow::Result<()> {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
-    // A log that is there already, in a test or the demo, will do.
+    // In a test or the demo there may be a log already, which will do.
     let _ = match log.format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),

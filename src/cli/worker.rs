@@ -18,7 +18,7 @@ pub(crate) struct Args {
     dir: PathBuf,
 }
 
-/// 0 when the job reported its end, however it ended.
+/// Returns 0 when the job reported its end, however it ended.
 pub(crate) fn run(args: Args) -> ExitCode {
     let dir = JobDir::new(args.dir);
     if let Err(error) = log_to(&dir) {
@@ -38,7 +38,7 @@ fn say(error: &anyhow::Error) {
     eprintln!("{error:#}");
 }
 
-/// The log goes to `log.jsonl` in the job's folder.
+/// Sends the log to `log.jsonl` in the job's folder.
 fn log_to(dir: &JobDir) -> anyhow::Result<()> {
     let path = dir.log_file();
     let file = OpenOptions::new().create(true).append(true).open(&path);

@@ -4,15 +4,15 @@ use super::manifest::Difficulty;
 use super::report::ImportReport;
 use crate::geometry::Keypoints;
 
-/// One usable row.
+/// A row that can be used.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Row {
     /// Its line in the file, the header being row 1.
     pub(super) number: u64,
-    /// As written.
+    /// The picture's path as the table has it.
     pub(super) image_path: String,
     pub(super) face: Face,
-    /// In pixels.
+    /// Keypoints, in pixels.
     pub(super) keypoints: Keypoints,
     pub(super) difficulty: Option<Difficulty>,
 }
@@ -98,7 +98,7 @@ fn line(position: &csv::Position, bytes: &[u8]) -> u64 {
     position.line() + ends.filter(|&&byte| byte == b'\n').count() as u64
 }
 
-/// Under which kind a bad row is counted, and what is wrong with it.
+/// The kind that a bad row is counted under, and what is wrong with it.
 type Bad = (&'static str, String);
 
 /// The commonest separator of the header.

@@ -8,18 +8,16 @@ use std::path::Path;
 use image::RgbImage;
 
 use super::ImportedDataset;
-use crate::geometry::Letterbox;
+use crate::geometry::{INPUT_SIZE, Letterbox};
 
 /// Side of the squares that training views are cut from, in pixels.
 pub const CACHE_SIZE: u32 = 256;
-/// Side of the network's input, in pixels.
-pub const INPUT_SIZE: u32 = 128;
 
 /// `[N, 256, 256, 3]` bytes: pictures as `MediaPipe` would sample them at this size, for training views. Smoothed
 /// pictures would lack the aliasing that a deployed model sees.
 pub(super) const SQUARES: CacheFile = CacheFile { name: "pictures.u8", side: CACHE_SIZE };
 /// `[N, 128, 128, 3]` bytes: pictures as a deployed model is fed them, for validation.
-pub(super) const INPUTS: CacheFile = CacheFile { name: "inputs.u8", side: INPUT_SIZE };
+pub(super) const INPUTS: CacheFile = CacheFile { name: "inputs.u8", side: INPUT_SIZE as u32 };
 
 /// One of the files.
 #[derive(Debug, Clone, Copy)]
@@ -63,8 +61,8 @@ impl CacheFile {
     }
 }
 
-/// One of the files, to read pictures from. Read, not mapped: mapped pages count as the process's memory, and training
-/// reads all of them.
+/// One of the files, to read pictures from. It is read, not mapped: mapped pages count as the process's memory, and
+/// training reads all of them.
 #[derive(Debug)]
 pub struct PictureFile {
     file: File,
@@ -96,7 +94,7 @@ impl PictureFile {
         self.file.read_exact_at(into, (index * self.stride()) as u64)
     }
 
-    /// Reads some pictures, one behind the other.
+    /// Reads some pictures, one after another.
     ///
     /// # Errors
     ///

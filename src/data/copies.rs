@@ -71,7 +71,7 @@ fn merge_plans(
     kept
 }
 
-/// In whatever order.
+/// Whether both have the same boxes, in any order.
 fn have_same_boxes(a: &[PlannedFace], b: &[PlannedFace]) -> bool {
     let sorted = |faces: &[PlannedFace]| {
         let mut labels: Vec<_> = faces.iter().map(|face| (face.pixels, face.keypoints)).collect();

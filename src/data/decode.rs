@@ -5,11 +5,11 @@ use std::io::Cursor;
 use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits, RgbImage};
 
-use super::cache::{CACHE_SIZE, INPUT_SIZE};
+use super::cache::CACHE_SIZE;
 use super::resample;
-use crate::geometry::Letterbox;
+use crate::geometry::{INPUT_SIZE, Letterbox};
 
-/// What decoding takes: up to 16 bits a channel, turned, and made RGB.
+/// Memory that decoding takes: up to 16 bits per channel, rotated, and converted to RGB.
 const BYTES_A_PIXEL: u64 = 12;
 
 /// A picture that cannot be used.
@@ -24,11 +24,11 @@ pub enum PictureError {
     /// Too many pixels.
     #[error("has {width} × {height} pixels; at most {limit} megapixels are taken")]
     TooLarge {
-        /// In pixels.
+        /// Its width, in pixels.
         width: u32,
-        /// In pixels.
+        /// Its height, in pixels.
         height: u32,
-        /// In millions of pixels.
+        /// The limit, in millions of pixels.
         limit: u32,
     },
     /// The decoder panicked on it.
@@ -54,7 +54,7 @@ pub(super) fn decode(bytes: &[u8], megapixels: u32) -> Result<Decoded, PictureEr
     let (width, height) = picture.dimensions();
     let letterbox = Letterbox::exact(width, height, CACHE_SIZE);
     let square = resample::letterbox(&picture, CACHE_SIZE);
-    let input = resample::letterbox(&picture, INPUT_SIZE);
+    let input = resample::letterbox(&picture, INPUT_SIZE as u32);
     Ok(Decoded { width, height, letterbox, square, input })
 }
 
@@ -67,7 +67,7 @@ pub(super) fn memory(bytes: &[u8], megapixels: u32) -> u64 {
         Ok(Ok((width, height))) => u64::from(width) * u64::from(height),
         _ => 0,
     };
-    // One that is too large is refused before it is decoded.
+    // A picture that is too large is refused before it is decoded.
     let is_decoded = pixels <= u64::from(megapixels) * 1_000_000;
     bytes.len() as u64 + if is_decoded { pixels * BYTES_A_PIXEL } else { 0 }
 }
@@ -78,7 +78,7 @@ pub(super) fn memory(bytes: &[u8], megapixels: u32) -> u64 {
 ///
 /// [`PictureError`]; a picture of more than `megapixels` is refused before it is decoded.
 pub fn read_upright(bytes: &[u8], megapixels: u32) -> Result<RgbImage, PictureError> {
-    // Many decoders, fed with arbitrary bytes: a panic is an error here.
+    // There are many decoders, fed with arbitrary bytes: a panic is an error here.
     std::panic::catch_unwind(|| read(bytes, megapixels)).unwrap_or(Err(PictureError::Panicked))
 }
 

@@ -26,7 +26,7 @@ const MEMORY: u64 = 1 << 30;
 pub(super) enum DecodeOutcome {
     /// It is in the cache.
     Stored(Stored),
-    /// Its file is that of another one, which was decoded.
+    /// Its file is the same as another one, which was decoded.
     CopyOf(usize),
     /// What is wrong with it.
     Bad(String),
@@ -39,7 +39,7 @@ pub(super) struct Stored {
     pub(super) width: u32,
     pub(super) height: u32,
     pub(super) letterbox: Letterbox,
-    /// Of the picture's file.
+    /// SHA-256 of the picture's file.
     pub(super) hash: [u8; 32],
 }
 
@@ -90,12 +90,12 @@ struct Task {
     /// Its place in the cache.
     slot: usize,
     bytes: Vec<u8>,
-    /// Memory that is set aside for it.
+    /// Memory that is reserved for it.
     memory: u64,
 }
 
 struct Outcomes {
-    /// By slot.
+    /// The outcomes, by slot.
     of: Vec<Option<DecodeOutcome>>,
     done: usize,
 }
@@ -109,7 +109,7 @@ struct Shared<'a> {
     outcomes: Mutex<Outcomes>,
     /// The slot that a file's hash was first seen for.
     first_of: Mutex<HashMap<[u8; 32], usize>>,
-    /// Why no more is to be done.
+    /// Why the work stopped, if it did.
     stopped: Mutex<Option<ImportError>>,
     progress: &'a OnProgress<'a>,
 }
@@ -146,7 +146,7 @@ impl Shared<'_> {
         loop {
             let next = lock(waiting).recv();
             let Ok(Task { slot, bytes, memory }) = next else { return };
-            // After a stop, drops the rest, so that the reader does not wait for ever.
+            // After a stop, drops the rest, so that the reader does not wait forever.
             if lock(&self.stopped).is_none()
                 && let Err(error) = self.decode(slot, &bytes)
             {

@@ -110,17 +110,17 @@ fn import_into(
     Ok(manifest)
 }
 
-/// The pictures that can be used, side by side.
+/// The pictures that can be used, as parallel lists.
 #[derive(Default)]
 struct Kept {
-    /// Their places, in order.
+    /// Their slots in the cache, in order.
     slots: Vec<usize>,
-    /// Slots to copy pixels between first, for copies whose other file was decoded.
+    /// Slots to copy pixels between first: of identical files, another one than the one to keep was decoded.
     moved: Vec<(usize, usize)>,
     pictures: Vec<Picture>,
-    /// Of their files.
+    /// SHA-256 of each picture's file.
     hashes: Vec<[u8; 32]>,
-    /// Whether their split is left to the server.
+    /// Whether the server chooses their split.
     open: Vec<bool>,
 }
 
@@ -176,7 +176,7 @@ fn survey(
     Ok((tables, seen))
 }
 
-/// Now rather than after an hour of decoding.
+/// Checked now rather than after an hour of decoding.
 fn check_room(work: &Path, pictures: usize, options: &ImportOptions) -> Result<(), ImportError> {
     let disk = rustix::fs::statvfs(work).map_err(|error| ImportError::of_disk(error.into()))?;
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::report::ImportReport;
-use crate::geometry::{Keypoints, Letterbox, Rect};
+use crate::geometry::{INPUT_SIZE, Keypoints, Letterbox, Rect};
 
 /// What a picture is for.
 #[derive(
@@ -26,25 +26,25 @@ pub enum Split {
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Difficulty {
-    /// In all three.
+    /// The face is in all three lists.
     Easy,
-    /// In two.
+    /// It is in two.
     Medium,
-    /// In the longest one alone.
+    /// It is only in the longest one.
     Hard,
 }
 
-/// Of `manifest.json` and the cache.
+/// Version of the formats of `manifest.json` and the cache.
 pub(super) const FORMAT_VERSION: u32 = 1;
 
 /// The whole data set, except its pixels.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Manifest {
-    /// Of this file.
+    /// Version of this file's format.
     pub format_version: u32,
     /// SHA-256 of names, bytes, boxes and splits: the same content, the same hash.
     pub content_hash: String,
-    /// In the order of the cache.
+    /// The pictures, in the order of the cache.
     pub pictures: Vec<Picture>,
     /// What was wrong with the input.
     pub report: ImportReport,
@@ -63,12 +63,12 @@ pub struct Picture {
     pub height: u32,
     /// Where it lies in its square of the cache.
     pub letterbox: Letterbox,
-    /// As fractions of the picture.
+    /// The faces, as fractions of the picture.
     pub faces: Vec<Rect>,
-    /// Of each face, as fractions of the picture; empty where none is labelled.
+    /// The keypoints of each face, as fractions of the picture; empty where none is labelled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keypoints: Vec<Keypoints>,
-    /// Of each face, where it is known; empty where none is.
+    /// The difficulty of each face, where it is known; empty where none is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub difficulties: Vec<Option<Difficulty>>,
 }
@@ -82,14 +82,14 @@ pub struct DatasetSummary {
     pub faces: usize,
     /// Pictures without a face.
     pub negatives: usize,
-    /// By what they are for.
+    /// Counts by split.
     pub splits: Splits,
     /// Faces by their longer side in pixels of the network's 128-pixel input.
     pub face_sizes: Vec<FaceSizes>,
 }
 
 /// Counts by split.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Splits {
     /// Trained on.
     pub train: Counts,
@@ -147,7 +147,7 @@ impl Manifest {
             .map(|(&from, to)| FaceSizes { from, to, count: 0 })
             .collect();
         for picture in &self.pictures {
-            let letterbox = Letterbox::exact(picture.width, picture.height, 128);
+            let letterbox = Letterbox::exact(picture.width, picture.height, INPUT_SIZE as u32);
             for face in &picture.faces {
                 let face = letterbox.to_square(face);
                 let size = face.width().max(face.height()) * letterbox.size;

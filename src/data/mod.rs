@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use image::RgbImage;
 
 pub use self::archive::{ArchiveError, ArchiveLimits};
-pub use self::cache::{CACHE_SIZE, INPUT_SIZE, PictureFile};
+pub use self::cache::{CACHE_SIZE, PictureFile};
 pub use self::decode::{PictureError, read_upright};
 pub use self::manifest::{
     Counts, DatasetSummary, Difficulty, FaceSizes, Manifest, Picture, Split, Splits,
@@ -92,7 +92,7 @@ impl ImportedDataset {
     ///
     /// # Errors
     ///
-    /// Whatever the file system says; some cannot have one file in two folders.
+    /// Any error of the file system; some cannot have one file in two folders.
     pub fn link(&self, dir: &Path) -> io::Result<()> {
         let work = import::work_folder(dir);
         disk::remove_folder(&work)?;

@@ -4,7 +4,7 @@ use std::io;
 use std::ops::ControlFlow;
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::archive::{ArchiveError, ArchiveLimits};
 use super::tables::PlanError;
@@ -19,7 +19,7 @@ pub struct ImportOptions {
     pub megapixels: u32,
     /// Share of the pictures to measure on, if the archive does not say.
     pub val_share: f64,
-    /// Of that split.
+    /// Seed of that split.
     pub seed: u64,
     /// Threads that decode.
     pub threads: usize,
@@ -46,7 +46,7 @@ impl Default for ImportOptions {
 }
 
 /// How far an import is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ImportProgress {
     /// Pictures decoded.
     pub done: usize,
@@ -54,7 +54,7 @@ pub struct ImportProgress {
     pub total: usize,
 }
 
-/// Nothing was imported, and nothing is left behind.
+/// Why nothing was imported; nothing is left behind.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The archive is refused.
@@ -63,7 +63,7 @@ pub enum ImportError {
     /// The tables cannot be understood.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// More than memory should hold.
+    /// The tables are larger than memory should hold.
     #[error("the archive's CSV files hold more than {} MB", MAX_TABLE_BYTES >> 20)]
     TablesTooLarge,
     /// There is no picture.
@@ -95,12 +95,12 @@ pub enum ImportError {
         "the data set needs {needed_mb} MB on the server's disk, where {free_mb} MB may be used; free some room and upload the archive again"
     )]
     NoRoom {
-        /// For the pictures' cache.
+        /// Megabytes that the pictures' cache needs.
         needed_mb: u64,
-        /// Of what is free now.
+        /// Megabytes that are free now.
         free_mb: u64,
     },
-    /// It became so.
+    /// The disk became full during the import.
     #[error(
         "the server's disk is full; nothing of the data set was kept, so free some room and upload the archive again"
     )]
@@ -111,7 +111,7 @@ pub enum ImportError {
 }
 
 impl ImportError {
-    /// Of an error of the file system that the data set is written to.
+    /// The error for a failure of the file system that the data set is written to.
     pub fn of_disk(error: io::Error) -> Self {
         if disk::is_full(&error) { Self::DiskFull } else { Self::Disk(error) }
     }

@@ -25,7 +25,7 @@ pub(super) struct PlannedFace {
     pub(super) row: u64,
     /// x and y of the top-left corner, width, height.
     pub(super) pixels: [f32; 4],
-    /// In pixels.
+    /// Keypoints, in pixels.
     pub(super) keypoints: Keypoints,
     pub(super) difficulty: Option<Difficulty>,
 }
@@ -94,14 +94,14 @@ fn leave_out_unknown(planned: &mut BTreeMap<String, PlannedPicture>, report: &mu
     });
 }
 
-/// A path beside the table, or from the archive's root.
+/// Finds a path beside the table, or from the archive's root.
 fn resolve(table: &FaceTable, written: &str, pictures: &BTreeSet<String>) -> Option<String> {
     let written = written.replace('\\', "/");
     let places = [join(&table.folder, &written), join("", &written)];
     places.into_iter().flatten().find(|path| pictures.contains(path))
 }
 
-/// `None` when it leads out of the archive.
+/// Joins a path to a folder; `None` when it leads out of the archive.
 fn join(folder: &str, path: &str) -> Option<String> {
     let mut parts = Vec::new();
     for part in folder.split('/').chain(path.split('/')) {

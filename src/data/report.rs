@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Problems listed in full; the rest are counted.
+/// How many problems are listed in full; the rest are counted.
 const TOLD: usize = 100;
 
 /// What was wrong with rows and pictures, and what was done about it.

@@ -40,7 +40,7 @@ struct Tap {
 }
 
 impl Tap {
-    /// At `position`, in 1/32 of a pixel, of a row or column of `length` pixels.
+    /// The taps at `position`, in 1/32 of a pixel, of a row or column of `length` pixels.
     fn new(position: i32, length: i32) -> Self {
         let (first, second) = (position.div_euclid(POSITIONS), position.rem_euclid(POSITIONS));
         // Outside is black, and so is anything times nothing.
@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(pixel(5, 29), [0, 0, 0]);
     }
 
-    /// As `OpenCV`'s documentation has it, one pixel at a time.
+    /// What `OpenCV`'s documentation describes, one pixel at a time.
     fn slowly(picture: &RgbImage, size: u32) -> Vec<u8> {
         let (width, height) = (i64::from(picture.width()), i64::from(picture.height()));
         let longer = width.max(height) as f64;

@@ -1,4 +1,4 @@
-//! The seeded split, for data sets that bring none.
+//! The seeded split, for data sets that have none.
 
 use sha2::{Digest, Sha256};
 

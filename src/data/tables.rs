@@ -134,7 +134,7 @@ fn stem(path: &str) -> String {
     name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_lowercase()
 }
 
-/// By the first or last word of the table's name, else of its folders', innermost first:
+/// The split that the first or last word of the table's name says, or else that of its folders, innermost first:
 /// `train.csv`, `faces_val.csv`, `val/annotations.csv`.
 fn split_of(path: &str) -> Option<Split> {
     let by_word = |word: &str| match word {

@@ -79,13 +79,14 @@ impl Ranking {
         Self { detections, sizes }
     }
 
-    /// Walks down the ranking. A detection takes the free face that it overlaps most, if by at least `min_iou`; each
-    /// face is taken once. Faces under `min_size` pixels are ignored: taking one is neither a hit nor a miss.
+    /// Walks down the ranking. A detection takes the free face that it overlaps most, if the overlap is at least
+    /// `min_iou`; each face is taken once. Faces under `min_size` pixels are ignored: taking one is neither a hit nor a
+    /// miss.
     pub fn curve(&self, min_iou: f32, min_size: f32) -> Curve {
         self.walk(min_iou, |face| self.sizes[face] >= min_size, |_| true)
     }
 
-    /// As [`Ranking::curve`], of faces whose size is in `sizes` alone. A detection of no face is
+    /// Like [`Ranking::curve`], of faces whose size is in `sizes` alone. A detection of no face is
     /// false only where its own size is in `sizes`: otherwise it is another bucket's mistake.
     ///
     /// Source: COCO's `areaRng`, with a length in place of the area.
@@ -93,7 +94,7 @@ impl Ranking {
         self.walk(min_iou, |face| sizes.contains(&self.sizes[face]), |size| sizes.contains(&size))
     }
 
-    /// As [`Ranking::curve`], of the faces for which `counts` is true; they are numbered picture by picture.
+    /// Like [`Ranking::curve`], of the faces for which `counts` is true; they are numbered picture by picture.
     pub fn curve_of(&self, min_iou: f32, counts: impl Fn(usize) -> bool) -> Curve {
         self.walk(min_iou, counts, |_| true)
     }
@@ -131,7 +132,7 @@ impl Ranking {
 }
 
 impl Curve {
-    /// Area under precision over recall, all points, precision made to fall. `None` without faces.
+    /// Area under precision over recall, all points, with precision made monotonic. `None` without faces.
     pub fn average_precision(&self) -> Option<f64> {
         if self.faces == 0 {
             return None;
@@ -237,7 +238,7 @@ mod tests {
 
     #[test]
     fn a_second_detection_of_a_face_is_false() {
-        // Ranked: hit, miss, hit; precision 1, 1/2, 2/3; area 1/2 × 1 + 1/2 × 2/3.
+        // In order: hit, miss, hit; precision 1, 1/2, 2/3; area 1/2 × 1 + 1/2 × 2/3.
         let faces = vec![at(0.2), at(0.8)];
         let detections = vec![(at(0.2), 0.9), (at(0.21), 0.8), (at(0.8), 0.3)];
         let result = PictureResult { detections, faces };

@@ -54,7 +54,7 @@ struct Annotation {
     /// Square pixels of the picture.
     area: f64,
     iscrowd: u8,
-    /// Not COCO's: the longer side in pixels of the network's input, by which Blazetune tells sizes.
+    /// Not COCO's: the longer side in pixels of the network's input, which Blazetune means by size.
     input_px: f64,
 }
 

@@ -29,7 +29,7 @@ pub struct Detector {
 pub struct Letterboxed {
     width: u32,
     height: u32,
-    /// Of the network's square, in pixels.
+    /// Side of the network's square, in pixels.
     side: usize,
     /// `[side, side, 3]`, RGB.
     bytes: Vec<u8>,
@@ -38,9 +38,9 @@ pub struct Letterboxed {
 /// A network's outputs for a picture.
 #[derive(Debug, PartialEq)]
 pub struct DetectorOutputs {
-    /// Of the network, in whose pixels the coordinates are.
+    /// Side of the network's input; coordinates are in its pixels.
     input_size: usize,
-    /// Of one picture.
+    /// What the network computed for one picture.
     numbers: Outputs,
 }
 
@@ -102,7 +102,7 @@ impl Letterboxed {
 }
 
 impl DetectorOutputs {
-    /// As [`Detector::detect`]; `letterbox` is the picture's.
+    /// Like [`Detector::detect`]; `letterbox` is the picture's.
     pub fn faces(&self, letterbox: &Letterbox, min_score: f32) -> Vec<Detection> {
         static CENTRES: LazyLock<Vec<[f32; 2]>> = LazyLock::new(anchors::centres);
         let Outputs { logits, coordinates } = &self.numbers;
@@ -146,7 +146,7 @@ fn decode(
     let anchors = logits.iter().zip(coordinates.chunks_exact(COORDINATES)).zip(centres);
     let detection = |((logit, raw), &[x, y]): ((&f32, &[f32]), &[f32; 2])| {
         let score = sigmoid(logit.clamp(-LOGIT_LIMIT, LOGIT_LIMIT));
-        // Also drops NaN.
+        // This drops NaN too.
         if !(score >= min_score && raw[2] >= 0.0 && raw[3] >= 0.0) {
             return None;
         }
@@ -161,7 +161,7 @@ fn decode(
     anchors.filter_map(detection).collect()
 }
 
-/// 0..1 for any logit.
+/// The sigmoid: 0..1 for any logit.
 pub fn sigmoid(logit: f32) -> f32 {
     1.0 / (1.0 + (-logit).exp())
 }

@@ -12,7 +12,7 @@ pub struct DifficultyRow {
     /// Faces of this difficulty and of lower ones count; all others, those of unknown difficulty too, are
     /// ignored: finding one is no mistake, missing one neither.
     pub difficulty: Difficulty,
-    /// How many there are.
+    /// How many faces there are.
     pub faces: usize,
     /// Average precision at IoU 0.5.
     pub ap50: Option<f64>,

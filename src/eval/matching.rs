@@ -7,7 +7,7 @@ use super::average_precision::PictureResult;
 pub struct Matching {
     /// Detections of no face.
     pub false_detections: Vec<usize>,
-    /// Faces that no detection is of.
+    /// Faces that no detection matches.
     pub missed: Vec<usize>,
 }
 

@@ -1,4 +1,4 @@
-//! Boxes drawn into a picture, to look at.
+//! Draws boxes into a picture, for people to look at.
 
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
@@ -16,7 +16,7 @@ pub const YELLOW: Rgb<u8> = Rgb([250, 210, 30]);
 
 /// Longer side of what is drawn, in pixels.
 const SIDE: u32 = 768;
-/// Of a line, in pixels.
+/// Thickness of a line, in pixels.
 const THICKNESS: u32 = 2;
 
 /// The picture, enlarged, with its mistakes: faces green, missed faces yellow, false detections red.

@@ -19,9 +19,9 @@ use crate::data::Difficulty;
 pub struct EvaluationReport {
     /// Measured on.
     pub pictures: usize,
-    /// In them.
+    /// Faces in those pictures.
     pub faces: usize,
-    /// Found, of any score.
+    /// Detections of any score.
     pub detections: usize,
     /// Mean of `average_precision`.
     pub ap50_95: Option<f64>,
@@ -36,7 +36,7 @@ pub struct EvaluationReport {
     /// WIDER FACE's easy, medium and hard; empty where the data set does not say which faces those are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_difficulty: Vec<DifficultyRow>,
-    /// By the folder that the picture lies in, sorted.
+    /// Figures by the folder that the picture lies in, sorted by name.
     pub by_folder: Vec<FolderRow>,
     /// At IoU 0.5, at most 200 points, best score first.
     pub precision_recall: Vec<Operating>,
@@ -68,7 +68,7 @@ pub struct SizeRow {
     pub from_px: u32,
     /// Below this many; `null` has no end.
     pub to_px: Option<u32>,
-    /// How many there are.
+    /// How many faces there are.
     pub faces: usize,
     /// Average precision at IoU 0.5.
     pub ap50: Option<f64>,
@@ -79,11 +79,11 @@ pub struct SizeRow {
 /// Pictures of one folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FolderRow {
-    /// Empty for pictures in none.
+    /// The folder's path; empty for pictures in no folder.
     pub folder: String,
-    /// In it.
+    /// Pictures in the folder.
     pub pictures: usize,
-    /// In those.
+    /// Faces in those pictures.
     pub faces: usize,
     /// Average precision at IoU 0.5.
     pub ap50: Option<f64>,
@@ -96,7 +96,7 @@ pub struct FolderRow {
 /// A picture with mistakes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WorstPicture {
-    /// Which of the pictures measured on.
+    /// Its place among the pictures that were measured on.
     pub picture: usize,
     /// Its path in the data set.
     pub name: String,

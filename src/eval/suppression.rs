@@ -9,7 +9,7 @@ use crate::geometry::{MIN_SUPPRESSION_IOU, Rect};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "DetectedFace")]
 pub struct Detection {
-    /// Where, as fractions of the picture (or of the network's square, before unletterboxing).
+    /// The box, as fractions of the picture (or of the network's square, before the letterbox is undone).
     #[serde(rename = "box")]
     pub rect: Rect,
     /// 0..1.
@@ -34,7 +34,7 @@ pub fn suppress(mut detections: Vec<Detection>) -> Vec<Detection> {
             }
             !is_same
         });
-        // A box without area overlaps nothing, not even itself, and would loop for ever.
+        // A box without area overlaps nothing, not even itself, and would loop forever.
         if cluster.is_empty() {
             faces.push(best);
             break;

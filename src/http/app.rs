@@ -28,7 +28,7 @@ pub struct App {
     /// Event streams end when it is cancelled.
     pub(super) stop: CancellationToken,
     pub(super) detectors: Detectors,
-    /// The last ones that were looked at.
+    /// The most recently used ones.
     datasets: Mutex<Vec<(DatasetId, Arc<ImportedDataset>)>>,
 }
 
@@ -43,13 +43,13 @@ pub struct AppSetup {
     pub jobs: Jobs,
     /// Settings.
     pub config: Config,
-    /// Tells what jobs can run on.
+    /// Says what jobs can run on.
     pub devices: DevicesView,
     /// Event streams end when it is cancelled.
     pub stop: CancellationToken,
 }
 
-/// Manifests of large data sets take some megabytes each.
+/// The manifest of a large data set takes some megabytes.
 const OPEN_DATASETS: usize = 8;
 
 impl App {

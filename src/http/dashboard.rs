@@ -11,16 +11,16 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 use super::conditional::is_known;
 use super::problem::Problem;
 
-/// Read from the disk in debug builds.
+/// Debug builds read it from the disk.
 #[derive(RustEmbed)]
 #[folder = "web/dist"]
 #[allow_missing = true]
 struct Assets;
 
 const INDEX: &str = "index.html";
-/// Content codings that the build has copies in, the smallest first, and what their names end in.
+/// Content codings for which the build has copies, smallest first, and the endings of their names.
 const COPIES: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
-/// Files there have a hash of their content in their names.
+/// The names of files in this folder contain a hash of their content.
 const HASHED: &str = "assets/";
 
 const NOT_BUILT: &str = "<!doctype html><meta charset=utf-8><title>Blazetune</title>\

@@ -12,7 +12,7 @@ use serde::Serialize;
 pub struct DeviceView {
     /// `cpu`, `cuda:0` ….
     pub id: String,
-    /// What it calls itself.
+    /// Its name, as it gives it.
     pub name: String,
     /// Threads of a CPU.
     #[serde(skip_serializing_if = "Option::is_none")]

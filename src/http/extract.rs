@@ -44,7 +44,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     }
 }
 
-/// Reads a value; what cannot be read is pointed at.
+/// Reads a value; an error points at the part that cannot be read.
 pub(super) fn typed<'de, T, D>(json: D) -> Result<T>
 where
     T: Deserialize<'de>,
@@ -58,7 +58,7 @@ where
     })
 }
 
-/// A field that is not there has no path; serde names it in its text alone.
+/// A missing field has no path; serde names it only in its text.
 fn missing_field(text: &str) -> Option<&str> {
     Some(text.strip_prefix("missing field `")?.split_once('`')?.0)
 }
@@ -71,7 +71,7 @@ fn unreadable(pointer: &str, error: &serde_json::Error) -> Problem {
     }
 }
 
-/// As in RFC 6901.
+/// The path as a JSON pointer (RFC 6901).
 fn pointer(path: &JsonPath) -> String {
     let segment = |segment: &Segment| match segment {
         Segment::Seq { index } => format!("/{index}"),
@@ -82,7 +82,7 @@ fn pointer(path: &JsonPath) -> String {
     path.iter().map(segment).collect()
 }
 
-/// The media type of a body, in lower case, without parameters; empty where there is none.
+/// The media type of a body, in lower case, without parameters; empty if there is none.
 pub(super) fn content_type(headers: &HeaderMap) -> String {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let kind = value.unwrap_or_default().split(';').next().unwrap_or_default();
@@ -108,7 +108,7 @@ impl From<BytesRejection> for Problem {
     }
 }
 
-/// A body of at most this many bytes.
+/// Reads a body of at most this many bytes.
 pub(super) async fn whole(body: Body, limit_bytes: u64) -> Result<Bytes> {
     let limit = usize::try_from(limit_bytes).unwrap_or(usize::MAX);
     to_bytes(body, limit).await.map_err(|_| Problem::too_large(limit_bytes))

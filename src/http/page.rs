@@ -1,4 +1,4 @@
-//! Lists, a page at a time.
+//! Lists, one page at a time.
 
 use std::str::FromStr;
 
@@ -54,7 +54,7 @@ impl PageQuery {
 }
 
 impl<T> Page<T> {
-    /// From up to one item more than `limit`.
+    /// A page from up to one item more than `limit`.
     pub(super) fn new(mut items: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Self {
         let has_more = items.len() > limit;
         items.truncate(limit);

@@ -23,7 +23,7 @@ pub(super) type Result<T, E = Problem> = std::result::Result<T, E>;
 
 const CONTENT_TYPE: &str = "application/problem+json";
 const FULL: &str = "the server's disk is full; free some room, and try again";
-/// Bytes; frameworks' own messages about a failure are shorter.
+/// Longest text in bytes; frameworks' own messages about a failure are shorter.
 const LONGEST_TEXT: usize = 4096;
 
 /// A problem to report. Holds only what the client may see; what only operators may see is
@@ -99,7 +99,7 @@ impl Problem {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
     }
 
-    /// 503: no room now, but there may be after this many seconds.
+    /// 503: there is no room now, but there may be after this many seconds.
     pub(super) fn busy(retry_after_s: u32, detail: impl Display) -> Self {
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);
         Self { retry_after_s: Some(retry_after_s), ..problem }

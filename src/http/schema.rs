@@ -27,7 +27,7 @@ pub fn describe(generator: &mut SchemaGenerator) {
     system::describe(generator);
 }
 
-// Here and not beside the type, for the fuzzers mount that file and know nothing of schemas.
+// It stands here and not beside the type, because the fuzzers use that file and know nothing of schemas.
 impl JsonSchema for Rect {
     fn schema_name() -> Cow<'static, str> {
         "Rect".into()

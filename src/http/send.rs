@@ -32,7 +32,7 @@ pub(super) async fn send(
     if is_known(request.headers(), &etag) {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
-    // A part of another version is of no use to the client.
+    // A part of a different version is of no use to the client.
     let asked_of = request.headers().get(header::IF_RANGE);
     if asked_of.is_some_and(|asked_of| asked_of.as_bytes() != etag.as_bytes()) {
         request.headers_mut().remove(header::RANGE);

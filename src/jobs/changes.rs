@@ -15,9 +15,9 @@ pub(super) struct Change<'a> {
     pub(super) from: JobState,
     pub(super) to: JobState,
     pub(super) actor: Actor,
-    /// For the history.
+    /// The reason, for the history.
     pub(super) reason: &'a str,
-    /// For the user of a job that failed or that is held.
+    /// What the user reads about a job that failed or is on hold.
     pub(super) note: StateNote<'a>,
 }
 

@@ -85,7 +85,7 @@ impl Jobs {
             return Err(ExtendError::Refused(why));
         }
         let rows = store::epochs::of_job(db, id).await?;
-        let (new, origin) = extended(finished, extension, &rows)?;
+        let (new, origin) = extended(&finished, extension, &rows)?;
 
         // The files come first: the new job fails without them.
         let to = JobId::new();
@@ -124,12 +124,12 @@ fn refused(why: &str) -> ExtendError {
 
 /// The new job.
 fn extended(
-    finished: Job,
+    finished: &Job,
     Extension { epochs, name }: Extension,
     rows: &[Value],
 ) -> Result<(Submission, Origin), ExtendError> {
     let dataset_id = finished.dataset_id.ok_or_else(|| refused("its data set was deleted"))?;
-    let Ok(Task::Train(mut params)) = Task::of(&finished) else {
+    let Ok(Task::Train(mut params)) = Task::of(finished) else {
         return Err(refused("its parameters are of another version of Blazetune"));
     };
     let asked_for = std::mem::replace(&mut params.epochs, epochs);
@@ -152,8 +152,8 @@ fn epochs_done(rows: &[Value], steps_per_epoch: u32) -> u32 {
     (if is_whole { epoch } else { epoch.saturating_sub(1) }) as u32
 }
 
-/// Copies the checkpoints of a finished job, and the sample views that its rows name, to a folder that is not there yet.
-/// All is on disk when this returns. Returns whether there was a checkpoint.
+/// Copies the checkpoints of a finished job, and the sample views that its rows name, to a folder that is not there
+/// yet. All is on disk when this returns. Returns whether there was a checkpoint.
 fn copy(finished: &JobDir, dir: &JobDir, rows: &[Value]) -> io::Result<bool> {
     for folder in [dir.checkpoints(), dir.artifacts()] {
         fs::create_dir_all(folder)?;
@@ -177,7 +177,7 @@ fn copy_file(from: &Path, to: &Path) -> io::Result<bool> {
     }
 }
 
-/// Whether a job is one to extend; its checkpoint may still be gone.
+/// Whether a job can be extended; its checkpoint may still be missing.
 pub(super) fn can_be_extended(job: &Job) -> bool {
     why_not(job).is_none() && job.dataset_id.is_some()
 }

@@ -111,7 +111,7 @@ impl Jobs {
             None => jobs.import_files(id),
         };
         let imported = tokio::task::spawn_blocking(import).await;
-        // A panic is our bug, but no reason to leave the user waiting.
+        // A panic is a bug of ours, but no reason to leave the user waiting.
         let imported = imported
             .unwrap_or_else(|_| Imported::Failed("the import crashed on this archive".to_owned()));
         while let Err(error) = self.store_end(id, &imported, sha256.as_deref()).await {
@@ -123,7 +123,7 @@ impl Jobs {
         if matches!(imported, Imported::Later) {
             return Ok(());
         }
-        // Only now: until the database knows, the next server may have to import again.
+        // Deleted only now: until the database knows, the next server may have to import again.
         match fs::remove_file(self.0.folder.upload(id)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
             _ => Ok(()),

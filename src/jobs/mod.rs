@@ -49,9 +49,9 @@ pub use self::extend::{ExtendError, Extension};
 pub use self::kinds::Task;
 pub use self::submission::{Idempotency, Submission, When};
 pub use self::submit_error::SubmitError;
-pub use self::verbs::VerbError;
+pub use self::verbs::{JobVerb, VerbError};
 
-/// A handle on all of this; clones share it.
+/// A handle on all of this; its clones share it.
 #[derive(Debug, Clone)]
 pub struct Jobs(Arc<Inner>);
 

@@ -103,7 +103,7 @@ pub(super) struct Stopwatch {
 }
 
 impl Stopwatch {
-    /// Continues from this many seconds.
+    /// Continues to count from this many seconds.
     pub(super) fn from(before_s: f64) -> Self {
         Self { before_s, since: Instant::now() }
     }

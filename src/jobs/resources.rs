@@ -70,7 +70,7 @@ impl Jobs {
         let path = self.0.folder.spare();
         let has_room = self.free_bytes().is_some_and(|free| free > 4 * SPARE_BYTES as u64);
         if !path.exists() && has_room {
-            // Not zeros, which a sparse file system would not store.
+            // These are not zeros, which a sparse file system would not store.
             let bytes: Vec<u8> = (0..SPARE_BYTES).map(|at| (at % 251) as u8).collect();
             if let Err(error) = disk::write(&path, &bytes) {
                 warn!("cannot keep some room for the database: {error}");
@@ -78,7 +78,7 @@ impl Jobs {
         }
     }
 
-    /// Gives it up. Returns whether there was any.
+    /// Gives the reserved space up. Returns whether there was any.
     pub(super) fn give_up_spare(&self) -> io::Result<bool> {
         let path = self.0.folder.spare();
         let was_there = path.exists();

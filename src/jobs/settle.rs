@@ -21,7 +21,7 @@ use crate::store::transitions::Actor;
 /// How a worker ended.
 #[derive(Debug)]
 pub(super) enum Why {
-    /// As it reported.
+    /// It reported its end.
     Reported(Box<End>),
     /// Without a report.
     Gone {

@@ -32,6 +32,6 @@ pub struct When {
 pub struct Idempotency {
     /// The client's.
     pub key: String,
-    /// Of the request's body.
+    /// SHA-256 of the request's body.
     pub body_sha256: String,
 }

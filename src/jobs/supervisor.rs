@@ -20,7 +20,7 @@ use crate::store::ids::JobId;
 use crate::store::jobs::{Job, JobState, StateNote};
 use crate::store::transitions::Actor;
 
-/// How long to wait before another try when the server itself is in trouble.
+/// How long to wait before the next try when the server itself is in trouble.
 pub(super) const AFTER_TROUBLE: Duration = Duration::from_secs(2);
 /// The longest wait between two restarts of a job.
 const LONGEST_DELAY: Duration = Duration::from_mins(5);
@@ -40,7 +40,7 @@ impl Jobs {
             match self.see_through(id, &mut ran).await {
                 Ok(()) => break,
                 // The disk may be full or the database locked: not the job's fault.
-                Err(error) => error!(job.id = %id, "cannot see to job {id}: {error:#}"),
+                Err(error) => error!(job.id = %id, "cannot take care of job {id}: {error:#}"),
             }
             if !self.pause(AFTER_TROUBLE).await {
                 break;
@@ -100,7 +100,7 @@ impl Jobs {
         if let Tail::Ended(end) = self.drain(job.id).await? {
             return Ok(Next::Ended(Why::Reported(end)));
         }
-        // With no worker to obey, it is as good as done.
+        // Without a worker to obey, it has as good as happened.
         if matches!(job.state, JobState::Cancelling | JobState::Pausing) {
             let (cause, how) = (Cause::Killed, "is gone".to_owned());
             return Ok(Next::Ended(Why::Gone { cause, how }));
@@ -144,7 +144,7 @@ impl Jobs {
         let poll = Duration::from_millis(self.0.settings.poll_ms);
         let mut patience = Patience::new(&self.0.settings, self.dir(id));
         loop {
-            // In this order: once a worker is gone, everything it reported is there to read.
+            // The order matters: once a worker is gone, everything it reported is there to read.
             let exit = worker.poll()?;
             let tail = self.drain(id).await?;
             if let Some(exit) = exit {
@@ -258,7 +258,7 @@ impl Jobs {
         Ok(job.is_some_and(|job| matches!(job.state, JobState::Running | JobState::Stopping)))
     }
 
-    /// Waits before a restart, twice as long each time. Returns whether to continue.
+    /// Waits before a restart, each time twice as long. Returns whether to continue.
     async fn back_off(&self, id: JobId) -> anyhow::Result<bool> {
         let job = store::jobs::find(&self.0.db, id).await?;
         let restarts = job.map_or(0, |job| job.restarts).clamp(1, 16);

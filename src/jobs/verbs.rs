@@ -1,5 +1,7 @@
 //! Pause, resume, stop, cancel.
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use tracing::info;
 
 use super::Jobs;
@@ -31,6 +33,37 @@ pub enum VerbError {
     /// The database cannot be used.
     #[error(transparent)]
     Db(#[from] store::Error),
+}
+
+/// What a user can do with a job: the name of the route that does it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum JobVerb {
+    /// Pause, and free the device.
+    Pause,
+    /// Go on.
+    Resume,
+    /// End early, keep the result.
+    Stop,
+    /// End early, keep nothing.
+    Cancel,
+    /// Start it before all other queued jobs of its priority.
+    Front,
+    /// Train it for more epochs, in a new job.
+    Extend,
+    /// Delete it and its files.
+    Delete,
+}
+
+impl From<Verb> for JobVerb {
+    fn from(verb: Verb) -> Self {
+        match verb {
+            Verb::Pause => Self::Pause,
+            Verb::Resume => Self::Resume,
+            Verb::Stop => Self::Stop,
+            Verb::Cancel => Self::Cancel,
+        }
+    }
 }
 
 impl Jobs {
@@ -70,13 +103,14 @@ impl Jobs {
         if moved { Ok(job) } else { Err(VerbError::NotQueued(job.state)) }
     }
 
-    /// What a user can do with a job now, by the names of the routes that do it.
-    pub fn verbs(&self, job: &Job) -> Vec<&'static str> {
+    /// What a user can do with a job now.
+    pub fn verbs(&self, job: &Job) -> Vec<JobVerb> {
         let has_effect = |verb: &Verb| matches!(self.next(job, *verb), Ok(Next::Go(_)));
-        let mut verbs: Vec<_> = Verb::ALL.into_iter().filter(has_effect).map(Verb::name).collect();
-        verbs.extend((job.state == JobState::Queued).then_some("front"));
-        verbs.extend(can_be_extended(job).then_some("extend"));
-        verbs.extend(job.state.is_terminal().then_some("delete"));
+        let mut verbs: Vec<_> =
+            Verb::ALL.into_iter().filter(has_effect).map(JobVerb::from).collect();
+        verbs.extend((job.state == JobState::Queued).then_some(JobVerb::Front));
+        verbs.extend(can_be_extended(job).then_some(JobVerb::Extend));
+        verbs.extend(job.state.is_terminal().then_some(JobVerb::Delete));
         verbs
     }
 

@@ -21,7 +21,7 @@ struct Channel {
 }
 
 impl Folding {
-    /// Of a variant of the network.
+    /// Prepares to fold the weights of a variant of the network.
     pub fn new(layout: &Layout) -> Self {
         Self { normalised: slots(layout, Form::Unfolded), folded: slots(layout, Form::Folded) }
     }
@@ -35,7 +35,7 @@ impl Folding {
         folded
     }
 
-    /// As [`Folding::fold`], into existing memory.
+    /// Like [`Folding::fold`], into existing memory.
     pub fn fold_into(&self, parameters: &[f32], buffers: &[f32], folded: &mut [f32]) {
         for (from, to) in self.normalised.iter().zip(&self.folded) {
             folded[to.weight.clone()].copy_from_slice(&parameters[from.weight.clone()]);
@@ -75,7 +75,7 @@ impl Folding {
     }
 }
 
-/// Those behind a convolution that has BatchNorm.
+/// The channels of a convolution that has BatchNorm.
 fn channels<'a>(slot: &'a Slot, buffers: &'a [f32]) -> impl Iterator<Item = Channel> + 'a {
     let both = slot.gamma.iter().zip(&slot.statistics);
     both.flat_map(|(gamma, (means, variances))| {

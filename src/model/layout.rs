@@ -5,8 +5,8 @@
 //! `face_detection_short_range.tflite`, and for the back camera's variant the published `PyTorch`
 //! port, <https://github.com/hollance/BlazeFace-PyTorch>.
 
-/// Side of the short-range variant's square input, in pixels; faces are measured at this size.
-pub const INPUT_SIZE: usize = 128;
+pub use crate::geometry::INPUT_SIZE;
+
 /// Anchors, over both grids; of every variant.
 pub const ANCHORS: usize = 896;
 /// Coordinates per anchor: x, y, w, h, then six keypoints x, y.
@@ -17,7 +17,7 @@ pub const GRIDS: [Grid; 2] = [
     Grid { side: 16, anchors_per_cell: 2, channels: 88 },
     Grid { side: 8, anchors_per_cell: 6, channels: 96 },
 ];
-/// Added to a variance of BatchNorm's before its root is taken.
+/// Added to BatchNorm's variance before its square root is taken.
 pub const EPSILON: f64 = 1e-3;
 /// Channels after the stem; of every variant.
 pub const STEM_CHANNELS: usize = 24;
@@ -40,10 +40,10 @@ pub const BLOCKS: [(usize, usize); 16] = [
     (96, 1),
     (96, 1),
 ];
-/// Of those, the ones before the 16×16 grid branches off.
+/// The backbone's blocks before the 16×16 grid branches off.
 pub const FIRST_BACKBONE_BLOCKS: usize = 11;
 
-/// The back camera's blocks, and at their end one without a shortcut.
+/// The back camera's blocks; the last one has no shortcut.
 const BACK_BLOCKS: [(usize, usize); 32] = {
     let mut blocks = [(24, 1); 32];
     blocks[7] = (24, 2);
@@ -58,7 +58,7 @@ const BACK_BLOCKS: [(usize, usize); 32] = {
     blocks
 };
 
-/// Which network.
+/// The network's variant.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Variant {
@@ -125,7 +125,7 @@ impl Variant {
         }
     }
 
-    /// As clients write it.
+    /// Its name in the API.
     pub fn name(self) -> &'static str {
         match self {
             Self::Short => "short",
@@ -184,7 +184,7 @@ impl Layout {
         for (kind, tflite_kind, numbers) in
             [("classifier", "classificator", 1), ("regressor", "regressor", COORDINATES)]
         {
-            // Named for the stride's power in the port, `_8` being the 16×16 grid.
+            // The port names heads after the stride: `_8` is the 16×16 grid.
             for (grid, name) in self.grids.iter().zip(["8", "16"]) {
                 convs.push(Conv {
                     name: format!("{kind}_{name}"),

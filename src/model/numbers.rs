@@ -14,7 +14,7 @@ pub struct Numbers {
     pub layout: &'static Layout,
     /// `[P]`: for each convolution its weight and bias, or weight, γ and β.
     pub parameters: Vec<f32>,
-    /// `[B]`: for each BatchNorm its running mean and variance; empty where there is none.
+    /// `[B]`: for each BatchNorm its running mean and variance; empty if there is none.
     pub buffers: Vec<f32>,
 }
 
@@ -34,7 +34,7 @@ impl Numbers {
         Self { form: Form::Folded, layout, parameters, buffers: Vec::new() }
     }
 
-    /// With BatchNorm that changes nothing in evaluation mode and, for pictures like the measured ones, nearly nothing
+    /// Adds BatchNorm that changes nothing in evaluation mode and, for pictures like the measured ones, nearly nothing
     /// in training mode: running mean μ and variance σ² as measured, γ = √(σ² + ε), β = μ + bias.
     ///
     /// * `statistics`: of each convolution of the backbones.
@@ -47,7 +47,7 @@ impl Numbers {
         })
     }
 
-    /// With BatchNorm the published way: γ = 1 (here √(1 + ε), so that evaluation is exact), β = bias, mean 0,
+    /// Adds BatchNorm the published way: γ = 1 (here √(1 + ε), so that evaluation is exact), β = bias, mean 0,
     /// variance 1. Training mode normalises with statistics that the weights never saw.
     pub fn identity(weights: &Weights) -> Self {
         let gamma = (1.0 + EPSILON).sqrt() as f32;

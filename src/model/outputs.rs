@@ -41,7 +41,7 @@ pub struct OutputsRef<'a> {
 }
 
 impl<'a> OutputsRef<'a> {
-    /// Those for each picture.
+    /// The outputs for each picture.
     pub fn each(self) -> impl IndexedParallelIterator<Item = OutputsRef<'a>> {
         let coordinates = self.coordinates.par_chunks_exact(ANCHORS * COORDINATES);
         let logits = self.logits.par_chunks_exact(ANCHORS);

@@ -23,9 +23,9 @@ pub struct Runner {
 
 #[derive(Debug)]
 enum Engine {
-    /// For the short-range variant on a CPU.
+    /// The native engine, for the short-range variant on a CPU.
     Native(Inference),
-    /// For everything else; one thread at a time, as libtorch requires.
+    /// libtorch, for everything else; one thread at a time, as it requires.
     #[cfg(feature = "torch")]
     Torch(Mutex<Network>),
 }
@@ -64,7 +64,8 @@ impl Runner {
     /// is done.
     pub fn run_each(&self, pictures: &[&[u8]], done: impl Fn(usize, Outputs) + Sync) {
         match &self.engine {
-            // No libtorch operation here: it would wake OpenMP's threads, which then spin on cores in use.
+            // There must be no libtorch operation here: it would wake OpenMP's threads, which then spin on cores in
+            // use.
             Engine::Native(inference) => pictures
                 .par_iter()
                 .enumerate()

@@ -16,7 +16,7 @@ pub enum Form {
 /// Where one convolution's numbers lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slot {
-    /// Among the parameters.
+    /// The weight, among the parameters.
     pub weight: Range<usize>,
     /// γ, among the parameters, where BatchNorm follows.
     pub gamma: Option<Range<usize>>,

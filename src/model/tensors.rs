@@ -11,7 +11,7 @@ use super::slots::{Form, slots};
 pub struct Array {
     /// Lengths, outermost first; empty for a scalar.
     pub shape: Vec<usize>,
-    /// As many as the product of `shape`.
+    /// The values, as many as the product of `shape`.
     pub values: Vec<f32>,
 }
 
@@ -32,23 +32,23 @@ impl std::fmt::Debug for Weights {
 /// Arrays that are not this network's weights.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LayoutError {
-    /// Some are missing.
+    /// Some arrays are missing.
     #[error("missing tensors: {}", listed(.0))]
     Missing(Vec<String>),
-    /// Some are unknown to the network.
+    /// The network does not know some of the arrays.
     #[error("unexpected tensors: {}", listed(.0))]
     Unexpected(Vec<String>),
-    /// One has another shape.
+    /// An array has the wrong shape.
     #[error("tensor {name} has shape {found:?} where {expected:?} is needed")]
     Shape {
         /// Its name.
         name: String,
         /// Its shape.
         found: Vec<usize>,
-        /// The network's.
+        /// The shape that the network has.
         expected: Vec<usize>,
     },
-    /// One holds a NaN or an infinity.
+    /// An array holds a NaN or an infinity.
     #[error("tensor {0} holds values that are not finite")]
     NotFinite(String),
 }
@@ -147,7 +147,7 @@ impl Weights {
     pub fn mixed(&self, other: &Self, share: f32) -> Self {
         let mix = |(name, own): (&String, &Array)| {
             let pairs = own.values.iter().zip(&other.1[name].values);
-            // Equal numbers must stay equal, without rounding.
+            // Equal numbers must stay equal, so they are not rounded.
             let mix =
                 |(a, b): (&f32, &f32)| if a == b { *a } else { a * (1.0 - share) + b * share };
             let values = pairs.map(mix).collect();

@@ -119,13 +119,13 @@ impl Cause {
         matches!(self, Self::DiskFull | Self::DiskError)
     }
 
-    /// As in JSON and in the database.
+    /// Its name in JSON and in the database.
     pub fn name(self) -> String {
         let name = serde_json::to_value(self).ok();
         name.and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
     }
 
-    /// Of that name.
+    /// The cause of this name.
     pub fn named(name: &str) -> Option<Self> {
         serde_json::from_value(name.into()).ok()
     }

@@ -21,9 +21,9 @@ pub struct Diagnostics {
 /// Faces of one range of sizes: √(width × height) in pixels of the 128-pixel view.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FaceSize {
-    /// In pixels.
+    /// The smallest size, in pixels.
     pub from: f64,
-    /// In pixels, exclusive; `None` has no limit.
+    /// The end of the sizes, in pixels, not included; `null` for no end.
     pub to: Option<f64>,
     /// How many, over all views.
     pub count: u64,
@@ -50,7 +50,7 @@ pub struct GridLoss {
     pub background: f64,
 }
 
-/// Positive anchors whose box overlaps its face by a tenth from here on.
+/// Positive anchors whose box has an IoU from `from` to 0.1 more.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct IouBin {
     /// The lowest IoU.

@@ -31,7 +31,7 @@ pub enum ModelChoice {
     Model(Uuid),
 }
 
-/// In place of a file or an id: `MediaPipe`'s published weights.
+/// Stands for `MediaPipe`'s published weights, in place of a file or an id.
 pub const MEDIAPIPE: &str = "mediapipe";
 /// Its id in the list of models, which is taken too.
 const BASE: &str = "base";
@@ -100,7 +100,7 @@ impl FromStr for SplitChoice {
     }
 }
 
-/// The content of `spec.json`, of a job that evaluates: all a worker needs to know.
+/// The content of an evaluation's `spec.json`: all that a worker needs to know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvaluationSpec {
     /// The user's name for the data set.

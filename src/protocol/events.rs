@@ -49,7 +49,7 @@ pub struct Started {
     pub device: String,
     /// Epochs already done, from the checkpoint; 0 for a fresh start.
     pub resumed_at_epoch: u32,
-    /// Steps already done in the epoch after these.
+    /// Steps already done in the epoch after them.
     #[serde(default)]
     pub resumed_at_step: u32,
     /// Epochs to do in all; 0 for a job that does not train.
@@ -112,9 +112,9 @@ pub struct SamplePicture {
     pub index: usize,
     /// The picture's path in the data set.
     pub name: String,
-    /// Of the original, in pixels.
+    /// Width of the original, in pixels.
     pub width: u32,
-    /// Of the original, in pixels.
+    /// Height of the original, in pixels.
     pub height: u32,
     /// The annotated faces.
     pub ground_truth: Vec<Rect>,
@@ -134,10 +134,10 @@ pub struct ScoredBox {
     pub score: f32,
 }
 
-/// Files of `artifacts/` that can be had before the end.
+/// Files of `artifacts/` that are ready before the end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Artifacts {
-    /// New ones, and those that have changed.
+    /// New files, and those that have changed.
     pub artifacts: Vec<Artifact>,
 }
 
@@ -146,7 +146,7 @@ pub struct Artifacts {
 pub struct Finished {
     /// How.
     pub outcome: Outcome,
-    /// A sentence the user can act on, where the outcome is `failed`.
+    /// If the outcome is `failed`, a sentence that the user can act on.
     pub error: Option<String>,
     /// What kind of failure that is.
     #[serde(default)]
@@ -206,7 +206,7 @@ pub struct Artifact {
     pub name: String,
     /// Its length.
     pub size_bytes: u64,
-    /// Of its bytes, in hexadecimal.
+    /// SHA-256 of its bytes, in hexadecimal.
     pub sha256: String,
 }
 

@@ -27,7 +27,7 @@ pub struct JobSpec {
     pub name: String,
     /// Folder of the imported data set.
     pub dataset_dir: std::path::PathBuf,
-    /// Weights file to start from, where `params.init` names a model.
+    /// Weights file to start from, if `params.init` names a model.
     pub init_file: Option<std::path::PathBuf>,
     /// Threads for a CPU job; `None` takes every core.
     pub threads: Option<usize>,
@@ -56,7 +56,7 @@ fn one() -> u32 {
 pub struct CheckpointEvery {
     /// Seconds since the last one.
     pub seconds: u64,
-    /// Steps since the epoch began or the last one; 0 counts none.
+    /// Steps since the last one, or since the epoch began; 0 ignores steps.
     pub steps: u32,
 }
 

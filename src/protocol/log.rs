@@ -12,7 +12,7 @@ use crate::time::now;
 pub struct EventLog {
     file: File,
     last_seq: u64,
-    /// Epochs whose row is in the file.
+    /// Epochs that have their row in the file.
     epochs: Vec<u32>,
     /// Epochs that were done when the first worker began.
     done_before: Option<u32>,
@@ -62,7 +62,7 @@ impl EventLog {
     ///
     /// # Errors
     ///
-    /// Whatever the file system says.
+    /// Any error of the file system.
     pub fn append(&mut self, body: Body) -> io::Result<()> {
         match &body {
             Body::Started(started) => {

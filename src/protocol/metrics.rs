@@ -58,7 +58,7 @@ impl TrainMetrics {
         [loss, box_loss, positive, background, positives_per_face, gradient_norm]
     }
 
-    /// From every figure, in the order of the fields.
+    /// Makes it from every figure, in the order of the fields.
     pub fn from_array(figures: [f64; 6]) -> Self {
         let [loss, box_loss, positive, background, positives_per_face, gradient_norm] = figures;
         Self { loss, box_loss, positive, background, positives_per_face, gradient_norm }
@@ -77,7 +77,7 @@ impl TrainMetrics {
     }
 }
 
-/// Measures over a whole data set. `null` in JSON where there is nothing to measure.
+/// Measures over a whole data set. A measure is `null` in JSON if there is nothing to measure.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ValMetrics {
     /// The whole loss.
@@ -99,7 +99,7 @@ pub struct ValMetrics {
     pub ap50: Option<f64>,
     /// Mean of the average precision at IoU 0.50, 0.55 … 0.95.
     pub ap50_95: Option<f64>,
-    /// As `ap50`, for faces of at least 6 pixels of the 128-pixel input.
+    /// Like `ap50`, for faces of at least 6 pixels of the 128-pixel input.
     pub ap50_ge6: Option<f64>,
     /// At least 12 pixels.
     pub ap50_ge12: Option<f64>,
@@ -122,7 +122,7 @@ pub struct ValMetrics {
     /// At that score, the share of faces that are found.
     #[serde(default)]
     pub best_recall: Option<f64>,
-    /// Mean keypoint error over face width, against the base model on faces both find.
+    /// Mean distance of keypoints from the base model's, in face widths, on faces that both find.
     pub keypoint_nme: Option<f64>,
 }
 

@@ -16,14 +16,15 @@ pub struct MixParams {
     pub retain: f64,
 }
 
-/// The content of `spec.json` of a job that mixes: all a worker needs to know.
+/// The content of a mix's `spec.json`: all that a worker needs to know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MixSpec {
     /// Weights file of the fine-tuned model.
     pub weights_file: PathBuf,
     /// Share of the base model's weights in the mix, 0..1.
     pub retain: f64,
-    /// Folder of the imported data set that the model was trained on, to measure the mix on; `None` when it was deleted.
+    /// Folder of the imported data set that the model was trained on, to measure the mix on; `None` when it was
+    /// deleted.
     pub dataset_dir: Option<PathBuf>,
     /// Where to measure.
     pub device: DeviceChoice,

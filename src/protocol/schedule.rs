@@ -7,8 +7,8 @@ const ENOUGH_STEPS: u64 = 4000;
 const SMALLEST_BATCH: u64 = 8;
 /// On a CPU, larger batches gain nothing.
 const LARGEST_BATCH: u64 = 64;
-/// A step of this network is a thousand small operations. By estimate, launching them takes longer than the GPU needs
-/// for 64 views; see `docs/performance.md`.
+/// A step of this network is a thousand small operations. We estimate that launching them takes longer than the GPU
+/// needs for 64 views; see `docs/performance.md`.
 const LARGEST_BATCH_ON_GPU: u64 = 256;
 
 /// Views per batch: the requested number, or the largest power of two that leaves a job on this many pictures enough

@@ -9,7 +9,7 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use crate::disk;
 
-/// A zip under way, beside where it shall appear.
+/// A zip being written, beside its final place.
 pub(super) struct SampleArchive {
     zip: ZipWriter<BufWriter<NamedTempFile>>,
 }

@@ -1,4 +1,4 @@
-//! A picture under the brush: anti-aliased shapes in local coordinates, y down.
+//! A picture being drawn: anti-aliased shapes in local coordinates, y down.
 
 use image::RgbImage;
 use tiny_skia::{
@@ -73,7 +73,7 @@ impl Canvas {
         self.unclip(before);
     }
 
-    /// From now on draws only within `outline`, until [`Canvas::unclip`] takes the answer back.
+    /// From now on draws only within `outline`, until [`Canvas::unclip`] takes the returned value back.
     #[must_use]
     pub(super) fn clip(&mut self, outline: &Outline) -> Clip {
         let before = Clip(self.mask.clone());
@@ -141,7 +141,7 @@ impl Canvas {
         self.fill(&Rect::from_xywh(x, y, w, h).map(PathBuilder::from_rect), ink);
     }
 
-    /// As [`Canvas::rect`], with round corners.
+    /// Like [`Canvas::rect`], with round corners.
     pub(super) fn rounded(&mut self, area: [f32; 4], radius: f32, ink: impl Into<Ink>) {
         self.fill(&rounded(area, radius), ink);
     }

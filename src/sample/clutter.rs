@@ -1,4 +1,4 @@
-//! Things that are no faces, though some look a little like one. Local coordinates: radius 1.
+//! Things that are not faces, though some look a little like one. Local coordinates: radius 1.
 
 use std::f32::consts::TAU;
 

@@ -45,7 +45,7 @@ impl From<Colour> for Color {
     }
 }
 
-/// A person's skin: mostly as people are, now and then a comic's.
+/// A person's skin: mostly like people's, now and then like a comic's.
 pub(super) fn skin(dice: &mut Dice) -> Colour {
     let colour = if dice.chance(0.06) { dice.pick(&COMIC_SKIN) } else { dice.pick(&SKIN) };
     colour.mix(dice.pick(&SKIN), 0.12)

@@ -1,9 +1,9 @@
-//! The chance in a picture: one generator a picture, so that each can be drawn on its own.
+//! Chance in a picture: one generator per picture, so that each can be drawn on its own.
 
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
-/// A seeded generator with the few questions that drawing asks.
+/// A seeded generator, with the few kinds of choices that drawing needs.
 pub(super) struct Dice(Pcg64);
 
 impl Dice {

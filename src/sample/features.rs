@@ -19,7 +19,7 @@ fn eyes_at(look: &Look) -> [(f32, f32, f32); 2] {
     })
 }
 
-/// All but the glasses, which lie over the hair.
+/// Everything except the glasses, which lie over the hair.
 pub(super) fn draw(canvas: &mut Canvas, look: &Look, face: &Outline, fine: bool) {
     canvas.within(face, |canvas| beard(canvas, look));
     if fine && look.features.freckles {

@@ -24,7 +24,7 @@ pub(super) enum Style {
     Mohawk,
 }
 
-/// A style, common ones more often.
+/// A random style; common ones are more frequent.
 pub(super) fn random(dice: &mut Dice) -> Style {
     dice.weighted(&[
         (0.6, Style::Bald),

@@ -57,7 +57,7 @@ pub struct SampleSummary {
     pub images: u32,
     /// Of those, in `val.csv`.
     pub val_images: u32,
-    /// Of all, without a face.
+    /// How many of them have no face.
     pub negatives: u32,
     /// Boxes in both files.
     pub faces: u32,
@@ -131,7 +131,7 @@ fn write_zip(
 }
 
 const HEADER: &str = "image_path,x1,y1,w,h\n";
-/// One of this many pictures is for validation.
+/// One in this many pictures is for validation.
 const VAL_EVERY: u32 = 5;
 const JPEG_QUALITY: u8 = 90;
 
@@ -250,7 +250,7 @@ mod tests {
         let mut sizes = Vec::new();
         for scene in &scenes {
             let longer = scene.picture.width().max(scene.picture.height()) as f32;
-            // At the network's input of 128 pixels.
+            // In pixels of the network's input.
             let size = |face: &Bounds| (face.width() * face.height()).sqrt() * 128.0 / longer;
             sizes.extend(scene.faces.iter().map(size));
         }

@@ -11,6 +11,7 @@ use super::indoors::{self, scatter};
 use super::outdoors;
 use super::person::{self, FEET, Person, PersonBody, SHOULDERS};
 use super::visibility::{Bounds, Layers, Shape};
+use crate::geometry::INPUT_SIZE;
 
 /// A drawn picture and the boxes around its faces, in pixels.
 pub(super) struct Scene {
@@ -57,7 +58,7 @@ const CASTS: [(f32, Cast); 6] = [
     (0.11, Cast::Windows),
 ];
 
-/// A picture under way.
+/// A picture being drawn.
 struct Stage {
     canvas: Canvas,
     layers: Layers,
@@ -76,10 +77,10 @@ impl Stage {
     /// A pixel of the network's input, in pixels of the picture.
     fn pixel(&self) -> f32 {
         let (w, h) = self.canvas.size();
-        w.max(h) / 128.0
+        w.max(h) / INPUT_SIZE as f32
     }
 
-    /// Of these places for a face the one that is farthest from those that are there, for its size.
+    /// Of these places, the one that is farthest from the faces that are there already, relative to their size.
     fn free_place(&self, places: &[(f32, f32)], size: f32) -> (f32, f32) {
         let room = |&(x, y): &(f32, f32)| {
             let distance = |b: Bounds| {
@@ -198,7 +199,7 @@ fn portrait(stage: &mut Stage, dice: &mut Dice) {
     in_the_way(stage, dice);
 }
 
-/// A row or two of people side by side.
+/// A row or two of people, side by side.
 fn group(stage: &mut Stage, dice: &mut Dice) {
     somewhere(stage, dice);
     let (w, h) = stage.canvas.size();
@@ -278,7 +279,7 @@ fn rows_of(dice: &mut Dice, pixel: f32, h: f32) -> Vec<(f32, f32, f32)> {
 /// Half the height of the smallest faces in pixels of the network's input: what it can learn to box.
 const SMALLEST: f32 = 7.0;
 
-/// People here and there on the ground, smaller the farther off.
+/// People here and there on the ground, smaller with distance.
 fn walkers(stage: &mut Stage, dice: &mut Dice) {
     let canvas = &mut stage.canvas;
     let horizon = match dice.whole(0, 2) {

@@ -88,7 +88,7 @@ impl Layers {
         self.0.push(Layer { shape, frame, is_face: true });
     }
 
-    /// Whether these would leave a face neither in sight nor out of it.
+    /// Whether these would leave a face half hidden.
     pub(super) fn would_half_hide(&mut self, shapes: [Shape; 2], frame: Bounds) -> bool {
         let count = self.0.len();
         let half = |layers: &Self| {
@@ -143,7 +143,7 @@ impl Layers {
 
 /// Faces of which less can be seen are not marked.
 const MIN_SEEN: f32 = 0.3;
-/// Nor are those of fewer pixels.
+/// Nor are faces smaller than this, in pixels.
 const MIN_SIDE: f32 = 4.0;
 const GRID: usize = 16;
 

@@ -5,7 +5,7 @@ use sqlx::SqliteExecutor;
 use super::ids::JobId;
 use crate::protocol::events::Artifact;
 
-/// Adds one, or replaces that of the same name.
+/// Adds an artifact, or replaces the one of the same name.
 ///
 /// # Errors
 ///
@@ -28,11 +28,11 @@ pub async fn put(
     Ok(())
 }
 
-/// All of a job, by name.
+/// A job's artifacts, by name.
 ///
 /// # Errors
 ///
-/// As [`put`].
+/// The same as [`put`].
 pub async fn of_job(db: impl SqliteExecutor<'_>, job_id: JobId) -> sqlx::Result<Vec<Artifact>> {
     let rows = sqlx::query!(
         "select name, size_bytes, sha256 from artifact where job_id = ? order by name",
@@ -46,11 +46,11 @@ pub async fn of_job(db: impl SqliteExecutor<'_>, job_id: JobId) -> sqlx::Result<
     Ok(artifacts.collect())
 }
 
-/// Forgets all of a job.
+/// Forgets a job's artifacts.
 ///
 /// # Errors
 ///
-/// As [`put`].
+/// The same as [`put`].
 pub async fn forget(db: impl SqliteExecutor<'_>, job_id: JobId) -> sqlx::Result<()> {
     sqlx::query!("delete from artifact where job_id = ?", job_id).execute(db).await?;
     Ok(())

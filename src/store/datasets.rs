@@ -19,7 +19,7 @@ pub struct Dataset {
     pub status: DatasetStatus,
     /// Why it failed.
     pub error: Option<String>,
-    /// Of its content.
+    /// SHA-256 of its content.
     pub content_hash: Option<String>,
     /// Counts and the import's report.
     pub summary: Option<Json<Value>>,
@@ -27,7 +27,7 @@ pub struct Dataset {
     pub created_at: String,
     /// When the import ended.
     pub finished_at: Option<String>,
-    /// The oldest other one with the same content.
+    /// The oldest other data set with the same content.
     pub same_as: Option<DatasetId>,
 }
 
@@ -58,7 +58,7 @@ pub async fn insert(db: impl SqliteExecutor<'_>, id: DatasetId, name: &str) -> s
 ///
 /// # Errors
 ///
-/// As [`insert`].
+/// The same as [`insert`].
 pub async fn find(db: impl SqliteExecutor<'_>, id: DatasetId) -> sqlx::Result<Option<Dataset>> {
     sqlx::query_as!(
         Dataset,
@@ -78,11 +78,11 @@ pub async fn find(db: impl SqliteExecutor<'_>, id: DatasetId) -> sqlx::Result<Op
     .await
 }
 
-/// Those before `before`, newest first.
+/// Those older than `before`, newest first.
 ///
 /// # Errors
 ///
-/// As [`insert`].
+/// The same as [`insert`].
 pub async fn page(
     db: impl SqliteExecutor<'_>,
     before: Option<DatasetId>,
@@ -108,11 +108,11 @@ pub async fn page(
     .await
 }
 
-/// Those whose import has not ended, oldest first.
+/// Data sets whose import has not ended, oldest first.
 ///
 /// # Errors
 ///
-/// As [`insert`].
+/// The same as [`insert`].
 pub async fn importing(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<DatasetId>> {
     sqlx::query_scalar!(
         r#"select id as "id: DatasetId" from dataset where status = 'importing' order by id"#
@@ -121,11 +121,11 @@ pub async fn importing(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<DatasetI
     .await
 }
 
-/// The newest that was imported from an archive with this SHA-256, in hexadecimal.
+/// The newest data set imported from an archive with this SHA-256, in hexadecimal.
 ///
 /// # Errors
 ///
-/// As [`insert`].
+/// The same as [`insert`].
 pub async fn of_archive(
     db: impl SqliteExecutor<'_>,
     sha256: &str,
@@ -142,11 +142,11 @@ pub async fn of_archive(
     .await
 }
 
-/// The import went well.
+/// Stores that the import succeeded.
 ///
 /// # Errors
 ///
-/// As [`insert`].
+/// The same as [`insert`].
 pub async fn set_ready(
     db: impl SqliteExecutor<'_>,
     id: DatasetId,
@@ -170,11 +170,11 @@ pub async fn set_ready(
     Ok(())
 }
 
-/// The import did not.
+/// Stores that the import failed.
 ///
 /// # Errors
 ///
-/// As [`insert`].
+/// The same as [`insert`].
 pub async fn set_failed(
     db: impl SqliteExecutor<'_>,
     id: DatasetId,
@@ -198,7 +198,7 @@ pub async fn set_failed(
 ///
 /// # Errors
 ///
-/// As [`insert`].
+/// The same as [`insert`].
 pub async fn delete_unused(db: impl SqliteExecutor<'_>, id: DatasetId) -> sqlx::Result<bool> {
     let deleted = sqlx::query!(
         "

@@ -52,7 +52,7 @@ pub async fn ended(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<EndedJob>> {
 ///
 /// # Errors
 ///
-/// As [`ended`].
+/// The same as [`ended`].
 pub async fn intend(db: impl SqliteExecutor<'_>, id: JobId, part: JobPart) -> sqlx::Result<bool> {
     let intended = sqlx::query!(
         "
@@ -72,7 +72,7 @@ pub async fn intend(db: impl SqliteExecutor<'_>, id: JobId, part: JobPart) -> sq
 ///
 /// # Errors
 ///
-/// As [`ended`].
+/// The same as [`ended`].
 pub async fn intended(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<(JobId, JobPart)>> {
     let rows = sqlx::query!(
         r#"select job_id as "id: JobId", part as "part: JobPart" from deletion order by job_id, part"#
@@ -84,7 +84,7 @@ pub async fn intended(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<(JobId, J
 ///
 /// # Errors
 ///
-/// As [`ended`].
+/// The same as [`ended`].
 pub async fn done(db: impl SqliteExecutor<'_>, id: JobId, part: JobPart) -> sqlx::Result<()> {
     sqlx::query!("delete from deletion where job_id = ? and part = ?", id, part)
         .execute(db)
@@ -96,7 +96,7 @@ pub async fn done(db: impl SqliteExecutor<'_>, id: JobId, part: JobPart) -> sqlx
 ///
 /// # Errors
 ///
-/// As [`ended`].
+/// The same as [`ended`].
 pub async fn forget_model(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Result<()> {
     sqlx::query!("delete from model where job_id = ?", id).execute(db).await?;
     Ok(())

@@ -7,7 +7,7 @@ use sqlx::types::Json;
 use super::ids::JobId;
 use crate::protocol::metrics::MetricsRow;
 
-/// Adds a row, or replaces that of the same epoch.
+/// Adds a row, or replaces the one of the same epoch.
 ///
 /// # Errors
 ///
@@ -29,7 +29,7 @@ pub async fn put(db: impl SqliteExecutor<'_>, job_id: JobId, row: &MetricsRow) -
 ///
 /// # Errors
 ///
-/// As [`put`].
+/// The same as [`put`].
 pub async fn of_job(db: impl SqliteExecutor<'_>, job_id: JobId) -> sqlx::Result<Vec<Value>> {
     let rows = sqlx::query_scalar!(
         r#"select row as "row: Json<Value>" from epoch where job_id = ? order by epoch"#,

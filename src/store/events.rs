@@ -52,11 +52,11 @@ pub async fn insert(
     Ok(())
 }
 
-/// Those of a job after `after`, in order.
+/// A job's events after `after`, in order.
 ///
 /// # Errors
 ///
-/// As [`insert`].
+/// The same as [`insert`].
 pub async fn after(
     db: impl SqliteExecutor<'_>,
     job_id: JobId,
@@ -87,7 +87,7 @@ pub async fn after(
 ///
 /// # Errors
 ///
-/// As [`insert`].
+/// The same as [`insert`].
 pub async fn sample(
     db: impl SqliteExecutor<'_>,
     job_id: JobId,
@@ -105,11 +105,11 @@ pub async fn sample(
     Ok(body.fetch_optional(db).await?.map(|Json(body)| body))
 }
 
-/// What the job's last worker said when it started.
+/// What the job's last worker reported when it started.
 ///
 /// # Errors
 ///
-/// As [`insert`].
+/// The same as [`insert`].
 pub async fn started(db: impl SqliteExecutor<'_>, job_id: JobId) -> sqlx::Result<Option<Started>> {
     let body = sqlx::query_scalar!(
         r#"
@@ -125,7 +125,7 @@ pub async fn started(db: impl SqliteExecutor<'_>, job_id: JobId) -> sqlx::Result
 ///
 /// # Errors
 ///
-/// As [`insert`].
+/// The same as [`insert`].
 pub async fn forget_steps(
     db: impl SqliteExecutor<'_>,
     job_id: JobId,
@@ -146,7 +146,7 @@ pub async fn forget_steps(
 ///
 /// # Errors
 ///
-/// As [`insert`].
+/// The same as [`insert`].
 pub async fn thin(db: impl SqliteExecutor<'_>, job_id: JobId) -> sqlx::Result<()> {
     sqlx::query!(
         "

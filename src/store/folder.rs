@@ -27,7 +27,7 @@ pub enum FolderError {
         "another server is using the data folder {0}; stop it, or give this one another folder with --data"
     )]
     Taken(PathBuf),
-    /// The file system refused.
+    /// The file system returned an error.
     #[error("cannot use the data folder {path}")]
     Io {
         /// The folder.
@@ -40,7 +40,7 @@ pub enum FolderError {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // Closing the file would not do while a worker that is just starting still has a copy of it.
+        // Closing the file is not enough while a worker that is just starting still has a copy of it.
         let _ = flock(&self.lock, FlockOperation::Unlock); // The system drops the lock at the process's end, too.
     }
 }

@@ -7,7 +7,7 @@ use super::ids::JobId;
 /// What a key was used for.
 #[derive(Debug, Clone)]
 pub struct Used {
-    /// Of the request's body.
+    /// SHA-256 of the request's body.
     pub body_sha256: String,
     /// The job that it queued.
     pub job_id: JobId,
@@ -32,7 +32,7 @@ pub async fn find(db: impl SqliteExecutor<'_>, key: &str) -> sqlx::Result<Option
 ///
 /// # Errors
 ///
-/// As [`find`]; when the key is in use.
+/// The same as [`find`]; when the key is in use.
 pub async fn insert(
     db: impl SqliteExecutor<'_>,
     key: &str,

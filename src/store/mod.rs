@@ -1,4 +1,4 @@
-//! Everything that is in the database: one file a table, one statement a function.
+//! Everything that is in the database: one file per table, one statement per function.
 //!
 //! Functions that take `&SqlitePool` or any executor stand alone; those that take a connection are
 //! steps of a transaction that a caller began with [`begin`].
@@ -47,7 +47,7 @@ const WAL_BYTES: &str = "67108864";
 /// Readers do not wait for each other or for the one writer.
 const CONNECTIONS: u32 = 8;
 
-/// Opens the database, makes it if there is none, and brings its tables up to date.
+/// Opens the database, creates it if there is none, and brings its tables up to date.
 ///
 /// # Errors
 ///

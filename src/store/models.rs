@@ -22,9 +22,9 @@ pub struct Model {
     pub job_id: Option<JobId>,
     /// The model it was mixed from.
     pub parent_id: Option<ModelId>,
-    /// In the job's artifacts, or in the model's own folder.
+    /// Files in the job's artifacts, or in the model's own folder.
     pub files: Json<Vec<Artifact>>,
-    /// Measures before and after, if it was trained here.
+    /// What it measured before and after training, if it was trained here.
     pub metrics: Option<Json<Value>>,
     /// Which network its weights are of.
     pub variant: Json<Variant>,
@@ -60,7 +60,7 @@ pub struct NewModel<'a> {
     pub parent_id: Option<ModelId>,
     /// Its files.
     pub files: &'a [Artifact],
-    /// Before and after.
+    /// What it measured before and after training.
     pub metrics: Option<&'a Value>,
 }
 
@@ -99,7 +99,7 @@ pub async fn insert(db: impl SqliteExecutor<'_>, new: NewModel<'_>) -> sqlx::Res
 ///
 /// # Errors
 ///
-/// As [`insert`].
+/// The same as [`insert`].
 pub async fn find(db: impl SqliteExecutor<'_>, id: ModelId) -> sqlx::Result<Option<Model>> {
     sqlx::query_as!(
         Model,
@@ -116,11 +116,11 @@ pub async fn find(db: impl SqliteExecutor<'_>, id: ModelId) -> sqlx::Result<Opti
     .await
 }
 
-/// Those before `before`, newest first.
+/// Those older than `before`, newest first.
 ///
 /// # Errors
 ///
-/// As [`insert`].
+/// The same as [`insert`].
 pub async fn page(
     db: impl SqliteExecutor<'_>,
     before: Option<ModelId>,
@@ -147,7 +147,7 @@ pub async fn page(
 ///
 /// # Errors
 ///
-/// As [`insert`].
+/// The same as [`insert`].
 pub async fn set_variant(
     db: impl SqliteExecutor<'_>,
     id: ModelId,
@@ -162,7 +162,7 @@ pub async fn set_variant(
 ///
 /// # Errors
 ///
-/// As [`insert`].
+/// The same as [`insert`].
 pub async fn describe(
     db: impl SqliteExecutor<'_>,
     id: ModelId,
@@ -186,7 +186,7 @@ pub async fn describe(
 ///
 /// # Errors
 ///
-/// As [`insert`].
+/// The same as [`insert`].
 pub async fn dependents(db: impl SqliteExecutor<'_>, id: ModelId) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!(
         r#"
@@ -206,7 +206,7 @@ pub async fn dependents(db: impl SqliteExecutor<'_>, id: ModelId) -> sqlx::Resul
 ///
 /// # Errors
 ///
-/// As [`insert`].
+/// The same as [`insert`].
 pub async fn delete_unused(db: impl SqliteExecutor<'_>, id: ModelId) -> sqlx::Result<bool> {
     let deleted = sqlx::query!(
         "

@@ -39,7 +39,7 @@ pub struct DeviceSlot {
 ///
 /// # Errors
 ///
-/// As [`active`].
+/// The same as [`active`].
 pub async fn claim_next(
     db: impl SqliteExecutor<'_>,
     slot: &DeviceSlot,
@@ -72,7 +72,7 @@ pub async fn claim_next(
 ///
 /// # Errors
 ///
-/// As [`active`].
+/// The same as [`active`].
 pub async fn move_to_front(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Result<bool> {
     let moved = sqlx::query!(
         "
@@ -91,7 +91,7 @@ pub async fn move_to_front(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Resu
 ///
 /// # Errors
 ///
-/// As [`active`].
+/// The same as [`active`].
 pub async fn has_work_for(db: impl SqliteExecutor<'_>, slot: &DeviceSlot) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"
@@ -118,7 +118,7 @@ pub async fn has_work_for(db: impl SqliteExecutor<'_>, slot: &DeviceSlot) -> sql
 ///
 /// # Errors
 ///
-/// As [`active`].
+/// The same as [`active`].
 pub async fn waiting_for_room(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<JobId>> {
     sqlx::query_scalar!(
         r#"select id as "id: JobId" from job where state = 'paused' and hold = 'disk_full' order by id"#

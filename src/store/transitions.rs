@@ -29,13 +29,13 @@ pub struct Transition {
 pub enum Actor {
     /// Through the API.
     User,
-    /// By itself.
+    /// The server, by itself.
     Server,
-    /// By what it reported.
+    /// The worker, by what it reported.
     Worker,
 }
 
-/// Records one.
+/// Records a change.
 ///
 /// # Errors
 ///
@@ -61,11 +61,11 @@ pub async fn insert(
     Ok(())
 }
 
-/// Those of a job, in order.
+/// A job's changes, in order.
 ///
 /// # Errors
 ///
-/// As [`insert`].
+/// The same as [`insert`].
 pub async fn of_job(db: impl SqliteExecutor<'_>, job_id: JobId) -> sqlx::Result<Vec<Transition>> {
     sqlx::query_as!(
         Transition,
@@ -84,7 +84,7 @@ pub async fn of_job(db: impl SqliteExecutor<'_>, job_id: JobId) -> sqlx::Result<
 ///
 /// # Errors
 ///
-/// As [`insert`].
+/// The same as [`insert`].
 pub async fn legal(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<(JobState, JobState)>> {
     let rows = sqlx::query!(
         r#"

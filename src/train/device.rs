@@ -12,9 +12,9 @@ pub enum DeviceError {
          `make setup` again"
     )]
     Missing {
-        /// Which was asked for.
+        /// The number that was requested.
         wanted: u8,
-        /// How many there are.
+        /// How many GPUs there are.
         count: usize,
     },
     /// This build cannot use it.

@@ -12,7 +12,7 @@ const PRIOR: f32 = 0.01;
 /// Width and height of an untrained anchor's box, in pixels of the input.
 const BOX_PX: f32 = 16.0;
 
-/// Random weights, uniform with the variance that keeps activations' (He et al.,
+/// Random weights, uniform, with the variance that preserves that of the activations (He et al.,
 /// <https://arxiv.org/abs/1502.01852>); the same `seed` gives the same ones.
 pub fn scratch(seed: u64) -> Weights {
     let mut rng = Pcg64Mcg::seed_from_u64(seed);

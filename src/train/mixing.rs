@@ -1,7 +1,7 @@
 //! How much of the base model to keep.
 //!
-//! Fine-tuning finds more of the user's faces and forgets some others. Mixing the tuned with the
-//! base model's weights wins many of those back and costs nothing: see [`Weights::mixed`].
+//! A fine-tuned model finds more of the user's faces and forgets some others. Mixing the base model's weights into it
+//! wins many of those back and costs nothing: see [`Weights::mixed`].
 
 use super::validation::{Validation, validate};
 use super::views::pictures::Pictures;
@@ -17,7 +17,7 @@ const SHARES: [f64; 9] = [0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7];
 
 /// Measures mixes of `tuned` with `base` and chooses one.
 ///
-/// * `baseline`: what the base model finds; `beat`: called while work gets on.
+/// * `baseline`: what the base model finds; `beat`: called while work makes progress.
 ///
 /// Returns the choice, the mixed weights and what they find.
 ///
@@ -58,8 +58,8 @@ pub fn choose(
     Ok((Mixing { retain: shares[chosen], reason, curve }, weights, found))
 }
 
-/// How much worse than the best mix one may be and still win by keeping more: less than two seeds differ by. What it
-/// keeps shows not on these pictures, but on others.
+/// How much worse than the best mix another may be and still be chosen for keeping more: less than the difference
+/// between two seeds. What it keeps shows not on these pictures, but on others.
 const FREE: f64 = 0.005;
 
 /// The rule: among mixes that are not worse than the base model for any size of face, take the one that keeps most of

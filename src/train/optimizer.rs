@@ -19,7 +19,7 @@ pub(super) const NORM_EPSILON: f64 = 1e-6;
 /// Newton–Schulz iterations, and their coefficients: <https://kellerjordan.github.io/posts/muon/>.
 pub(super) const ITERATIONS: usize = 5;
 pub(super) const COEFFICIENTS: [f32; 3] = [3.4445, -4.7750, 2.0315];
-/// Root mean square of `AdamW`'s updates in practice, to which Muon's are brought.
+/// Root mean square of `AdamW`'s updates in practice; Muon's are scaled to it.
 const ADAM_SIZE: f64 = 0.2;
 
 /// One step.
@@ -126,7 +126,7 @@ mod tests {
             mask.iter().filter(|&&value| value == 1.0).count()
         };
         assert_eq!(count(TrainedPart::All, false), 101_390);
-        // Two anchors a cell from 88 channels, six from 96: a score and 16 coordinates each, with biases.
+        // Two anchors per cell from 88 channels, six from 96: a score and 16 coordinates each, with biases.
         assert_eq!(count(TrainedPart::Heads, false), 17 * (2 * 89 + 6 * 97));
         assert_eq!(count(TrainedPart::Heads, true), 5 * (2 * 89 + 6 * 97));
         assert!(count(TrainedPart::SecondBackbone, false) > count(TrainedPart::Heads, false));

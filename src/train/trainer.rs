@@ -51,7 +51,7 @@ pub struct EpochReport {
     pub train: TrainMetrics,
 }
 
-/// The rest of an epoch: its batches, one of them prepared ahead.
+/// The rest of an epoch: its batches, of which the next is always prepared ahead.
 #[derive(Debug)]
 pub struct Pass<'a> {
     epoch: u32,
@@ -104,7 +104,7 @@ impl<'a> Trainer<'a> {
         self.batch_size * self.accumulate_batches
     }
 
-    /// Continues with steps of this many views.
+    /// Makes steps of this many views from now on.
     pub fn keep_views_per_step(&mut self, views: u32) {
         self.batch_size = (views as usize / self.accumulate_batches).max(1);
     }
@@ -133,7 +133,7 @@ impl<'a> Trainer<'a> {
 
     /// One pass over the training pictures, `epoch` counting from 1, from the current progress.
     pub fn begin(&mut self, epoch: u32) -> Pass<'a> {
-        let order = views::order(self.pictures.train.len(), self.spec.seed, epoch);
+        let order = views::random::order(self.pictures.train.len(), self.spec.seed, epoch);
         let order: Vec<usize> = order.into_iter().map(|at| self.pictures.train[at]).collect();
         let (part, _) = schedule::part(self.spec, epoch);
         self.engine.train_part(part);
@@ -217,7 +217,7 @@ impl<'a> Trainer<'a> {
         self.engine.update(Update { step: self.steps, rate, ema_decay });
     }
 
-    /// The learning rate of the step after this many.
+    /// The learning rate of the step that follows this many.
     fn rate(&self, epoch: u32, steps: u64) -> f64 {
         let (_, share) = schedule::part(self.spec, epoch);
         let steps_per_epoch = u64::from(self.steps_per_epoch());

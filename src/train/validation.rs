@@ -18,7 +18,7 @@ use crate::protocol::train_spec::Loss;
 pub const MIN_SCORE: f32 = 0.02;
 /// The score that separates faces from background by default.
 const DEFAULT_THRESHOLD: f32 = 0.5;
-/// Pictures at once.
+/// Pictures per batch.
 pub(super) const BATCH: usize = 64;
 
 /// A network's detections in the validation pictures, and their measures.
@@ -33,7 +33,7 @@ pub struct Validation {
 /// Measures a network.
 ///
 /// * `reference`: what the base model finds, for the drift of the keypoints.
-/// * `beat`: called while work gets on.
+/// * `beat`: called while work makes progress.
 pub fn validate(
     runner: &Runner,
     pictures: &Pictures,
@@ -116,14 +116,14 @@ impl Sums {
 
 fn view_faces(entry: &Entry, min_face_px: f32) -> Vec<ViewFace> {
     let face = |rect: &crate::geometry::Rect| ViewFace::new(*rect, size_px(rect) < min_face_px);
-    entry.faces.iter().map(face).collect()
+    entry.source.faces.iter().map(face).collect()
 }
 
 /// Detections and faces of the validation pictures, as fractions of the network's square.
 pub fn results(pictures: &Pictures, detections: &[Vec<Detection>]) -> Vec<PictureResult> {
     let result = |(&index, found): (&usize, &Vec<Detection>)| PictureResult {
         detections: found.iter().map(|face| (face.rect, face.score)).collect(),
-        faces: pictures.entries[index].faces.clone(),
+        faces: pictures.entries[index].source.faces.clone(),
     };
     pictures.val.iter().zip(detections).map(result).collect()
 }

@@ -60,7 +60,7 @@ fn split(file: &SafeTensors<'_>) -> Result<Arrays, WeightsError> {
         for what in ["running_mean", "running_var"] {
             put(&mut arrays, format!("{norm}.{what}"), &channels, &mut buffers);
         }
-        // Training adds another epsilon than those who will read it.
+        // Training adds a different epsilon from the one that readers of the file will add.
         let variances = arrays.get_mut(&format!("{norm}.running_var")).into_iter();
         for value in variances.flat_map(|array| &mut array.values) {
             *value = (f64::from(*value) + layout::EPSILON - EPSILON) as f32;

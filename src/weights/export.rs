@@ -15,7 +15,7 @@ pub enum Format {
     Safetensors,
     /// `.pth` under the published port's names.
     Pth,
-    /// `.tflite` in 16 bits, as `MediaPipe`'s own.
+    /// `.tflite` in 16 bits, like `MediaPipe`'s own.
     Tflite,
     /// `.tflite` in 32 bits.
     TfliteFloat32,
@@ -27,17 +27,17 @@ pub enum Format {
     OnnxFaces,
 }
 
-/// Beside the weights.
+/// What is written beside the weights.
 #[derive(Debug, Clone, Default)]
 pub struct Notes {
-    /// For formats with fields for it.
+    /// For formats that have fields for it.
     pub about: About,
-    /// For formats that take any texts.
+    /// For formats that accept any texts.
     pub texts: BTreeMap<String, String>,
 }
 
 impl Format {
-    /// Every one; longer endings before those they end with.
+    /// All formats; longer endings come before shorter ones that they end with.
     pub const ALL: [Self; 7] = [
         Self::Safetensors,
         Self::Pth,

@@ -17,10 +17,10 @@ use crate::model::tensors::Weights;
 const MAGIC: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
 /// No pickle of a state dict or a checkpoint of this network is larger.
 const MAX_PICKLE_BYTES: usize = 1 << 20;
-/// Most storages: more than a checkpoint with its optimizer's state has.
+/// The most storages: more than a checkpoint with its optimizer's state has.
 const MAX_STORAGES: usize = 4096;
 
-/// Whether these bytes start as such a file does.
+/// Whether these bytes start like such a file.
 pub(super) fn is_legacy(bytes: &[u8]) -> bool {
     bytes.starts_with(MAGIC)
 }

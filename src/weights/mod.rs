@@ -19,7 +19,7 @@ pub use self::pickle::PickleError;
 /// A file that weights cannot be read from, or written to.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
-    /// None of the formats.
+    /// The file has none of the formats.
     #[error("not a weights file: expected .tflite, .safetensors, or .pth as torch.save writes it")]
     Unknown,
     /// A `.pth` ends before a storage's numbers do, or names it nowhere.
@@ -46,7 +46,7 @@ pub enum WeightsError {
     /// A `.pth`'s pickle is invalid.
     #[error(transparent)]
     Pickle(#[from] PickleError),
-    /// A `.pth` of something else.
+    /// A `.pth` file of something else.
     #[error("the .pth file holds no state dict: save model.state_dict() rather than the model")]
     NoStateDict,
     /// An entry is too large to be of this network.

@@ -10,7 +10,7 @@ use crate::model::tensors::{Array, Arrays, LayoutError, Weights, variant_of};
 
 /// `PyTorch`'s default, which files with BatchNorm are written for: they do not say.
 pub(super) const EPSILON: f64 = 1e-5;
-/// Numbers of a box; the rest of an anchor's are its keypoints'.
+/// How many of an anchor's coordinates are its box; the others are its keypoints.
 const BOX: usize = 4;
 /// Prefixes that wrappers add to every name.
 const WRAPPERS: [&str; 3] = ["module.", "_orig_mod.", "model."];
@@ -32,7 +32,7 @@ struct Place {
     shape: Vec<usize>,
 }
 
-/// Of a convolution and its BatchNorm.
+/// A part of a convolution and its BatchNorm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
     Weight,
@@ -43,7 +43,7 @@ enum Part {
     Variance,
 }
 
-/// Of a regressor, an anchor's.
+/// Which rows of a regressor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rows {
     All,
@@ -58,7 +58,7 @@ const NORM: [(Part, &str); 4] = [
     (Part::Variance, "running_var"),
 ];
 
-/// Without what wrappers put before it.
+/// The name without what wrappers put before it.
 pub(super) fn unwrapped(mut name: &str) -> &str {
     while let Some(rest) = WRAPPERS.iter().find_map(|wrapper| name.strip_prefix(wrapper)) {
         name = rest;
@@ -67,7 +67,7 @@ pub(super) fn unwrapped(mut name: &str) -> &str {
 }
 
 impl Names {
-    /// Of the variant that tensors of these names, unwrapped, belong to.
+    /// The names of the variant that these tensors belong to.
     pub(super) fn of<'a>(names: impl Iterator<Item = &'a str>) -> Self {
         let layout = variant_of(names).layout();
         let convs = layout.convs();
@@ -135,7 +135,7 @@ impl Names {
         Ok(weights)
     }
 
-    /// Names of what is needed and not there, in the style of what is.
+    /// Names of the missing tensors, in the style of those that are there.
     fn missing(&self, found: &Found) -> Vec<String> {
         let mut missing = Vec::new();
         for (index, conv) in self.convs.iter().enumerate() {
@@ -164,7 +164,7 @@ impl Names {
     }
 }
 
-/// With the names that the file has for them.
+/// Arrays with the names that the file has for them.
 type Found = BTreeMap<(usize, Part, Rows), (String, Array)>;
 
 /// Prefix of the BatchNorm behind a convolution in the files that we write.
@@ -260,7 +260,7 @@ mod tests {
         Array { shape: shape.to_vec(), values: (0..shape.iter().product()).map(value).collect() }
     }
 
-    /// As a trainable port has them: other names, BatchNorm, regressors in two halves.
+    /// The arrays of a trainable port: other names, BatchNorm, regressors in two halves.
     fn as_trained() -> Arrays {
         let mut arrays = mediapipe().arrays().clone();
         for number in ["8", "16"] {

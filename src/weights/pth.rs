@@ -1,4 +1,4 @@
-//! `.pth` as `torch.save` writes a state dict: a zip of one pickle and one file a tensor.
+//! `.pth` as `torch.save` writes a state dict: a zip of one pickle and one file per tensor.
 
 use std::borrow::Cow;
 use std::io::{Cursor, Read, Write};
@@ -13,9 +13,9 @@ use crate::model::tensors::{Array, Arrays, Weights};
 
 /// No pickle of a state dict or a checkpoint of this network is larger.
 const MAX_PICKLE_BYTES: u64 = 1 << 20;
-/// Nor is what a tensor lies in, though it may hold a whole optimizer's state.
+/// Nor is any tensor's storage, though it may hold a whole optimizer's state.
 const MAX_STORAGE_BYTES: u64 = 16 << 20;
-/// All that is unpacked of one file, however often.
+/// The most bytes to unpack from one file in all.
 const MAX_UNPACKED_BYTES: u64 = 64 << 20;
 
 /// The file's bytes: the published port's names, in its order, in 32 bits.
@@ -32,11 +32,11 @@ pub fn write(weights: &Weights) -> Result<Vec<u8>, WeightsError> {
     write_named(&names, weights.arrays())
 }
 
-/// As [`write()`], with BatchNorm as [`super::checkpoint::unfolded`] has it.
+/// Like [`write()`], with BatchNorm as [`super::checkpoint::unfolded`] has it.
 ///
 /// # Errors
 ///
-/// As [`write()`].
+/// The same as [`write()`].
 pub fn write_unfolded(arrays: &Arrays) -> Result<Vec<u8>, WeightsError> {
     let names: Vec<String> = arrays.keys().cloned().collect();
     write_named(&names, arrays)
@@ -107,7 +107,7 @@ fn tuple(out: &mut Vec<u8>, values: &[usize]) {
     out.push(b't');
 }
 
-/// Of a contiguous array.
+/// Strides of a contiguous array.
 fn strides(shape: &[usize]) -> Vec<usize> {
     (0..shape.len()).map(|dim| shape[dim + 1..].iter().product()).collect()
 }

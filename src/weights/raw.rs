@@ -6,10 +6,10 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::WeightsError;
 
-/// A checkpoint's header holds a row of metrics an epoch; this is enough for ten thousand.
+/// A checkpoint's header holds a row of metrics per epoch; this is enough for ten thousand.
 const MAX_HEADER_BYTES: u64 = 8 << 20;
 
-/// The file, once its header is known to be of a bearable size.
+/// Opens the file, unless its header is too large.
 pub(super) fn open(bytes: &[u8]) -> Result<SafeTensors<'_>, WeightsError> {
     let length = bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
     if length > MAX_HEADER_BYTES {

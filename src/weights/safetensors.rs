@@ -49,7 +49,7 @@ fn sort_header(file: &mut [u8]) {
     }
 }
 
-/// Reads the network's weights, in 32 or 16 bits, or what a training checkpoint has come to.
+/// Reads the network's weights, in 32 or 16 bits, or the averaged weights of a training checkpoint.
 ///
 /// # Errors
 ///

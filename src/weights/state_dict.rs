@@ -99,7 +99,7 @@ fn element(kind: &str, storage: &[u8], index: usize) -> Option<f32> {
     }
 }
 
-/// Bytes of an element of such a storage; `None` for what is no storage.
+/// Bytes per element of a type of storage; `None` if it is not a storage.
 pub(super) fn element_bytes(kind: &str) -> Option<usize> {
     match kind.strip_prefix("torch.")?.strip_suffix("Storage")? {
         "Double" | "Long" => Some(8),

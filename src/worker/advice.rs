@@ -18,19 +18,19 @@ pub struct Advice {
     pub recall: Option<f64>,
     /// What to expect on pictures like those of the validation set.
     pub expected_change: String,
-    /// How long it takes to run.
+    /// How long the model takes to run.
     pub latency: &'static str,
 }
 
 impl Advice {
-    /// From what the base model and the result measured on the validation pictures.
+    /// Makes advice from what the base model and the result measured on the validation pictures.
     pub fn new(
         variant: Variant,
         baseline: Option<&ValMetrics>,
         result: &ValMetrics,
         pictures: &Pictures,
     ) -> Self {
-        let seen = pictures.val.iter().flat_map(|&index| &pictures.entries[index].faces);
+        let seen = pictures.val.iter().flat_map(|&index| &pictures.entries[index].source.faces);
         let side = |face: &crate::geometry::Rect| face.width().max(face.height());
         let faces = seen.filter(|face| side(face) * INPUT_SIZE as f32 >= SEEN_PX).count();
         let base = match variant {

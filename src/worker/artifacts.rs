@@ -30,7 +30,7 @@ pub struct ArtifactSources<'a> {
     pub spec: &'a JobSpec,
     /// The data set.
     pub pictures: &'a Pictures,
-    /// One row an epoch, the baseline's included.
+    /// One row per epoch, including the base model's.
     pub rows: &'a [MetricsRow],
     /// How much of the base model is in `best`.
     pub mixing: &'a Mixing,
@@ -60,7 +60,7 @@ struct Card<'a> {
     recommended_threshold: Option<f64>,
     advice: Advice,
     baseline: Option<&'a MetricsRow>,
-    /// What the files `best.*` measure.
+    /// What the model in `best.*` measured.
     result: &'a ValMetrics,
     #[serde(rename = "retention")]
     mixing: &'a Mixing,
@@ -165,7 +165,7 @@ pub fn write_formats(
     let notes = Notes { texts: metadata, ..Notes::default() };
     let write = |format: Format| {
         let bytes = match format {
-            // With MediaPipe's own metadata: there may be no better name or threshold yet.
+            // MediaPipe's own metadata is kept: there may be no better name or threshold yet.
             Format::Tflite => tflite::write(tflite::base(), weights).map_err(WeightsError::from),
             _ => format.write(weights, &notes),
         };
@@ -180,7 +180,7 @@ pub fn write_formats(
 ///
 /// # Errors
 ///
-/// As [`write_formats`].
+/// The same as [`write_formats`].
 pub fn write_unmixed(folder: &Path, weights: &Weights) -> Result<Artifact, RunError> {
     let bytes = safetensors::write(weights, &BTreeMap::new()).map_err(export)?;
     Ok(artifact(folder, UNMIXED, &bytes)?)
@@ -211,7 +211,7 @@ pub(super) fn artifact(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Resu
 ///
 /// # Errors
 ///
-/// Whatever the file system says.
+/// Any error of the file system.
 pub fn existing(folder: &Path, name: &str) -> std::io::Result<Artifact> {
     Ok(described(name, &std::fs::read(folder.join(name))?))
 }

@@ -15,7 +15,7 @@ use crate::disk;
 use crate::protocol::control::Command;
 use crate::protocol::folder::JobDir;
 
-/// Where a fault can be.
+/// Where a fault can happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Point {
@@ -37,7 +37,7 @@ pub enum Fault {
     Kill,
     /// It stands still, as if its device hung.
     Hang,
-    /// It waits for a command other than run, which it then obeys at its next look.
+    /// It waits for a command other than `run`, which it obeys the next time it looks.
     Wait,
     /// Its next write finds the disk full.
     DiskFull,
@@ -56,7 +56,7 @@ pub enum Fault {
 pub struct PlannedFault {
     /// Where.
     pub at: Point,
-    /// Which step or epoch; for [`Point::End`] it does not matter.
+    /// The number of the step or epoch; ignored for [`Point::End`].
     #[serde(default)]
     pub number: u64,
     /// What.
@@ -88,11 +88,11 @@ impl Faults {
     ///
     /// # Errors
     ///
-    /// Those of a disk that is full or broken, when that is planned.
+    /// Those of a full or broken disk, if that is planned here.
     ///
     /// # Panics
     ///
-    /// As libtorch does, or as a bug does, when that is planned.
+    /// Fails like libtorch or like a bug, if that is planned here.
     pub fn meet(&mut self, at: Point, number: u64) -> io::Result<()> {
         let is_here = |planned: &PlannedFault| {
             planned.at == at && (planned.number == number || at == Point::End)

@@ -1,6 +1,6 @@
 //! A sign of life for the server: a file whose time changes while work makes progress.
 //!
-//! It comes from the thread that works, not from one beside it, so a worker that hangs is silent too.
+//! It comes from the thread that works, not from one beside it, so a worker that hangs falls silent.
 
 use std::fs::File;
 use std::path::Path;
@@ -15,13 +15,13 @@ struct Heart {
 static HEART: Mutex<Option<Heart>> = Mutex::new(None);
 const EVERY: Duration = Duration::from_millis(500);
 
-/// From now on this process beats at `path`; if the file cannot be created, it goes without.
+/// Makes this process beat at `path` from now on; if the file cannot be created, it does not beat.
 pub fn begin(path: &Path) {
     let heart = File::create(path).ok().map(|file| Heart { file, last: Instant::now() });
     *HEART.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = heart;
 }
 
-/// Work has made progress. Costs next to nothing and needs no disk space.
+/// Says that work has made progress. Takes next to no time and no disk space.
 pub fn beat() {
     let mut heart = HEART.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let Some(heart) = heart.as_mut().filter(|heart| heart.last.elapsed() >= EVERY) else { return };

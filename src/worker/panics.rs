@@ -51,15 +51,15 @@ fn explain(panic: &str) -> (Cause, String) {
     }
 }
 
-/// The first line of what libtorch complained about, if the panic is libtorch's. A backtrace of its C++ code follows that
-/// line. `tch` unwraps its error, so the panic has the error's `Debug` form.
+/// The first line of what libtorch complained about, if the panic is libtorch's. A backtrace of its C++ code follows
+/// that line. `tch` unwraps its error, so the panic has the error's `Debug` form.
 fn of_libtorch(panic: &str) -> Option<String> {
     let (_, quoted) = panic.split_once("Torch(\"")?;
     let end = quoted.find("\\n").or_else(|| quoted.rfind("\")")).unwrap_or(quoted.len());
     Some(quoted[..end].replace("\\\"", "\"").replace("\\'", "'"))
 }
 
-/// The text of a panic in which libtorch complains about this.
+/// The text of a panic with this complaint of libtorch's.
 pub(super) fn text_of_libtorch(complaint: &str) -> String {
     format!("called `Result::unwrap()` on an `Err` value: Torch({complaint:?})")
 }

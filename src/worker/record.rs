@@ -16,7 +16,7 @@ use crate::train::trainer::EpochReport;
 use crate::train::validation::{Validation, validate};
 
 impl TrainingJob<'_> {
-    /// Reports what a crash kept from being reported; at first, the baseline.
+    /// Reports what a crash has kept from being reported; at first, the baseline.
     pub(super) fn catch_up(&mut self) -> Result<(), RunError> {
         if self.state.rows.is_empty() {
             let row = MetricsRow {
@@ -122,7 +122,7 @@ impl TrainingJob<'_> {
             return Ok(()); // By a worker that could not save it, or one whose checkpoint was damaged.
         }
         let (epoch, artifacts) = (row.epoch, self.dir.artifacts());
-        // Before the row, so that a client that sees it finds what it names.
+        // Written before the row, so that a client that sees the row finds the files that it names.
         tensorboard::append(&artifacts, &row)?;
         let written = sheets::written(&artifacts, std::slice::from_ref(&row))?;
         self.events.append(Body::Artifacts(written))?;

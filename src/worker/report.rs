@@ -73,7 +73,7 @@ pub fn describe(generator: &mut SchemaGenerator) {
     generator.subschema_for::<File<'_>>();
 }
 
-/// Ends of the names of each model's files.
+/// Suffixes of the names of each model's files.
 pub const SUFFIXES: [&str; 2] = ["", "_compare"];
 
 /// Writes `report.json`, and what was annotated and found in COCO's formats, into `folder`, and the
@@ -84,7 +84,7 @@ pub const SUFFIXES: [&str; 2] = ["", "_compare"];
 ///
 /// # Errors
 ///
-/// When a picture cannot be read, or a file not be written.
+/// When a picture cannot be read, or a file cannot be written.
 pub fn write(
     folder: &Path,
     content: &ReportSources<'_>,
@@ -138,7 +138,7 @@ fn coco_pictures<'a>(
     pictures.val.iter().zip(&evaluation.results).map(picture).collect()
 }
 
-/// As fractions of the picture.
+/// The same result with boxes as fractions of the picture.
 fn in_picture(
     dataset: &ImportedDataset,
     index: usize,

@@ -16,7 +16,7 @@ use crate::train::mixing;
 use crate::train::validation::Validation;
 use crate::train::views::pictures::Pictures;
 
-/// A job whose epochs are over.
+/// A job that has trained all its epochs.
 #[derive(Debug)]
 pub struct Ended<'a> {
     /// Its folder.
@@ -25,11 +25,11 @@ pub struct Ended<'a> {
     pub spec: &'a JobSpec,
     /// Its data set.
     pub pictures: &'a Pictures,
-    /// One row an epoch, the baseline's included.
+    /// One row per epoch, including the base model's.
     pub rows: &'a [MetricsRow],
-    /// After the best epoch; the job's first weights if there is none.
+    /// The weights after the best epoch; the job's first weights if there is none.
     pub best: Weights,
-    /// After the last.
+    /// The weights after the last epoch.
     pub last: Weights,
     /// The base model.
     pub base: &'a Weights,

@@ -44,7 +44,7 @@ pub fn run(dir: &JobDir) -> Result<Outcome, Cause> {
     let cause = finished.cause;
     if let Err(error) = events.append(Body::Finished(finished)) {
         warn!("cannot report the end: {error}");
-        // The server sees the exit code instead.
+        // The server learns it from the exit code instead.
         return Err(cause.filter(|cause| cause.is_of_disk()).unwrap_or(Cause::of_io(&error)));
     }
     Ok(outcome)

@@ -1,7 +1,7 @@
 //! Sample detections on a few fixed validation pictures, before and after.
 
 use crate::eval::suppression::Detection;
-use crate::geometry::Rect;
+use crate::geometry::{INPUT_SIZE, Rect};
 use crate::protocol::events::{SamplePicture, ScoredBox};
 use crate::train::views::pictures::{Entry, Pictures};
 
@@ -28,7 +28,12 @@ pub fn pictures(
             name: entry.name.clone(),
             width: entry.width,
             height: entry.height,
-            ground_truth: entry.faces.iter().map(|face| entry.letterbox.to_picture(face)).collect(),
+            ground_truth: entry
+                .source
+                .faces
+                .iter()
+                .map(|face| entry.letterbox.to_picture(face))
+                .collect(),
             baseline: boxes(entry, &baseline[at]),
             tuned: boxes(entry, &tuned[at]),
         }
@@ -36,11 +41,11 @@ pub fn pictures(
     chosen(pictures).into_iter().map(sample).collect()
 }
 
-/// Evenly spread over the validation pictures that have a face large enough to see.
+/// Chooses pictures, evenly spread over the validation pictures that have a face large enough to see.
 fn chosen(pictures: &Pictures) -> Vec<usize> {
-    let visible = |face: &Rect| face.height() * 128.0 >= 6.0;
+    let visible = |face: &Rect| face.height() * INPUT_SIZE as f32 >= 6.0;
     let good = |&at: &usize| {
-        let faces = &pictures.entries[pictures.val[at]].faces;
+        let faces = &pictures.entries[pictures.val[at]].source.faces;
         faces.len() <= MANY_FACES && faces.iter().any(visible)
     };
     let mut candidates: Vec<usize> = (0..pictures.val.len()).filter(good).collect();

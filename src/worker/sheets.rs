@@ -35,7 +35,7 @@ pub fn save_views(
 ///
 /// # Errors
 ///
-/// Whatever the file system says.
+/// Any error of the file system.
 pub fn written(folder: &Path, rows: &[MetricsRow]) -> io::Result<Artifacts> {
     let views = rows.iter().filter_map(|row| row.diagnostics.as_ref()?.sample_views.as_deref());
     let names = views.chain([tensorboard::FILE]).filter(|name| folder.join(name).exists());

@@ -25,7 +25,7 @@ pub const FILE: &str = "events.out.tfevents.blazetune";
 ///
 /// # Errors
 ///
-/// Whatever the file system says; the file is as it was then.
+/// Any error of the file system; the file is as it was then.
 pub fn rewrite(folder: &Path, rows: &[MetricsRow]) -> io::Result<()> {
     let begin = rows.first().map_or(0.0, wall_time);
     let version = Message::default().double(1, begin).text(3, "brain.Event:2");
@@ -40,7 +40,7 @@ pub fn rewrite(folder: &Path, rows: &[MetricsRow]) -> io::Result<()> {
 ///
 /// # Errors
 ///
-/// Whatever the file system says; [`rewrite`] repairs a file that was left half written.
+/// Any error of the file system; [`rewrite`] repairs a file that was left half written.
 pub fn append(folder: &Path, row: &MetricsRow) -> io::Result<()> {
     let mut file = OpenOptions::new().append(true).open(folder.join(FILE))?;
     file.write_all(&record(event(row, folder)))?;

@@ -30,7 +30,7 @@ use crate::weights::tflite::mediapipe;
 /// How often an epoch reports, looks for commands, and checks that the loss is still finite.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
 
-/// A job under way.
+/// A running job.
 pub(super) struct TrainingJob<'a> {
     pub(super) dir: &'a JobDir,
     pub(super) events: &'a mut EventLog,
@@ -130,7 +130,7 @@ impl TrainingJob<'_> {
         Ok(Outcome::Completed)
     }
 
-    /// A job that was told to stop or pause while it had no worker trains no further.
+    /// Ends a job that was told to stop or pause while it had no worker.
     fn not_begin(&mut self, outcome: Outcome) -> Result<Outcome, RunError> {
         let progress = self.trainer.progress();
         if outcome == Outcome::Stopped && progress.step > 0 {

@@ -10,7 +10,7 @@ use crate::common::can_mount;
 use crate::process::{Program, assert_whole, configure, worker_of};
 use crate::support::drawn;
 
-/// A server in a mount namespace of its own, whose data folder is a tmpfs of so many megabytes. None where this
+/// A server in a mount namespace of its own, whose data folder is a tmpfs of `megabytes`. None where this
 /// user may not make one.
 fn on_small_disk(data: &Path, megabytes: u32) -> Option<(Program, PathBuf)> {
     if !can_mount() {

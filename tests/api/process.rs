@@ -67,7 +67,7 @@ impl Program {
         panic!("{path} never became as it should be: it is {}, {history}", last["state"]);
     }
 
-    /// Uploads the sample, waits, and starts a job of so many epochs.
+    /// Uploads the sample, waits, and starts a job of `epochs`.
     pub(crate) async fn start_job(&self, epochs: u32) -> String {
         let upload = self.client.post(format!("{}/datasets", self.base));
         let upload = upload.header("content-type", "application/zip").body(archive());

@@ -186,7 +186,7 @@ pub(crate) fn archive() -> &'static [u8] {
     ARCHIVE.get_or_init(|| drawn(16))
 }
 
-/// One of so many pictures.
+/// A sample set of `images` pictures, zipped.
 pub(crate) fn drawn(images: u32) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sample.zip");

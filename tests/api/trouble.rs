@@ -16,7 +16,7 @@ async fn database(folder: &Path) -> SqliteConnection {
     SqliteConnection::connect_with(&options).await.unwrap()
 }
 
-/// As it looks when the clock on the wall has jumped by so many hours since the job began.
+/// Makes the job look as if the wall clock had jumped by `hours` since it began.
 async fn jump(folder: &Path, hours: i32) {
     let mut db = database(folder).await;
     let jump = "update job set active_since = strftime('%Y-%m-%dT%H:%M:%fZ', 'now', ? || ' hours') \

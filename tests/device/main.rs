@@ -1,4 +1,4 @@
-//! Training in libtorch, as on a GPU; on a GPU where there is one.
+//! Training in libtorch, as on a GPU; on the GPU itself if the machine has one.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -47,7 +47,7 @@ fn epoch(
     (trainer.report(1).unwrap().train, numbers.fold())
 }
 
-/// libtorch's engine, on a GPU where there is one.
+/// libtorch's engine, on a GPU if the machine has one.
 fn in_libtorch(spec: &TrainSpec, pictures: &Pictures) -> torch::TorchEngine {
     device::find_gpus();
     let device = device::choose(DeviceChoice::Auto).unwrap();
@@ -137,7 +137,7 @@ fn an_epoch_in_libtorch_is_one_in_our_own_kernels() {
     let folder = tempfile::tempdir().unwrap();
     let pictures = pictures(folder.path());
     for unfold in [Unfold::Frozen, Unfold::Folded] {
-        // So slow that no rounding decides which anchor is to find a face.
+        // So slow that no rounding decides which anchor is assigned to a face.
         let mut spec = TrainSpec { unfold, learning_rate: 1e-6, ..TrainSpec::default() };
         // The teacher's cost has its kink just where training begins, and rounding decides to which side that falls.
         spec.loss.teacher_weight = 0.0;

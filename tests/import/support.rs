@@ -73,7 +73,7 @@ pub(crate) fn tar(files: &Files) -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
-/// Whatever its name: tar's own builder refuses some.
+/// A tar entry with any name: tar's own builder refuses some.
 pub(crate) fn tar_entry(
     tar: &mut tar::Builder<Vec<u8>>,
     name: &[u8],

@@ -48,7 +48,7 @@ pub(super) fn published_names() -> Vec<String> {
 }
 
 /// Every face that one finds, the other finds too, where and as surely as the other; but for
-/// scores so near the threshold that rounding may decide. Answers how many `MediaPipe` found.
+/// scores so near the threshold that rounding may decide. Returns how many `MediaPipe` found.
 pub(super) fn compare_faces(
     python: &Python,
     model: &Path,

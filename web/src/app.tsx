@@ -28,7 +28,7 @@ export function App() {
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
 
-  // A new page takes the focus, the first one does not
+  // A new page takes the focus; the first one does not
   useEffect(() => {
     if (!first.current) main.current?.focus({ preventScroll: true });
     first.current = false;

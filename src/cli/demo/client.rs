@@ -4,8 +4,12 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail, ensure};
+use blazetune::data::Splits;
+use blazetune::data::options::ImportProgress;
 use blazetune::protocol::events::Artifact;
 use blazetune::protocol::metrics::MetricsRow;
+use blazetune::store::datasets::DatasetStatus;
+use blazetune::store::jobs::{JobProgress, JobState};
 use reqwest::{RequestBuilder, Response, Url};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -30,60 +34,19 @@ struct Page<T> {
 pub(super) struct Dataset {
     pub(super) id: String,
     pub(super) name: String,
-    pub(super) status: String,
+    pub(super) status: DatasetStatus,
     pub(super) error: Option<String>,
-    pub(super) images: Option<u64>,
-    pub(super) faces: Option<u64>,
     pub(super) splits: Option<Splits>,
     pub(super) progress: Option<ImportProgress>,
-}
-
-/// Pictures to train on and to check with.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-pub(super) struct Splits {
-    pub(super) train: Counts,
-    pub(super) val: Counts,
-}
-
-/// Of one split.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-pub(super) struct Counts {
-    pub(super) images: u64,
-}
-
-/// Pictures read so far.
-#[derive(Debug, Clone, Copy, Deserialize)]
-pub(super) struct ImportProgress {
-    pub(super) done: u64,
-    pub(super) total: u64,
 }
 
 /// A job, as far as the demo looks.
 #[derive(Debug, Deserialize)]
 pub(super) struct Job {
     pub(super) id: String,
-    pub(super) state: String,
+    pub(super) state: JobState,
     pub(super) error: Option<String>,
     pub(super) progress: Option<JobProgress>,
-}
-
-/// Where a job is.
-#[derive(Debug, Clone, Copy, Default, Deserialize)]
-#[serde(default)]
-pub(super) struct JobProgress {
-    pub(super) epoch: u32,
-    pub(super) epochs: u32,
-    pub(super) step: u32,
-    pub(super) steps: u32,
-    pub(super) images_per_s: Option<f64>,
-    pub(super) eta_s: Option<f64>,
-}
-
-impl Job {
-    /// Whether nothing more will come.
-    pub(super) fn is_over(&self) -> bool {
-        matches!(self.state.as_str(), "completed" | "failed" | "cancelled")
-    }
 }
 
 /// A problem, as RFC 9457 has it.
@@ -94,7 +57,7 @@ struct Problem {
 }
 
 impl Client {
-    /// Of the server at `address`.
+    /// A client of the server at `address`.
     pub(super) fn new(address: SocketAddr) -> Self {
         let api = Url::parse(&format!("http://{address}/api/v1/"));
         Self { http: reqwest::Client::new(), api: api.expect("an address makes a URL") }
@@ -104,7 +67,7 @@ impl Client {
     pub(super) async fn ready_dataset(&self, name: &str) -> anyhow::Result<Option<Dataset>> {
         let url = self.url("datasets")?;
         let page: Page<Dataset> = read(self.http.get(url).query(&[("limit", "200")])).await?;
-        Ok(page.items.into_iter().find(|d| d.name == name && d.status == "ready"))
+        Ok(page.items.into_iter().find(|d| d.name == name && d.status == DatasetStatus::Ready))
     }
 
     /// Sends an archive.
@@ -139,7 +102,7 @@ impl Client {
         self.get(&format!("jobs/{id}")).await
     }
 
-    /// A row an epoch; the first is the base model's.
+    /// One row per epoch; the first is the base model's.
     pub(super) async fn metrics(&self, id: &str) -> anyhow::Result<Vec<MetricsRow>> {
         let page: Page<MetricsRow> = self.get(&format!("jobs/{id}/metrics")).await?;
         Ok(page.items)
@@ -191,7 +154,7 @@ async fn read<T: DeserializeOwned>(request: RequestBuilder) -> anyhow::Result<T>
     response.json().await.with_context(|| format!("{url} answered something unexpected"))
 }
 
-/// Sends it; a problem becomes an error in the server's words.
+/// Sends the request; a problem becomes an error in the server's words.
 async fn send(request: RequestBuilder) -> anyhow::Result<Response> {
     let response = request.send().await?;
     let status = response.status();

@@ -11,6 +11,8 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use blazetune::config::{Config, Flags};
 use blazetune::sample::{self, SampleSpec};
+use blazetune::store::datasets::DatasetStatus;
+use blazetune::store::jobs::JobState;
 use tokio::sync::oneshot;
 
 use crate::cli::serve;
@@ -29,7 +31,7 @@ pub(crate) struct Args {
     /// Pictures to draw.
     #[arg(long, default_value_t = 400)]
     images: u32,
-    /// Passes over them.
+    /// Training passes over them.
     #[arg(long, default_value_t = 60)]
     epochs: u32,
     /// End when the job has ended, instead of serving on.
@@ -37,7 +39,7 @@ pub(crate) struct Args {
     exit: bool,
 }
 
-/// Serves until Ctrl-C, or until the job has ended where `--exit` is given.
+/// Serves until Ctrl-C, or, with `--exit`, until the job has ended.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     tokio::runtime::Runtime::new()?.block_on(demo(args))?;
     Ok(ExitCode::SUCCESS)
@@ -84,9 +86,9 @@ async fn tell(args: &Args, address: SocketAddr, folder: &Path) -> anyhow::Result
 
     let job = client.start_job(&dataset.id, args.epochs).await?;
     let job = follow(&job.id, &client, &report).await?;
-    if job.state != "completed" {
+    if job.state != JobState::Completed {
         let why = job.error.unwrap_or_else(|| "its log has the details".to_owned());
-        bail!("the job is {}: {why}", job.state);
+        bail!("the job is {}: {why}", job.state.name());
     }
 
     let rows = client.metrics(&job.id).await?;
@@ -119,17 +121,17 @@ async fn make_dataset(images: u32, folder: &Path, client: &Client) -> anyhow::Re
 
     let bar = report::counter("importing", images);
     let mut dataset = client.upload(&archive, &dataset_name(images)).await?;
-    while dataset.status == "importing" {
+    while dataset.status == DatasetStatus::Importing {
         if let Some(progress) = dataset.progress {
-            bar.set_length(progress.total);
-            bar.set_position(progress.done);
+            bar.set_length(progress.total as u64);
+            bar.set_position(progress.done as u64);
         }
         tokio::time::sleep(LOOK_EVERY).await;
         dataset = client.dataset(&dataset.id).await?;
     }
     bar.finish_and_clear();
-    if dataset.status != "ready" {
-        bail!("the pictures were refused: {}", dataset.error.unwrap_or(dataset.status));
+    if dataset.status != DatasetStatus::Ready {
+        bail!("the pictures were refused: {}", dataset.error.unwrap_or_default());
     }
     Ok(dataset)
 }
@@ -145,7 +147,7 @@ async fn follow(id: &str, client: &Client, report: &DemoReport) -> anyhow::Resul
         }
         shown = rows.len();
         report.progress(&job);
-        if job.is_over() {
+        if job.state.is_terminal() {
             return Ok(job);
         }
         tokio::time::sleep(LOOK_EVERY).await;

@@ -6,11 +6,13 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
+use blazetune::data::Splits;
 use blazetune::protocol::events::Artifact;
 use blazetune::protocol::metrics::{MetricsRow, ValMetrics};
+use blazetune::store::jobs::{JobProgress, JobState};
 use indicatif::{DecimalBytes, HumanDuration, ProgressBar, ProgressStyle};
 
-use super::client::{Dataset, Job, JobProgress, Splits};
+use super::client::{Dataset, Job};
 
 /// Talks to the person at the terminal.
 pub(super) struct DemoReport {
@@ -29,8 +31,8 @@ impl DemoReport {
         let Splits { train, val } = dataset.splits.unwrap_or_default();
         println!(
             "  pictures    {} with {} faces: {} to train on, {} to check with",
-            dataset.images.unwrap_or(train.images + val.images),
-            dataset.faces.unwrap_or(0),
+            train.images + val.images,
+            train.faces + val.faces,
             train.images,
             val.images,
         );
@@ -49,7 +51,7 @@ impl DemoReport {
 
     /// Moves the bar.
     pub(super) fn progress(&self, job: &Job) {
-        if job.is_over() {
+        if job.state.is_terminal() {
             self.training.finish_and_clear();
             return;
         }
@@ -58,7 +60,7 @@ impl DemoReport {
         self.training.set_length(u64::from(epochs) * u64::from(steps));
         let done = u64::from(epoch.saturating_sub(1)) * u64::from(steps) + u64::from(step);
         self.training.set_position(done);
-        self.training.set_message(progress_line(&job.state, &progress));
+        self.training.set_message(progress_line(job.state, &progress));
     }
 
     pub(super) fn end(&self, job: &str, is_last: bool) {
@@ -78,7 +80,7 @@ pub(super) fn before_and_after(rows: &[MetricsRow]) {
     }
 }
 
-/// Where the downloads lie.
+/// Prints where the downloads are.
 pub(super) fn files(folder: &Path, files: &[Artifact]) {
     println!("  The tuned model, downloaded:");
     for file in files {
@@ -86,7 +88,7 @@ pub(super) fn files(folder: &Path, files: &[Artifact]) {
     }
 }
 
-/// A bar for something that is counted; invisible where there is no terminal.
+/// A progress bar for something that is counted; invisible without a terminal.
 pub(super) fn counter(what: &'static str, length: u32) -> ProgressBar {
     let bar = bar("  {msg:<11} [{bar:36.green}] {pos}/{len}").with_message(what);
     bar.set_length(u64::from(length));
@@ -111,10 +113,11 @@ fn epoch_line(row: &MetricsRow) -> String {
     line
 }
 
-fn progress_line(state: &str, progress: &JobProgress) -> String {
+fn progress_line(state: JobState, progress: &JobProgress) -> String {
     let JobProgress { epoch, epochs, images_per_s, eta_s, .. } = *progress;
-    if state != "running" || epoch == 0 {
-        let what = if state == "running" { "measuring the base model" } else { state };
+    if state != JobState::Running || epoch == 0 {
+        let what =
+            if state == JobState::Running { "measuring the base model" } else { state.name() };
         return what.to_owned();
     }
     let mut line = format!("epoch {epoch}/{epochs}");
@@ -171,8 +174,8 @@ mod tests {
 
     #[test]
     fn a_job_that_waits_shows_its_state() {
-        assert_eq!(progress_line("queued", &JobProgress::default()), "queued");
+        assert_eq!(progress_line(JobState::Queued, &JobProgress::default()), "queued");
         let progress = JobProgress { epoch: 2, epochs: 9, eta_s: Some(61.0), ..Default::default() };
-        assert_eq!(progress_line("running", &progress), "epoch 2/9, 61s left");
+        assert_eq!(progress_line(JobState::Running, &progress), "epoch 2/9, 61s left");
     }
 }

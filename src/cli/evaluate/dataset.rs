@@ -16,7 +16,7 @@ use tempfile::TempDir;
 #[derive(Debug)]
 pub(super) struct Place {
     dir: PathBuf,
-    /// Where it was imported for this run alone.
+    /// The folder that it was imported into for this run alone.
     _temporary: Option<TempDir>,
 }
 

@@ -23,7 +23,7 @@ fn drawing(suffix: &str, place: usize, picture: &str) -> String {
     format!("worst{suffix}/{place:02}_{stem}.jpg")
 }
 
-/// What an earlier run left, and nothing else.
+/// Removes what an earlier run left, and nothing else.
 fn remove_drawings(folder: &Path) -> io::Result<()> {
     for file in fs::read_dir(folder)? {
         let path = file?.path();

@@ -1,4 +1,4 @@
-//! `blazetune evaluate`: how good a model is on a data set, beside another where asked.
+//! `blazetune evaluate`: how good a model is on a data set, alone or beside another.
 
 mod dataset;
 mod folder;
@@ -46,7 +46,7 @@ pub(crate) struct Args {
 
 #[expect(clippy::print_stdout, reason = "what the user asked for")]
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    // Before anything that takes long.
+    // Checked before anything that takes long.
     let names = std::iter::once(&args.model).chain(&args.compare);
     let weights = names.map(|name| weights(name).map(|weights| (name, weights)));
     let weights = weights.collect::<anyhow::Result<Vec<_>>>()?;
@@ -96,7 +96,7 @@ fn weights(name: &Path) -> anyhow::Result<Weights> {
     model::load(name)
 }
 
-/// With the pictures to be measured on as `val`.
+/// The data set's pictures, those to be measured on as `val`.
 fn pictures(place: &dataset::Place, args: &Args) -> anyhow::Result<Pictures> {
     let mut pictures = Pictures::open(place.dir())?;
     pictures.select(args.split);

@@ -4,8 +4,8 @@ use std::io::{self, Read};
 
 use super::{ArchiveError, ArchiveLimits, Visitor};
 
-/// Unpacked bytes an archive may have for each of its own before it counts as a bomb, and how
-/// many it may have regardless.
+/// How many times its own size an archive may unpack to before it counts as a bomb, and how many bytes it may unpack
+/// to in any case.
 const MAX_RATIO: u64 = 200;
 const SMALL: u64 = 64 << 20;
 

@@ -22,7 +22,7 @@ pub(super) fn is_tar(head: &[u8]) -> bool {
     header.cksum().is_ok_and(|found| found == expected)
 }
 
-/// As [`super::Archive::visit`].
+/// Like [`super::Archive::visit`].
 pub(super) fn visit(
     file: impl Read,
     budget: &mut Budget,
@@ -40,7 +40,7 @@ pub(super) fn visit(
         budget.entry()?;
         match wanted_path(&entry, wanted)? {
             Some(path) => budget.read(&path, &mut entry, visit)?,
-            // Passing over a file unpacks it all the same, so it counts.
+            // Skipping a file unpacks it all the same, so it counts.
             None => budget.add(entry.size())?,
         }
         io::copy(&mut entry, &mut io::sink()).map_err(ArchiveError::Damaged)?;

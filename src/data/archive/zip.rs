@@ -8,7 +8,7 @@ use zip::result::ZipError;
 use super::budget::Budget;
 use super::{ArchiveError, Visitor, Wanted, plain_path};
 
-/// As [`super::Archive::visit`].
+/// Like [`super::Archive::visit`].
 pub(super) fn visit(
     file: impl Read + Seek,
     budget: &mut Budget,

@@ -46,9 +46,9 @@ pub(super) struct ImageView {
     index: usize,
     name: String,
     split: Split,
-    /// Of the original.
+    /// Width of the original, in pixels.
     width: u32,
-    /// Of the original.
+    /// Height of the original, in pixels.
     height: u32,
     faces: Vec<Rect>,
 }

@@ -45,7 +45,7 @@ const ARCHIVES: [&str; 8] = [
     "application/octet-stream",
 ];
 const LONGEST_FILE_NAME: usize = 200;
-/// Where `ustar` ends in the header of a tar.
+/// Position at which `ustar` ends in a tar's header.
 const MAGIC_BYTES: usize = 262;
 
 /// `POST /datasets?name=`
@@ -55,7 +55,7 @@ async fn create(
     request: Request,
 ) -> Result<impl IntoResponse> {
     let name = query.name()?;
-    // Now rather than after gigabytes. The import checks again, picture by picture.
+    // Checked now rather than after gigabytes. The import checks again, picture by picture.
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(0);
     if let Some(lack) = app.jobs.lacks_room(length) {
@@ -153,7 +153,7 @@ impl Upload {
         Ok(())
     }
 
-    /// Refuses what is no archive early, not after gigabytes.
+    /// Refuses anything but an archive early, not after gigabytes.
     fn look_at(&mut self, chunk: &[u8]) -> Result<()> {
         if self.head.len() >= MAGIC_BYTES {
             return Ok(());
@@ -179,12 +179,12 @@ impl Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        // There is nothing at the path when the upload was finished.
+        // A finished upload is no longer at this path.
         let _ = std::fs::remove_file(&self.path);
     }
 }
 
-/// By the first bytes: zip, gzip, or a tar.
+/// Whether the first bytes are those of a zip, a gzip or a tar file.
 fn is_archive(head: &[u8]) -> bool {
     head.starts_with(b"PK\x03\x04")
         || head.starts_with(b"PK\x05\x06")

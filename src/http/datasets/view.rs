@@ -56,7 +56,7 @@ impl DatasetView {
     }
 }
 
-/// What an imported data set has besides.
+/// What only an imported data set has.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Imported {
     #[serde(flatten)]

@@ -1,4 +1,4 @@
-//! `POST /jobs`: queues a job and answers before it starts.
+//! `POST /jobs`: queues a job and responds before it starts.
 
 use std::sync::Arc;
 
@@ -30,7 +30,7 @@ enum Created {
     Evaluate,
 }
 
-/// `POST /jobs`: queues a job and answers before it starts.
+/// `POST /jobs`: queues a job and responds before it starts.
 pub(super) async fn create(
     State(app): State<Arc<App>>,
     headers: HeaderMap,

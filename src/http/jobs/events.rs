@@ -35,7 +35,7 @@ struct EventsQuery {
     last_event_id: Option<i64>,
 }
 
-/// Most events read at once.
+/// The most events to read at once.
 const BATCH: i64 = 200;
 /// How long a client waits before it reconnects.
 const RETRY: Duration = Duration::from_secs(1);
@@ -49,7 +49,7 @@ async fn follow(
 ) -> Result<impl IntoResponse> {
     find(&app, id).await?;
     let last = last_event_id(&headers)?.or(query.last_event_id).unwrap_or(0);
-    // Subscribed before looking, so that nothing falls in between.
+    // Subscribes before it looks, so that nothing is missed in between.
     let news = app.jobs.news();
     let follower = Follower { app, id, last, news, is_over: false };
     let hello = stream::iter([Ok(Message::default().retry(RETRY))]);
@@ -104,7 +104,7 @@ impl Follower {
     }
 
     async fn look(&mut self) -> store::Result<Vec<Message>> {
-        // The state first: if the job is over now, all its events are there.
+        // Reads the state first: if the job is over by then, all its events are there.
         let job = store::jobs::find(&self.app.db, self.id).await?;
         let events = store::events::after(&self.app.db, self.id, self.last, BATCH).await?;
         if let Some(event) = events.last() {

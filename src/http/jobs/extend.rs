@@ -60,7 +60,7 @@ impl From<ExtendError> for Problem {
                     .map(|v| Wrong { pointer: v.pointer, detail: v.detail })
                     .collect(),
             ),
-            // The finished job named them, not the request.
+            // The finished job named these parameters, not the request.
             ExtendError::Submit(
                 error @ (SubmitError::NoDataset(_)
                 | SubmitError::NoModel(_)

@@ -73,7 +73,7 @@ async fn log(
     Ok(Json(Page { items, next_cursor: None }))
 }
 
-/// Bytes from the end within which to look for lines.
+/// How many bytes from the end to look for lines.
 const TAIL_BYTES: u64 = 1 << 20;
 
 /// The last whole lines of JSON; none for a job that has not started.
@@ -89,7 +89,7 @@ fn last_lines(path: &FilePath, limit: usize) -> io::Result<Vec<Value>> {
     let parse = |line: &[u8]| -> Option<Value> {
         let text = String::from_utf8_lossy(line);
         let text = text.trim();
-        // A line cut off at the front, or still being written.
+        // It is cut off at the front, or still being written.
         let line = || json!({"level": "INFO", "message": text});
         (!text.is_empty()).then(|| serde_json::from_str(text).unwrap_or_else(|_| line()))
     };

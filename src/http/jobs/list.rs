@@ -34,7 +34,7 @@ pub(super) async fn show(
     Ok(Json(JobView::new(&app.jobs, job)))
 }
 
-/// `DELETE /jobs/{id}`: with its files and its model.
+/// `DELETE /jobs/{id}`: deletes the job, its files and its model.
 pub(super) async fn delete(
     State(app): State<Arc<App>>,
     Path(id): Path<JobId>,

@@ -5,11 +5,11 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::http::app::App;
 use crate::http::problem::{Problem, Result};
-use crate::jobs::Jobs;
+use crate::jobs::{JobVerb, Jobs};
 use crate::protocol::metrics::ValMetrics;
 use crate::store;
 use crate::store::ids::{DatasetId, JobId, ModelId};
@@ -26,9 +26,10 @@ pub(in crate::http) struct JobView {
     state: JobState,
     /// Whether it has ended: nothing changes it unless a user asks for it.
     is_final: bool,
-    /// What a user can do with it now: `pause`, `resume`, `stop`, `cancel`, `front`, `extend`, `delete`.
-    verbs: Vec<&'static str>,
+    /// What a user can do with it now.
+    verbs: Vec<JobVerb>,
     dataset_id: Option<DatasetId>,
+    #[schemars(with = "Map<String, Value>")]
     params: Value,
     priority: i64,
     device: Option<String>,
@@ -87,7 +88,7 @@ impl JobView {
     }
 }
 
-/// Answers with a queued job: 201, or 202 if the request was for what the job makes.
+/// The response with a queued job: 201, or 202 if the request was for what the job makes.
 pub(in crate::http) fn created(jobs: &Jobs, status: StatusCode, job: Job) -> Response {
     let location = [(header::LOCATION, format!("/api/v1/jobs/{}", job.id))];
     (status, location, Json(JobView::new(jobs, job))).into_response()

@@ -13,7 +13,7 @@ use crate::eval::detect::{Detector, DetectorOutputs, Letterboxed};
 /// Pictures per batch; more wait for the next.
 const LARGEST: usize = 32;
 
-/// Hands pictures to the thread, which ends when this is dropped. Callers limit how many may wait.
+/// Passes pictures to the thread, which ends when this is dropped. Callers limit how many may wait.
 #[derive(Debug)]
 pub(super) struct Batcher {
     queue: Sender<Task>,
@@ -27,7 +27,7 @@ struct Task {
 }
 
 impl Batcher {
-    /// With a thread of its own.
+    /// Starts it in a thread of its own.
     pub(super) fn start() -> Self {
         let (queue, waiting) = channel();
         let thread = thread::Builder::new().name("inference".to_owned());

@@ -165,7 +165,7 @@ fn readable(content: &Content, left_out: &[String]) -> String {
     out
 }
 
-/// Writes into a channel, and waits where its other end is slow.
+/// Writes into a channel, and waits if its other end is slow.
 struct Pipe(mpsc::Sender<io::Result<Bytes>>);
 
 impl Write for Pipe {

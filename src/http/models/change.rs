@@ -36,7 +36,7 @@ const MOST_TAGS: usize = 20;
 
 const LONGEST_TAG: usize = 40;
 
-/// `PATCH /models/{id}`: another name, other tags.
+/// `PATCH /models/{id}`: changes the name or the tags.
 async fn describe(
     State(app): State<Arc<App>>,
     Path(id): Path<ModelRef>,

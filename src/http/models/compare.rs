@@ -46,7 +46,7 @@ struct Figure {
     name: String,
     a: Option<f64>,
     b: Option<f64>,
-    /// `b` less `a`.
+    /// `b` minus `a`.
     difference: Option<f64>,
 }
 

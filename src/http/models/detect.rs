@@ -39,7 +39,7 @@ pub(super) struct Detections {
     latency_ms: f64,
 }
 
-/// As `MediaPipe`'s `FaceDetector` has it.
+/// The default of `MediaPipe`'s `FaceDetector`.
 const MIN_SCORE: f32 = 0.5;
 /// Few anchors of any picture score above this.
 const FEW_ABOVE: f32 = 0.1;

@@ -22,7 +22,7 @@ use crate::weights;
 pub(in crate::http) struct Detectors {
     /// The most recently used first.
     ready: Mutex<VecDeque<(ModelRef, Arc<Detector>)>>,
-    /// Requests at once, including waiting ones.
+    /// How many requests may be here at once, waiting ones included.
     room: Arc<Semaphore>,
     /// Pictures being decoded at once; each takes a core.
     pub(super) turns: Arc<Semaphore>,
@@ -35,7 +35,7 @@ const READY: usize = 8;
 const RETRY_AFTER_S: u32 = 1;
 
 impl Detectors {
-    /// For at most this many requests at once.
+    /// Serves at most this many requests at once.
     pub(in crate::http) fn new(most: usize) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -46,7 +46,7 @@ impl Detectors {
         }
     }
 
-    /// Room for a request until it is dropped; a 503 when there is none.
+    /// Admits a request, until the permit is dropped; a 503 when there is no room.
     pub(super) fn enter(&self) -> Result<OwnedSemaphorePermit> {
         self.room.clone().try_acquire_owned().map_err(|_| {
             let text =
@@ -55,7 +55,7 @@ impl Detectors {
         })
     }
 
-    /// A model, ready.
+    /// A model, ready to run.
     pub(super) async fn of(
         &self,
         db: &store::Db,
@@ -69,7 +69,7 @@ impl Detectors {
             return Ok(detector);
         }
         let loaded = Arc::new(load(db, jobs, id).await?);
-        // Another request may have been faster, and a model must have only one detector, so that batches form.
+        // Another request may have loaded it meanwhile; a model must have only one detector, so that batches form.
         if let Some(detector) = self.find(id) {
             return Ok(detector);
         }

@@ -16,7 +16,7 @@ const BASE_FILE: &str = "face_detection_short_range.tflite";
 const SOURCES: [Format; 3] = [Format::Safetensors, Format::Pth, Format::Tflite];
 /// The last epoch with BatchNorm, of a job that trained with it.
 pub(super) const UNFOLDED: &str = "last.bn.pth";
-/// Before the endings of `MediaPipe`'s own.
+/// The start of the names of `MediaPipe`'s own files.
 pub(super) const BASE_STEM: &str = "model";
 
 /// Every file name of `GET /models/{id}/…`.
@@ -40,7 +40,7 @@ pub(super) fn of(model: &Model) -> Vec<String> {
     names
 }
 
-/// As [`of`], of `MediaPipe`'s own.
+/// Like [`of`], of `MediaPipe`'s own.
 pub(super) fn of_base() -> Vec<String> {
     let names = Format::ALL.map(|format| format!("{BASE_STEM}.{}", format.ending()));
     [base_file().name].into_iter().chain(names).chain([BUNDLE.to_owned()]).collect()
@@ -66,7 +66,7 @@ pub(super) fn bundled(model: &Model) -> Vec<(String, Format)> {
     of_variant(stem, model.variant.0)
 }
 
-/// As [`bundled`], of `MediaPipe`'s own.
+/// Like [`bundled`], of `MediaPipe`'s own.
 pub(super) fn of_variant(stem: &str, variant: Variant) -> Vec<(String, Format)> {
     let fitting = Format::ALL.into_iter().filter(|format| format.fits(variant));
     fitting.map(|format| (format!("{stem}.{}", format.ending()), format)).collect()

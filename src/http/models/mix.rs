@@ -77,7 +77,7 @@ async fn mix(
     Ok(view::created(&app.jobs, StatusCode::ACCEPTED, job))
 }
 
-/// A mix is mixed again from what it was mixed from.
+/// A mix of a mix starts from the fine-tuned model, too.
 async fn source(app: &App, model: Model) -> Result<Model> {
     if model.variant.0 != Variant::Short {
         let title = model.variant.layout().title;

@@ -2,7 +2,7 @@
 
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::view::BASE;
 use crate::http::app::App;
@@ -26,6 +26,7 @@ pub(super) struct Provenance {
 struct JobOrigin {
     id: JobId,
     name: String,
+    #[schemars(with = "Map<String, Value>")]
     params: Value,
     finished_at: Option<String>,
 }
@@ -41,7 +42,7 @@ pub(super) struct DatasetOrigin {
 const LICENCE: &str = "Apache-2.0 (MediaPipe's weights, Google)";
 
 impl Provenance {
-    /// Of `MediaPipe`'s own.
+    /// The provenance of `MediaPipe`'s own model.
     pub(super) fn of_base() -> Self {
         Self { licence: LICENCE, ..Self::default() }
     }

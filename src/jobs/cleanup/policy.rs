@@ -28,7 +28,7 @@ impl EndedFiles {
         }
     }
 
-    /// What to delete of the job that is `rank` from the newest, however much room there is.
+    /// What to delete of the job at `rank`, counted from the newest, even if there is plenty of room.
     fn unwanted(&self, rank: usize, keep: &StorageSettings) -> Option<JobPart> {
         let is_old = keep.keep_jobs > 0 && rank >= keep.keep_jobs as usize;
         let part = match (self.state, keep.keep_checkpoints) {
@@ -89,7 +89,7 @@ mod tests {
         (0..count).map(|_| job(JobState::Completed)).collect()
     }
 
-    /// By the job's place among `jobs`.
+    /// What is chosen, by the job's place among `jobs`.
     fn chosen(jobs: &[EndedFiles], keep: &StorageSettings, used: u64) -> Vec<(usize, JobPart)> {
         let place = |id| jobs.iter().position(|job| job.id == id).unwrap();
         choose(jobs, keep, used, 0).into_iter().map(|(id, part)| (place(id), part)).collect()

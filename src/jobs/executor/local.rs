@@ -1,8 +1,8 @@
 //! Workers as processes of this machine.
 //!
-//! A worker inherits `worker.lock` of its job's folder, locked, as its standard input. The system releases the lock when
-//! the process is gone, however it ended. So any server can see at any time whether a job has a worker, without trusting
-//! process ids, which may be reused.
+//! A worker inherits `worker.lock` of its job's folder, locked, as its standard input. The system releases the lock
+//! when the process is gone, however it ended. So any server can see at any time whether a job has a worker, without
+//! trusting process ids, which may be reused.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -133,7 +133,7 @@ impl Worker for Process {
                 let is_memory = status.signal() == Some(9) && kills.is_some_and(|(a, b)| b > a);
                 Ok(Some(if is_memory { out_of_memory() } else { exit(status) }))
             }
-            // Its folder may be gone, and its lock with that.
+            // Its folder may be gone, and the lock with it.
             None => match lock(&self.dir) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Some(unseen())),
                 lock => Ok(lock?.map(|_| unseen())),
@@ -143,7 +143,7 @@ impl Worker for Process {
 
     fn kill(&self) {
         let Ticket { pid: Some(pid), started } = self.ticket else { return };
-        // The id may be another process's by now.
+        // The id may belong to another process by now.
         if started.is_none() || started_at(pid) != started {
             return;
         }
@@ -160,7 +160,7 @@ fn out_of_memory() -> Exit {
     Exit { cause: Cause::OutOfMemory, how: how.to_owned() }
 }
 
-/// An earlier server was its parent.
+/// The end of a worker whose parent was an earlier server.
 fn unseen() -> Exit {
     let how = "ended while no server was watching, without a report";
     Exit { cause: Cause::Killed, how: how.to_owned() }
@@ -187,7 +187,7 @@ fn exit(status: ExitStatus) -> Exit {
     Exit { cause, how }
 }
 
-/// `None` when a worker holds it.
+/// Takes the lock; `None` when a worker holds it.
 fn lock(dir: &Path) -> io::Result<Option<File>> {
     let path = dir.join(LOCK);
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;

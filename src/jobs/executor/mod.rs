@@ -16,7 +16,7 @@ pub use self::local::Program;
 pub(super) trait Executor: Debug + Send + Sync {
     /// Starts a worker on the job in `dir`; `None` when one is at work there already.
     ///
-    /// * `nice`: how much other processes go before it, 0 to 19.
+    /// * `nice`: how readily it yields to other processes, 0 to 19.
     fn start(&self, dir: &Path, nice: u8) -> io::Result<Option<Box<dyn Worker>>>;
 
     /// The worker that an earlier server started in `dir`, if it is still at work.

@@ -61,7 +61,7 @@ impl Task {
         }
     }
 
-    /// As the database keeps them.
+    /// The parameters as the database keeps them.
     pub(super) fn params(&self) -> serde_json::Result<Value> {
         match self {
             Self::Train(params) => serde_json::to_value(params),
@@ -140,7 +140,7 @@ fn refuse_without_torch(pointer: &'static str, what: &'static str) -> Result<(),
     Err(SubmitError::NeedsTorch { pointer, source: NeedsTorch(what) })
 }
 
-/// As [`refuse_without_torch`], for a model that a job is to train or measure.
+/// Like [`refuse_without_torch`], for a model that a job is to train or measure.
 fn refuse_back_without_torch(pointer: &'static str, model: &Model) -> Result<(), SubmitError> {
     match model.variant.0 {
         Variant::Short => Ok(()),

@@ -88,7 +88,7 @@ pub(super) async fn can_shrink(jobs: &Jobs, job: &Job, params: &TrainSpec) -> bo
     }
 }
 
-/// As the last worker reported; a worker that got no further had what the parameters say.
+/// The views per step that the last worker reported; a worker that got no further had what the parameters say.
 async fn views_per_step(
     jobs: &Jobs,
     job: &Job,

@@ -7,9 +7,9 @@ use crate::store::jobs::JobState;
 /// How a worker ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// As planned; this is what it reported.
+    /// It ended as planned, and this is what it reported.
     Planned(Outcome),
-    /// By a failure.
+    /// A failure ended it.
     Failure(Cause),
 }
 
@@ -34,7 +34,7 @@ pub enum Fate {
         /// Whether this counts as one of the job's restarts.
         counts: bool,
     },
-    /// As `Restart`, with batches half as large.
+    /// The same as `Restart`, with batches half as large.
     Shrink,
 }
 
@@ -45,7 +45,7 @@ pub fn after(state: JobState, ending: Ending, means: Means) -> Fate {
         Ending::Planned(outcome) => return after_success(state, outcome),
         Ending::Failure(cause) => cause,
     };
-    // The last checkpoint serves as well as one saved now.
+    // The last checkpoint is as good as one saved now.
     if state == JobState::Pausing && (cause.may_pass() || cause.is_of_disk()) {
         return Fate::Move(JobState::Paused);
     }

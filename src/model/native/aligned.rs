@@ -4,7 +4,7 @@ use std::ops::{Deref, DerefMut};
 
 /// Bytes of a cache line.
 const LINE: usize = 64;
-/// Most numbers to skip to reach the next cache line.
+/// The most numbers to skip to reach the next cache line.
 const SPARE: usize = LINE / size_of::<f32>();
 
 /// A fixed number of `f32`.
@@ -18,7 +18,7 @@ pub(super) struct Aligned {
 impl Aligned {
     pub(super) fn zeros(length: usize) -> Self {
         let values = vec![0.0; length + SPARE];
-        // It may fail to align them: then they are only slower.
+        // Alignment may fail; then they are only slower.
         let start = values.as_ptr().align_offset(LINE).min(SPARE);
         Self { values, start, length }
     }

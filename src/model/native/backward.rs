@@ -32,7 +32,7 @@ struct Room {
     branch: Aligned, // [16, 16, C]
     /// The heads' gradient, pixel by pixel.
     cells: Aligned, // [side, columns]
-    /// Some rows of the depthwise convolution's output, and of its gradient.
+    /// Some rows of the depthwise convolution's output, and some of its gradient.
     depthwise: Aligned, // [64, I]
     between: Aligned, // [64, I]
     ring: Ring,
@@ -101,7 +101,7 @@ pub(super) fn run(
     });
 }
 
-/// From the outputs of a grid's heads to the gradient of their map, the output of block `at`.
+/// Goes back from the outputs of a grid's heads to their map, the output of block `at`.
 fn heads(
     packed: &Packed,
     places: &Places,
@@ -158,7 +158,7 @@ fn gather(
     }
 }
 
-/// From the gradient after a block to the one before it, both before their `ReLU`.
+/// Goes back from the gradient after a block to the one before it, both before their `ReLU`.
 fn block(
     packed: &Packed,
     places: &BlockPlaces,
@@ -200,7 +200,7 @@ fn block(
     }
 }
 
-/// Through a block's depthwise convolution, its shortcut, and the preceding `ReLU`.
+/// The way back through a block's depthwise convolution, its shortcut, and the preceding `ReLU`.
 struct Through<'a> {
     packed: &'a Packed,
     at: usize,
@@ -248,7 +248,7 @@ impl Through<'_> {
     }
 }
 
-/// To the weights of the stem.
+/// Adds the gradient of the stem's weights.
 fn stem(places: &Places, picture: &[f32], behind: &[f32], gradients: &mut [f32]) {
     let length = STEM_SIDE * STEM_CHANNELS;
     for (y, row) in behind.chunks_exact(length).take(STEM_SIDE).enumerate() {

@@ -27,7 +27,7 @@ fn convolve_body<L: Lanes>(
     }
 }
 
-/// * `COLUMNS`: that the kernels of two neighbours cover.
+/// * `COLUMNS`: how many the kernels of two neighbours cover.
 #[inline(always)]
 fn convolve_pairs<L: Lanes, const STRIDE: usize, const COLUMNS: usize>(
     out: &mut [f32],
@@ -166,7 +166,7 @@ fn window<'a>(rows: &[&'a [[f32; LANES]]; 3], at: usize, length: usize) -> [&'a 
     [&rows[0][at..][..length], &rows[1][at..][..length], &rows[2][at..][..length]]
 }
 
-/// Rows of which the compiler knows that they are equally long, so that it checks them together.
+/// Rows that the compiler knows to be equally long, so that it checks them together.
 #[inline(always)]
 fn same_length(rows: [&[f32]; 3]) -> [&[[f32; LANES]]; 3] {
     let (above, here) = (rows[0].as_chunks::<LANES>().0, rows[1].as_chunks::<LANES>().0);

@@ -42,7 +42,7 @@ impl Maps {
     }
 }
 
-/// A picture through the stem and all blocks.
+/// Runs a picture through the stem and all blocks.
 ///
 /// * `see`: receives each convolution's number and output, without bias.
 pub(super) fn picture(
@@ -62,7 +62,7 @@ pub(super) fn picture(
     });
 }
 
-/// From the picture to the first block's input, which has a border.
+/// Computes the first block's input, which has a border, from the picture.
 ///
 /// * `see`: receives the convolution's output, without its bias.
 pub(super) fn stem(
@@ -81,7 +81,7 @@ pub(super) fn stem(
     }
 }
 
-/// From the input of block `at` to that of the next; both have borders.
+/// Computes the next block's input from that of block `at`; both have borders.
 ///
 /// * `see`: receives the outputs of its depthwise (0) and its pointwise convolution (1), without bias.
 pub(super) fn block(

@@ -1,4 +1,4 @@
-//! Small matrix products: a few hundred rows at most, channels wide.
+//! Small matrix products: a few hundred rows at most, as wide as there are channels.
 
 use super::simd::{LANES, Lanes, kernel};
 

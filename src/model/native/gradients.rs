@@ -25,14 +25,14 @@ pub(super) struct Places {
     /// `[24]`
     pub(super) stem_bias: Range<usize>,
     pub(super) blocks: Vec<BlockPlaces>,
-    /// Of each grid `[columns, channels]`.
+    /// Where the weights of each grid's heads are `[columns, channels]`.
     pub(super) heads: Vec<Range<usize>>,
-    /// Of each grid `[columns]`.
+    /// Where the biases of each grid's heads are `[columns]`.
     pub(super) head_biases: Vec<Range<usize>>,
     length: usize,
 }
 
-/// Of one block.
+/// Where the weights of one block are.
 #[derive(Debug, Clone)]
 pub(super) struct BlockPlaces {
     /// `[9, C]`

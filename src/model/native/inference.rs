@@ -20,7 +20,7 @@ pub struct Inference {
 }
 
 thread_local! {
-    /// What comes into a block and what goes out, a thread's own.
+    /// What goes into a block and what comes out, one pair per thread.
     static MAPS: RefCell<[Aligned; 2]> = RefCell::default();
 }
 
@@ -41,7 +41,7 @@ impl Inference {
         });
     }
 
-    /// Runs one, on this thread.
+    /// Runs one picture, on this thread.
     pub(super) fn picture(&self, picture: &[f32], logits: &mut [f32], coordinates: &mut [f32]) {
         MAPS.with_borrow_mut(|[input, output]| {
             let largest = self.blocks.iter().map(|b| b.bordered().max(b.bordered_in())).max();

@@ -32,12 +32,12 @@ impl Inputs {
         inputs
     }
 
-    /// How many there are.
+    /// How many pictures there are.
     pub fn count(&self) -> usize {
         self.values.len() / INPUT_LENGTH
     }
 
-    /// Each, to write.
+    /// Each picture, to write.
     pub fn pictures_mut(&mut self) -> impl Iterator<Item = InputPicture<'_>> {
         self.values.chunks_exact_mut(INPUT_LENGTH).map(InputPicture)
     }
@@ -47,13 +47,13 @@ impl Inputs {
         &self.picture(index)[start(y)..start(y) + ROW]
     }
 
-    /// With its border.
+    /// One picture with its border.
     pub(super) fn picture(&self, index: usize) -> &[f32] {
         &self.values[index * INPUT_LENGTH..(index + 1) * INPUT_LENGTH]
     }
 }
 
-/// One of them, to write.
+/// One picture, to write.
 #[derive(Debug)]
 pub struct InputPicture<'a>(&'a mut [f32]);
 

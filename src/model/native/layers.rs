@@ -20,7 +20,7 @@ pub(super) fn stem_rows(picture: &[f32], y: usize) -> Left<'_> {
     }
 }
 
-/// One row of the stem's output, without what is added behind: `[64, 24]`.
+/// One row of the stem's output, without bias: `[64, 24]`.
 pub(super) fn stem(picture: &[f32], y: usize, weight: &[f32], out: &mut [f32]) {
     let size = Size { rows: STEM_SIDE, terms: STEM_TERMS, columns: STEM_CHANNELS };
     gemm::multiply(size, stem_rows(picture, y), weight, STEM_CHANNELS, out, STEM_CHANNELS, false);
@@ -40,7 +40,7 @@ pub(super) fn depthwise(block: &Block, map: &[f32], y: usize, weights: &[f32], o
     depthwise::convolve(out, rows, weights, first, block.stride);
 }
 
-/// As many rows of it as fit `out`, from row `first`.
+/// Computes as many rows of a depthwise convolution as fit `out`, from row `first`.
 pub(super) fn depthwise_rows(
     block: &Block,
     map: &[f32],

@@ -30,7 +30,7 @@ pub fn measure(parameters: &[f32], batches: &[Inputs]) -> Vec<Statistics> {
     let number = each.len() as f64;
     let mut each = each.into_iter();
     let mut sums = each.next().expect("a picture to measure");
-    // In order, so that results do not depend on the number of threads.
+    // Added up in order, so that results do not depend on the number of threads.
     for more in each {
         let pairs = sums.iter_mut().flatten().zip(more.iter().flatten());
         pairs.for_each(|(sum, more)| *sum += more);
@@ -55,7 +55,7 @@ pub fn measure(parameters: &[f32], batches: &[Inputs]) -> Vec<Statistics> {
     found.collect()
 }
 
-/// Of each convolution, `[2, C]`: its outputs and their squares added up.
+/// The sums of each convolution's outputs and of their squares `[2, C]`.
 fn moments(packed: &Packed, blocks: &[Block], picture: &[f32], maps: &mut Maps) -> Vec<Vec<f64>> {
     let wide = blocks.iter().flat_map(|block| [block.wide_in(), block.wide()]);
     let wide = std::iter::once(STEM_CHANNELS).chain(wide);

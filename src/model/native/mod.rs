@@ -1,8 +1,8 @@
 //! The native engine: the network on a CPU, with every layer written for this network, so that a picture's maps stay in
 //! the caches, a pass over memory does everything that it can, and there is no library overhead.
 //!
-//! Maps are rows of pixels of channels (NHWC), channels a multiple of eight, what goes into a block with a border of one
-//! zero pixel. Results depend neither on the number of threads nor on which thread did what.
+//! Maps are rows of pixels of channels (NHWC), channels a multiple of eight, what goes into a block with a border of
+//! one zero pixel. Results depend neither on the number of threads nor on which thread did what.
 
 #![expect(
     clippy::inline_always,

@@ -18,7 +18,7 @@ pub fn newton_schulz(
     let (short, long) = if is_tall { (columns, rows) } else { (rows, columns) };
     let (high, wide) = (padded(short), padded(long));
     let norm = matrix.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt() + 1e-7;
-    // Rows and columns of zeros stay so.
+    // Rows and columns of zeros stay zeros.
     let mut xs = vec![0.0; high * wide];
     for (at, value) in matrix.iter().enumerate() {
         let (row, column) = (at / columns, at % columns);

@@ -10,22 +10,22 @@ use crate::model::slots::Slot;
 pub(super) struct Packed {
     /// `[75, 24]`: row, column and colour of the kernel, then channels.
     pub(super) stem: Aligned,
-    /// Of each block `[9, C]`.
+    /// Depthwise weights of each block `[9, C]`.
     pub(super) depthwise: Vec<Aligned>,
-    /// The same, taps in reverse.
+    /// The same, with the taps in reverse order.
     pub(super) flipped: Vec<Aligned>,
-    /// Of each block `[I, O]`.
+    /// Pointwise weights of each block `[I, O]`.
     pub(super) pointwise: Vec<Aligned>,
-    /// Of each block `[O, I]`.
+    /// The same, transposed `[O, I]`.
     pub(super) transposed: Vec<Aligned>,
-    /// Of each grid.
+    /// The heads of each grid.
     pub(super) heads: Vec<Head>,
     /// Biases: of the stem, and of each block's depthwise convolution.
     pub(super) stem_bias: Vec<f32>,
     pub(super) depthwise_bias: Vec<Vec<f32>>,
-    /// Of each block, the depthwise bias after the pointwise convolution: the depthwise output is computed without it.
+    /// The depthwise bias of each block after the pointwise convolution: the depthwise output is computed without it.
     pub(super) through: Vec<Vec<f32>>,
-    /// Of each block, what is added after its pointwise convolution: that, and the pointwise bias.
+    /// What is added after each block's pointwise convolution: `through`, and the pointwise bias.
     pub(super) shift: Vec<Vec<f32>>,
 }
 
@@ -108,7 +108,7 @@ impl Packed {
     }
 }
 
-/// The taps of a depthwise convolution in reverse, `[9, C]`.
+/// The taps of a depthwise convolution in reverse order, `[9, C]`.
 fn flipped(weights: &[f32], wide: usize) -> Aligned {
     let mut flipped = Aligned::zeros(weights.len());
     let taps = flipped.chunks_exact_mut(wide).zip(weights.chunks_exact(wide).rev());
@@ -133,7 +133,7 @@ pub(super) fn stem_at(at: usize) -> usize {
     (tap * 3 + colour) * STEM_CHANNELS + channel
 }
 
-/// Rows of `columns` become rows of `wide`, and `rows` of them.
+/// Pads a matrix with zeros to `rows` rows of `wide` numbers each.
 fn widened(matrix: &[f32], columns: usize, wide: usize, rows: usize) -> Aligned {
     let mut out = Aligned::zeros(rows * wide);
     for (out, row) in out.chunks_exact_mut(wide).zip(matrix.chunks_exact(columns)) {

@@ -1,10 +1,10 @@
-//! Operations on one row of pixels at a time, while it is in the L1 cache. A row has `C` channels a pixel, a multiple
+//! Operations on one row of pixels at a time, while it is in the L1 cache. A row has `C` channels per pixel, a multiple
 //! of 8, the same for all slices of a call unless it says otherwise.
 
 use super::simd::{LANES, Lanes, kernel};
 
 kernel! {
-    /// `out = max(0, map + shift + shortcut)`; `shortcut` has `narrow` channels, of which there may be fewer.
+    /// `out = max(0, map + shift + shortcut)`; `shortcut` has `narrow` channels, which may be fewer.
     pub(super) fn join(out: &mut [f32], map: &[f32], shift: &[f32], shortcut: &[f32], narrow: usize) = join_body;
 }
 
@@ -51,7 +51,8 @@ fn pool_body<L: Lanes>(out: &mut [f32], above: &[f32], below: &[f32], channels: 
 }
 
 kernel! {
-    /// `out = (out + other)` where `gate` is above 0, else 0; `other` has `wide` channels, of which the first are taken.
+    /// `out = (out + other)` where `gate` is above 0, else 0; `other` has `wide` channels, of which the first are
+    /// taken.
     pub(super) fn add_gated(out: &mut [f32], other: &[f32], wide: usize, gate: &[f32], channels: usize) = add_gated_body;
 }
 
@@ -171,7 +172,7 @@ fn unpool_body<L: Lanes>(
             let [a, b] = [L::load(&above[v]), L::load(&above[channels + v])];
             let [c, d] = [L::load(&below[v]), L::load(&below[channels + v])];
             let largest = a.max(b).max(c.max(d));
-            // What has found its place is taken away, so that no other gets it.
+            // A gradient that was placed is removed, so that no other pixel gets it.
             let rest = L::load(&gradient[v]);
             let to_a = rest.where_equal(a, largest);
             let rest = rest.sub(to_a);

@@ -6,9 +6,9 @@ use super::simd::LANES;
 use crate::model::layout::{self, BLOCKS, GRIDS, Grid, INPUT_SIZE, STEM_CHANNELS};
 use crate::model::slots::{Form, Slot, slots};
 
-/// The input with its border, one pixel at the left and top and two at the right and bottom: pixels a side.
+/// The input with its border, one pixel at the left and top and two at the right and bottom: pixels per side.
 pub(super) const INPUT_ROW: usize = INPUT_SIZE + 3;
-/// Numbers of an input with its border, and as many more as a vector may read too far.
+/// Numbers of an input with its border, and those that a vector may read beyond it.
 pub(super) const INPUT_LENGTH: usize = INPUT_ROW * INPUT_ROW * 3 + LANES;
 /// Side of the stem's output, in pixels.
 pub(super) const STEM_SIDE: usize = INPUT_SIZE / 2;
@@ -32,9 +32,9 @@ pub(super) struct Block {
     pub(super) inputs: usize,
     pub(super) outputs: usize,
     pub(super) stride: usize,
-    /// Pixels a side of what comes in.
+    /// Side of the input, in pixels.
     pub(super) side_in: usize,
-    /// Pixels a side of what goes out.
+    /// Side of the output, in pixels.
     pub(super) side: usize,
 }
 
@@ -50,27 +50,27 @@ impl Block {
         BLOCKS.iter().map(next).collect()
     }
 
-    /// Channels in memory of what comes in.
+    /// Channels of the input, as they are in memory.
     pub(super) fn wide_in(&self) -> usize {
         padded(self.inputs)
     }
 
-    /// Channels in memory of what goes out.
+    /// Channels of the output, as they are in memory.
     pub(super) fn wide(&self) -> usize {
         padded(self.outputs)
     }
 
-    /// Pixels that go out.
+    /// Pixels of the output.
     pub(super) fn pixels(&self) -> usize {
         self.side * self.side
     }
 
-    /// Numbers of the map that comes in, with a border of one pixel.
+    /// Numbers of the input, with a border of one pixel.
     pub(super) fn bordered_in(&self) -> usize {
         (self.side_in + 2) * (self.side_in + 2) * self.wide_in()
     }
 
-    /// Numbers of the map that goes out, with a border of one pixel.
+    /// Numbers of the output, with a border of one pixel.
     pub(super) fn bordered(&self) -> usize {
         (self.side + 2) * (self.side + 2) * self.wide()
     }

@@ -25,7 +25,7 @@ pub(super) trait Lanes: Copy {
     fn add_to(self, totals: &mut [f64; LANES]);
 }
 
-/// For any processor.
+/// Lanes for any processor.
 #[derive(Clone, Copy)]
 pub(super) struct Plain([f32; LANES]);
 
@@ -104,10 +104,10 @@ mod x86 {
     const FOUND: u8 = 2;
 
     /// Whether kernels may use AVX2 and FMA: the processor has both, and the environment does not say
-    /// `BLAZETUNE_KERNELS=plain`, with which the tests run what other processors run.
+    /// `BLAZETUNE_KERNELS=plain`, which the tests use to run what other processors run.
     #[inline(always)]
     pub(crate) fn has_avx2() -> bool {
-        // Kernels ask for each row of pixels: a `LazyLock` here makes inference a twentieth slower.
+        // Kernels ask once per row of pixels: a `LazyLock` here would make inference a twentieth slower.
         match AVX2.load(Ordering::Relaxed) {
             UNKNOWN => find_avx2(),
             found => found == FOUND,
@@ -191,7 +191,7 @@ mod x86 {
 pub(super) use x86::{Avx, has_avx2};
 
 /// `kernel! { pub(super) fn name(arguments) = body; }`: a function that runs `body::<L>` with the best [`Lanes`] `L`
-/// there are. `body` is to be `#[inline(always)]`.
+/// there are. `body` should be `#[inline(always)]`.
 macro_rules! kernel {
     ($(#[$doc:meta])* $visibility:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) = $body:ident;) => {
         $(#[$doc])*

@@ -13,8 +13,8 @@ use super::packed::Packed;
 use super::shape::Block;
 use crate::model::layout::{ANCHORS, COORDINATES, FIRST_BACKBONE_BLOCKS};
 
-/// Groups of a batch's pictures. The groups' gradients are summed in order, whichever thread computed them, so that
-/// results do not depend on the number of threads.
+/// How many groups a batch's pictures form. The groups' gradients are summed in order, whichever thread computed them,
+/// so that results do not depend on the number of threads.
 const GROUPS: usize = 16;
 
 /// The network in training. Memory is reused from step to step.
@@ -23,7 +23,7 @@ pub struct Training {
     blocks: Vec<Block>,
     places: Places,
     groups: Vec<Group>,
-    /// The numbers of the step at hand.
+    /// The numbers of the current step.
     packed: Option<Packed>,
 }
 

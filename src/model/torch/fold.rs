@@ -20,7 +20,7 @@ pub fn measure(folded: &Network, batches: &[Tensor]) -> Vec<Statistics> {
     assert!(!batches.is_empty(), "calibration needs pictures");
     let _guard = tch::no_grad_guard();
     let backbone = folded.convs().iter().take_while(|conv| conv.role != Role::Head).count();
-    // Sum, sum of squares, and count, a channel; in f64, for they are subtracted from each other.
+    // Sum, sum of squares, and count, per channel; in f64, because they are subtracted from each other.
     let mut sums: Vec<Option<(Tensor, Tensor)>> = (0..backbone).map(|_| None).collect();
     let mut counts = vec![0.0; backbone];
     for batch in batches {
@@ -61,11 +61,12 @@ pub fn fold(network: &Network) -> Network {
     }
 }
 
-/// Where the folded network's numbers come from, so that folding is a few operations on whole buffers. A gradient finds its
-/// way back through it.
+/// Where the folded network's numbers come from, so that folding is a few operations on whole buffers. A gradient finds
+/// its way back through it.
 #[derive(Debug)]
 pub struct Fold {
-    /// `[C]`: where γ lies among the parameters, and mean and variance among the buffers, of each channel behind BatchNorm.
+    /// `[C]`: where γ lies among the parameters, and mean and variance among the buffers, of each channel behind
+    /// BatchNorm.
     gammas: Tensor,
     means: Tensor,
     variances: Tensor,
@@ -74,12 +75,12 @@ pub struct Fold {
     /// `[W]`: the folded numbers that γ / σ multiplies, and of which channel that is.
     scaled: Tensor,
     scaled_by: Tensor,
-    /// `[C]`: the folded number from which a channel's mean × γ / σ is taken off.
+    /// `[C]`: the folded number that a channel's mean × γ / σ is subtracted from.
     shifted: Tensor,
 }
 
 impl Fold {
-    /// For networks like this one.
+    /// Prepares to fold networks like this one.
     ///
     /// # Panics
     ///
@@ -111,7 +112,7 @@ impl Fold {
         Self { gammas, means, variances, from, scaled, scaled_by, shifted }
     }
 
-    /// The folded network, in double precision on the way.
+    /// The folded network; computed in double precision.
     pub fn apply(&self, network: &Network) -> Network {
         let [parameters, buffers] =
             [&network.parameters, &network.buffers].map(|flat| flat.to_kind(Kind::Double));

@@ -70,7 +70,7 @@ pub struct Network {
     shapes: Vec<Vec<i64>>,
     /// `[P]`: for each convolution its weight and bias, or weight, gamma and beta. The only leaf.
     pub parameters: Tensor,
-    /// `[B]`: for each BatchNorm its running mean and variance; empty where there is none.
+    /// `[B]`: for each BatchNorm its running mean and variance; empty if there is none.
     pub buffers: Tensor,
 }
 
@@ -168,7 +168,7 @@ impl Network {
         self.forward_observed(pictures, mode, &mut |_, _| ())
     }
 
-    /// As [`Network::forward`]; `observe` sees each convolution's number and output.
+    /// Like [`Network::forward`]; `observe` sees each convolution's number and output.
     fn forward_observed(
         &self,
         pictures: &Tensor,
@@ -213,7 +213,7 @@ impl Network {
     }
 }
 
-/// Hands out the convolutions one after the other.
+/// Yields the convolutions, one after another.
 struct Layers<'a> {
     network: &'a Network,
     mode: Mode,
@@ -254,7 +254,7 @@ impl<'a> Layers<'a> {
     }
 }
 
-/// With `TensorFlow`'s `SAME` padding: the spare row and column go to the bottom and right.
+/// Convolves with `TensorFlow`'s `SAME` padding: the spare row and column go to the bottom and right.
 fn convolve(conv: &Conv, xs: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
     let stride = conv.stride as i64;
     let groups = if conv.role == Role::Depthwise { conv.shape[0] as i64 } else { 1 };

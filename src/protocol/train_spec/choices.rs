@@ -146,8 +146,8 @@ pub enum Unfold {
     /// fixed, so what a view teaches does not depend on the rest of its batch.
     #[default]
     Frozen,
-    /// Starts the same, but then normalises each batch with its own statistics, which the running statistics follow.
-    /// Slower.
+    /// Starts like `pictures`, but then normalises each batch with its own statistics, which the running statistics
+    /// follow. Slower.
     Calibrated,
     /// As published: gamma 1, beta the bias, mean 0, variance 1, each batch normalised with its own statistics. Slower.
     Identity,
@@ -201,10 +201,10 @@ pub enum Monitor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Assignment {
-    /// To the anchors that already find it best, up to ten.
+    /// The anchors that already find the face best, up to ten.
     #[default]
     Dynamic,
-    /// To all anchors of the cell, of either grid, that overlaps it most.
+    /// All anchors of the cell, of either grid, that overlaps the face most.
     BestCell,
 }
 

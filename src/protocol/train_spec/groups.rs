@@ -61,10 +61,10 @@ pub struct Colours {
     /// Brightness is multiplied by 1 plus or minus up to this.
     #[garde(range(min = 0.0, max = 0.9))]
     pub brightness: f64,
-    /// As brightness, around the view's mean.
+    /// Like brightness, around the view's mean.
     #[garde(range(min = 0.0, max = 0.9))]
     pub contrast: f64,
-    /// As brightness, around each pixel's grey.
+    /// Like brightness, around each pixel's grey.
     #[garde(range(min = 0.0, max = 0.9))]
     pub saturation: f64,
     /// Probability that a view loses its colours.

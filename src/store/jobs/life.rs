@@ -18,8 +18,8 @@ pub struct StateNote<'a> {
 
 /// Moves a job from one state to another. Returns false when the job was not in the first state.
 ///
-/// A failed job that goes back to the queue may restart as often as a new one. A job that is told to stop while it holds
-/// no device waits for one.
+/// A failed job that goes back to the queue may restart as often as a new one. A job that is told to stop while it
+/// holds no device waits for one.
 ///
 /// # Errors
 ///
@@ -82,7 +82,7 @@ pub async fn set_worker(
 ///
 /// # Errors
 ///
-/// As [`set_state`].
+/// The same as [`set_state`].
 pub async fn set_ran(db: impl SqliteExecutor<'_>, id: JobId, ran_s: f64) -> sqlx::Result<()> {
     sqlx::query!(
         "
@@ -104,7 +104,7 @@ pub async fn set_ran(db: impl SqliteExecutor<'_>, id: JobId, ran_s: f64) -> sqlx
 ///
 /// # Errors
 ///
-/// As [`set_state`].
+/// The same as [`set_state`].
 pub async fn shrink_batches(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Result<()> {
     sqlx::query!("update job set batch_divisor = batch_divisor * 2 where id = ?", id)
         .execute(db)
@@ -116,7 +116,7 @@ pub async fn shrink_batches(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Res
 ///
 /// # Errors
 ///
-/// As [`set_state`].
+/// The same as [`set_state`].
 pub async fn count_restart(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Result<()> {
     sqlx::query!("update job set restarts = restarts + 1 where id = ?", id).execute(db).await?;
     Ok(())

@@ -51,7 +51,7 @@ pub struct Job {
     pub hold: Option<String>,
     /// Batches are this many times smaller than requested.
     pub batch_divisor: i64,
-    /// Of a job that extends a finished one: the epochs that the finished one was asked for.
+    /// For a job that extends a finished one: how many epochs the finished one was asked for.
     pub extends_epochs: Option<i64>,
     /// It waits in the queue until then; RFC 3339.
     pub not_before: Option<String>,
@@ -134,7 +134,7 @@ pub async fn insert(db: impl SqliteExecutor<'_>, new: NewJob<'_>) -> sqlx::Resul
 ///
 /// # Errors
 ///
-/// As [`insert`].
+/// The same as [`insert`].
 pub async fn find(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Result<Option<Job>> {
     sqlx::query_as!(
         Job,
@@ -155,11 +155,11 @@ pub async fn find(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Result<Option
     .await
 }
 
-/// Those before `before`, newest first.
+/// Those older than `before`, newest first.
 ///
 /// # Errors
 ///
-/// As [`insert`].
+/// The same as [`insert`].
 pub async fn page(
     db: impl SqliteExecutor<'_>,
     before: Option<JobId>,
@@ -190,7 +190,7 @@ pub async fn page(
 ///
 /// # Errors
 ///
-/// As [`insert`].
+/// The same as [`insert`].
 pub async fn counts(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<(JobState, i64)>> {
     let rows = sqlx::query!(
         r#"select state as "state: JobState", count(*) as "jobs!: i64" from job group by state"#
@@ -202,7 +202,7 @@ pub async fn counts(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<(JobState, 
 ///
 /// # Errors
 ///
-/// As [`insert`].
+/// The same as [`insert`].
 pub async fn delete_unused(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Result<bool> {
     let deleted = sqlx::query!(
         "

@@ -61,7 +61,7 @@ pub async fn advance_events(
 ///
 /// # Errors
 ///
-/// As [`advance_events`].
+/// The same as [`advance_events`].
 pub async fn rewind_events(
     db: impl SqliteExecutor<'_>,
     id: JobId,
@@ -83,7 +83,7 @@ pub async fn rewind_events(
 ///
 /// # Errors
 ///
-/// As [`advance_events`].
+/// The same as [`advance_events`].
 pub async fn set_progress(
     db: impl SqliteExecutor<'_>,
     id: JobId,
@@ -98,7 +98,7 @@ pub async fn set_progress(
 ///
 /// # Errors
 ///
-/// As [`advance_events`].
+/// The same as [`advance_events`].
 pub async fn set_best(db: impl SqliteExecutor<'_>, id: JobId, best: BestEpoch) -> sqlx::Result<()> {
     let best = Json(best);
     sqlx::query!("update job set best = ?2 where id = ?1", id, best).execute(db).await?;
@@ -109,7 +109,7 @@ pub async fn set_best(db: impl SqliteExecutor<'_>, id: JobId, best: BestEpoch) -
 ///
 /// # Errors
 ///
-/// As [`advance_events`].
+/// The same as [`advance_events`].
 pub async fn set_baseline(
     db: impl SqliteExecutor<'_>,
     id: JobId,

@@ -120,8 +120,8 @@ impl Sums {
     }
 }
 
-/// The last of the ranges that begins at or below a number.
+/// The last range that begins at or below a number.
 fn range(number: f64, from: &[f64]) -> usize {
-    // As the tensors have it, in single precision.
+    // In single precision, as the tensors have it.
     from.iter().rposition(|&from| number as f32 >= from as f32).unwrap_or(0)
 }

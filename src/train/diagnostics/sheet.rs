@@ -20,7 +20,7 @@ pub(super) const VIEWS: usize = 12;
 const COLUMNS: usize = 4;
 /// Enlargement: each pixel of a view is drawn as a square of this side.
 const ZOOM: u32 = 2;
-/// Between views, in pixels.
+/// Gap between views, in pixels.
 const GAP: u32 = 4;
 /// How far a dot reaches from its centre, in pixels.
 const DOT: u32 = 2;
@@ -37,9 +37,9 @@ pub fn file_name(epoch: u32) -> Option<String> {
 pub struct Sheet {
     /// `[side, side, 3]` bytes each.
     views: Vec<Vec<u8>>,
-    /// Of a view, in pixels.
+    /// Side of a view, in pixels.
     side: u32,
-    /// Of each view.
+    /// The faces of each view.
     faces: Vec<Vec<ViewFace>>,
     /// Positive anchors, as `view × 896 + anchor`.
     positives: Vec<usize>,
@@ -58,7 +58,7 @@ impl Sheet {
         Self { views, side: side as u32, faces, positives }
     }
 
-    /// Of a batch's first views.
+    /// A sheet of a batch's first views.
     pub(super) fn of_inputs(
         inputs: &Inputs,
         faces: &[Vec<ViewFace>],
@@ -111,7 +111,7 @@ impl Sheet {
     }
 }
 
-/// As a file.
+/// The sheet as a file.
 ///
 /// # Errors
 ///

@@ -7,11 +7,11 @@ use crate::protocol::diagnostics::{Diagnostics, FaceSize, GridLoss, IouBin};
 pub(super) const SIZES_PX: [f64; 4] = [0.0, 6.0, 12.0, 24.0];
 /// Bins of IoU.
 pub(super) const BINS: usize = 10;
-/// Sums kept of each range of sizes: faces, positives, faces without.
+/// Sums kept for each range of sizes: faces, positives, faces without a positive.
 pub(super) const OF_SIZE: usize = 3;
-/// Sums kept of each grid: positives, then box, positive and background loss.
+/// Sums kept for each grid: positives, then box, positive and background loss.
 pub(super) const OF_GRID: usize = 4;
-/// Sums kept of each bin: positives, their scores.
+/// Sums kept for each bin: positives, and their scores.
 pub(super) const OF_BIN: usize = 2;
 /// All sums.
 pub(super) const COUNT: usize = OF_SIZE * SIZES_PX.len() + OF_GRID * GRIDS.len() + OF_BIN * BINS;
@@ -21,7 +21,7 @@ pub(super) fn bin_from(at: usize) -> f64 {
     at as f64 / BINS as f64
 }
 
-/// From the sums, in this order: sizes, grids, bins.
+/// Makes diagnostics from the sums, in this order: sizes, grids, bins.
 ///
 /// * `steps`: how many the epoch had; `views`: how many it had, and how many of these had no face.
 pub(super) fn diagnostics(sums: &[f64], steps: u32, views: [usize; 2]) -> Diagnostics {

@@ -15,7 +15,7 @@ use crate::train::views::ViewFace;
 pub struct Seen<'a> {
     /// `[N, 3, side, side]`: what the network was shown.
     pub inputs: &'a Tensor,
-    /// Of each view.
+    /// The faces of each view.
     pub view_faces: &'a [Vec<ViewFace>],
     /// The same as tensors.
     pub faces: &'a Faces,
@@ -166,7 +166,7 @@ struct Ranges {
 }
 
 impl Ranges {
-    /// Each ends where the next begins, the last never.
+    /// Each range ends where the next begins; the last has no end.
     fn new(from: &[f64], device: Device) -> Self {
         let to: Vec<f64> = from.iter().skip(1).copied().chain([f64::INFINITY]).collect();
         let tensor =

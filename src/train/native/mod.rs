@@ -183,7 +183,7 @@ impl engine::Engine for NativeEngine {
     fn update(&mut self, Update { step, rate, ema_decay }: Update) {
         let masked = self.gathered.iter_mut().zip(&self.trainable);
         masked.for_each(|(gradient, trainable)| *gradient *= trainable);
-        // Summed in one order, whatever the number of threads.
+        // Summed in the same order for any number of threads.
         let squares = self.gathered.iter().map(|&value| f64::from(value).powi(2));
         let norm = squares.sum::<f64>().sqrt();
         let scale = (self.clip_norm / (norm + NORM_EPSILON)).min(1.0) as f32;

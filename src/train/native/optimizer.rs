@@ -13,12 +13,12 @@ pub(super) struct NativeOptimizer {
     /// `[P]`: running mean of its square.
     pub(super) variance: Vec<f32>,
     matrices: Vec<Matrix>,
-    /// `[P]`: the update at hand.
+    /// `[P]`: the current update.
     update: Vec<f32>,
 }
 
 impl NativeOptimizer {
-    /// For `count` parameters; Muon updates `matrices`, none for plain `AdamW`.
+    /// An optimizer of `count` parameters; Muon updates `matrices`, none for plain `AdamW`.
     pub(super) fn new(count: usize, matrices: Vec<Matrix>) -> Self {
         let zeros = || vec![0.0; count];
         Self { mean: zeros(), variance: zeros(), matrices, update: zeros() }
@@ -51,13 +51,13 @@ impl NativeOptimizer {
         }
     }
 
-    /// The matrices' part of the update.
+    /// Makes the matrices' part of the update orthogonal.
     fn make_orthogonal(&mut self, gradient: &[f32]) {
         let (mean, matrices) = (&self.mean, &self.matrices);
         let one = |matrix: &Matrix| {
             let range = matrix.start..matrix.start + matrix.rows * matrix.columns;
             let pairs = gradient[range.clone()].iter().zip(&mean[range]);
-            // Nesterov's: one step ahead.
+            // Nesterov's momentum: one step ahead.
             let momentum: Vec<f32> =
                 pairs.map(|(&gradient, &mean)| lerp(gradient, mean, BETA1 as f32)).collect();
             newton_schulz(&momentum, matrix.columns, COEFFICIENTS, ITERATIONS)

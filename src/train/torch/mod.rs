@@ -64,7 +64,7 @@ pub struct TorchEngine {
     watch: TorchWatch,
 }
 
-/// A batch on its way forward.
+/// A batch during the forward pass.
 struct Pass {
     inputs: Tensor,
     faces: Faces,
@@ -308,7 +308,7 @@ fn calibration_views(
     batches.iter().map(|indices| render_batch(&cutter.cut(indices), squares)).collect()
 }
 
-/// On a CPU, summed in one order, whatever the number of threads: libtorch's order depends on it.
+/// On a CPU, summed in the same order for any number of threads: libtorch's order depends on their number.
 fn norm(gradient: &Tensor) -> Tensor {
     if gradient.device() != Device::Cpu {
         return gradient.norm();

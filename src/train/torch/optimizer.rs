@@ -26,7 +26,7 @@ fn part(matrix: &Matrix, flat: &Tensor) -> Tensor {
 }
 
 impl TorchOptimizer {
-    /// For parameters like these; Muon updates `matrices`, none for plain `AdamW`.
+    /// An optimizer of such parameters; Muon updates `matrices`, none for plain `AdamW`.
     pub fn new(parameters: &Tensor, matrices: Vec<Matrix>) -> Self {
         let zeros = || parameters.detach().zeros_like();
         let device = parameters.device();
@@ -82,7 +82,7 @@ fn orthogonal_in_memory(flat: &Tensor, matrices: &[Matrix]) -> Vec<Tensor> {
         .collect()
 }
 
-/// All matrices in one batch, as suits a GPU: padded to the largest's size with zeros, which stay zeros.
+/// All matrices in one batch, which suits a GPU: padded to the largest's size with zeros, which stay zeros.
 #[derive(Debug)]
 struct Together {
     /// `[M × rows × columns]`: where each number comes from in the flat buffer, and which are padding instead.

@@ -13,7 +13,7 @@ const ON_DEVICE_BYTES: usize = 32 << 30;
 const ROOM_BYTES: i64 = 4 << 30;
 const UPLOADED_AT_ONCE: usize = 256;
 
-/// The squares that views are cut from.
+/// The squares from which views are cut.
 #[derive(Debug)]
 pub struct Squares {
     device: Device,

@@ -1,4 +1,4 @@
-//! From memory to a device.
+//! Copies from memory to a device.
 
 use tch::{Device, Tensor};
 

@@ -7,7 +7,7 @@ use super::batch::{Batch, Cutter};
 #[derive(Debug)]
 pub(in crate::train) struct Ahead<'a> {
     cutter: Cutter<'a>,
-    /// The pictures of each.
+    /// The pictures of each batch.
     batches: std::vec::IntoIter<Vec<usize>>,
     next: Option<Batch>,
 }

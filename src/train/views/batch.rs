@@ -13,7 +13,7 @@ use crate::protocol::train_spec::TrainSpec;
 
 /// Tiles of a mosaic, row by row.
 const TILES: usize = 4;
-/// Distance between the keys of a picture's views within one epoch; no job has as many epochs.
+/// Distance between the keys of a picture's views within one epoch; no job has that many epochs.
 const TILE_EPOCHS: u32 = 1 << 14;
 
 /// One view of one picture.
@@ -53,9 +53,9 @@ pub struct Batch {
     pub(in crate::train) singles: Vec<Cut>,
     /// The tiles of mosaics, four each.
     pub(in crate::train) tiles: Vec<Cut>,
-    /// Of each view.
+    /// The faces of each view.
     pub faces: Vec<Vec<ViewFace>>,
-    /// Of all views.
+    /// The pixels of all views.
     pub pixels: Pixels,
 }
 
@@ -67,7 +67,7 @@ pub struct Cutter<'a> {
     entries: &'a [Entry],
     train: &'a [usize],
     epoch: u32,
-    /// Of the network's input, in pixels.
+    /// Side of the network's input, in pixels.
     side: usize,
     rendering: Rendering,
 }
@@ -107,7 +107,7 @@ impl<'a> Cutter<'a> {
         Batch { singles, tiles, faces, pixels }
     }
 
-    /// Several views at once.
+    /// Renders several views at once.
     fn render(&self, singles: &[Cut], tiles: &[Cut]) -> Inputs {
         let views: Vec<&[Cut]> = singles.chunks(1).chain(tiles.chunks(TILES)).collect();
         let mut inputs = Inputs::zeros(views.len());
@@ -129,7 +129,7 @@ impl<'a> Cutter<'a> {
         self.cache.read_all(&indices).unwrap_or_else(unreadable)
     }
 
-    /// A view of this picture alone, or the tiles of a mosaic.
+    /// Draws a view of this picture alone, or the tiles of a mosaic.
     fn draw(&self, picture: usize) -> Vec<Cut> {
         let (side, min_face_px) = (self.side, self.spec.loss.min_face_px);
         match self.others(picture) {
@@ -184,7 +184,7 @@ mod tests {
     use crate::model::layout::INPUT_SIZE;
     use std::io::Write;
 
-    /// Pictures of one brightness each, `index × 10`, with a face in the middle.
+    /// Pictures that are each of one brightness, `index × 10`, with a face in the middle.
     fn pictures(count: i64) -> Pictures {
         let file = |side: usize| {
             let mut file = tempfile::tempfile().unwrap();
@@ -200,7 +200,6 @@ mod tests {
                 faces: vec![face],
                 keypoints: Vec::new(),
             },
-            faces: vec![face],
             difficulties: Vec::new(),
             letterbox: Letterbox::exact(256, 256, INPUT_SIZE as u32),
             name: String::new(),

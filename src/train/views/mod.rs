@@ -4,25 +4,27 @@ pub(super) mod ahead;
 pub mod batch;
 pub mod native;
 pub mod pictures;
+pub mod random;
 #[cfg(feature = "torch")]
 pub mod torch;
 
-use rand::{RngExt, SeedableRng};
+use rand::RngExt;
 use rand_pcg::Pcg64Mcg;
 
+use self::random::{along, chance, log_uniform, order, rng};
 use crate::data::CACHE_SIZE;
 use crate::geometry::{Keypoints, Rect};
 use crate::model::layout::INPUT_SIZE;
 use crate::protocol::train_spec::{Colours, TrainSpec, Views};
 
-/// A picture of the cache, as views are cut from it.
+/// A picture of the cache, from which views are cut.
 #[derive(Debug, Clone)]
 pub struct Source {
     /// The picture within its square, as fractions of the square.
     pub content: Rect,
     /// Its faces, as fractions of the square.
     pub faces: Vec<Rect>,
-    /// Of each face, as fractions of the square; empty where none is labelled.
+    /// The keypoints of each face, as fractions of the square; empty where none is labelled.
     pub keypoints: Vec<Keypoints>,
 }
 
@@ -74,7 +76,9 @@ pub struct ColourChange {
     pub saturation: f32,
 }
 
-/// Less of a face than this is ignored rather than learnt.
+/// How much red, green and blue add to grey: the luma of ITU-R BT.601.
+const GREY: [f32; 3] = [0.299, 0.587, 0.114];
+/// A face of which less than this share is visible is ignored rather than learnt.
 const MIN_VISIBLE: f32 = 0.5;
 /// How far from the middle of a zoom its face may lie, as a share of the view.
 const FACE_JITTER: f32 = 0.35;
@@ -115,7 +119,7 @@ impl View {
         view
     }
 
-    /// The same cut, to be rendered with this many pixels a side.
+    /// The same cut, to be rendered with this many pixels per side.
     #[must_use]
     pub fn sized(self, side: usize) -> Self {
         Self { side, shift: sampling_shift(self.scale, side), ..self }
@@ -139,7 +143,7 @@ impl View {
         }
     }
 
-    /// A point of the square in the view.
+    /// Where a point of the square is in the view.
     fn point(&self, (x, y): (f32, f32)) -> (f32, f32) {
         let (dx, dy) = ((x - self.centre.0) / self.scale, (y - self.centre.1) / self.scale);
         let (sin, cos) = self.angle.sin_cos();
@@ -147,7 +151,7 @@ impl View {
         (0.5 + if self.flipped { -dx } else { dx }, 0.5 + dy)
     }
 
-    /// A face of the square in the view; `None` when it is out of sight.
+    /// Where a face of the square is in the view; `None` when it is out of sight.
     fn place(&self, face: &Rect, keypoints: Keypoints, min_face_px: f32) -> Option<ViewFace> {
         let (x, y) = self.point(face.centre());
         let (sin, cos) = self.angle.sin_cos();
@@ -161,7 +165,7 @@ impl View {
         let mut keypoints =
             keypoints.map(|point| point.map(|[x, y]| <[f32; 2]>::from(self.point((x, y)))));
         if self.flipped {
-            // What was the right eye or ear is the left one in a mirror.
+            // In a mirror, the right eye or ear becomes the left one.
             keypoints.swap(0, 1);
             keypoints.swap(4, 5);
         }
@@ -178,7 +182,7 @@ impl View {
         self.colour
     }
 
-    /// Where its pixels lie in the square, in pixels of that.
+    /// Where its pixels lie, in pixels of the square.
     pub fn sampling(&self) -> Sampling {
         let [xx, xy, x, yx, yy, y] = self.matrix();
         let (square, side) = (CACHE_SIZE as f32, self.side as f32);
@@ -207,7 +211,7 @@ impl View {
     }
 }
 
-/// Where a view's pixels lie in its square, in pixels of that.
+/// Where a view's pixels lie, in pixels of its square.
 #[derive(Debug, Clone, Copy)]
 pub struct Sampling {
     /// The square's side.
@@ -254,13 +258,6 @@ pub fn size_px(rect: &Rect) -> f32 {
     rect.area().sqrt() * INPUT_SIZE as f32
 }
 
-/// A separate generator for each view, so that neither threads nor a restart change it. Each part of the key is mixed
-/// in separately: if combined first, two seeds would share their keys, swapped between pictures.
-pub(super) fn rng((seed, epoch, index): (u64, u32, usize)) -> Pcg64Mcg {
-    let mixed = |key: u64| Pcg64Mcg::seed_from_u64(key).random::<u64>();
-    Pcg64Mcg::seed_from_u64(mixed(mixed(seed) ^ u64::from(epoch)) ^ index as u64)
-}
-
 /// Views from which BatchNorm's statistics are measured.
 const CALIBRATION_VIEWS: usize = 256;
 /// How many of these at once.
@@ -275,29 +272,6 @@ pub(super) fn calibration_batches(
     let chosen: Vec<usize> =
         order.iter().take(CALIBRATION_VIEWS).map(|&at| pictures.train[at]).collect();
     chosen.chunks(CALIBRATION_BATCH).map(<[usize]>::to_vec).collect()
-}
-
-/// The order of an epoch's pictures.
-pub fn order(count: usize, seed: u64, epoch: u32) -> Vec<usize> {
-    use rand::seq::SliceRandom;
-    let mut order: Vec<usize> = (0..count).collect();
-    order.shuffle(&mut rng((seed, epoch, usize::MAX)));
-    order
-}
-
-fn chance(rng: &mut Pcg64Mcg, probability: f64) -> bool {
-    rng.random::<f64>() < probability
-}
-
-fn log_uniform(rng: &mut Pcg64Mcg, min: f64, max: f64) -> f32 {
-    let share: f64 = rng.random();
-    (min * (max / min).powf(share)) as f32
-}
-
-/// A centre so that a view of this length stays in `from..to`, or contains it.
-fn along(rng: &mut Pcg64Mcg, from: f32, to: f32, length: f32) -> f32 {
-    let slack = (to - from - length).abs() / 2.0;
-    f32::midpoint(from, to) + slack * rng.random_range(-1.0f32..=1.0)
 }
 
 #[cfg(test)]
@@ -320,26 +294,6 @@ mod tests {
         let views = Views::default();
         assert_eq!(draw(&source, &views, KEY), draw(&source, &views, KEY));
         assert_ne!(draw(&source, &views, KEY), draw(&source, &views, (1, 3, 3)));
-    }
-
-    #[test]
-    fn no_two_seeds_epochs_or_pictures_share_random_numbers() {
-        let keys = (0..3).flat_map(|seed| {
-            (1..4).flat_map(move |epoch| (0..1239).map(move |index| (seed, epoch, index)))
-        });
-        let mut draws: Vec<u64> = keys.map(|key| rng(key).random()).collect();
-        let count = draws.len();
-        draws.sort_unstable();
-        draws.dedup();
-        assert_eq!(draws.len(), count);
-    }
-
-    #[test]
-    fn an_epoch_shows_every_picture_once_in_its_own_order() {
-        let mut first = order(50, 1, 1);
-        assert_ne!(first, order(50, 1, 2));
-        first.sort_unstable();
-        assert_eq!(first, (0..50).collect::<Vec<_>>());
     }
 
     #[test]

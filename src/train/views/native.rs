@@ -1,6 +1,6 @@
 //! Renders views from bytes, on a CPU. `views::torch` renders the same, up to rounding, on a GPU.
 
-use super::{Sampling, View};
+use super::{GREY, Sampling, View};
 use crate::model::native::InputPicture;
 
 /// Cuts a view out of a square, straight into a part of an input.
@@ -35,7 +35,7 @@ pub fn render(
 }
 
 fn grey([red, green, blue]: [f32; 3]) -> f32 {
-    0.299 * red + 0.587 * green + 0.114 * blue
+    GREY[0] * red + GREY[1] * green + GREY[2] * blue
 }
 
 /// Bilinear, 0 outside the square.
@@ -74,7 +74,7 @@ fn sample(square: &[u8], sampling: &Sampling, side: usize, pixels: &mut Vec<[f32
     }
 }
 
-/// A pixel at the edge of the square, without all four neighbours.
+/// Samples at the edge of the square, where a pixel has fewer than four neighbours.
 fn edge(square: &[u8], length: usize, (x, y): (i64, i64), weights: [f32; 4]) -> [f32; 3] {
     let mut pixel = [0.0; 3];
     for (weight, (dx, dy)) in weights.into_iter().zip([(0, 0), (1, 0), (0, 1), (1, 1)]) {

@@ -16,30 +16,28 @@ pub struct Pictures {
     pub cache: PictureFile,
     /// `[N, 128, 128, 3]` bytes: each picture as a deployed model is fed it.
     pub inputs: PictureFile,
-    /// For each picture, in order.
+    /// One entry per picture, in order.
     pub entries: Vec<Entry>,
-    /// Which are trained on.
+    /// Indices of the pictures to train on.
     pub train: Vec<usize>,
-    /// Which are measured on.
+    /// Indices of the pictures to measure on.
     pub val: Vec<usize>,
 }
 
 /// One picture.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// In the cache.
+    /// The picture in the cache.
     pub source: Source,
-    /// Where it lies in the network's input.
+    /// How it lies in its square; in fractions, the network's input of any size is the same square.
     pub letterbox: Letterbox,
-    /// Its faces, as fractions of the network's input.
-    pub faces: Vec<Rect>,
-    /// Of each face, where it is known; empty where none is.
+    /// The difficulty of each face, where it is known; empty where none is.
     pub difficulties: Vec<Option<Difficulty>>,
     /// Path in the data set.
     pub name: String,
-    /// Of the original, in pixels.
+    /// Width of the original, in pixels.
     pub width: u32,
-    /// Of the original, in pixels.
+    /// Height of the original, in pixels.
     pub height: u32,
 }
 
@@ -56,22 +54,20 @@ pub enum PicturesError {
 
 impl Entry {
     fn new(picture: &Picture) -> Self {
-        let Picture { name, width, height, letterbox: square, faces, keypoints, .. } = picture;
-        let letterbox = Letterbox::exact(*width, *height, INPUT_SIZE as u32);
+        let Picture { name, width, height, letterbox, faces, keypoints, .. } = picture;
         let whole = Rect::from([0.0, 0.0, 1.0, 1.0]);
         let place = |[x, y]: [f32; 2]| {
-            let (x, y) = square.to_square(&Rect::around(x, y, 0.0, 0.0)).centre();
+            let (x, y) = letterbox.to_square(&Rect::around(x, y, 0.0, 0.0)).centre();
             [x, y]
         };
         let source = Source {
-            content: square.to_square(&whole),
-            faces: faces.iter().map(|face| square.to_square(face)).collect(),
+            content: letterbox.to_square(&whole),
+            faces: faces.iter().map(|face| letterbox.to_square(face)).collect(),
             keypoints: keypoints.iter().map(|face| face.map(|at| at.map(place))).collect(),
         };
         Self {
             source,
-            faces: faces.iter().map(|face| letterbox.to_square(face)).collect(),
-            letterbox,
+            letterbox: *letterbox,
             difficulties: picture.difficulties.clone(),
             name: name.clone(),
             width: *width,
@@ -147,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_for_an_unreadable_data_set_still_says_what_the_file_system_said() {
+    fn a_panic_over_an_unreadable_data_set_keeps_the_error_of_the_file_system() {
         let read = |make: fn() -> io::Error| {
             let panic = catch_unwind(|| unreadable::<()>(make())).unwrap_err();
             failed_read(panic.downcast_ref::<String>().unwrap()).unwrap()

@@ -3,7 +3,7 @@
 use tch::{Kind, Tensor};
 
 use super::batch::{Batch, Cut, Pixels};
-use super::{ColourChange, View};
+use super::{ColourChange, GREY, View};
 use crate::model::layout::INPUT_SIZE;
 use crate::train::torch::squares::Squares;
 use crate::train::torch::upload::upload;
@@ -74,7 +74,7 @@ fn recolour(pictures: &Tensor, views: &[&View]) -> Tensor {
     let saturation = column(|colour| colour.saturation);
     let contrast = column(|colour| colour.contrast);
     let brightness = column(|colour| colour.brightness);
-    let weights = Tensor::from_slice(&[0.299f32, 0.587, 0.114]).reshape([1, 3, 1, 1]);
+    let weights = Tensor::from_slice(&GREY).reshape([1, 3, 1, 1]);
     let weights = upload(&weights, pictures.device());
     let grey = (pictures * weights).sum_dim_intlist([1i64].as_slice(), true, Kind::Float);
     let mean = grey.mean_dim([2i64, 3].as_slice(), true, Kind::Float); // [N, 1, 1, 1]

@@ -10,14 +10,14 @@ use crate::geometry::MIN_SUPPRESSION_IOU;
 use crate::model::anchors;
 use crate::model::layout::{ANCHORS, COORDINATES};
 
-/// As `MediaPipe`'s `FaceDetector` has it.
+/// The default of `MediaPipe`'s `FaceDetector`.
 const MIN_SCORE: f32 = 0.5;
 /// Logits are clipped to this before the sigmoid.
 const LOGIT_LIMIT: f32 = 100.0;
 
 /// Adds it behind `regressors` and `classificators`.
 pub(super) fn add(graph: &mut Graph, input_size: usize) {
-    // An input with a value of its own may be left out by callers.
+    // Callers may leave out an input that has a default value.
     graph.floats("min_score", &[1], &[MIN_SCORE]);
     graph.input("min_score", &[Dim::Fixed(1)]);
     let (values, scores) = decode(graph, input_size);
@@ -170,7 +170,7 @@ fn overlapping(graph: &mut Graph, values: &str, picks: &Picks) -> String {
     graph.node("Greater", &[&iou, &least], &[])
 }
 
-/// Over the last of three dimensions, which goes.
+/// Reduces the last of three dimensions, which disappears.
 fn reduce(graph: &mut Graph, op: &str, xs: &str) -> String {
     graph.node(op, &[xs], &[super::graph::Attribute::Ints("axes", vec![2]), Int("keepdims", 0)])
 }

@@ -13,12 +13,12 @@ pub(super) struct Graph {
     outputs: Vec<Message>,
 }
 
-/// Of an input or an output.
+/// Type of an input or an output.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Dim {
     /// Always this.
     Fixed(usize),
-    /// Any; same name, same length.
+    /// Any length; the same name means the same length.
     Named(&'static str),
 }
 
@@ -41,7 +41,7 @@ impl Graph {
         output
     }
 
-    /// As [`Graph::node`], with this name for the output.
+    /// Like [`Graph::node`], with this name for the output.
     pub(super) fn named(
         &mut self,
         op: &str,

@@ -13,12 +13,12 @@ use crate::model::layout::{ANCHORS, COORDINATES, Conv, Role};
 use crate::model::tensors::Weights;
 use crate::protobuf::Message;
 
-/// Of the operators.
+/// Version of the operators.
 const OPSET: i64 = 17;
-/// Of the file format; the first that has this operator set.
+/// Version of the file format: the first that has this operator set.
 const IR_VERSION: i64 = 8;
 
-/// What the network puts out.
+/// The network's outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnnxOutputs {
     /// `regressors` `[N, 896, 16]` and `classificators` `[N, 896, 1]`, as in `MediaPipe`'s `.tflite`.
@@ -60,7 +60,7 @@ pub fn write(
     model.into_bytes()
 }
 
-/// As `Network::forward`.
+/// Adds the network, with the outputs of `Network::forward`.
 fn network(graph: &mut Graph, weights: &Weights) {
     let layout = weights.layout();
     let convs = layout.convs();

@@ -1,4 +1,4 @@
-//! The machine that a pickle is a program for.
+//! The machine that runs the program in a pickle.
 
 use std::collections::HashMap;
 

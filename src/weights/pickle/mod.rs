@@ -26,7 +26,7 @@ pub(super) struct Id(usize);
 /// One of them.
 #[derive(Debug)]
 pub(super) enum PickleValue<'a> {
-    /// Nothing that tensors are made of: `None`, a fraction.
+    /// A value that tensors are not made of: `None`, a fraction.
     Other,
     Bool(bool),
     List(Vec<Id>),
@@ -56,10 +56,10 @@ pub(super) struct TensorRef<'a> {
 /// Why a pickle is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PickleError {
-    /// It ends too early, or its stack does not fit.
+    /// It ends too early, or its stack is inconsistent.
     #[error("the pickle is damaged at byte {0}")]
     Damaged(usize),
-    /// It wants something done that no state dict needs.
+    /// It asks for something that no state dict needs.
     #[error("the pickle asks for {0}, which a state dict does not need; it is refused")]
     Refused(String),
 }
@@ -106,12 +106,12 @@ impl<'a> Pickle<'a> {
         self.values.iter().filter_map(storage).collect()
     }
 
-    /// One of its values.
+    /// One of the pickle's values.
     pub(super) fn value(&self, id: Id) -> &PickleValue<'a> {
         &self.values[id.0]
     }
 
-    /// An entry of a dict; `None` where there is none, or where it is no dict.
+    /// An entry of a dict; `None` if there is none, or if it is not a dict.
     pub(super) fn get(&self, dict: Id, key: &str) -> Option<Id> {
         let PickleValue::Dict(items) = self.value(dict) else { return None };
         let is_key = |&&(name, _): &&(Id, Id)| matches!(self.value(name), PickleValue::Text(text) if *text == key);

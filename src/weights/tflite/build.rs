@@ -23,14 +23,14 @@ pub(super) enum FlatValue {
 }
 
 impl NewTable {
-    /// With one more field.
+    /// Adds a field.
     #[must_use]
     pub(super) fn with(mut self, field: usize, value: FlatValue) -> Self {
         self.0.push((field, value));
         self
     }
 
-    /// With one more field that is a text.
+    /// Adds a field that is a text.
     #[must_use]
     pub(super) fn text(self, field: usize, text: &str) -> Self {
         self.with(field, FlatValue::Text(text.to_owned()))
@@ -54,7 +54,7 @@ impl Writer {
     fn table(&mut self, table: &NewTable) -> usize {
         let count = table.0.iter().map(|&(field, _)| field + 1).max().unwrap_or(0);
         let vtable_length = 4 + 2 * count;
-        // Words first, so that each lies aligned.
+        // Words come first, so that each is aligned.
         let mut order: Vec<&(usize, FlatValue)> = table.0.iter().collect();
         order.sort_by_key(|(_, value)| matches!(value, FlatValue::Byte(_)));
         let mut slots = vec![0u16; count];
@@ -132,7 +132,7 @@ impl Writer {
         self.0.len() - 4
     }
 
-    /// So that what comes `ahead` bytes later is aligned.
+    /// Pads so that what comes `ahead` bytes later is aligned.
     fn pad_to(&mut self, alignment: usize, ahead: usize) {
         let end = (self.0.len() + ahead).next_multiple_of(alignment) - ahead;
         self.0.resize(end, 0);

@@ -1,4 +1,4 @@
-//! The constants of a model: where a convolution's numbers lie in the file, and as what.
+//! The constants of a model: where a convolution's numbers lie in the file, and of what type they are.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -78,7 +78,7 @@ impl Constant {
         }
     }
 
-    /// Puts other numbers in their place, in the precision that these have.
+    /// Replaces the numbers by others, in the same precision.
     pub(super) fn overwrite(&self, bytes: &mut [u8], values: &[f32]) -> Result<(), TfliteError> {
         let data = &mut bytes[self.range.clone()];
         if self.stored == Stored::Float32 {

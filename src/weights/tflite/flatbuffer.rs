@@ -16,7 +16,7 @@ pub(super) struct Table<'a> {
     bytes: &'a [u8],
     at: usize,
     vtable: usize,
-    /// Of the vtable, in bytes.
+    /// Length of the vtable, in bytes.
     vtable_length: usize,
 }
 

@@ -154,7 +154,7 @@ impl Model {
         self.tensor(name, shape, kind, self.buffers.len() as i32 - 1)
     }
 
-    /// Adds an operator with one output, which it answers.
+    /// Adds an operator with one output, and returns the output.
     fn operator(
         &mut self,
         op: Op,

@@ -23,7 +23,7 @@ use crate::model::tensors::{Array, Arrays, LayoutError, Weights};
 /// The file is not one this network's weights can be read from or written to.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TfliteError {
-    /// It does not start as a TensorFlow Lite model does.
+    /// It does not start like a TensorFlow Lite model.
     #[error("not a TensorFlow Lite model")]
     NotTflite,
     /// It is cut off or altered.
@@ -51,10 +51,10 @@ pub enum TfliteError {
         .0.title
     )]
     Variant(&'static Layout),
-    /// The weights themselves are no good.
+    /// The weights themselves cannot be used.
     #[error(transparent)]
     Layout(#[from] LayoutError),
-    /// A value does not fit into 16 bits.
+    /// A value that does not fit into 16 bits.
     #[error("{name} holds {value}, which a float16 .tflite cannot hold (at most 65504)")]
     Range {
         /// The tensor.
@@ -86,7 +86,7 @@ pub fn mediapipe() -> &'static Weights {
     &WEIGHTS
 }
 
-/// Whether these bytes start as a TensorFlow Lite model does.
+/// Whether these bytes start like a TensorFlow Lite model.
 pub fn is_tflite(bytes: &[u8]) -> bool {
     bytes.get(4..8) == Some(MAGIC.as_slice())
 }
@@ -135,7 +135,7 @@ pub fn write(base: &[u8], weights: &Weights) -> Result<Vec<u8>, TfliteError> {
 ///
 /// # Errors
 ///
-/// As [`write()`].
+/// The same as [`write()`].
 pub fn write_float16(weights: &Weights, about: &About) -> Result<Vec<u8>, TfliteError> {
     metadata::replace(&write(base(), weights)?, about)
 }

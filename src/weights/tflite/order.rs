@@ -7,7 +7,7 @@ pub(super) fn to_pytorch(conv: &Conv, values: &[f32]) -> Vec<f32> {
     positions(conv).map(|position| values[position]).collect()
 }
 
-/// The other way round.
+/// The reverse of [`to_pytorch`].
 pub(super) fn from_pytorch(conv: &Conv, values: &[f32]) -> Vec<f32> {
     let mut kernel = vec![0.0; values.len()];
     for (position, &value) in positions(conv).zip(values) {

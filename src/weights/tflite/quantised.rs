@@ -7,7 +7,7 @@ pub(super) fn quantise(shape: &[usize], kernel: &[f32], dimension: usize) -> (Ve
         let scale = &mut scales[channel(shape, dimension, index)];
         *scale = scale.max(value.abs() / LARGEST);
     }
-    // Channels of zeros stay so, whatever they are multiplied by.
+    // Channels of zeros stay zeros, whatever they are multiplied by.
     scales.iter_mut().filter(|scale| !scale.is_normal()).for_each(|scale| *scale = 1.0);
     let number = |(index, value): (usize, &f32)| {
         let scaled = value / scales[channel(shape, dimension, index)];
@@ -18,7 +18,7 @@ pub(super) fn quantise(shape: &[usize], kernel: &[f32], dimension: usize) -> (Ve
 
 const LARGEST: f32 = 127.0;
 
-/// The other way round; one scale may be that of all channels.
+/// The reverse of [`quantise`]; all channels may share one scale.
 pub(super) fn scaled(shape: &[u32], numbers: &[u8], scales: &[f32], dimension: usize) -> Vec<f32> {
     let shape: Vec<usize> = shape.iter().map(|&length| length as usize).collect();
     let value = |(index, number): (usize, &u8)| {
@@ -28,7 +28,7 @@ pub(super) fn scaled(shape: &[u32], numbers: &[u8], scales: &[f32], dimension: u
     numbers.iter().enumerate().map(value).collect()
 }
 
-/// Of the element at `index`, row by row.
+/// The channel of the element at `index`, row by row.
 fn channel(shape: &[usize], dimension: usize, index: usize) -> usize {
     let stride: usize = shape[dimension + 1..].iter().product();
     index / stride % shape[dimension]

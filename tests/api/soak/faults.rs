@@ -61,7 +61,7 @@ pub(super) fn workers(data: &Path) -> Vec<(u32, PathBuf)> {
     found
 }
 
-/// Answers whether there was still such a process.
+/// Returns whether there was still such a process.
 fn signal(pid: u32, how: &str) -> bool {
     let mut command = Command::new("kill");
     command.arg(how).arg(pid.to_string()).stderr(Stdio::null());

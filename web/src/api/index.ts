@@ -1,19 +1,17 @@
 // Every route the dashboard uses, by resource.
 
 import { get, PREFIX, patch, post, postFile, remove, upload } from "./client";
-import type { EvaluationReport, NewEvaluation } from "./evaluation";
+import type { NewEvaluation, NewJob } from "./requests";
 import type {
   Artifact,
   Comparison,
   Dataset,
   DatasetImage,
   Detections,
+  EvaluationReport,
   Job,
-  LogLine,
   MetricsRow,
   Model,
-  Page,
-  Params,
   Samples,
   System,
   Transition,
@@ -21,8 +19,23 @@ import type {
 } from "./types";
 
 export { ApiError, type Wrong } from "./client";
-export type * from "./evaluation";
+export type * from "./requests";
 export type * from "./types";
+
+export interface Page<T> {
+  items: T[];
+  next_cursor?: string | null;
+}
+
+/** A line of a worker's log. */
+export interface LogLine {
+  timestamp?: string;
+  time?: string;
+  level?: string;
+  message?: string;
+  fields?: Record<string, unknown>;
+  [field: string]: unknown;
+}
 
 export const datasets = {
   list: (signal?: AbortSignal) => get<Page<Dataset>>("/datasets?limit=200", signal),
@@ -49,13 +62,6 @@ export const datasets = {
   remove: (id: string) => remove(`/datasets/${id}`),
 };
 
-export interface NewJob {
-  kind: "train";
-  name?: string;
-  dataset_id: string;
-  params: Params;
-}
-
 export type Verb = "pause" | "resume" | "stop" | "cancel" | "front";
 
 export const jobs = {
@@ -67,7 +73,7 @@ export const jobs = {
   report: (id: string, signal?: AbortSignal) =>
     get<EvaluationReport>(`/jobs/${id}/artifacts/report.json`, signal),
   act: (id: string, verb: Verb) => post<Job | undefined>(`/jobs/${id}/${verb}`),
-  /** A new job that goes on where this one ended, to so many epochs in all. */
+  /** A new job that goes on where this one ended, up to this number of epochs in all. */
   extend: (id: string, epochs: number, key: string) =>
     post<Job>(`/jobs/${id}/extend`, { epochs }, { "idempotency-key": key }),
   remove: (id: string) => remove(`/jobs/${id}`),

@@ -1,63 +1,53 @@
-// What the server answers. Fields that a server may leave out are optional.
+// What the server sends. Generated: change the types in src/, then run
+// `blazetune schema > web/src/api/schema.json` and `npm --prefix web run types`.
 
-/** `[ymin, xmin, ymax, xmax]` in fractions of the picture. */
-export type Rect = [number, number, number, number];
-
-export interface Page<T> {
-  items: T[];
-  next_cursor?: string | null;
-}
-
+/**
+ * Who changes a job's state.
+ */
+export type Actor = "user" | "server" | "worker";
+/**
+ * Of a data set.
+ */
+export type DatasetId = string;
+/**
+ * How far a data set is.
+ */
 export type DatasetStatus = "importing" | "ready" | "failed";
-
-export interface SplitCounts {
-  images: number;
-  faces: number;
-}
-
-export interface Dataset {
-  id: string;
-  name: string;
-  status: DatasetStatus;
-  error?: string | null;
-  content_hash?: string | null;
-  /** An older data set with the same pictures and boxes. */
-  same_as?: string | null;
-  images?: number | null;
-  faces?: number | null;
-  negatives?: number | null;
-  splits?: Partial<Record<Split, SplitCounts>> | null;
-  face_sizes?: FaceSizes[] | null;
-  report?: Report | null;
-  progress?: { done: number; total: number } | null;
-  created_at?: string | null;
-}
-
-/** Faces of `from` to below `to` pixels of the network's input. */
-export interface FaceSizes {
-  from: number;
-  to: number | null;
-  count: number;
-}
-
-/** What an import found wrong: the first in full, all of them counted by kind. */
-export interface Report {
-  problems: { file: string; row?: number; reason: string }[];
-  counts: Record<string, number>;
-  notes: string[];
-}
-
+/**
+ * `[ymin, xmin, ymax, xmax]` in fractions of the picture.
+ *
+ * @minItems 4
+ * @maxItems 4
+ */
+export type Rect = [number, number, number, number];
+/**
+ * What a picture is for.
+ */
 export type Split = "train" | "val";
-
-export interface DatasetImage {
-  index: number;
-  name: string;
-  split: Split;
-  width: number;
-  height: number;
-  faces: Rect[];
-}
-
+/**
+ * Which of WIDER FACE's three lists a face is in, the smallest: every easy face is also a medium one, and
+ * both are hard ones.
+ */
+export type Difficulty = "easy" | "medium" | "hard";
+/**
+ * Pictures of a data set.
+ */
+export type SplitChoice = "val" | "train" | "all";
+/**
+ * Of a job.
+ */
+export type JobId = string;
+/**
+ * What a job does.
+ */
+export type JobKind = "train" | "evaluate" | "mix";
+/**
+ * Of a model that was imported or trained.
+ */
+export type ModelId = string;
+/**
+ * How far a job is.
+ */
 export type JobState =
   | "queued"
   | "running"
@@ -68,267 +58,1107 @@ export type JobState =
   | "completed"
   | "cancelled"
   | "failed";
-
-export interface Progress {
-  epoch: number;
-  epochs: number;
-  step: number;
-  steps: number;
-  images_per_s?: number | null | undefined;
-  eta_s?: number | null | undefined;
-}
-
-/** A change of a job's state; a restart when both are the same. */
-export interface Transition {
-  time: string;
-  from: JobState | null;
-  to: JobState;
-  actor: "user" | "server" | "worker";
-  reason: string;
-}
-
+/**
+ * What a user can do with a job: the name of the route that does it.
+ */
 export type JobVerb = "pause" | "resume" | "stop" | "cancel" | "front" | "extend" | "delete";
+/**
+ * Why a mix was chosen.
+ */
+export type Reason = "requested" | "keeps_every_size" | "loses_least";
+export type ModelKind = "base" | "imported" | "trained" | "mixed";
+/**
+ * `short`: 128×128, `back`: 256×256.
+ */
+export type VariantName = "short" | "back";
 
-export interface Job {
-  id: string;
-  kind: "train" | "evaluate" | "mix";
-  name: string;
-  state: JobState;
-  /** Nothing changes it any more unless a user asks for it. */
-  is_final: boolean;
-  /** What a user can do with it now. */
-  verbs: JobVerb[];
-  /** `null` when the data set was deleted since, and for a mix that has none. */
-  dataset_id: string | null;
-  params: Params;
-  priority?: number;
-  device?: string | null;
-  progress?: Progress | null;
-  best?: { epoch: number; metrics: ValMetrics } | null;
-  baseline?: ValMetrics | null;
-  /** The model that a completed job has made. */
-  model_id?: string | null;
-  error?: string | null;
-  /** What kind of failure that is. */
-  failure?: string | null;
-  /** Why the server has paused it by itself. */
-  hold?: "disk_full" | "disk_error" | null;
-  restarts?: number;
-  /** Batches are this many times smaller than was asked for. */
-  batch_divisor?: number;
-  not_before?: string | null;
-  time_limit_s?: number | null;
-  created_at: string;
-  started_at?: string | null;
-  finished_at?: string | null;
+/**
+ * Average precision at one overlap.
+ */
+export interface ApAtIou {
+  /**
+   * Average precision.
+   */
+  ap: number | null;
+  /**
+   * Overlap from which a detection is of a face.
+   */
+  iou: number;
 }
-
-export type ParamValue = string | number | boolean | null | Params;
-export interface Params {
-  [name: string]: ParamValue;
-}
-
-export interface TrainMetrics {
-  loss: number;
-  box: number;
-  positive: number;
-  background: number;
-  positives_per_face?: number;
-  gradient_norm?: number;
-}
-
-export interface ValMetrics {
-  loss: number;
-  box: number;
-  positive: number;
-  background: number;
-  positive_accuracy: number | null;
-  background_accuracy: number | null;
-  val_iou: number | null;
-  ap50: number | null;
-  ap50_95: number | null;
-  ap50_ge6: number | null;
-  ap50_ge12: number | null;
-  ap50_ge24: number | null;
-  precision: number | null;
-  recall: number | null;
-  f1: number | null;
-  best_threshold: number | null;
-  best_f1: number | null;
-  keypoint_nme: number | null;
-}
-
-/** Faces of `from` to below `to` pixels of the training view, and the anchors they got. */
-export interface FaceSizeTargets extends FaceSizes {
-  positives_per_face: number | null;
-  without_positive: number | null;
-}
-
-/** What one grid's anchors add to the loss. */
-export interface GridLoss {
-  side: number;
-  share_of_positives: number | null;
-  box: number;
-  positive: number;
-  background: number;
-}
-
-/** Positive anchors whose box has an IoU of `from` to a tenth more. */
-export interface IouBin {
-  from: number;
-  count: number;
-  mean_score: number | null;
-}
-
-/** What an epoch of training looked like from inside. */
-export interface Diagnostics {
-  faces: FaceSizeTargets[];
-  /** 16 × 16 first. */
-  grids: GridLoss[];
-  score_by_iou: IouBin[];
-  views_without_face: number;
-  /** A file of the job's artifacts. */
-  sample_views: string | null;
-}
-
-/** Epoch 0 is the base model. */
-export interface MetricsRow {
-  epoch: number;
-  step: number;
-  time: string;
-  lr: number;
-  images_per_s: number;
-  seconds?: number;
-  is_best?: boolean;
-  train: TrainMetrics | null;
-  diagnostics?: Diagnostics | null;
-  val: ValMetrics;
-}
-
-export interface StepEvent extends Progress {
-  lr: number;
-  train: TrainMetrics;
-}
-
-export interface ScoredBox {
-  box: Rect;
-  score: number;
-}
-
-export interface SamplePicture {
-  index: number;
-  name: string;
-  width: number;
-  height: number;
-  ground_truth: Rect[];
-  baseline: ScoredBox[];
-  tuned: ScoredBox[];
-}
-
-export interface Samples {
-  epoch: number;
-  pictures: SamplePicture[];
-}
-
+/**
+ * A file that a job leaves.
+ */
 export interface Artifact {
+  /**
+   * File name within `artifacts/`.
+   */
   name: string;
-  size_bytes: number;
+  /**
+   * SHA-256 of its bytes, in hexadecimal.
+   */
   sha256: string;
+  /**
+   * Its length.
+   */
+  size_bytes: number;
 }
-
-export interface LogLine {
-  timestamp?: string;
-  time?: string;
-  level?: string;
-  message?: string;
-  fields?: Record<string, unknown>;
-  [field: string]: unknown;
+/**
+ * The best epoch of a job so far.
+ */
+export interface BestEpoch {
+  /**
+   * From 1.
+   */
+  epoch: number;
+  metrics: ValMetrics;
 }
-
-/** How much of the base model is in a result. */
-export interface Mixing {
-  retain: number;
-  reason: "requested" | "keeps_every_size" | "loses_least";
-  /** What each mix measured that was tried. */
-  curve?: { retain: number; val: ValMetrics }[];
+/**
+ * Measures over a whole data set. A measure is `null` in JSON if there is nothing to measure.
+ */
+export interface ValMetrics {
+  /**
+   * Average precision at IoU 0.5, faces of every size.
+   */
+  ap50: number | null;
+  /**
+   * Mean of the average precision at IoU 0.50, 0.55 … 0.95.
+   */
+  ap50_95: number | null;
+  /**
+   * At least 12 pixels.
+   */
+  ap50_ge12: number | null;
+  /**
+   * At least 24 pixels.
+   */
+  ap50_ge24: number | null;
+  /**
+   * Like `ap50`, for faces of at least 6 pixels of the 128-pixel input.
+   */
+  ap50_ge6: number | null;
+  /**
+   * Its score part over background anchors, weighted.
+   */
+  background: number;
+  /**
+   * Share of the background anchors that score below 0.5.
+   */
+  background_accuracy: number | null;
+  /**
+   * The best F1 over all thresholds, for faces of at least 6 pixels of the input (of every size if there are none):
+   * nobody would choose a threshold for faces too small to see.
+   */
+  best_f1: number | null;
+  /**
+   * At that score, the share of detections that are faces.
+   */
+  best_precision: number | null;
+  /**
+   * At that score, the share of faces that are found.
+   */
+  best_recall: number | null;
+  /**
+   * The score at which `best_f1` is reached: advice for `min_detection_confidence`.
+   */
+  best_threshold: number | null;
+  /**
+   * Its box part, weighted.
+   */
+  box: number;
+  /**
+   * At score 0.5.
+   */
+  f1: number | null;
+  /**
+   * Mean distance of keypoints from the base model's, in face widths, on faces that both find.
+   */
+  keypoint_nme: number | null;
+  /**
+   * The whole loss.
+   */
+  loss: number;
+  /**
+   * Its score part over positive anchors, weighted.
+   */
+  positive: number;
+  /**
+   * Share of the positive anchors that score at least 0.5.
+   */
+  positive_accuracy: number | null;
+  /**
+   * At score 0.5.
+   */
+  precision: number | null;
+  /**
+   * At score 0.5.
+   */
+  recall: number | null;
+  /**
+   * Mean IoU of the decoded boxes at positive anchors.
+   */
+  val_iou: number | null;
 }
-
-export interface Model {
-  id: string;
-  name: string;
-  kind: "base" | "imported" | "trained" | "mixed";
-  job_id?: string | null;
-  files: (Artifact | string)[];
-  /** Of the best epoch, and of the base model before it; only where it was trained here. */
-  metrics?: {
-    epoch: number | null;
-    best: ValMetrics;
-    baseline: ValMetrics | null;
-    retention?: Mixing | null;
-  } | null;
-  /** `short`: 128×128, `back`: 256×256. */
-  variant: "short" | "back";
-  tags: string[];
-  /** Every name of a file that can be downloaded, those too that are only written then. */
-  downloads: string[];
-  created_at?: string | null;
+/**
+ * Detections of similar scores.
+ */
+export interface Bin {
+  /**
+   * Detections.
+   */
+  count: number;
+  /**
+   * Scores from this …
+   */
+  from: number;
+  /**
+   * Their mean score; `null` without detections.
+   */
+  mean_score: number | null;
+  /**
+   * Share of them that are of a face; `null` without detections.
+   */
+  precision: number | null;
+  /**
+   * … to below this; the last bin holds 1 too.
+   */
+  to: number;
 }
-
-/** A model, and where it comes from. */
-export interface WholeModel extends Model {
-  provenance: {
-    parent_id: string | null;
-    job: { id: string; name: string; finished_at: string | null } | null;
-    dataset: { id: string; name: string; content_hash: string | null } | null;
-    licence: string;
-  };
+/**
+ * Scores against observed precision.
+ */
+export interface Calibration {
+  /**
+   * Ten of equal width, lowest scores first.
+   */
+  bins: Bin[];
+  /**
+   * Expected calibration error, 0..1: how far mean score and precision of a bin are apart, mean over
+   * all detections; `null` without detections.
+   *
+   * Source: Naeini, Cooper, Hauskrecht: "Obtaining Well Calibrated Probabilities Using Bayesian
+   * Binning", 2015.
+   */
+  expected_error: number | null;
 }
-
-/** One figure of two models. */
 export interface ComparedFigure {
-  name: string;
   a: number | null;
   b: number | null;
-  /** `b` less `a`. */
+  /**
+   * `b` minus `a`.
+   */
   difference: number | null;
+  name: string;
 }
-
 export interface ComparedModel {
+  dataset_hash: string | null;
   id: string;
   name: string;
-  dataset_hash: string | null;
 }
-
-/** What the jobs that trained two models measured. */
+/**
+ * Two models side by side.
+ */
 export interface Comparison {
   a: ComparedModel;
   b: ComparedModel;
-  /** Whether on the same pictures. */
-  same_dataset: boolean;
   metrics: ComparedFigure[];
+  /**
+   * Whether both were measured on the same pictures; otherwise their figures cannot be compared.
+   */
+  same_dataset: boolean;
 }
-
+/**
+ * Pictures and faces.
+ */
+export interface Counts {
+  /**
+   * Faces.
+   */
+  faces: number;
+  /**
+   * Pictures.
+   */
+  images: number;
+}
+/**
+ * A data set as clients see it. Once imported, it has its counts and its report too.
+ */
+export interface Dataset {
+  content_hash: string | null;
+  created_at: string;
+  error: string | null;
+  /**
+   * Faces by their longer side in pixels of the network's 128-pixel input.
+   */
+  face_sizes?: FaceSizes[];
+  /**
+   * Faces.
+   */
+  faces?: number;
+  finished_at: string | null;
+  id: DatasetId;
+  /**
+   * Pictures.
+   */
+  images?: number;
+  name: string;
+  /**
+   * Pictures without a face.
+   */
+  negatives?: number;
+  progress: ImportProgress | null;
+  report?: ImportReport;
+  /**
+   * An older one with the same pictures and boxes.
+   */
+  same_as: DatasetId | null;
+  splits?: Splits;
+  status: DatasetStatus;
+}
+/**
+ * One bar of the histogram.
+ */
+export interface FaceSizes {
+  /**
+   * Faces.
+   */
+  count: number;
+  /**
+   * From this many pixels of the network's input …
+   */
+  from: number;
+  /**
+   * … to below this many; `null` has no end.
+   */
+  to: number | null;
+}
+/**
+ * How far an import is.
+ */
+export interface ImportProgress {
+  /**
+   * Pictures decoded.
+   */
+  done: number;
+  /**
+   * Pictures in all; 0 while the archive is looked through.
+   */
+  total: number;
+}
+/**
+ * What was wrong with rows and pictures, and what was done about it.
+ */
+export interface ImportReport {
+  /**
+   * How many there are of each kind.
+   */
+  counts: {
+    [k: string]: number;
+  };
+  /**
+   * How the archive was understood.
+   */
+  notes: string[];
+  /**
+   * The first hundred, in the order of the files.
+   */
+  problems: ImportProblem[];
+}
+/**
+ * A row or a picture that could not be used as it was.
+ */
+export interface ImportProblem {
+  /**
+   * The file in the archive.
+   */
+  file: string;
+  /**
+   * What is wrong.
+   */
+  reason: string;
+  /**
+   * Its row, the header being row 1.
+   */
+  row?: number | null;
+}
+/**
+ * Counts by split.
+ */
+export interface Splits {
+  train: Counts;
+  val: Counts;
+}
+/**
+ * A picture as clients see it.
+ */
+export interface DatasetImage {
+  faces: Rect[];
+  /**
+   * Height of the original, in pixels.
+   */
+  height: number;
+  index: number;
+  name: string;
+  split: Split;
+  /**
+   * Width of the original, in pixels.
+   */
+  width: number;
+}
+/**
+ * The pictures that a model was trained on.
+ */
+export interface DatasetOrigin {
+  content_hash: string | null;
+  id: DatasetId;
+  name: string;
+}
+/**
+ * A face that was found.
+ */
 export interface DetectedFace {
   box: Rect;
+  /**
+   * `[x, y]` of right eye, left eye, nose, mouth, right ear, left ear.
+   *
+   * @minItems 6
+   * @maxItems 6
+   */
+  keypoints: [
+    [number, number],
+    [number, number],
+    [number, number],
+    [number, number],
+    [number, number],
+    [number, number]
+  ];
+  /**
+   * 0..1.
+   */
   score: number;
-  keypoints: [number, number][];
 }
-
+/**
+ * The faces found in a picture.
+ */
 export interface Detections {
-  width: number;
-  height: number;
   faces: DetectedFace[];
+  height: number;
   latency_ms: number;
+  width: number;
 }
-
+/**
+ * Something that jobs can run on.
+ */
+export interface Device {
+  /**
+   * `cpu`, `cuda:0` ….
+   */
+  id: string;
+  /**
+   * Its name, as it gives it.
+   */
+  name: string;
+  /**
+   * Threads of a CPU.
+   */
+  threads?: number | null;
+}
+/**
+ * Figures over all views of one epoch.
+ */
+export interface Diagnostics {
+  /**
+   * Faces to learn, by their size in the view, smallest first.
+   */
+  faces: FaceSize[];
+  /**
+   * The loss by anchor grid, 16 × 16 first.
+   */
+  grids: GridLoss[];
+  /**
+   * The artifact that shows some of the views, if there is one.
+   */
+  sample_views: string | null;
+  /**
+   * Positive anchors by the IoU of their box, in ten equal bins from 0 to 1.
+   */
+  score_by_iou: IouBin[];
+  /**
+   * Share of the views without a face to learn.
+   */
+  views_without_face: number;
+}
+/**
+ * Faces of one range of sizes: √(width × height) in pixels of the 128-pixel view.
+ */
+export interface FaceSize {
+  /**
+   * How many, over all views.
+   */
+  count: number;
+  /**
+   * The smallest size, in pixels.
+   */
+  from: number;
+  /**
+   * Positive anchors per face, on average.
+   */
+  positives_per_face: number | null;
+  /**
+   * The end of the sizes, in pixels, not included; `null` for no end.
+   */
+  to: number | null;
+  /**
+   * Share of the faces for which no anchor was positive.
+   */
+  without_positive: number | null;
+}
+/**
+ * What the anchors of one grid add to the loss: means over the epoch's steps, weighted, so that the
+ * grids' add up to the epoch's.
+ */
+export interface GridLoss {
+  /**
+   * The score part over background anchors.
+   */
+  background: number;
+  /**
+   * The box part.
+   */
+  box: number;
+  /**
+   * The score part over positive anchors.
+   */
+  positive: number;
+  /**
+   * Share of all positive anchors that are of this grid.
+   */
+  share_of_positives: number | null;
+  /**
+   * Cells per side: 16 or 8.
+   */
+  side: number;
+}
+/**
+ * Positive anchors whose box has an IoU from `from` to 0.1 more.
+ */
+export interface IouBin {
+  /**
+   * How many positive anchors there were.
+   */
+  count: number;
+  /**
+   * The lowest IoU.
+   */
+  from: number;
+  /**
+   * Their score, 0..1, on average.
+   */
+  mean_score: number | null;
+}
+/**
+ * Faces up to a difficulty.
+ */
+export interface DifficultyRow {
+  /**
+   * Average precision at IoU 0.5.
+   */
+  ap50: number | null;
+  difficulty: Difficulty;
+  /**
+   * How many faces there are.
+   */
+  faces: number;
+}
+export interface Disk {
+  free_bytes: number;
+  total_bytes: number;
+}
+/**
+ * One model on one data set. Sizes are lengths of a box's longer side in pixels of the network's
+ * input; figures are 0..1, and `null` where there is no face to measure on.
+ */
+export interface EvaluatedModel {
+  /**
+   * Mean of `average_precision`.
+   */
+  ap50_95: number | null;
+  /**
+   * At score 0.5, `MediaPipe`'s default.
+   */
+  at_default: Operating | null;
+  /**
+   * At IoU 0.50, 0.55 … 0.95.
+   */
+  average_precision: ApAtIou[];
+  /**
+   * Where F1 is best: advice for `MediaPipe`'s `min_detection_confidence`.
+   */
+  best: Operating | null;
+  /**
+   * WIDER FACE's easy, medium and hard; empty where the data set does not say which faces those are.
+   */
+  by_difficulty?: DifficultyRow[];
+  /**
+   * Figures by the folder that the picture lies in, sorted by name.
+   */
+  by_folder: FolderRow[];
+  /**
+   * At IoU 0.5, of faces of at least 0, 6, 12 and 24 pixels. Smaller faces are ignored; false
+   * detections of any size count.
+   */
+  by_min_size: SizeRow[];
+  /**
+   * At IoU 0.5, of faces of 6–12, 12–24, 24–48 and at least 48 pixels. Only false detections of
+   * those sizes count.
+   */
+  by_size: SizeRow[];
+  /**
+   * At IoU 0.5 and score 0.02, 0.04 … 0.98.
+   */
+  by_threshold: Operating[];
+  calibration: Calibration;
+  /**
+   * Detections of any score.
+   */
+  detections: number;
+  /**
+   * Faces in those pictures.
+   */
+  faces: number;
+  /**
+   * How far keypoints are from the first model's, over the face's width; `null` for the first.
+   */
+  keypoint_nme: number | null;
+  /**
+   * The user's name for it.
+   */
+  model: string;
+  /**
+   * Measured on.
+   */
+  pictures: number;
+  /**
+   * At IoU 0.5, at most 200 points, best score first.
+   */
+  precision_recall: Operating[];
+  /**
+   * Pictures with the most mistakes at the best threshold, worst first, at most 20.
+   */
+  worst: WorstPicture[];
+}
+/**
+ * Precision, recall and F1 at one score.
+ */
+export interface Operating {
+  /**
+   * Harmonic mean of both.
+   */
+  f1: number;
+  /**
+   * Share of the detections that are of a face.
+   */
+  precision: number;
+  /**
+   * Share of the faces that are found.
+   */
+  recall: number;
+  /**
+   * Detections of at least this score count.
+   */
+  threshold: number;
+}
+/**
+ * Pictures of one folder.
+ */
+export interface FolderRow {
+  /**
+   * Average precision at IoU 0.5.
+   */
+  ap50: number | null;
+  /**
+   * The same, of faces of at least 12 pixels.
+   */
+  ap50_ge12: number | null;
+  /**
+   * At the whole data set's best threshold.
+   */
+  at_best: Operating | null;
+  /**
+   * Faces in those pictures.
+   */
+  faces: number;
+  /**
+   * The folder's path; empty for pictures in no folder.
+   */
+  folder: string;
+  /**
+   * Pictures in the folder.
+   */
+  pictures: number;
+}
+/**
+ * Faces of some sizes.
+ */
+export interface SizeRow {
+  /**
+   * Average precision at IoU 0.5.
+   */
+  ap50: number | null;
+  /**
+   * How many faces there are.
+   */
+  faces: number;
+  /**
+   * At least this many pixels.
+   */
+  from_px: number;
+  /**
+   * Share that is found at the best threshold.
+   */
+  recall: number | null;
+  /**
+   * Below this many; `null` has no end.
+   */
+  to_px: number | null;
+}
+/**
+ * A picture with mistakes.
+ */
+export interface WorstPicture {
+  /**
+   * Detections of no face.
+   */
+  false_detections: number;
+  /**
+   * Faces of at least 12 pixels that were not found.
+   */
+  missed: number;
+  /**
+   * Its path in the data set.
+   */
+  name: string;
+  /**
+   * Its place among the pictures that were measured on.
+   */
+  picture: number;
+}
+/**
+ * `report.json`.
+ */
+export interface EvaluationReport {
+  /**
+   * SHA-256 of the data set's content.
+   */
+  content_hash: string;
+  /**
+   * The user's name for it.
+   */
+  dataset: string;
+  format_version: number;
+  /**
+   * Side of the network's input, in pixels.
+   */
+  input_px: number;
+  /**
+   * The model, then the one it is compared with.
+   */
+  models: EvaluatedModel[];
+  split: SplitChoice;
+}
+/**
+ * A job as clients see it.
+ */
+export interface Job {
+  /**
+   * The base model's measures.
+   */
+  baseline: ValMetrics | null;
+  /**
+   * Batches are this many times smaller than requested.
+   */
+  batch_divisor: number;
+  best: BestEpoch | null;
+  created_at: string;
+  dataset_id: DatasetId | null;
+  device: string | null;
+  error: string | null;
+  /**
+   * What kind of failure that is, of a job that failed.
+   */
+  failure: string | null;
+  finished_at: string | null;
+  /**
+   * Why the server paused it by itself: `disk_full` or `disk_error`.
+   */
+  hold: string | null;
+  id: JobId;
+  /**
+   * Whether it has ended: nothing changes it unless a user asks for it.
+   */
+  is_final: boolean;
+  kind: JobKind;
+  /**
+   * The model that a completed job has made.
+   */
+  model_id: ModelId | null;
+  name: string;
+  not_before: string | null;
+  params: {
+    [k: string]: unknown;
+  };
+  priority: number;
+  progress: JobProgress | null;
+  /**
+   * Seconds that it has held a device.
+   */
+  ran_s: number;
+  restarts: number;
+  started_at: string | null;
+  state: JobState;
+  time_limit_s: number | null;
+  /**
+   * What a user can do with it now.
+   */
+  verbs: JobVerb[];
+}
+/**
+ * How far a job is.
+ */
+export interface JobProgress {
+  /**
+   * The current epoch, from 1; 0 while the base model is measured, and for a job that does not train.
+   */
+  epoch: number;
+  /**
+   * Epochs in all; 0 for a job that does not train.
+   */
+  epochs: number;
+  /**
+   * Seconds until the end.
+   */
+  eta_s: number | null;
+  /**
+   * Training views or pictures per second.
+   */
+  images_per_s: number | null;
+  /**
+   * Steps done in this epoch; pictures measured, for a job that does not train.
+   */
+  step: number;
+  /**
+   * Steps per epoch; pictures to measure, for a job that does not train.
+   */
+  steps: number;
+}
+/**
+ * The job that made a model.
+ */
+export interface JobOrigin {
+  finished_at: string | null;
+  id: JobId;
+  name: string;
+  params: {
+    [k: string]: unknown;
+  };
+}
+/**
+ * One row of the metrics table; `epoch` 0 is the base model.
+ */
+export interface MetricsRow {
+  /**
+   * Diagnostics of the epoch; absent in row 0 and in rows of older versions.
+   */
+  diagnostics: Diagnostics | null;
+  /**
+   * From 1; 0 is the base model.
+   */
+  epoch: number;
+  /**
+   * Training views per second, over the epoch.
+   */
+  images_per_s: number;
+  /**
+   * Whether this is the best epoch so far, by the job's `monitor`.
+   */
+  is_best: boolean;
+  /**
+   * Learning rate of the epoch's last step.
+   */
+  lr: number;
+  /**
+   * Wall time of the epoch, evaluation included.
+   */
+  seconds: number;
+  /**
+   * Optimizer steps done since the job began.
+   */
+  step: number;
+  /**
+   * RFC 3339, UTC.
+   */
+  time: string;
+  /**
+   * Means over the epoch's steps; absent in row 0.
+   */
+  train: TrainMetrics | null;
+  val: ValMetrics;
+}
+/**
+ * Means over training steps.
+ */
+export interface TrainMetrics {
+  /**
+   * Its score part over background anchors, weighted.
+   */
+  background: number;
+  /**
+   * Its box part, weighted.
+   */
+  box: number;
+  /**
+   * Norm of the gradient before clipping.
+   */
+  gradient_norm: number;
+  /**
+   * The whole loss.
+   */
+  loss: number;
+  /**
+   * Its score part over positive anchors, weighted.
+   */
+  positive: number;
+  /**
+   * Positive anchors per face that was not ignored.
+   */
+  positives_per_face: number;
+}
+/**
+ * Measures of one mix.
+ */
+export interface Mix {
+  /**
+   * Share of the base model, 0..1.
+   */
+  retain: number;
+  val: ValMetrics;
+}
+/**
+ * The mixes that were tried, and the one that became the result.
+ */
+export interface Mixing {
+  /**
+   * What each mix measured, by its share.
+   */
+  curve: Mix[];
+  reason: Reason;
+  /**
+   * Share of the base model in the result, 0..1.
+   */
+  retain: number;
+}
+/**
+ * A model as clients see it.
+ */
+export interface Model {
+  created_at: string | null;
+  /**
+   * Every file that can be downloaded, including those made on request.
+   */
+  downloads: string[];
+  files: Artifact[];
+  id: string;
+  job_id: JobId | null;
+  kind: ModelKind;
+  /**
+   * `{epoch, best, baseline}`, of a model that was trained here.
+   */
+  metrics: ModelMetrics | null;
+  name: string;
+  /**
+   * The model it was mixed from.
+   */
+  parent_id: ModelId | null;
+  tags: string[];
+  variant: VariantName;
+}
+/**
+ * Measures of a model on the validation pictures of its data set.
+ */
+export interface ModelMetrics {
+  /**
+   * The base model's.
+   */
+  baseline: ValMetrics | null;
+  best: ValMetrics | null;
+  /**
+   * The best epoch; none for a mix.
+   */
+  epoch: number | null;
+  retention: Mixing | null;
+}
+/**
+ * Where a model comes from.
+ */
+export interface Provenance {
+  dataset: DatasetOrigin | null;
+  job: JobOrigin | null;
+  licence: string;
+  /**
+   * The model that it was made from: `base`, an id, or none if that is not known.
+   */
+  parent_id: string | null;
+}
+/**
+ * One sample picture. Boxes are fractions of the picture.
+ */
+export interface SamplePicture {
+  /**
+   * What the base model finds.
+   */
+  baseline: ScoredBox[];
+  /**
+   * The annotated faces.
+   */
+  ground_truth: Rect[];
+  /**
+   * Height of the original, in pixels.
+   */
+  height: number;
+  /**
+   * Index in the data set.
+   */
+  index: number;
+  /**
+   * The picture's path in the data set.
+   */
+  name: string;
+  /**
+   * What the model finds now.
+   */
+  tuned: ScoredBox[];
+  /**
+   * Width of the original, in pixels.
+   */
+  width: number;
+}
+/**
+ * A detection, as shown in samples.
+ */
+export interface ScoredBox {
+  box: Rect;
+  /**
+   * 0..1.
+   */
+  score: number;
+}
+/**
+ * Sample detections of one epoch.
+ */
+export interface Samples {
+  /**
+   * The epoch they were made after; 0 is the base model.
+   */
+  epoch: number;
+  /**
+   * The same few validation pictures every time.
+   */
+  pictures: SamplePicture[];
+}
+/**
+ * Progress within an epoch; means since the epoch began.
+ */
+export interface StepEvent {
+  /**
+   * The epoch under way, from 1; 0 while the baseline is measured.
+   */
+  epoch: number;
+  /**
+   * Epochs in all.
+   */
+  epochs: number;
+  /**
+   * Seconds until the job's end, evaluation included.
+   */
+  eta_s: number;
+  /**
+   * Training views per second.
+   */
+  images_per_s: number;
+  /**
+   * Learning rate of the last step.
+   */
+  lr: number;
+  /**
+   * Steps done in this epoch.
+   */
+  step: number;
+  /**
+   * Steps per epoch.
+   */
+  steps: number;
+  train: TrainMetrics;
+}
 export interface System {
-  version: string;
-  uptime_s: number;
-  devices: { id: string; name: string; threads?: number }[];
-  /** Jobs by state. */
-  queue: Partial<Record<JobState, number>>;
-  /** Why devices that have room start no job, by device. */
-  waiting?: Record<string, string>;
-  disk: { free_bytes: number; total_bytes: number };
   data_dir: string;
+  devices: Device[];
+  disk: Disk;
+  /**
+   * Jobs by state.
+   */
+  queue: {
+    [k: string]: number;
+  };
+  uptime_s: number;
+  version: string;
+  /**
+   * Why devices that have room start no job that could run there, by device.
+   */
+  waiting: {
+    [k: string]: string;
+  };
+}
+/**
+ * A change of a job's state, or a restart, which leaves the state as it is.
+ */
+export interface Transition {
+  actor: Actor;
+  /**
+   * `None` for a new job.
+   */
+  from: JobState | null;
+  /**
+   * Why.
+   */
+  reason: string;
+  /**
+   * RFC 3339.
+   */
+  time: string;
+  to: JobState;
+}
+/**
+ * A model, and where it comes from.
+ */
+export interface WholeModel {
+  created_at: string | null;
+  /**
+   * Every file that can be downloaded, including those made on request.
+   */
+  downloads: string[];
+  files: Artifact[];
+  id: string;
+  job_id: JobId | null;
+  kind: ModelKind;
+  /**
+   * `{epoch, best, baseline}`, of a model that was trained here.
+   */
+  metrics: ModelMetrics | null;
+  name: string;
+  /**
+   * The model it was mixed from.
+   */
+  parent_id: ModelId | null;
+  provenance: Provenance;
+  tags: string[];
+  variant: VariantName;
 }

@@ -1,6 +1,6 @@
 // What an import counted and complained about.
 
-import type { FaceSizes, Report } from "../api";
+import type { FaceSizes, ImportReport as Report } from "../api";
 import { integer } from "../lib/format";
 
 export function FaceSizeBars({ sizes }: { sizes: FaceSizes[] }) {

@@ -1,4 +1,4 @@
-// Small things that say how something stands.
+// Small things that show a state.
 
 import type { ComponentChildren } from "preact";
 import type { ApiError, JobState } from "../api";

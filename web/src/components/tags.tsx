@@ -1,4 +1,4 @@
-// What a user calls a model beside its name.
+// The tags that a user gives a model.
 
 export function TagList({ tags }: { tags: string[] }) {
   return (

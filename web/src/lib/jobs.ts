@@ -1,4 +1,4 @@
-// What the list and the page of jobs both say of a job.
+// What the list of jobs and the page of a job both show.
 
 import type { Job, MetricsRow, ValMetrics } from "../api";
 

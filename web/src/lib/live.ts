@@ -6,7 +6,7 @@ import {
   type Job,
   jobs,
   type MetricsRow,
-  type Progress,
+  type JobProgress,
   type Samples,
   type StepEvent,
 } from "../api";
@@ -87,7 +87,7 @@ class Follower {
   async #start() {
     await this.#refresh();
     if (!this.#job || !this.#paint) return;
-    // Opened before the metrics are asked for, so that no epoch falls in between.
+    // Opened before the metrics are loaded, so that no epoch is missed in between.
     this.#isFollowing = !this.#job.is_final;
     if (this.#isFollowing) this.#open();
     await this.#loadRows();
@@ -181,7 +181,7 @@ class Follower {
       const samples = await jobs.samples(this.id);
       this.#samples.set(samples.epoch, samples);
     } catch {
-      // None yet: the page says so by itself.
+      // There are none yet: the page says so by itself.
     }
   }
 
@@ -194,6 +194,6 @@ class Follower {
   }
 }
 
-function isBefore(one: Progress, other: Progress): boolean {
+function isBefore(one: JobProgress, other: JobProgress): boolean {
   return one.epoch < other.epoch || (one.epoch === other.epoch && one.step < other.step);
 }

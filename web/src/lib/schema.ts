@@ -116,7 +116,7 @@ export function leaves(all: Field[]): Leaf[] {
 }
 
 /** Values by pointer, for filling a form from earlier parameters. */
-export function flatten(params: Params, prefix = ""): Map<string, string> {
+export function flatten(params: object, prefix = ""): Map<string, string> {
   const texts = new Map<string, string>();
   for (const [name, value] of Object.entries(params)) {
     const pointer = `${prefix}/${name}`;

@@ -41,7 +41,7 @@ export function ModelPage({ id }: { id: string }) {
           )}
         </div>
       </div>
-      <TryIt model={model} advice={model.metrics?.best.best_threshold ?? 0.5} />
+      <TryIt model={model} advice={model.metrics?.best?.best_threshold ?? 0.5} />
       <Evaluate key={`evaluate-${id}`} model={model} />
       {(model.kind === "trained" || model.kind === "mixed") && <Mix key={id} model={model} />}
       <Provenance key={`provenance-${id}`} model={model} renamed={reload} />

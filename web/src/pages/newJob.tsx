@@ -73,7 +73,7 @@ function JobForm({ schema, sets, models, earlier, dataset }: Props) {
   const fields: Field[] = useMemo(() => fieldsOf(schema, preset), [schema, preset]);
   const [refused, setRefused] = useState<ReadonlyMap<string, string>>(new Map());
   const [advanced, setAdvanced] = useState(false);
-  // Made once a form, so that a second click is the same job.
+  // Made once per form, so that a second click submits the same job.
   const key = useRef<{ body: string; key: string } | undefined>(undefined);
 
   const local = useMemo(() => {

@@ -1,4 +1,4 @@
-// Where a model comes from, what it is called, and every format it can be had in.
+// Where a model comes from, what it is called, and every format in which it can be downloaded.
 
 import { useState } from "preact/hooks";
 import { type Model, models } from "../api";

@@ -65,7 +65,7 @@ function Devices({ devices, waiting }: DevicesProps) {
             <dt>{id}</dt>
             <dd>
               {name}
-              {threads !== undefined && `, ${plural(threads, "thread")}`}
+              {threads != null && `, ${plural(threads, "thread")}`}
               {waiting[id] && <p class="muted small">Waiting: {waiting[id]}</p>}
             </dd>
           </div>

@@ -59,7 +59,7 @@ pub(super) fn diou(a: [f32; 4], b: [f32; 4]) -> Cost {
     let whole = area_a + b[2].max(0.0) * b[3].max(0.0) - both;
     let union = whole.max(1e-9);
     let grows = if whole >= 1e-9 { 1.0 } else { 0.0 };
-    // By the overlap's area, and by the box's own.
+    // Derivatives of the IoU by the overlap's area, and by the box's own area.
     let by_both = (union + both * grows) / (union * union);
     let by_area = -both * grows / (union * union);
 
@@ -87,7 +87,7 @@ pub(super) fn diou(a: [f32; 4], b: [f32; 4]) -> Cost {
 
 /// Two intervals, and derivatives with respect to the first one's centre and length.
 struct Axis {
-    /// Of the first; 0 where it is below.
+    /// Length of the first; 0 where it would be negative.
     length: f32,
     length_by: f32,
     overlap: f32,

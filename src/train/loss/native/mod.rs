@@ -1,5 +1,5 @@
 //! Targets, losses and their gradients on a CPU: what [`super::torch`] does with tensors, view by view on plain
-//! numbers. Only the anchors near a face are considered for it, so this costs next to nothing.
+//! numbers. Only the anchors near a face are considered for it, so this takes next to no time.
 
 mod boxes;
 mod counts;
@@ -42,24 +42,24 @@ impl NativeGrid {
 /// A positive anchor, and its loss.
 #[derive(Debug, Clone, Copy)]
 pub struct Positive {
-    /// Which anchor of the view.
+    /// The anchor's number in the view.
     pub anchor: usize,
-    /// Which of the view's faces to learn.
+    /// The number of its face among the view's faces to learn.
     pub face: usize,
     /// The face's width, as a fraction of the view.
     pub width: f32,
     /// Overlap of its box with the face's.
     pub overlap: f32,
-    /// Its part of the box loss.
+    /// Its share of the box loss.
     pub box_loss: f32,
-    /// Its part of the loss of scores.
+    /// Its share of the loss of scores.
     pub score_loss: f32,
 }
 
 /// One view's part of the loss.
 #[derive(Debug, Clone, Default)]
 pub struct ViewCosts {
-    /// By anchor.
+    /// The positives, in the order of their anchors.
     pub positives: Vec<Positive>,
     /// Which anchors must not be punished, near ignored faces.
     pub ignored: Vec<bool>,
@@ -147,9 +147,9 @@ pub fn count(
 
 /// The targets of each anchor of a batch.
 struct Assigned {
-    /// Without losses yet.
+    /// The views, without losses yet.
     views: Vec<ViewCosts>,
-    /// Of each view's faces to learn, if the base model is the teacher.
+    /// Keypoints of each view's faces to learn, if the base model is the teacher.
     keypoints: Vec<Vec<teacher::Points>>,
     counts: StepCounts,
 }
@@ -201,7 +201,7 @@ impl Costs {
         self.total = self.boxes + self.positive + self.background;
     }
 
-    /// Mean overlap's numerator: the sum over the positive anchors.
+    /// Sum of the overlaps of the positive anchors.
     pub fn overlap(&self) -> f64 {
         let positives = self.views.iter().flat_map(|view| &view.positives);
         positives.map(|positive| f64::from(positive.overlap)).sum()

@@ -40,7 +40,7 @@ pub(super) fn positives(
     wanted.into_iter().map(positive).collect()
 }
 
-/// The target box of each.
+/// The target box of each positive anchor.
 pub(super) fn targets(positives: &[Positive], learnt: &[&ViewFace]) -> Vec<[f32; 4]> {
     positives.iter().map(|positive| truth(learnt[positive.face])).collect()
 }
@@ -66,7 +66,7 @@ fn dynamic(outputs: &OutputsRef<'_>, truth: [f32; 4], grid: &NativeGrid) -> Vec<
         (anchor, entropy * gap * gap - (overlap + 1e-7).ln() * IOU_COST as f32)
     };
     let mut costs: Vec<(usize, f32)> = candidates.iter().map(cost).collect();
-    // Nor where it is the score.
+    // A score that is NaN disqualifies it as well.
     costs.retain(|(_, cost)| *cost < FORBIDDEN as f32);
     costs.sort_by(|a, b| a.1.total_cmp(&b.1));
     costs.truncate(sum.floor().max(1.0) as usize);

@@ -15,7 +15,7 @@ use crate::train::views::ViewFace;
 /// x, y of the six keypoints as fractions of the view, not numbers where they are unknown.
 pub(super) type Points = [f32; 12];
 
-/// Adds its gradients to the others; returns the weighted loss.
+/// Adds this loss's gradients to the others; returns the weighted loss.
 ///
 /// * `known`: the keypoints of each view's faces to learn.
 pub(super) fn add(
@@ -74,7 +74,7 @@ fn seen(base: &OutputsRef<'_>, truth: [f32; 4], grid: &NativeGrid) -> Points {
     let (mut sum, mut total, mut is_sure) = ([0.0; 12], 0.0, false);
     for anchor in 0..ANCHORS {
         let found = grid.decode(base, anchor);
-        // Most are far away.
+        // Most anchors are far away.
         let apart = |at: usize, length: usize| {
             (found[at] - truth[at]).abs() * 2.0 > found[length] + truth[length]
         };

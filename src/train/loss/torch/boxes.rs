@@ -43,8 +43,8 @@ pub fn iou(a: &Tensor, b: &Tensor) -> Tensor {
     Boxes::of(a).iou(&Boxes::of(b))
 }
 
-/// Of pairs. The gradient of libtorch's own product along a dimension asks the device whether there are zeros, and
-/// waits for it.
+/// The product of pairs. The gradient of libtorch's own product along a dimension asks the device whether there are
+/// zeros, and waits for it.
 fn product(pairs: &Tensor) -> Tensor {
     let sides = pairs.unbind(-1);
     &sides[0] * &sides[1]

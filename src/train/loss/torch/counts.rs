@@ -23,7 +23,7 @@ pub struct StepCountTensors {
 }
 
 impl StepCountTensors {
-    /// Of a batch without a teacher.
+    /// Counts a batch without a teacher.
     pub fn of(targets: &Targets) -> Self {
         let zero = || Tensor::zeros([], (Kind::Float, targets.boxes.device()));
         let views = targets.positive.size()[0];

@@ -36,7 +36,7 @@ pub struct Each {
     pub boxes: Tensor,
     /// 0 where an anchor is not positive.
     pub positive: Tensor,
-    /// 0 where an anchor is no background.
+    /// 0 where an anchor is not background.
     pub background: Tensor,
 }
 
@@ -101,8 +101,7 @@ pub(super) fn focal(logits: &Tensor, target: &Tensor, gamma: f64) -> Tensor {
     if gamma == 2.0 { gap.square() * entropy } else { gap.pow_tensor_scalar(gamma) * entropy }
 }
 
-/// The hard negatives: background anchors with the highest scores of each view, over all `views` of the step; and how
-/// many.
+/// The hard negatives of the step's `views`: the background anchors with the highest scores; and how many there are.
 fn hardest(
     logits: &Tensor,
     is_background: &Tensor,

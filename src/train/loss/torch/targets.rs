@@ -16,9 +16,9 @@ use crate::train::views::ViewFace;
 pub struct Faces {
     /// `[F, 4]`: centre x, y, width, height, as fractions of the view.
     pub boxes: Tensor,
-    /// `[F]`: which view of the batch.
+    /// `[F]`: number of its view in the batch.
     pub views: Tensor,
-    /// How many are to learn; they come first.
+    /// How many faces are to be learnt; they come first.
     learnt: i64,
     /// All faces, including ignored ones.
     count: i64,
@@ -29,7 +29,7 @@ pub struct Faces {
 }
 
 impl Faces {
-    /// From the faces of each view.
+    /// Makes them from the faces of each view.
     pub fn new<V: AsRef<[ViewFace]>>(views: &[V], device: Device) -> Self {
         let (mut boxes, mut indices) = (Vec::<f32>::new(), Vec::<i64>::new());
         let mut points = Vec::<f32>::new();
@@ -87,7 +87,7 @@ impl Targets {
         self.positive.sum(Kind::Float)
     }
 
-    /// Targets without a face to learn.
+    /// The targets of a batch without a face to learn.
     fn none(ignored: Tensor) -> Self {
         let [views, anchors] = [0, 1].map(|at| ignored.size()[at]);
         let zeros = |shape: &[i64], kind| Tensor::zeros(shape, (kind, ignored.device()));
@@ -104,7 +104,7 @@ impl Targets {
 struct Wishes {
     anchors: Tensor,
     costs: Tensor,
-    /// Which of them the face takes.
+    /// Which candidates the face takes.
     taken: Tensor,
 }
 
@@ -259,7 +259,7 @@ mod tests {
         (Tensor::zeros([views, count], (Kind::Float, Device::Cpu)), boxes)
     }
 
-    /// As `view × 896 + anchor`.
+    /// The positives, each as `view × 896 + anchor`.
     fn positives(targets: &Targets) -> Vec<i64> {
         Vec::try_from(targets.positive.reshape([-1]).nonzero().squeeze_dim(1)).unwrap()
     }

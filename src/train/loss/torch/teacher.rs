@@ -136,12 +136,13 @@ pub fn keypoints(
     let (truth, is_known) = known_at(targets, known);
     let width = targets.boxes.narrow(2, 2, 1).clamp_min(1.0 / INPUT_SIZE as f64);
     let offset = (found - truth.nan_to_num(0.0, None, None)) / width;
-    // The root's smooth foot keeps the gradient of a keypoint that is in place small.
+    // The rounded tip of the root keeps the gradient small for a keypoint that is already in place.
     let apart = (offset.square() + FOOT * FOOT).sqrt() - FOOT;
     (apart * &is_known).sum(Kind::Float)
 }
 
-/// `[N, 896, 12]`: where the keypoints of each anchor's face are, and whether they are known and the anchor is positive.
+/// `[N, 896, 12]`: where the keypoints of each anchor's face are, and whether they are known and the anchor is
+/// positive.
 fn known_at(targets: &Targets, known: &Tensor) -> (Tensor, Tensor) {
     let positive = targets.positive.unsqueeze(2);
     let (views, anchors) = (targets.positive.size()[0], targets.positive.size()[1]);
@@ -159,7 +160,7 @@ mod tests {
     use crate::model::layout::{ANCHORS, COORDINATES};
     use crate::train::views::ViewFace;
 
-    /// One view in which anchor 0 says this, and all others nothing.
+    /// One view in which anchor 0 has these outputs, and all others none.
     fn outputs(logit: f32, rect: [f32; 4], keypoints: f32) -> OutputTensors {
         let (mut logits, mut rows) = (vec![-20.0; ANCHORS], vec![0.0; ANCHORS * COORDINATES]);
         logits[0] = logit;

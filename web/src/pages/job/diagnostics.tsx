@@ -4,7 +4,7 @@
 import { useState } from "preact/hooks";
 import {
   type Diagnostics as Figures,
-  type FaceSizeTargets,
+  type FaceSize,
   type IouBin,
   type Job,
   jobs,
@@ -49,7 +49,7 @@ export function Diagnostics({ job, rows, step, planned, over }: Props) {
   );
 }
 
-function Targets({ sizes, epoch }: { sizes: FaceSizeTargets[]; epoch: number }) {
+function Targets({ sizes, epoch }: { sizes: FaceSize[]; epoch: number }) {
   return (
     <section class="card stack tight" aria-label="Targets by face size">
       <h3>Targets by face size, epoch {epoch}</h3>
@@ -201,7 +201,7 @@ function SampleViews({ job, rows }: { job: Job; rows: MetricsRow[] }) {
       <ul class="legend">
         <Key colour="#28c846">face to be learnt</Key>
         <Key colour="#ff8c1e">ignored: too small or cut off</Key>
-        <Key colour="#ff3cdc">centre of an anchor that is to find a face</Key>
+        <Key colour="#ff3cdc">centre of an anchor that learns a face</Key>
       </ul>
       <div class="sheet">
         <img

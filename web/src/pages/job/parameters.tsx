@@ -1,10 +1,9 @@
-// What the job was asked to do.
+// What the job was told to do.
 
-import type { Params } from "../../api";
 import { title } from "../../lib/format";
 import { flatten } from "../../lib/schema";
 
-export function Parameters({ params }: { params: Params }) {
+export function Parameters({ params }: { params: object }) {
   const all = [...flatten(params)];
   return (
     <section class="card stack tight" aria-label="Parameters">

@@ -3,16 +3,19 @@
 //! Two are kept, so that there is one to continue from if a crash interrupts the writing of the other, or the disk
 //! damages it.
 
+mod vectors;
+
 use std::collections::HashMap;
 use std::fs;
 use std::io;
 use std::path::Path;
 
-use safetensors::tensor::{Dtype, SafeTensors, TensorView, serialize};
+use safetensors::tensor::{SafeTensors, TensorView, serialize};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tracing::warn;
 
+use self::vectors::{singles, vectors};
 use crate::disk;
 use crate::model::tensors::Weights;
 use crate::protocol::folder::JobDir;
@@ -38,7 +41,7 @@ pub struct TrainingState {
     /// Progress within the epoch after these.
     #[serde(default, rename = "within")]
     pub progress: Progress,
-    /// One row an epoch, the baseline's included.
+    /// One row per epoch, including the base model's.
     pub rows: Vec<MetricsRow>,
 }
 
@@ -56,13 +59,13 @@ impl TrainingState {
 /// The epochs' results.
 #[derive(Debug, Clone)]
 pub struct Kept {
-    /// After the best epoch; before the first epoch, the job's first weights.
+    /// The weights after the best epoch; before the first epoch, the job's first weights.
     pub best: Weights,
-    /// After the last epoch.
+    /// The weights after the last epoch.
     pub last: Weights,
 }
 
-/// A checkpoint cannot be used.
+/// Why a checkpoint cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// Reading or writing failed.
@@ -143,7 +146,7 @@ fn verified(bytes: &[u8]) -> Result<TrainingState, String> {
     serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
-/// Of all that the file holds, in the order of the names.
+/// SHA-256 of everything in the file, in the order of the names.
 fn checksum<'a>(
     state: &str,
     tensors: impl Iterator<Item = (&'a str, &'a TensorView<'a>)>,
@@ -157,75 +160,6 @@ fn checksum<'a>(
         digest.update(view.data());
     }
     hex::encode(digest.finalize())
-}
-
-/// A flat vector in the file.
-enum Vector<'a> {
-    Single(&'a mut Vec<f32>),
-    Double(&'a mut Vec<f64>),
-}
-
-/// The flat vectors, by name.
-fn vectors<'a>(
-    engine: &'a mut engine::EngineState,
-    best: &'a mut Vec<f32>,
-    last: &'a mut Vec<f32>,
-) -> [(&'static str, Vector<'a>); 9] {
-    [
-        ("parameters", Vector::Single(&mut engine.parameters)),
-        ("buffers", Vector::Single(&mut engine.buffers)),
-        ("average.parameters", Vector::Single(&mut engine.average_parameters)),
-        ("average.buffers", Vector::Single(&mut engine.average_buffers)),
-        ("adam.mean", Vector::Single(&mut engine.mean)),
-        ("adam.variance", Vector::Single(&mut engine.variance)),
-        ("epoch.diagnostics", Vector::Double(&mut engine.diagnostics)),
-        ("best", Vector::Single(best)),
-        ("last", Vector::Single(last)),
-    ]
-}
-
-impl Vector<'_> {
-    fn dtype(&self) -> Dtype {
-        match self {
-            Self::Single(_) => Dtype::F32,
-            Self::Double(_) => Dtype::F64,
-        }
-    }
-
-    fn len(&self) -> usize {
-        match self {
-            Self::Single(values) => values.len(),
-            Self::Double(values) => values.len(),
-        }
-    }
-
-    /// Little-endian.
-    fn bytes(&self) -> Vec<u8> {
-        match self {
-            Self::Single(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-            Self::Double(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
-        }
-    }
-
-    /// Reads the vector from the file.
-    fn read(&mut self, name: &str, view: &TensorView<'_>) -> Result<(), String> {
-        if view.dtype() != self.dtype() || view.shape() != [self.len()] {
-            let (shape, expected) = (view.shape(), self.len());
-            return Err(format!("{name} has shape {shape:?} where [{expected}] is needed"));
-        }
-        match self {
-            Self::Single(values) => **values = singles(view.data()),
-            Self::Double(values) => {
-                let eights = view.data().as_chunks().0.iter();
-                **values = eights.map(|&eight| f64::from_le_bytes(eight)).collect();
-            }
-        }
-        Ok(())
-    }
-}
-
-fn singles(bytes: &[u8]) -> Vec<f32> {
-    bytes.as_chunks().0.iter().map(|&four| f32::from_le_bytes(four)).collect()
 }
 
 /// Saves everything that changes, atomically, and keeps the checkpoint before.
@@ -316,7 +250,7 @@ pub fn restore(
         Weights::from_flat(layout, flat).map_err(|error| unusable(error.to_string()))
     };
     *kept = Kept { best: weights(&best)?, last: weights(&last)? };
-    // Before its first own checkpoint, an extending job goes by the finished job's parameters.
+    // Until it has its own checkpoint, an extending job uses the finished job's parameters.
     let began = TrainSpec {
         epochs: spec.extends_epochs.unwrap_or(spec.params.epochs),
         ..spec.params.clone()

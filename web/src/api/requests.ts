@@ -1,0 +1,25 @@
+// What the dashboard sends.
+
+export type ParamValue = string | number | boolean | null | Params;
+export interface Params {
+  [name: string]: ParamValue;
+}
+
+export interface NewJob {
+  kind: "train";
+  name?: string;
+  dataset_id: string;
+  params: Params;
+}
+
+/** `"mediapipe"`, or the id of a model. */
+export type ModelChoice = string;
+
+export interface NewEvaluation {
+  kind: "evaluate";
+  name?: string;
+  dataset_id: string;
+  model_id: ModelChoice;
+  compare_with?: ModelChoice;
+  split?: "val" | "train" | "all";
+}
