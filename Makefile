@@ -19,12 +19,12 @@ build: setup ## build target/release/blazetune
 	$(CARGO) build --release --locked
 
 # In a folder of its own, so that the two builds do not replace each other.
-small := --release --locked --no-default-features --target-dir target/small
+small_dir := target/small
 SMALL_MB := 40
 
 build-small: ## build target/small/release/blazetune, which needs no libtorch: the short-range network on any CPU
 	@docker/setup.sh small
-	$(CARGO) build $(small)
+	$(CARGO) build --release --locked --no-default-features --target-dir $(small_dir)
 
 demo: build ## fine-tune on drawn pictures and look at it in a browser
 	$(BLAZETUNE) demo
@@ -69,11 +69,19 @@ test-elsewhere: setup-test ## run the Rust tests as on a user's machine, and wha
 		--test weights --test evaluate --test worker
 	$(elsewhere) $(old_processor) $(CARGO) test --release --locked --test api weights::
 
-test-small: setup-test build-small ## test the build without libtorch, and compare the two builds
+# Here both builds share a folder, and so the libraries; cargo then swaps the binary, which takes no time.
+test-small: small_dir := target
+test-small: setup-test keep-whole build-small ## test the build without libtorch, and compare the two builds
 	@$(call step,the build without libtorch)
-	docker/check-small.sh target/small/release/blazetune $(SMALL_MB)
+	docker/check-small.sh $(BLAZETUNE) $(SMALL_MB)
+	BLAZETUNE_OTHER_BUILD=$(CURDIR)/$(whole) $(CARGO) test --release --locked --no-default-features \
+		--lib --test worker --test evaluate --test api
 	$(CARGO) build --release --locked
-	BLAZETUNE_OTHER_BUILD=$(CURDIR)/$(BLAZETUNE) $(CARGO) test $(small) --lib --test worker --test evaluate --test api
+
+whole := target/whole-blazetune
+keep-whole:
+	$(CARGO) build --release --locked
+	cp $(BLAZETUNE) $(whole)
 
 bench: setup-test ## measure speed (QUICK=1: in two minutes), and write target/bench.json
 	$(CARGO) bench --locked --bench step -- --rounds $(if $(QUICK),1,3)
@@ -92,4 +100,4 @@ clean: ## remove what was built, but not .deps and data
 
 step = printf '\n== %s\n' '$(1)'
 
-.PHONY: help setup setup-test build build-small demo test test-elsewhere test-small soak bench fmt clean
+.PHONY: help setup setup-test build build-small demo test test-elsewhere test-small keep-whole soak bench fmt clean

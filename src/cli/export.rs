@@ -56,7 +56,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let arrays = checkpoint::unfolded(&model::read(&args.model)?);
             let arrays = arrays.with_context(|| {
                 format!(
-                    "{} is no checkpoint of a job, and only those have BatchNorm",
+                    "{} is not a checkpoint of a job, and only those have BatchNorm",
                     args.model.display()
                 )
             })?;

@@ -109,7 +109,7 @@ impl Config {
             (
                 "devices.cpu_slots",
                 cpu_slots.to_string(),
-                "with devices.gpu_slots 0 too no job could run",
+                "devices.gpu_slots is 0 too, so no job could run",
                 cpu_slots > 0 || gpu_slots > 0 || slots.values().any(|&slots| slots > 0),
             ),
             (

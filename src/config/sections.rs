@@ -143,7 +143,7 @@ pub struct JobSettings {
     pub restart_delay_s: u64,
     /// Seconds between checkpoints within an epoch.
     pub checkpoint_every_s: u64,
-    /// Steps between checkpoints within an epoch; 0 goes by seconds alone.
+    /// Steps between checkpoints within an epoch; 0 uses seconds only.
     pub checkpoint_every_steps: u32,
     /// Milliseconds between reads of a worker's reports.
     pub poll_ms: u64,

@@ -22,7 +22,7 @@ pub enum PictureError {
     #[error("cannot be read ({0})")]
     Read(#[from] std::io::Error),
     /// Too many pixels.
-    #[error("has {width} × {height} pixels; at most {limit} megapixels are taken")]
+    #[error("has {width} × {height} pixels; at most {limit} megapixels are accepted")]
     TooLarge {
         /// Its width, in pixels.
         width: u32,

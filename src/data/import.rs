@@ -231,7 +231,7 @@ fn picture(
         difficulties.clear();
     }
     if faces.is_empty() && !plan.faces.is_empty() {
-        return Err("has boxes outside of it alone".to_owned());
+        return Err("has only boxes that lie outside it".to_owned());
     }
     Ok(Picture {
         name: name.to_owned(),

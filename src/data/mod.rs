@@ -79,9 +79,7 @@ impl ImportedDataset {
             let length = length.map_err(|error| failed(error.to_string()))?;
             let expected = (manifest.pictures.len() * file.stride()) as u64;
             if length != expected {
-                return Err(failed(format!(
-                    "its cache has {length} bytes where {expected} belong"
-                )));
+                return Err(failed(format!("its cache has {length} bytes instead of {expected}")));
             }
         }
         Ok(Self { dir: dir.to_owned(), manifest })

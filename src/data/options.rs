@@ -92,7 +92,7 @@ pub enum ImportError {
     Cancelled,
     /// The disk is too full.
     #[error(
-        "the data set needs {needed_mb} MB on the server's disk, where {free_mb} MB may be used; free some room and upload the archive again"
+        "the data set needs {needed_mb} MB on the server's disk, but only {free_mb} MB may be used; free some room and upload the archive again"
     )]
     NoRoom {
         /// Megabytes that the pictures' cache needs.

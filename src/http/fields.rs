@@ -10,7 +10,7 @@ const LONGEST_NAME: usize = 200;
 /// What is wrong with the name of a job or a model.
 pub(super) fn wrong_name(name: &str) -> Option<Wrong> {
     let is_right = (1..=LONGEST_NAME).contains(&name.trim().chars().count());
-    let detail = format!("has to have from 1 to {LONGEST_NAME} characters");
+    let detail = format!("must have 1 to {LONGEST_NAME} characters");
     (!is_right).then(|| Wrong { pointer: "/name".to_owned(), detail })
 }
 
@@ -27,7 +27,7 @@ impl NameQuery {
         let Some(name) = self.name else { return Ok(None) };
         let name = name.trim();
         if name.is_empty() || name.chars().count() > LONGEST_NAME {
-            let text = format!("the name has to have from 1 to {LONGEST_NAME} characters");
+            let text = format!("the name must have 1 to {LONGEST_NAME} characters");
             return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, text));
         }
         Ok(Some(name.to_owned()))

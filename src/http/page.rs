@@ -45,7 +45,7 @@ impl PageQuery {
             cursor.parse().map_err(|_| {
                 Problem::new(
                     axum::http::StatusCode::UNPROCESSABLE_ENTITY,
-                    format_args!("cursor is {cursor:?}; take next_cursor of the page before"),
+                    format_args!("cursor is {cursor:?}; use next_cursor of the previous page"),
                 )
             })
         };

@@ -61,7 +61,7 @@ impl From<store::Error> for ExtendError {
 }
 
 const MARK: &str = " (extended)";
-const START_AGAIN: &str = "start a new job, which can begin with the model that this one made";
+const START_AGAIN: &str = "start a new job, which can start from the model that this one made";
 
 impl Jobs {
     /// Queues a job that continues where a finished one ended, to more epochs in all, or returns the one that the
@@ -198,7 +198,7 @@ fn why_not(job: &Job) -> Option<String> {
 /// `done`: epochs that the finished job has done.
 fn check(params: &TrainSpec, done: u32) -> Result<(), Vec<Violation>> {
     if params.epochs <= done {
-        let detail = format!("has to be above {done}, the number of epochs that are done");
+        let detail = format!("has to be above {done}, the number of epochs already done");
         return Err(vec![Violation { pointer: "/epochs".to_owned(), detail }]);
     }
     params.check()

@@ -48,7 +48,7 @@ impl Jobs {
         sha256: String,
     ) -> store::Result<()> {
         store::datasets::insert(&self.0.db, id, name).await?;
-        info!(dataset.id = %id, "data set {id} is to be imported");
+        info!(dataset.id = %id, "data set {id} is queued for its import");
         let import = Import { id, sha256: Some(sha256) };
         let _ = self.0.imports.send(import); // Nobody receives only at shutdown.
         Ok(())
@@ -115,7 +115,7 @@ impl Jobs {
         let imported = imported
             .unwrap_or_else(|_| Imported::Failed("the import crashed on this archive".to_owned()));
         while let Err(error) = self.store_end(id, &imported, sha256.as_deref()).await {
-            error!(dataset.id = %id, "cannot store what became of data set {id}: {error:#}");
+            error!(dataset.id = %id, "cannot store the outcome of data set {id}: {error:#}");
             if !self.give_up_spare().unwrap_or(false) && !self.pause(AFTER_TROUBLE).await {
                 return Ok(()); // The next server imports it again.
             }

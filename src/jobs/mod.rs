@@ -154,8 +154,10 @@ impl Jobs {
         self.0.tasks.wait().await;
         match store::queue::active(&self.0.db).await.map_or(0, |jobs| jobs.len()) {
             0 => {}
-            1 => info!("1 job goes on in the background; start the server again to pick it up"),
-            n => info!("{n} jobs go on in the background; start the server again to pick them up"),
+            1 => info!("1 job continues in the background; start the server again to pick it up"),
+            n => {
+                info!("{n} jobs continue in the background; start the server again to pick them up")
+            }
         }
     }
 

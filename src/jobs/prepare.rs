@@ -63,8 +63,8 @@ impl Jobs {
         let write = move || if dir.path().is_dir() { dir.command(command) } else { Ok(()) };
         match tokio::task::spawn_blocking(write).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => warn!(job.id = %id, "cannot tell job {id} what is wanted: {error}"),
-            Err(error) => warn!(job.id = %id, "cannot tell job {id} what is wanted: {error}"),
+            Ok(Err(error)) => warn!(job.id = %id, "cannot pass its command to job {id}: {error}"),
+            Err(error) => warn!(job.id = %id, "cannot pass its command to job {id}: {error}"),
         }
         Ok(())
     }

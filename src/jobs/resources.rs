@@ -24,7 +24,7 @@ impl Jobs {
         let needed_mib = self.0.devices.min_free_memory_mib;
         if let Some(free_mib) = free_mib.filter(|&free_mib| free_mib < needed_mib) {
             return Some(format!(
-                "{free_mib} MiB of memory are free; a job is started from {needed_mib} MiB on"
+                "{free_mib} MiB of memory are free; a job needs {needed_mib} MiB to start"
             ));
         }
         self.lacks_room(JOB_BYTES)

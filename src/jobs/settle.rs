@@ -113,7 +113,7 @@ impl Jobs {
         self.tell();
         match fate {
             Fate::Move(to) => info!(job.id = %id, "job {id} is {}: {text}", to.name()),
-            Fate::Hold(_) => warn!(job.id = %id, "job {id} is held: {text}"),
+            Fate::Hold(_) => warn!(job.id = %id, "job {id} is on hold: {text}"),
             Fate::Restart { .. } | Fate::Shrink => {
                 warn!(job.id = %id, "job {id} is started again: {text}");
             }
@@ -147,8 +147,8 @@ impl Jobs {
         let discard = move || folders.iter().try_for_each(|folder| disk::remove_folder(folder));
         match tokio::task::spawn_blocking(discard).await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => warn!(job.id = %id, "cannot clear up after job {id}: {error}"),
-            Err(error) => warn!(job.id = %id, "cannot clear up after job {id}: {error}"),
+            Ok(Err(error)) => warn!(job.id = %id, "cannot clean up after job {id}: {error}"),
+            Err(error) => warn!(job.id = %id, "cannot clean up after job {id}: {error}"),
         }
     }
 }

@@ -82,7 +82,7 @@ impl Jobs {
             match self.settle(id, why, ran.seconds()).await {
                 Ok(fate) => return Some(fate),
                 Err(error) => {
-                    error!(job.id = %id, "cannot store what became of job {id}: {error:#}");
+                    error!(job.id = %id, "cannot store the outcome of job {id}: {error:#}");
                     if self.give_up_spare().unwrap_or(false) {
                         continue;
                     }

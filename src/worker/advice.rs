@@ -42,7 +42,7 @@ impl Advice {
             precision: result.best_precision,
             recall: result.best_recall,
             expected_change: sentence(base, baseline, result, faces, pictures.val.len()),
-            latency: "the network's shape is what it was, so it takes as long as the base model",
+            latency: "the network has the same shape, so it takes as long as the base model",
         }
     }
 }

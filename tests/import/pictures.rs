@@ -148,7 +148,7 @@ fn bad_pictures_are_left_out_with_their_rows_and_the_others_move_up() {
     assert!(problems[0].starts_with("images/0.png: cannot be decoded"), "{problems:?}");
     assert_eq!(
         problems[1],
-        "images/2.png: has 60000 × 60000 pixels; at most 100 megapixels are taken; it was left out"
+        "images/2.png: has 60000 × 60000 pixels; at most 100 megapixels are accepted; it was left out"
     );
 }
 

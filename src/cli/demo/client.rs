@@ -151,7 +151,7 @@ async fn download(mut response: Response, path: &Path) -> anyhow::Result<String>
 async fn read<T: DeserializeOwned>(request: RequestBuilder) -> anyhow::Result<T> {
     let response = send(request).await?;
     let url = response.url().clone();
-    response.json().await.with_context(|| format!("{url} answered something unexpected"))
+    response.json().await.with_context(|| format!("{url} sent something unexpected"))
 }
 
 /// Sends the request; a problem becomes an error in the server's words.

@@ -135,7 +135,7 @@ fn rest(models: &[Evaluation]) -> Vec<Row> {
         vec![row("calibration error", models, |report| report.calibration.expected_error)];
     if let [_, second] = models {
         let values = vec![None, second.keypoint_nme];
-        rows.push(Row { label: "keypoints apart, of face width".to_owned(), values });
+        rows.push(Row { label: "keypoint distance, in face widths".to_owned(), values });
     }
     rows
 }

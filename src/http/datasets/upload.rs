@@ -148,7 +148,7 @@ impl Upload {
             ));
         }
         if self.head.len() < MAGIC_BYTES && !is_archive(&self.head) {
-            return Err(Problem::wrong_type(format_args!("this is no archive; {ADVICE}")));
+            return Err(Problem::wrong_type(format_args!("this is not an archive; {ADVICE}")));
         }
         Ok(())
     }
@@ -162,7 +162,7 @@ impl Upload {
         if self.head.len() < MAGIC_BYTES || is_archive(&self.head) {
             Ok(())
         } else {
-            Err(Problem::wrong_type(format_args!("this is no archive; {ADVICE}")))
+            Err(Problem::wrong_type(format_args!("this is not an archive; {ADVICE}")))
         }
     }
 

@@ -160,7 +160,7 @@ fn readable(content: &Content, left_out: &[String]) -> String {
     if let Some(threshold) = card["recommended_threshold"].as_f64() {
         let _ = write!(out, "\nUse it with `min_detection_confidence={threshold:.2}`.\n");
     }
-    out += "\n## Files\n\n`SHA256SUMS` has their checksums. What reads which is in Blazetune's docs/weights.md.\n";
+    out += "\n## Files\n\n`SHA256SUMS` has their checksums. Blazetune's docs/weights.md says which program reads which file.\n";
     out.extend(left_out.iter().map(|reason| format!("\nLeft out: {reason}\n")));
     out
 }

@@ -69,7 +69,8 @@ async fn delete(State(app): State<Arc<App>>, Path(id): Path<ModelRef>) -> Result
         return Ok(StatusCode::NO_CONTENT);
     }
     if let Some(job) = model.job_id {
-        let text = format!("the model {id} belongs to job {job}; delete that, and it goes with it");
+        let text =
+            format!("the model {id} belongs to job {job}; delete the job to delete the model too");
         return Err(Problem::conflict(text));
     }
     if !store::models::delete_unused(&app.db, id).await? {

@@ -59,7 +59,7 @@ async fn detect(
     let kind = content_type(request.headers());
     if !kind.starts_with("image/") && kind != "application/octet-stream" {
         return Err(Problem::wrong_type(
-            "send a picture as the body, with the header Content-Type: image/jpeg (or the like)",
+            "send a picture as the body, with the header Content-Type: image/jpeg (or similar)",
         ));
     }
     let _room = app.detectors.enter()?;

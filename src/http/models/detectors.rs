@@ -49,8 +49,7 @@ impl Detectors {
     /// Admits a request, until the permit is dropped; a 503 when there is no room.
     pub(super) fn enter(&self) -> Result<OwnedSemaphorePermit> {
         self.room.clone().try_acquire_owned().map_err(|_| {
-            let text =
-                "too many pictures are waiting for their faces to be found; try again shortly";
+            let text = "too many detection requests are waiting; try again shortly";
             Problem::busy(RETRY_AFTER_S, text)
         })
     }

@@ -49,7 +49,7 @@ async fn model_file(
         written(folder.join(source), format, notes(&model, &file)).await?
     } else {
         named(&listed(&model), &file)?;
-        return Err(Problem::not_found(format_args!("weights for {file} here")));
+        return Err(Problem::not_found(format_args!("weights file to make {file} from")));
     };
     let artifact = Artifact { name: file, size_bytes: bytes.len() as u64, sha256: sha256(&bytes) };
     Ok(send_bytes(&artifact, bytes, request.headers()))

@@ -21,7 +21,7 @@ impl Jobs {
             if store::jobs::find(db, id).await?.is_none() {
                 remove(&path);
             } else if let Err(error) = disk::remove_leftovers(&path) {
-                warn!("cannot clear up {}: {error}", path.display());
+                warn!("cannot clean up {}: {error}", path.display());
             }
         }
         for (path, id) in named::<DatasetId>(&self.0.folder.root().join("datasets"))? {

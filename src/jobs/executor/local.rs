@@ -96,7 +96,7 @@ impl Executor for LocalProcesses {
             debug!("cannot make worker {pid} nice: {error}");
         }
         if let Err(error) = fs::write(format!("/proc/{pid}/oom_score_adj"), OOM_SCORE) {
-            debug!("cannot let worker {pid} go first when memory is short: {error}");
+            debug!("cannot make worker {pid} the first to be killed when memory runs out: {error}");
         }
         let ticket = Ticket { pid: Some(pid), started: started_at(pid) };
         let (dir, child) = (dir.to_owned(), Some(child));

@@ -223,7 +223,7 @@ pub fn restore(
         return Err(damaged.unwrap_or(missing));
     }
     if let Some(damaged) = damaged {
-        warn!("going on from the checkpoint before: {damaged}");
+        warn!("continuing from the previous checkpoint: {damaged}");
         // It must not become the previous checkpoint when the next one is saved.
         let path = dir.last_checkpoint();
         disk::remove_file(&path)
