@@ -156,7 +156,9 @@ impl Jobs {
             0 => {}
             1 => info!("1 job continues in the background; start the server again to pick it up"),
             n => {
-                info!("{n} jobs continue in the background; start the server again to pick them up")
+                info!(
+                    "{n} jobs continue in the background; start the server again to pick them up"
+                );
             }
         }
     }
