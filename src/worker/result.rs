@@ -16,7 +16,7 @@ use crate::train::mixing;
 use crate::train::validation::Validation;
 use crate::train::views::pictures::Pictures;
 
-/// A job that has trained all its epochs.
+/// A job that trains no further epochs.
 #[derive(Debug)]
 pub struct Ended<'a> {
     /// Its folder.

@@ -146,7 +146,7 @@ pub enum Unfold {
     /// fixed, so what a view teaches does not depend on the rest of its batch.
     #[default]
     Frozen,
-    /// Starts like `pictures`, but then normalises each batch with its own statistics, which the running statistics
+    /// Starts like `frozen`, but then normalises each batch with its own statistics, which the running statistics
     /// follow. Slower.
     Calibrated,
     /// As published: gamma 1, beta the bias, mean 0, variance 1, each batch normalised with its own statistics. Slower.
