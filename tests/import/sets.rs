@@ -231,7 +231,7 @@ fn a_damaged_data_set_is_not_opened() {
     assert_eq!(length, 8 * 256 * 256 * 3);
     fs::OpenOptions::new().write(true).open(&cache).unwrap().set_len(length - 1).unwrap();
     let text = ImportedDataset::open(&place.dir()).unwrap_err().to_string();
-    assert!(text.contains("1572863 bytes where 1572864 belong"), "{text}");
+    assert!(text.contains("1572863 bytes instead of 1572864"), "{text}");
     assert!(dataset.picture(7).is_err());
     fs::OpenOptions::new().write(true).open(&cache).unwrap().set_len(length).unwrap();
     let manifest = place.dir().join("manifest.json");
