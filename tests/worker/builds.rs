@@ -33,7 +33,7 @@ fn the_same_seed_trains_the_same_bits_with_and_without_libtorch() {
     run(&small);
     run_with(&other, &whole);
     assert_eq!(numbers(&rows(&small)), numbers(&rows(&whole)));
-    for name in ["best.safetensors", "last.safetensors", "best.tflite", "best.onnx"] {
+    for name in ["best.safetensors", "last.safetensors", "best.pth", "best.tflite"] {
         assert_eq!(artifact(&small, name), artifact(&whole, name), "{name}");
     }
 }
