@@ -188,7 +188,9 @@ fn folding_back_gives_the_original_weights() {
     let numbers = calibrated(&folded, &halves).numbers();
     let by_libtorch = array(&fold::fold(&Network::new(&numbers, Device::Cpu)).parameters).values;
     for (ours, theirs) in numbers.fold().iter().zip(by_libtorch) {
-        assert!((ours - theirs).abs() <= 1e-6 * theirs.abs(), "in plain memory as in libtorch");
+        // A bias is a difference, whose rounding is that of its terms.
+        let slack = 1e-6 * theirs.abs().max(0.1);
+        assert!((ours - theirs).abs() <= slack, "{ours} in plain memory, {theirs} in libtorch");
     }
     let back = Weights::from_flat(numbers.layout, &numbers.fold()).unwrap();
     for (name, array) in tflite::mediapipe().arrays() {
