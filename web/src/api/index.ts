@@ -10,6 +10,7 @@ import type {
   Detections,
   EvaluationReport,
   Job,
+  JobVerb,
   MetricsRow,
   Model,
   Samples,
@@ -62,7 +63,8 @@ export const datasets = {
   remove: (id: string) => remove(`/datasets/${id}`),
 };
 
-export type Verb = "pause" | "resume" | "stop" | "cancel" | "front";
+/** The verbs that are routes of a job without a body. */
+export type Verb = Exclude<JobVerb, "extend" | "delete">;
 
 export const jobs = {
   schema: (signal?: AbortSignal) => get<unknown>("/schema/train", signal),

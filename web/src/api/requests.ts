@@ -1,5 +1,7 @@
 // What the dashboard sends.
 
+import type { SplitChoice } from "./types";
+
 export type ParamValue = string | number | boolean | null | Params;
 export interface Params {
   [name: string]: ParamValue;
@@ -21,5 +23,5 @@ export interface NewEvaluation {
   dataset_id: string;
   model_id: ModelChoice;
   compare_with?: ModelChoice;
-  split?: "val" | "train" | "all";
+  split?: SplitChoice;
 }
