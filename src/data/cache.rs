@@ -27,6 +27,11 @@ pub(super) struct CacheFile {
 }
 
 impl CacheFile {
+    /// Pixels a side.
+    pub(super) fn side(self) -> u32 {
+        self.side
+    }
+
     /// Bytes a picture.
     pub(super) fn stride(self) -> usize {
         (self.side * self.side * 3) as usize

@@ -4,19 +4,18 @@ use std::collections::BTreeMap;
 
 use super::decoding::DecodeOutcome;
 use super::manifest::Split;
-use super::plan::{PlannedFace, PlannedPicture};
-use super::report::ImportReport;
+use super::plan::{Plan, PlannedFace};
+use super::reporter::Reporter;
+
+/// What copies and their rows are counted under.
+const IDENTICAL: &str = "identical picture";
 
 /// Merges pictures whose files are the same, byte for byte: the plan and outcome stay with one of them, the others
 /// become [`DecodeOutcome::CopyOf`].
 ///
-/// A copy in the validation split wins, so that it is not trained on; otherwise the first path wins. Boxes come from
-/// the first copy that has any; copies with different boxes are reported.
-pub(super) fn merge(
-    planned: &mut [(String, PlannedPicture)],
-    outcomes: &mut [DecodeOutcome],
-    report: &mut ImportReport,
-) {
+/// A copy in the test or the validation split wins, so that it is not trained on; otherwise the first path wins. Boxes
+/// come from the first copy that has any; copies with different boxes are reported.
+pub(super) fn merge(plan: &mut Plan, outcomes: &mut [DecodeOutcome], report: &mut Reporter) {
     let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
     for (slot, outcome) in outcomes.iter().enumerate() {
         if let DecodeOutcome::CopyOf(first) = *outcome {
@@ -32,30 +31,32 @@ pub(super) fn merge(
             }
             continue;
         }
-        let kept = merge_plans(planned, &slots, report);
+        let kept = merge_plans(plan, &slots, report);
         outcomes.swap(decoded, kept);
     }
 }
 
 /// Returns which of `slots` (sorted) stands for all of them.
-fn merge_plans(
-    planned: &mut [(String, PlannedPicture)],
-    slots: &[usize],
-    report: &mut ImportReport,
-) -> usize {
+fn merge_plans(plan: &mut Plan, slots: &[usize], report: &mut Reporter) -> usize {
+    let planned = &mut plan.pictures;
+    let strictest = slots.iter().map(|&slot| planned[slot].1.split).max().flatten();
     let of_split = |split| slots.iter().copied().find(|&slot| planned[slot].1.split == split);
-    let validated = of_split(Some(Split::Val));
-    let kept = validated.or(of_split(Some(Split::Train))).unwrap_or(slots[0]);
+    let kept = of_split(strictest).unwrap_or(slots[0]);
+    let is_measured_on = matches!(strictest, Some(Split::Val | Split::Test));
     let with_faces = slots.iter().copied().find(|&slot| !planned[slot].1.faces.is_empty());
     let source = with_faces.unwrap_or(kept);
     for &slot in slots {
         let (name, plan) = &planned[slot];
         if slot != kept {
-            let leaves_training = validated.is_some() && plan.split == Some(Split::Train);
+            let leaves_training =
+                is_measured_on && !matches!(plan.split, Some(Split::Val | Split::Test));
             let why = if leaves_training { ", and is not trained on" } else { "" };
             let reason =
                 format!("is the same picture as {}; it was imported once{why}", planned[kept].0);
-            report.add("identical picture", name, None, reason);
+            report.lose_file(IDENTICAL, name, reason);
+        }
+        if slot != source {
+            report.told.rows.lose(IDENTICAL, plan.faces.len() as u64);
         }
         if !plan.faces.is_empty() && !have_same_boxes(&plan.faces, &planned[source].1.faces) {
             let (other, first) = (&plan.faces[0], &planned[source].1.faces[0]);
@@ -67,6 +68,9 @@ fn merge_plans(
         }
     }
     let faces = std::mem::take(&mut planned[source].1.faces);
+    for &slot in slots {
+        planned[slot].1.faces = Vec::new();
+    }
     planned[kept].1.faces = faces;
     kept
 }
@@ -74,7 +78,7 @@ fn merge_plans(
 /// Whether both have the same boxes, in any order.
 fn have_same_boxes(a: &[PlannedFace], b: &[PlannedFace]) -> bool {
     let sorted = |faces: &[PlannedFace]| {
-        let mut labels: Vec<_> = faces.iter().map(|face| (face.pixels, face.keypoints)).collect();
+        let mut labels: Vec<_> = faces.iter().map(|face| (face.numbers, face.keypoints)).collect();
         labels.sort_by(|(a, _), (b, _)| a.partial_cmp(b).unwrap_or(std::cmp::Ordering::Equal));
         labels
     };

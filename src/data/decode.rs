@@ -6,6 +6,7 @@ use image::metadata::Orientation;
 use image::{DynamicImage, ImageDecoder, ImageReader, Limits, RgbImage};
 
 use super::cache::CACHE_SIZE;
+use super::foreign::{self, Foreign};
 use super::resample;
 use crate::geometry::{INPUT_SIZE, Letterbox};
 
@@ -31,6 +32,12 @@ pub enum PictureError {
         /// The limit, in millions of pixels.
         limit: u32,
     },
+    /// A format that cannot be read.
+    #[error("{}", .0.advice())]
+    Foreign(Foreign),
+    /// A JPEG without its end.
+    #[error("is cut short: the end of the JPEG is missing, so download or copy it again")]
+    CutShort,
     /// The decoder panicked on it.
     #[error("cannot be decoded (the decoder gave up)")]
     Panicked,
@@ -41,6 +48,10 @@ pub(super) struct Decoded {
     /// Upright, in pixels of the original.
     pub(super) width: u32,
     pub(super) height: u32,
+    /// How the picture as stored was turned.
+    pub(super) orientation: Orientation,
+    /// Whether it is of nearly one colour.
+    pub(super) is_flat: bool,
     pub(super) letterbox: Letterbox,
     /// `[256, 256, 3]`.
     pub(super) square: Vec<u8>,
@@ -50,12 +61,16 @@ pub(super) struct Decoded {
 
 /// Decodes, turns upright, letterboxes.
 pub(super) fn decode(bytes: &[u8], megapixels: u32) -> Result<Decoded, PictureError> {
-    let picture = read_upright(bytes, megapixels)?;
+    if foreign::is_jpeg_cut_short(bytes) {
+        return Err(PictureError::CutShort);
+    }
+    let (picture, orientation) = read_safely(bytes, megapixels)?;
     let (width, height) = picture.dimensions();
+    let is_flat = is_flat(&picture);
     let letterbox = Letterbox::exact(width, height, CACHE_SIZE);
     let square = resample::letterbox(&picture, CACHE_SIZE);
     let input = resample::letterbox(&picture, INPUT_SIZE as u32);
-    Ok(Decoded { width, height, letterbox, square, input })
+    Ok(Decoded { width, height, orientation, is_flat, letterbox, square, input })
 }
 
 /// About how many bytes [`decode`] takes, the picture's own included.
@@ -78,11 +93,19 @@ pub(super) fn memory(bytes: &[u8], megapixels: u32) -> u64 {
 ///
 /// [`PictureError`]; a picture of more than `megapixels` is refused before it is decoded.
 pub fn read_upright(bytes: &[u8], megapixels: u32) -> Result<RgbImage, PictureError> {
-    // There are many decoders, fed with arbitrary bytes: a panic is an error here.
-    std::panic::catch_unwind(|| read(bytes, megapixels)).unwrap_or(Err(PictureError::Panicked))
+    read_safely(bytes, megapixels).map(|(picture, _)| picture)
 }
 
-fn read(bytes: &[u8], megapixels: u32) -> Result<RgbImage, PictureError> {
+fn read_safely(bytes: &[u8], megapixels: u32) -> Result<(RgbImage, Orientation), PictureError> {
+    // There are many decoders, fed with arbitrary bytes: a panic is an error here.
+    let read = std::panic::catch_unwind(|| read(bytes, megapixels));
+    read.unwrap_or(Err(PictureError::Panicked)).map_err(|error| match foreign::format(bytes) {
+        Some(format) => PictureError::Foreign(format),
+        None => error,
+    })
+}
+
+fn read(bytes: &[u8], megapixels: u32) -> Result<(RgbImage, Orientation), PictureError> {
     let mut limits = Limits::default();
     limits.max_alloc = Some(u64::from(megapixels) * 16_000_000 + (64 << 20));
     let mut reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
@@ -104,5 +127,23 @@ fn read(bytes: &[u8], megapixels: u32) -> Result<RgbImage, PictureError> {
         }
         picture = DynamicImage::ImageRgba8(rgba);
     }
-    Ok(picture.into_rgb8())
+    Ok((picture.into_rgb8(), orientation))
+}
+
+/// Pixels that [`is_flat`] looks at, about.
+const LOOKED_AT: usize = 20_000;
+/// Values of a picture of one colour differ by at most this.
+const FLAT: u8 = 8;
+
+/// Whether all pixels have nearly one colour: a transparent picture over black, or 10 bits stored in 16.
+fn is_flat(picture: &RgbImage) -> bool {
+    let step = (picture.as_raw().len() / 3 / LOOKED_AT).max(1);
+    let (mut least, mut most) = ([u8::MAX; 3], [0; 3]);
+    for pixel in picture.pixels().step_by(step) {
+        for channel in 0..3 {
+            least[channel] = least[channel].min(pixel[channel]);
+            most[channel] = most[channel].max(pixel[channel]);
+        }
+    }
+    least.iter().zip(most).all(|(&least, most)| most.saturating_sub(least) <= FLAT)
 }

@@ -2,18 +2,19 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+use image::metadata::Orientation;
 use sha2::{Digest, Sha256};
 
-use super::archive::Archive;
+use super::archive::{Archive, ArchiveError, Odd, Visitor};
 use super::cache::{INPUTS, SQUARES};
-use super::decode;
-use super::options::{ImportError, ImportOptions, ImportProgress, OnProgress, is_picture};
+use super::decode::{self, Decoded};
+use super::options::{ImportError, ImportOptions, ImportProgress, OnProgress};
 use crate::geometry::Letterbox;
 
 /// Encoded pictures waiting to be decoded, per thread.
@@ -38,6 +39,10 @@ pub(super) struct Stored {
     pub(super) slot: usize,
     pub(super) width: u32,
     pub(super) height: u32,
+    /// How the picture as stored was turned.
+    pub(super) orientation: Orientation,
+    /// Whether it is of nearly one colour.
+    pub(super) is_flat: bool,
     pub(super) letterbox: Letterbox,
     /// SHA-256 of the picture's file.
     pub(super) hash: [u8; 32],
@@ -122,22 +127,8 @@ impl Shared<'_> {
         names: &[&str],
         send: &mut dyn FnMut(Task),
     ) -> Result<(), ImportError> {
-        let mut slots: HashMap<&str, usize> =
-            names.iter().enumerate().map(|(slot, name)| (*name, slot)).collect();
-        let mut wanted = |path: &str| match *lock(&self.stopped) {
-            Some(_) => ControlFlow::Break(()),
-            None => ControlFlow::Continue(is_picture(path)),
-        };
-        archive.visit(&mut wanted, &mut |path, content| {
-            // If several pictures have the same name, the first is taken.
-            let Some(slot) = slots.remove(path) else { return Ok(()) };
-            let mut bytes = Vec::new();
-            content.read_to_end(&mut bytes)?;
-            let memory = decode::memory(&bytes, self.megapixels);
-            self.memory.take(memory);
-            send(Task { slot, bytes, memory });
-            Ok(())
-        })?;
+        let slots = names.iter().enumerate().map(|(slot, name)| (*name, slot)).collect();
+        archive.visit(&mut PictureReader { shared: self, slots, send })?;
         Ok(())
     }
 
@@ -182,8 +173,46 @@ impl Shared<'_> {
         };
         SQUARES.write(&self.squares, slot, &decoded.square)?;
         INPUTS.write(&self.inputs, slot, &decoded.input)?;
-        let (width, height, letterbox) = (decoded.width, decoded.height, decoded.letterbox);
-        Ok(DecodeOutcome::Stored(Stored { slot, width, height, letterbox, hash }))
+        let Decoded { width, height, orientation, is_flat, letterbox, .. } = decoded;
+        let stored = Stored { slot, width, height, orientation, is_flat, letterbox, hash };
+        Ok(DecodeOutcome::Stored(stored))
+    }
+}
+
+/// Reads the pictures that are wanted.
+struct PictureReader<'a> {
+    shared: &'a Shared<'a>,
+    /// Places of the pictures that have not been read yet. Of several with one name, the first is taken.
+    slots: HashMap<&'a str, usize>,
+    send: &'a mut dyn FnMut(Task),
+}
+
+impl Visitor for PictureReader<'_> {
+    fn wants(&mut self, path: &str) -> ControlFlow<(), bool> {
+        match *lock(&self.shared.stopped) {
+            Some(_) => ControlFlow::Break(()),
+            None => ControlFlow::Continue(self.slots.contains_key(path)),
+        }
+    }
+
+    fn file(&mut self, path: &str, content: &mut dyn Read) -> io::Result<()> {
+        let Some(&slot) = self.slots.get(path) else { return Ok(()) };
+        let mut bytes = Vec::new();
+        content.read_to_end(&mut bytes)?;
+        self.slots.remove(path);
+        let memory = decode::memory(&bytes, self.shared.megapixels);
+        self.shared.memory.take(memory);
+        (self.send)(Task { slot, bytes, memory });
+        Ok(())
+    }
+
+    fn odd(&mut self, path: &str, odd: Odd) -> Result<(), ArchiveError> {
+        if odd != Odd::NotAFile
+            && let Some(slot) = self.slots.remove(path)
+        {
+            lock(&self.shared.outcomes).of[slot] = Some(DecodeOutcome::Bad(odd.to_string()));
+        }
+        Ok(())
     }
 }
 

@@ -1,21 +1,18 @@
 //! From an uploaded archive to a data set on disk.
 
-use std::collections::BTreeSet;
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use super::archive::Archive;
 use super::cache::{INPUTS, SQUARES};
 use super::decoding::{self, DecodeOutcome, Stored};
 use super::manifest::{FORMAT_VERSION, Manifest, Picture, Split, content_hash};
-use super::options::{
-    BAD_PICTURE, ImportError, ImportOptions, ImportProgress, MAX_TABLE_BYTES, OnProgress,
-    extension, is_picture,
-};
-use super::plan::{self, PlannedPicture};
-use super::report::ImportReport;
-use super::{MANIFEST, copies, split};
+use super::options::{BAD_PICTURE, ImportError, ImportOptions, OnProgress};
+use super::plan::{Plan, PlannedPicture, plan};
+use super::reporter::Reporter;
+use super::survey::{Survey, survey};
+use super::{MANIFEST, copies, ignored, judge, split};
 use crate::disk;
 use crate::geometry::Rect;
 
@@ -63,51 +60,90 @@ fn import_into(
     progress: &OnProgress<'_>,
 ) -> Result<Manifest, ImportError> {
     let archive = Archive::open(archive, options.archive)?;
-    let mut report = ImportReport::default();
-    let (tables, names) = survey(&archive, progress, &mut report)?;
-    if names.is_empty() {
+    let mut report = Reporter::new(work);
+    let Survey { labels, pictures } = survey(&archive, progress, &mut report)?;
+    if pictures.is_empty() {
         return Err(ImportError::NoPictures);
     }
-    let planned = plan::plan(&tables, &names, &mut report)?;
-    drop(tables);
-    let mut planned: Vec<(String, PlannedPicture)> = planned.into_iter().collect();
-    let names: Vec<&str> = planned.iter().map(|(name, _)| name.as_str()).collect();
-    let count = names.len();
-    check_room(work, count, options)?;
+    let mut plan = plan(&labels, &pictures, &options.labels, &mut report)?;
+    drop((labels, pictures));
+    let names: Vec<&str> = plan.pictures.iter().map(|(name, _)| name.as_str()).collect();
+    check_room(work, names.len(), options)?;
     let mut outcomes = decoding::decode_all(&archive, &names, work, options, progress)?;
-    copies::merge(&mut planned, &mut outcomes, &mut report);
-
-    let mut kept = Kept::default();
-    let mut first_bad = None;
-    for (slot, ((name, plan), outcome)) in planned.iter().zip(outcomes).enumerate() {
-        let picture = match outcome {
-            DecodeOutcome::CopyOf(_) => continue,
-            DecodeOutcome::Bad(reason) => Err(reason),
-            DecodeOutcome::Stored(stored) => {
-                picture(name, plan, &stored, &mut report).map(|picture| (picture, stored))
-            }
-        };
-        match picture {
-            Ok((picture, stored)) => kept.add(slot, picture, &stored, plan.split.is_none()),
-            Err(reason) => {
-                first_bad.get_or_insert_with(|| (name.clone(), reason.clone()));
-                report.add(BAD_PICTURE, name, None, format!("{reason}; it was left out"));
-            }
-        }
-    }
-    let Kept { slots, moved, mut pictures, hashes, open } = kept;
-    if pictures.is_empty() {
-        let (name, reason) = first_bad.unwrap_or_default();
-        return Err(ImportError::AllBad { count, name, reason });
-    }
-    split_open(&mut pictures, &open, options);
-    check(&pictures, &report)?;
-    close_gaps(work, &moved, &slots).map_err(ImportError::of_disk)?;
+    judge::judge(&mut plan, &stored(&outcomes), &mut report)?;
+    judge::merge_repeated(&mut plan, &mut report);
+    copies::merge(&mut plan, &mut outcomes, &mut report);
+    let mut kept = keep(&plan, outcomes, &mut report)?;
+    split_open(&mut kept.pictures, &kept.open, options);
+    check(&kept.pictures, &report)?;
+    close_gaps(work, &kept.moved, &kept.slots).map_err(ImportError::of_disk)?;
+    let Kept { pictures, hashes, .. } = kept;
+    ignored::paint(work, &pictures).map_err(ImportError::of_disk)?;
+    report.told.files.used += pictures.len() as u64;
+    report.told.rows.ignored = pictures.iter().map(|picture| picture.ignored.len() as u64).sum();
+    report.told.rows.faces = pictures.iter().map(|picture| picture.faces.len() as u64).sum();
+    let report = report.finish().map_err(ImportError::of_disk)?;
+    debug_assert!(report.adds_up(), "{report:?}");
     let content_hash = content_hash(&pictures, &hashes);
     let manifest = Manifest { format_version: FORMAT_VERSION, content_hash, pictures, report };
     let text = serde_json::to_vec(&manifest).map_err(|error| ImportError::of_disk(error.into()))?;
     disk::write(&work.join(MANIFEST), &text).map_err(ImportError::of_disk)?;
     Ok(manifest)
+}
+
+/// What is known of each picture, a copy's original included.
+fn stored(outcomes: &[DecodeOutcome]) -> Vec<Option<&Stored>> {
+    let of = |outcome: &DecodeOutcome| match outcome {
+        DecodeOutcome::CopyOf(first) => *first,
+        _ => usize::MAX,
+    };
+    let originals = outcomes.iter().map(|outcome| outcomes.get(of(outcome)).unwrap_or(outcome));
+    let stored = originals.map(|outcome| match outcome {
+        DecodeOutcome::Stored(stored) => Some(stored),
+        DecodeOutcome::CopyOf(_) | DecodeOutcome::Bad(_) => None,
+    });
+    stored.collect()
+}
+
+/// Keeps the pictures that can be used, and reports the others.
+fn keep(
+    plan: &Plan,
+    outcomes: Vec<DecodeOutcome>,
+    report: &mut Reporter,
+) -> Result<Kept, ImportError> {
+    let mut kept = Kept::default();
+    let mut first_bad = None;
+    for (slot, ((name, planned), outcome)) in plan.pictures.iter().zip(outcomes).enumerate() {
+        let picture = match outcome {
+            DecodeOutcome::CopyOf(_) => continue,
+            DecodeOutcome::Bad(reason) => {
+                report.told.rows.lose(BAD_PICTURE, planned.faces.len() as u64);
+                Err(reason)
+            }
+            DecodeOutcome::Stored(stored) => {
+                picture(name, planned, &stored, report).map(|picture| (picture, stored))
+            }
+        };
+        match picture {
+            Ok((picture, stored)) => {
+                if stored.is_flat {
+                    let reason =
+                        "is of nearly one colour all over; look whether it is what it should be";
+                    report.add("picture of one colour", name, None, reason.to_owned());
+                }
+                kept.add(slot, picture, &stored, planned.split.is_none());
+            }
+            Err(reason) => {
+                first_bad.get_or_insert_with(|| (name.clone(), reason.clone()));
+                report.lose_file(BAD_PICTURE, name, format!("{reason}; it was left out"));
+            }
+        }
+    }
+    if kept.pictures.is_empty() {
+        let (name, reason) = first_bad.unwrap_or_default();
+        return Err(ImportError::AllBad { count: plan.pictures.len(), name, reason });
+    }
+    Ok(kept)
 }
 
 /// The pictures that can be used, as parallel lists.
@@ -136,46 +172,6 @@ impl Kept {
     }
 }
 
-/// Path and content of each table, sorted by path.
-type Tables = Vec<(String, Vec<u8>)>;
-
-/// First pass: the tables' content and the pictures' paths.
-fn survey(
-    archive: &Archive,
-    progress: &OnProgress<'_>,
-    report: &mut ImportReport,
-) -> Result<(Tables, BTreeSet<String>), ImportError> {
-    let mut seen = BTreeSet::new();
-    let mut duplicates = Vec::new();
-    let mut wanted = |path: &str| {
-        let is_table = extension(path) == "csv";
-        let is_new = !(is_table || is_picture(path)) || seen.insert(path.to_owned());
-        if !is_new {
-            duplicates.push(path.to_owned());
-        }
-        let flow = progress(ImportProgress { done: 0, total: 0 });
-        flow.map_continue(|()| is_table && is_new)
-    };
-    let mut tables = Tables::new();
-    let mut room = MAX_TABLE_BYTES;
-    archive.visit(&mut wanted, &mut |path, content| {
-        let mut bytes = Vec::new();
-        room = room.saturating_sub(content.take(room + 1).read_to_end(&mut bytes)? as u64);
-        tables.push((path.to_owned(), bytes));
-        Ok(())
-    })?;
-    if room == 0 {
-        return Err(ImportError::TablesTooLarge);
-    }
-    for path in duplicates {
-        let reason = "is in the archive more than once; the first one is used".to_owned();
-        report.add("duplicate file", &path, None, reason);
-    }
-    tables.sort();
-    seen.retain(|path| is_picture(path));
-    Ok((tables, seen))
-}
-
 /// Checked now rather than after an hour of decoding.
 fn check_room(work: &Path, pictures: usize, options: &ImportOptions) -> Result<(), ImportError> {
     let disk = rustix::fs::statvfs(work).map_err(|error| ImportError::of_disk(error.into()))?;
@@ -193,24 +189,18 @@ fn picture(
     name: &str,
     plan: &PlannedPicture,
     stored: &Stored,
-    report: &mut ImportReport,
+    report: &mut Reporter,
 ) -> Result<Picture, String> {
     let (width, height) = (stored.width as f32, stored.height as f32);
-    let (mut faces, mut keypoints, mut difficulties) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut faces, mut ignored) = (Vec::new(), Vec::new());
+    let (mut keypoints, mut difficulties) = (Vec::new(), Vec::new());
     for face in &plan.faces {
-        let [x, y, w, h] = face.pixels;
-        let mut problem = |kind: &str, reason: String| {
-            report.add(
-                kind,
-                &face.file,
-                Some(face.row),
-                format!("the box {x},{y},{w},{h} {reason}"),
-            );
-        };
+        let [x, y, w, h] = face.numbers;
+        let sentence = |end: String| format!("the box {x},{y},{w},{h} {end}");
         let whole = Rect::from([y / height, x / width, (y + h) / height, (x + w) / width]);
         let Some(inside) = whole.clipped() else {
             let reason = format!("lies outside {name}, which is {width} × {height} pixels");
-            problem("box outside the picture", reason);
+            report.lose_row("box outside the picture", &face.file, face.row, sentence(reason));
             continue;
         };
         // A pixel over the edge is rounding, and not reported.
@@ -218,7 +208,11 @@ fn picture(
             || (whole.height() - inside.height()) * height > 1.5;
         if is_over {
             let reason = format!("reaches over the edge of {name}; it was cut off there");
-            problem("box over the edge", reason);
+            report.add("box over the edge", &face.file, Some(face.row), sentence(reason));
+        }
+        if face.is_ignored {
+            ignored.push(inside);
+            continue;
         }
         faces.push(inside);
         keypoints.push(face.keypoints.map(|at| at.map(|[x, y]| [x / width, y / height])));
@@ -230,8 +224,8 @@ fn picture(
     if difficulties.iter().all(Option::is_none) {
         difficulties.clear();
     }
-    if faces.is_empty() && !plan.faces.is_empty() {
-        return Err("has only boxes that lie outside it".to_owned());
+    if faces.is_empty() && ignored.is_empty() && (!plan.faces.is_empty() || plan.has_bad_rows) {
+        return Err("has no box that can be used, but rows that name one".to_owned());
     }
     Ok(Picture {
         name: name.to_owned(),
@@ -240,6 +234,7 @@ fn picture(
         height: stored.height,
         letterbox: stored.letterbox,
         faces,
+        ignored,
         keypoints,
         difficulties,
     })
@@ -273,14 +268,18 @@ fn split_open(pictures: &mut [Picture], open: &[bool], options: &ImportOptions) 
 }
 
 /// Refuses data sets that cannot be trained on or measured on.
-fn check(pictures: &[Picture], report: &ImportReport) -> Result<(), ImportError> {
+fn check(pictures: &[Picture], report: &Reporter) -> Result<(), ImportError> {
     let has_face = |side: Split| pictures.iter().any(|p| p.split == side && !p.faces.is_empty());
     if pictures.iter().all(|picture| picture.faces.is_empty()) {
-        let reason = report.problems.first().map_or_else(
+        let reason = report.told.problems.first().map_or_else(
             || "the annotations have no rows with a box".to_owned(),
             ToString::to_string,
         );
         return Err(ImportError::NoFaces(reason));
+    }
+    let trainable = pictures.iter().filter(|p| p.split != Split::Test && !p.faces.is_empty());
+    if let [only] = trainable.collect::<Vec<_>>()[..] {
+        return Err(ImportError::OnePicture(only.name.clone()));
     }
     for (side, name) in [(Split::Train, "training"), (Split::Val, "validation")] {
         if !has_face(side) {

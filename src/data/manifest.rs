@@ -15,8 +15,10 @@ use crate::geometry::{INPUT_SIZE, Keypoints, Letterbox, Rect};
 pub enum Split {
     /// Trained on.
     Train,
-    /// Measured on.
+    /// Measured on, during training too.
     Val,
+    /// Never seen in training, for a last measurement.
+    Test,
 }
 
 /// Which of WIDER FACE's three lists a face is in, the smallest: every easy face is also a medium one, and
@@ -65,6 +67,9 @@ pub struct Picture {
     pub letterbox: Letterbox,
     /// The faces, as fractions of the picture.
     pub faces: Vec<Rect>,
+    /// Places that count neither as faces nor as background, as fractions of the picture. They are painted over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignored: Vec<Rect>,
     /// The keypoints of each face, as fractions of the picture; empty where none is labelled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keypoints: Vec<Keypoints>,
@@ -95,6 +100,9 @@ pub struct Splits {
     pub train: Counts,
     /// Measured on.
     pub val: Counts,
+    /// Kept for a last measurement.
+    #[serde(default)]
+    pub test: Counts,
 }
 
 /// Pictures and faces.
@@ -129,12 +137,12 @@ impl Manifest {
                 faces: sum.faces + picture.faces.len(),
             })
         };
-        let (train, val) = (counts(Split::Train), counts(Split::Val));
+        let [train, val, test] = [Split::Train, Split::Val, Split::Test].map(counts);
         DatasetSummary {
             images: self.pictures.len(),
-            faces: train.faces + val.faces,
+            faces: train.faces + val.faces + test.faces,
             negatives: self.pictures.iter().filter(|picture| picture.faces.is_empty()).count(),
-            splits: Splits { train, val },
+            splits: Splits { train, val, test },
             face_sizes: self.face_sizes(),
         }
     }
@@ -171,12 +179,15 @@ pub(super) fn content_hash(pictures: &[Picture], bytes: &[[u8; 32]]) -> String {
         hash.update((picture.name.len() as u64).to_le_bytes());
         hash.update(&picture.name);
         hash.update(bytes[index]);
-        hash.update([u8::from(picture.split == Split::Val)]);
+        hash.update([picture.split as u8]);
         hash.update((picture.faces.len() as u64).to_le_bytes());
         for face in &picture.faces {
             for value in <[f32; 4]>::from(*face) {
                 hash.update(value.to_le_bytes());
             }
+        }
+        for value in picture.ignored.iter().flat_map(|&place| <[f32; 4]>::from(place)) {
+            hash.update(value.to_le_bytes());
         }
         for point in picture.keypoints.iter().flatten() {
             for value in point.unwrap_or([f32::NAN; 2]) {

@@ -1,18 +1,26 @@
 //! Data sets: from an uploaded archive to pictures in a cache, with their faces.
 
-mod annotations;
 mod archive;
 mod cache;
 mod copies;
 mod decode;
 mod decoding;
+mod foreign;
+mod ignored;
 pub mod import;
+mod judge;
+mod labels;
 mod manifest;
+mod names;
 pub mod options;
 mod plan;
+mod plan_error;
+mod problems;
 mod report;
+mod reporter;
 pub mod resample;
 mod split;
+mod survey;
 mod tables;
 
 use std::fs;
@@ -21,14 +29,17 @@ use std::path::{Path, PathBuf};
 
 use image::RgbImage;
 
-pub use self::archive::{ArchiveError, ArchiveLimits};
+pub use self::archive::{ArchiveError, ArchiveLimits, Odd};
 pub use self::cache::{CACHE_SIZE, PictureFile};
 pub use self::decode::{PictureError, read_upright};
+pub use self::judge::DoubtfulTable;
+pub use self::labels::{BoxShape, LabelOptions, Units};
 pub use self::manifest::{
     Counts, DatasetSummary, Difficulty, FaceSizes, Manifest, Picture, Split, Splits,
 };
-pub use self::report::{ImportProblem, ImportReport};
-pub use self::tables::PlanError;
+pub use self::plan_error::PlanError;
+pub use self::problems::Problems;
+pub use self::report::{FileTally, ImportProblem, ImportReport, RowTally};
 
 use self::cache::{INPUTS, SQUARES};
 use self::manifest::FORMAT_VERSION;

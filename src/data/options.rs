@@ -7,7 +7,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::archive::{ArchiveError, ArchiveLimits};
-use super::tables::PlanError;
+use super::judge::DoubtfulTable;
+use super::labels::LabelOptions;
+use super::plan_error::PlanError;
 use crate::disk;
 
 /// How to import.
@@ -27,6 +29,8 @@ pub struct ImportOptions {
     pub reserve_bytes: u64,
     /// Most bytes that the data set may take.
     pub most_bytes: u64,
+    /// What the user says about the labels.
+    pub labels: LabelOptions,
 }
 
 impl Default for ImportOptions {
@@ -41,6 +45,7 @@ impl Default for ImportOptions {
             threads,
             reserve_bytes: 0,
             most_bytes: u64::MAX,
+            labels: LabelOptions::default(),
         }
     }
 }
@@ -63,11 +68,14 @@ pub enum ImportError {
     /// The tables cannot be understood.
     #[error(transparent)]
     Plan(#[from] PlanError),
+    /// A table fits its pictures only if it means something else than it says.
+    #[error(transparent)]
+    Doubtful(#[from] DoubtfulTable),
     /// The tables are larger than memory should hold.
-    #[error("the archive's CSV files hold more than {} MB", MAX_TABLE_BYTES >> 20)]
+    #[error("the archive's label files hold more than {} MB", MAX_TABLE_BYTES >> 20)]
     TablesTooLarge,
     /// There is no picture.
-    #[error("the archive holds no pictures (.jpg, .png, .webp, .bmp, .gif or .tiff)")]
+    #[error("the archive holds no pictures (JPEG, PNG, WebP, BMP, GIF or TIFF)")]
     NoPictures,
     /// Every picture is bad.
     #[error("none of the archive's {count} pictures can be used; the first, {name}, {reason}")]
@@ -87,6 +95,11 @@ pub enum ImportError {
         "there is no usable {0} picture with a face; add some, or leave the split to the server"
     )]
     EmptySplit(&'static str),
+    /// One picture cannot be both trained and measured on.
+    #[error(
+        "only one picture with a face can be used, {0}; training needs a second one to measure on, so add more pictures"
+    )]
+    OnePicture(String),
     /// Told to stop.
     #[error("the import was cancelled")]
     Cancelled,
@@ -129,7 +142,15 @@ impl From<ArchiveError> for ImportError {
 /// What a picture that was left out is counted under in a report.
 pub const BAD_PICTURE: &str = "bad picture";
 
-const PICTURES: [&str; 8] = ["jpg", "jpeg", "png", "webp", "bmp", "gif", "tif", "tiff"];
+/// Extensions of pictures. The last row cannot be read, and is named in the report.
+const PICTURES: [&str; 23] = [
+    "jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "bmp", "dib", "gif", "tif",
+    "tiff", //
+    "heic", "heif", "hif", "avif", "jxl", "jp2", "psd", "dng", "cr2", "nef", "arw",
+];
+
+/// Extensions of files that may hold labels.
+const LABELS: [&str; 8] = ["csv", "tsv", "json", "xml", "txt", "yaml", "yml", "names"];
 
 /// Receives progress, from several threads; breaking ends the import.
 pub type OnProgress<'a> = dyn Fn(ImportProgress) -> ControlFlow<()> + Sync + 'a;
@@ -138,10 +159,14 @@ pub(super) fn is_picture(path: &str) -> bool {
     PICTURES.contains(&extension(path).as_str())
 }
 
+pub(super) fn is_label_file(path: &str) -> bool {
+    LABELS.contains(&extension(path).as_str())
+}
+
 /// All tables together; they are read into memory.
 pub(super) const MAX_TABLE_BYTES: u64 = 512 << 20;
 
-pub(super) fn extension(path: &str) -> String {
+fn extension(path: &str) -> String {
     let name = path.rsplit('/').next().unwrap_or(path);
     name.rsplit_once('.').map(|(_, extension)| extension.to_lowercase()).unwrap_or_default()
 }

@@ -5,23 +5,56 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How many problems are listed in full; the rest are counted.
-const TOLD: usize = 100;
-
 /// What was wrong with rows and pictures, and what was done about it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ImportReport {
-    /// The first hundred, in the order of the files.
+    /// The first twenty of each kind. All of them are in [`super::ImportedDataset::problems`].
     pub problems: Vec<ImportProblem>,
     /// How many there are of each kind.
     pub counts: BTreeMap<String, u64>,
     /// How the archive was understood.
     pub notes: Vec<String>,
+    /// What became of the tables' rows.
+    #[serde(default)]
+    pub rows: RowTally,
+    /// What became of the archive's files.
+    #[serde(default)]
+    pub files: FileTally,
+}
+
+/// Rows: `given` is the sum of all others.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RowTally {
+    /// Rows of the tables that were used.
+    pub given: u64,
+    /// Rows that became faces.
+    pub faces: u64,
+    /// Rows that say that their picture shows no face.
+    pub empty: u64,
+    /// Rows whose boxes count neither as faces nor as background, such as crowds: they are painted over.
+    #[serde(default)]
+    pub ignored: u64,
+    /// Rows that were left out, by kind.
+    pub left_out: BTreeMap<String, u64>,
+}
+
+/// Files: `given` is the sum of all others.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct FileTally {
+    /// Files in the archive, without those that systems add.
+    pub given: u64,
+    /// Pictures that were imported, and tables.
+    pub used: u64,
+    /// Files that were left out, by kind.
+    pub left_out: BTreeMap<String, u64>,
 }
 
 /// A row or a picture that could not be used as it was.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ImportProblem {
+    /// What it is counted under.
+    #[serde(default)]
+    pub kind: String,
     /// The file in the archive.
     pub file: String,
     /// Its row, the header being row 1.
@@ -31,23 +64,35 @@ pub struct ImportProblem {
     pub reason: String,
 }
 
-impl ImportReport {
-    /// Adds a problem; `kind` is what it is counted under.
-    pub(super) fn add(&mut self, kind: &str, file: &str, row: Option<u64>, reason: String) {
-        *self.counts.entry(kind.to_owned()).or_default() += 1;
-        if self.problems.len() < TOLD {
-            self.problems.push(ImportProblem { file: file.to_owned(), row, reason });
+impl RowTally {
+    /// Counts rows that were left out.
+    pub(super) fn lose(&mut self, kind: &str, count: u64) {
+        if count == 0 {
+            return;
         }
+        *self.left_out.entry(kind.to_owned()).or_default() += count;
     }
+}
 
-    /// Adds another report.
-    pub(super) fn append(&mut self, other: Self) {
-        let room = TOLD.saturating_sub(self.problems.len());
-        self.problems.extend(other.problems.into_iter().take(room));
-        for (kind, count) in other.counts {
-            *self.counts.entry(kind).or_default() += count;
+impl FileTally {
+    /// Counts files that were left out.
+    pub(super) fn lose(&mut self, kind: &str, count: u64) {
+        if count == 0 {
+            return;
         }
-        self.notes.extend(other.notes);
+        *self.left_out.entry(kind.to_owned()).or_default() += count;
+    }
+}
+
+impl ImportReport {
+    /// Whether every row and every file is accounted for.
+    pub fn adds_up(&self) -> bool {
+        let rows = self.rows.faces
+            + self.rows.empty
+            + self.rows.ignored
+            + self.rows.left_out.values().sum::<u64>();
+        let files = self.files.used + self.files.left_out.values().sum::<u64>();
+        rows == self.rows.given && files == self.files.given
     }
 }
 
@@ -57,24 +102,5 @@ impl std::fmt::Display for ImportProblem {
             Some(row) => write!(f, "{}, row {row}: {}", self.file, self.reason),
             None => write!(f, "{}: {}", self.file, self.reason),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn problems_beyond_the_first_hundred_are_still_counted() {
-        let many = |file: &str| {
-            let mut report = ImportReport::default();
-            (0..150).for_each(|row| report.add("bad", file, Some(row), "x".to_owned()));
-            report
-        };
-        let mut report = many("a.csv");
-        report.append(many("b.csv"));
-        assert_eq!(report.counts["bad"], 300);
-        assert_eq!(report.problems.len(), 100);
-        assert_eq!(report.problems[0].to_string(), "a.csv, row 0: x");
     }
 }

@@ -1,155 +1,214 @@
-//! Which of an archive's CSV files are its annotations, and which split each is for.
+//! Which of an archive's files are labels, and which split each is for.
 
 use std::collections::BTreeMap;
 
-use super::annotations::{self, COLUMNS, Row};
+use super::labels::yolo::DataYaml;
+use super::labels::{self, Format, LabelFile, LabelOptions, Table, Unread, WANTED};
 use super::manifest::Split;
-use super::report::ImportReport;
+use super::plan_error::PlanError;
+use super::reporter::Reporter;
 
-/// The tables of an archive cannot be understood.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PlanError {
-    /// No table has the right columns.
-    #[error(
-        "the archive holds no annotations: expected a CSV file with the columns {} (found {})",
-        COLUMNS.join(","),
-        found(.0)
-    )]
-    NoAnnotations(Vec<String>),
-    /// Two tables may both be meant.
-    #[error("{0} and {1} could both be the annotations of the same pictures; keep one of them")]
-    Ambiguous(String, String),
-    /// Only validation pictures.
-    #[error("the archive holds validation annotations ({0}) but none to train on; add a train.csv")]
-    NoTraining(String),
-}
-
-fn found(others: &[String]) -> String {
-    match others {
-        [] => "no CSV file".to_owned(),
-        [first] => format!("only {first}, without them"),
-        [first, rest @ ..] => format!("{first} and {} more CSV files, without them", rest.len()),
-    }
-}
-
-/// Annotations of one archive, or of one split of it.
+/// A label file and the split that its name or its folder says.
 #[derive(Debug)]
 pub(super) struct FaceTable {
-    pub(super) path: String,
-    /// Without a slash at its end; empty for the archive's root.
-    pub(super) folder: String,
+    pub(super) labels: Table,
     /// `None` leaves it to the seeded split.
     pub(super) split: Option<Split>,
-    pub(super) rows: Vec<Row>,
-    /// What is wrong with its rows.
-    report: ImportReport,
 }
 
-/// Names that win when a folder holds several tables for the same split.
-const PREFERRED: [&str; 7] =
-    ["annotations", "labels", "train", "training", "val", "validation", "test"];
-
-/// The tables that hold annotations; problems of other tables are not reported.
+/// Reads the label files of an archive.
 ///
-/// * `files`: path and content of every CSV file, sorted.
-pub(super) fn choose(
-    files: &[(String, Vec<u8>)],
-    report: &mut ImportReport,
+/// * `files`: every file that may hold labels, sorted by path.
+pub(super) fn read_all(
+    files: &[LabelFile],
+    options: &LabelOptions,
+    report: &mut Reporter,
 ) -> Result<Vec<FaceTable>, PlanError> {
-    let mut groups: BTreeMap<(String, Option<Split>), Vec<FaceTable>> = BTreeMap::new();
-    let mut others = Vec::new();
-    for (path, bytes) in files {
-        let mut own = ImportReport::default();
-        let Some(rows) = annotations::parse(path, bytes, &mut own) else {
-            let columns = COLUMNS.join(",");
-            report
-                .notes
-                .push(format!("{path} was left out: it lacks one of the columns {columns}"));
-            others.push(path.clone());
-            continue;
-        };
-        let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder).to_owned();
-        let split = split_of(path);
-        let table =
-            FaceTable { path: path.clone(), folder: folder.clone(), split, rows, report: own };
-        groups.entry((folder, split)).or_default().push(table);
-    }
-    let mut tables = Vec::new();
-    for group in groups.into_values() {
-        tables.push(the_one_meant(group, report)?);
-    }
-    if tables.is_empty() {
-        return Err(PlanError::NoAnnotations(others));
-    }
-    tables.sort_by(|a, b| a.path.cmp(&b.path));
-    for table in &mut tables {
-        report.append(std::mem::take(&mut table.report));
-    }
-    finish_splits(tables)
-}
-
-/// Chooses among tables in the same folder for the same split: two of them would count every face twice.
-fn the_one_meant(
-    mut group: Vec<FaceTable>,
-    report: &mut ImportReport,
-) -> Result<FaceTable, PlanError> {
-    let is_preferred = |table: &FaceTable| PREFERRED.contains(&stem(&table.path).as_str());
-    let preferred: Vec<usize> = (0..group.len()).filter(|&at| is_preferred(&group[at])).collect();
-    let meant = match (preferred[..].as_ref(), group.len()) {
-        ([meant], _) => *meant,
-        (_, 1) => 0,
-        ([first, second, ..], _) => return Err(ambiguous(&group, *first, *second)),
-        _ => return Err(ambiguous(&group, 0, 1)),
-    };
-    let meant = group.swap_remove(meant);
-    group.sort_by(|a, b| a.path.cmp(&b.path));
-    for other in group {
-        report.notes.push(format!("{} was left out in favour of {}", other.path, meant.path));
-    }
-    Ok(meant)
-}
-
-fn ambiguous(group: &[FaceTable], a: usize, b: usize) -> PlanError {
-    PlanError::Ambiguous(group[a].path.clone(), group[b].path.clone())
-}
-
-fn finish_splits(mut tables: Vec<FaceTable>) -> Result<Vec<FaceTable>, PlanError> {
-    let val = tables.iter().find(|table| table.split == Some(Split::Val));
-    let val = val.map(|table| table.path.clone());
-    for table in &mut tables {
-        // Without validation tables, all pictures are split by seed.
-        table.split = val.as_ref().map(|_| table.split.unwrap_or(Split::Train));
-    }
-    match val {
-        Some(path) if tables.iter().all(|table| table.split == Some(Split::Val)) => {
-            Err(PlanError::NoTraining(path))
+    let mut by_format: BTreeMap<Format, Vec<&LabelFile>> = BTreeMap::new();
+    let mut others = 0;
+    for file in files {
+        match Format::of(file) {
+            Some(format) => by_format.entry(format).or_default().push(file),
+            None => others += 1,
         }
-        _ => Ok(tables),
     }
+    // Texts without a line name pictures without objects only beside others that have some.
+    if by_format
+        .get(&Format::Yolo)
+        .is_some_and(|files| files.iter().all(|file| file.text.trim().is_empty()))
+    {
+        others += by_format.remove(&Format::Yolo).map_or(0, |files| files.len() as u64);
+    }
+    let has_yolo = by_format.contains_key(&Format::Yolo);
+    let mut names = files.iter().filter(|file| has_yolo && is_names(&file.path));
+    let names = names.find_map(DataYaml::read);
+    if names.is_some() {
+        others -= 1;
+        report.told.files.used += 1;
+    }
+    let names = names.unwrap_or_default();
+    let mut tables = Vec::new();
+    for (&format, of_format) in &by_format {
+        match format {
+            Format::Csv | Format::Coco | Format::Wider => {
+                for file in of_format {
+                    read_one(format, file, options, report, &mut tables)?;
+                }
+            }
+            Format::Voc | Format::Yolo => {
+                read_many(format, of_format, &names, options, report, &mut tables)?;
+            }
+        }
+    }
+    refuse_mixed(&tables)?;
+    if tables.is_empty() {
+        let csv = by_format.get(&Format::Csv).and_then(|files| files.first());
+        return Err(match csv {
+            None => PlanError::NoTable,
+            Some(file) => {
+                let line = file.text.lines().next().unwrap_or_default().chars().take(120).collect();
+                PlanError::NoAnnotations { file: file.path.clone(), line }
+            }
+        });
+    }
+    report.told.files.lose("not a picture or labels", others);
+    finish_splits(&mut tables)?;
+    Ok(tables)
+}
+
+/// Reads a file that is a table by itself.
+fn read_one(
+    format: Format,
+    file: &LabelFile,
+    options: &LabelOptions,
+    report: &mut Reporter,
+    tables: &mut Vec<FaceTable>,
+) -> Result<(), PlanError> {
+    let own = report.child();
+    let read = match format {
+        Format::Coco => labels::coco::read(file, options, own),
+        Format::Wider => labels::wider::read(file, own),
+        _ => labels::read(file, options, own),
+    };
+    match read {
+        Ok(labels) => tables.push(FaceTable { labels, split: split_of(&file.path) }),
+        Err(Unread::NotLabels(_)) => {
+            report.told.files.lose("table without labels", 1);
+            let path = &file.path;
+            report.note(format!("{path} was not used: it lacks one of the columns {WANTED}"));
+        }
+        Err(other) => return Err(unread(&file.path, other)),
+    }
+    Ok(())
+}
+
+/// Reads a format with a file per picture: a table per split that the folders say.
+fn read_many(
+    format: Format,
+    of_format: &[&LabelFile],
+    names: &DataYaml,
+    options: &LabelOptions,
+    report: &mut Reporter,
+    tables: &mut Vec<FaceTable>,
+) -> Result<(), PlanError> {
+    let mut by_split: BTreeMap<Option<Split>, Vec<&LabelFile>> = BTreeMap::new();
+    for file in of_format {
+        by_split.entry(split_of_folders(&file.path)).or_default().push(file);
+    }
+    for (split, files) in by_split {
+        // Rows are told with their own files; the table is called after the folder of the first.
+        let name = files[0].path.rsplit_once('/').map_or(".", |(folder, _)| folder).to_owned();
+        let own = report.child();
+        let read = match format {
+            Format::Voc => labels::voc::read(name.clone(), &files, options, own),
+            _ => labels::yolo::read(name.clone(), &files, names, options, own),
+        };
+        let labels = read.map_err(|error| unread(&name, error))?;
+        tables.push(FaceTable { labels, split });
+    }
+    Ok(())
+}
+
+/// Whether a file names YOLO's classes.
+fn is_names(path: &str) -> bool {
+    let path = path.to_lowercase();
+    [".yaml", ".yml", ".names"].iter().any(|extension| path.ends_with(extension))
+}
+
+/// Refuses labels in several formats: it cannot be known whether one repeats the other.
+fn refuse_mixed(tables: &[FaceTable]) -> Result<(), PlanError> {
+    let Some(first) = tables.first() else { return Ok(()) };
+    match tables.iter().find(|table| table.labels.format != first.labels.format) {
+        None => Ok(()),
+        Some(second) => {
+            let named =
+                |table: &FaceTable| format!("{} ({})", table.labels.path, table.labels.format);
+            Err(PlanError::Mixed(named(first), named(second)))
+        }
+    }
+}
+
+fn unread(file: &str, error: Unread) -> PlanError {
+    let file = file.to_owned();
+    match error {
+        Unread::NotLabels(line) => PlanError::NoAnnotations { file, line },
+        Unread::NoHeader(line) => PlanError::NoHeader { file, line },
+        Unread::Categories(found) => {
+            let first = found.first().cloned().unwrap_or_default();
+            PlanError::Categories { file, found: found.join(", "), first }
+        }
+        Unread::MixedUnits { row, values, most } => {
+            PlanError::MixedUnits { file, row, values, most }
+        }
+        Unread::Damaged(reason) => PlanError::Damaged { file, reason },
+    }
+}
+
+/// Leaves the split to the seed where the tables say nothing of validation.
+fn finish_splits(tables: &mut [FaceTable]) -> Result<(), PlanError> {
+    let is_any = |tables: &[FaceTable], split| tables.iter().any(|table| table.split == split);
+    let has_val = is_any(tables, Some(Split::Val));
+    for table in &mut *tables {
+        let open = if has_val { Some(Split::Train) } else { None };
+        if matches!(table.split, None | Some(Split::Train)) {
+            table.split = open;
+        }
+    }
+    if is_any(tables, None) || is_any(tables, Some(Split::Train)) {
+        return Ok(());
+    }
+    let kind = if has_val { "validation" } else { "test" };
+    Err(PlanError::NoTraining(kind, tables[0].labels.path.clone()))
 }
 
 /// A file's name in lower case, without its extension.
-fn stem(path: &str) -> String {
+pub(super) fn stem(path: &str) -> String {
     let name = path.rsplit('/').next().unwrap_or(path);
     name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_lowercase()
 }
 
-/// The split that the first or last word of the table's name says, or else that of its folders, innermost first:
+/// The split that the first or last word of a file's name says, or else that of its folders, innermost first:
 /// `train.csv`, `faces_val.csv`, `val/annotations.csv`.
-fn split_of(path: &str) -> Option<Split> {
-    let by_word = |word: &str| match word {
+pub(super) fn split_of(path: &str) -> Option<Split> {
+    split_of_name(&stem(path)).or_else(|| split_of_folders(path))
+}
+
+/// The split that the folders of a path say, innermost first.
+pub(super) fn split_of_folders(path: &str) -> Option<Split> {
+    path.rsplit('/').skip(1).find_map(|folder| split_of_name(&folder.to_lowercase()))
+}
+
+fn split_of_name(name: &str) -> Option<Split> {
+    // As in `instances_val2017`.
+    let by_word = |word: &str| match word.trim_end_matches(|letter: char| letter.is_ascii_digit()) {
         "train" | "training" => Some(Split::Train),
-        // Pictures kept for testing must not be trained on.
-        "val" | "valid" | "validation" | "test" | "testing" => Some(Split::Val),
+        "val" | "valid" | "validation" => Some(Split::Val),
+        "test" | "testing" => Some(Split::Test),
         _ => None,
     };
-    let by_name = |name: String| {
-        let mut words = name.split(['_', '-', ' ', '.']);
-        let first = words.next();
-        words.next_back().and_then(by_word).or_else(|| first.and_then(by_word))
-    };
-    let folders = path.rsplit('/').skip(1).map(str::to_lowercase);
-    std::iter::once(stem(path)).chain(folders).find_map(by_name)
+    let mut words = name.split(['_', '-', ' ', '.']).filter(|word| !word.is_empty());
+    let first = words.next();
+    words.next_back().and_then(by_word).or_else(|| first.and_then(by_word))
 }
 
 #[cfg(test)]
@@ -158,18 +217,16 @@ mod tests {
 
     const ROWS: &[u8] = b"image_path,x1,y1,w,h\na.jpg,1,1,5,5\n";
 
-    type Chosen = (Vec<(String, Option<Split>)>, ImportReport);
-
-    fn chosen(paths: &[&str]) -> Result<Chosen, PlanError> {
-        let files: Vec<_> = paths.iter().map(|path| (path.to_string(), ROWS.to_vec())).collect();
-        let mut report = ImportReport::default();
-        let tables = choose(&files, &mut report)?;
-        Ok((tables.into_iter().map(|table| (table.path, table.split)).collect(), report))
+    fn splits(paths: &[&str]) -> Result<Vec<Option<Split>>, PlanError> {
+        let files: Vec<_> =
+            paths.iter().map(|path| LabelFile::new(path.to_string(), ROWS)).collect();
+        let tables = read_all(&files, &LabelOptions::default(), &mut Reporter::default())?;
+        Ok(tables.into_iter().map(|table| table.split).collect())
     }
 
     #[test]
     fn the_tables_name_or_else_its_folder_decides_the_split() {
-        let (train, val) = (Some(Split::Train), Some(Split::Val));
+        let (train, val, test) = (Some(Split::Train), Some(Split::Val), Some(Split::Test));
         for (path, split) in [
             ("train.csv", train),
             ("Faces-Val.csv", val),
@@ -178,7 +235,7 @@ mod tests {
             ("train/2024/annotations.csv", train),
             ("train/val.csv", val),
             ("trains/values.csv", None),
-            ("test/labels.csv", val),
+            ("test/_annotations.csv", test),
             ("annotations.csv", None),
         ] {
             assert_eq!(split_of(path), split, "{path}");
@@ -186,40 +243,29 @@ mod tests {
     }
 
     #[test]
-    fn a_fuller_table_beside_the_annotations_does_not_count() {
-        let (tables, report) = chosen(&["annotations.csv", "annotations_full.csv"]).unwrap();
-        assert_eq!(tables, [("annotations.csv".to_owned(), None)]);
+    fn without_validation_tables_the_seed_splits_all_but_the_test_pictures() {
+        let (train, val, test) = (Some(Split::Train), Some(Split::Val), Some(Split::Test));
+        assert_eq!(splits(&["a.csv", "train.csv"]).unwrap(), [None, None]);
+        assert_eq!(splits(&["train.csv", "test.csv"]).unwrap(), [None, test]);
+        assert_eq!(splits(&["a.csv", "test.csv", "val.csv"]).unwrap(), [train, test, val]);
+    }
+
+    #[test]
+    fn archives_without_usable_tables_are_refused_with_what_is_expected() {
+        assert_eq!(splits(&[]).unwrap_err(), PlanError::NoTable);
         assert_eq!(
-            report.notes,
-            ["annotations_full.csv was left out in favour of annotations.csv"]
+            splits(&["val.csv"]).unwrap_err(),
+            PlanError::NoTraining("validation", "val.csv".to_owned())
         );
-        let (tables, _) = chosen(&["a.csv", "b.csv", "x/annotations.csv", "labels.csv"]).unwrap();
-        assert_eq!(tables.len(), 2, "labels.csv and the one in the folder: {tables:?}");
-    }
-
-    #[test]
-    fn two_tables_that_may_both_be_meant_are_refused() {
-        for paths in [["one.csv", "two.csv"], ["annotations.csv", "labels.csv"]] {
-            let error = chosen(&paths).unwrap_err();
-            assert_eq!(error, PlanError::Ambiguous(paths[0].to_owned(), paths[1].to_owned()));
-        }
-        let both = chosen(&["test.csv", "train.csv", "val.csv"]).unwrap_err();
-        assert_eq!(both, PlanError::Ambiguous("test.csv".to_owned(), "val.csv".to_owned()));
-    }
-
-    #[test]
-    fn tables_of_one_name_in_several_folders_all_count() {
-        let (tables, _) = chosen(&["a/annotations.csv", "b/annotations.csv"]).unwrap();
-        assert_eq!(tables.len(), 2);
-    }
-
-    #[test]
-    fn a_thousand_bad_rows_are_counted_and_those_of_tables_left_out_are_not() {
-        let bad = format!("image_path,x1,y1,w,h\n{}", "a.jpg,1,1,x,5\n".repeat(1000)).into_bytes();
-        let files =
-            [("annotations.csv".to_owned(), bad.clone()), ("annotations_full.csv".to_owned(), bad)];
-        let mut report = ImportReport::default();
-        choose(&files, &mut report).unwrap();
-        assert_eq!(report.counts["not a number"], 1000);
+        let error = read_all(
+            &[LabelFile::new("sizes.csv".to_owned(), b"image_path,w\n")],
+            &LabelOptions::default(),
+            &mut Reporter::default(),
+        );
+        let text = error.unwrap_err().to_string();
+        assert!(
+            text.ends_with("image_path,x1,y1,w,h, but sizes.csv begins with \"image_path,w\""),
+            "{text}"
+        );
     }
 }

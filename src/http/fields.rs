@@ -24,12 +24,17 @@ pub(super) struct NameQuery {
 impl NameQuery {
     /// A valid name, if there is one.
     pub(super) fn name(self) -> Result<Option<String>> {
-        let Some(name) = self.name else { return Ok(None) };
-        let name = name.trim();
-        if name.is_empty() || name.chars().count() > LONGEST_NAME {
-            let text = format!("the name must have 1 to {LONGEST_NAME} characters");
-            return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, text));
-        }
-        Ok(Some(name.to_owned()))
+        valid_name(self.name)
     }
+}
+
+/// A name from the query, checked.
+pub(super) fn valid_name(name: Option<String>) -> Result<Option<String>> {
+    let Some(name) = name else { return Ok(None) };
+    let name = name.trim();
+    if name.is_empty() || name.chars().count() > LONGEST_NAME {
+        let text = format!("the name must have 1 to {LONGEST_NAME} characters");
+        return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, text));
+    }
+    Ok(Some(name.to_owned()))
 }

@@ -13,7 +13,7 @@ use super::Jobs;
 use super::supervisor::AFTER_TROUBLE;
 use crate::data::import::import;
 use crate::data::options::{BAD_PICTURE, ImportError, ImportOptions, ImportProgress};
-use crate::data::{ArchiveLimits, ImportedDataset, Manifest};
+use crate::data::{ArchiveLimits, ImportedDataset, LabelOptions, Manifest};
 use crate::disk;
 use crate::error::chain;
 use crate::store;
@@ -46,8 +46,9 @@ impl Jobs {
         id: DatasetId,
         name: &str,
         sha256: String,
+        options: &LabelOptions,
     ) -> store::Result<()> {
-        store::datasets::insert(&self.0.db, id, name).await?;
+        store::datasets::insert(&self.0.db, id, name, options).await?;
         info!(dataset.id = %id, "data set {id} is queued for its import");
         let import = Import { id, sha256: Some(sha256) };
         let _ = self.0.imports.send(import); // Nobody receives only at shutdown.
@@ -101,14 +102,16 @@ impl Jobs {
     }
 
     async fn import_one(&self, Import { id, sha256 }: Import) -> anyhow::Result<()> {
+        let Some(dataset) = store::datasets::find(&self.0.db, id).await? else { return Ok(()) };
+        let labels = dataset.import_options.0;
         let twin = match &sha256 {
-            Some(sha256) => store::datasets::of_archive(&self.0.db, sha256).await?,
+            Some(sha256) => store::datasets::of_archive(&self.0.db, sha256, &labels).await?,
             None => None,
         };
         let jobs = self.clone();
         let import = move || match twin.and_then(|twin| jobs.link_files(twin, id)) {
             Some(manifest) => Imported::Done(Box::new(manifest)),
-            None => jobs.import_files(id),
+            None => jobs.import_files(id, labels),
         };
         let imported = tokio::task::spawn_blocking(import).await;
         // A panic is a bug of ours, but no reason to leave the user waiting.
@@ -163,7 +166,7 @@ impl Jobs {
         (is_whole && twin.link(&dir).is_ok()).then_some(twin.manifest)
     }
 
-    fn import_files(&self, id: DatasetId) -> Imported {
+    fn import_files(&self, id: DatasetId, labels: LabelOptions) -> Imported {
         let (archive, dir) = (self.0.folder.upload(id), self.0.folder.dataset(id));
         if !archive.is_file() {
             let reason = "the uploaded archive is no longer on the server; upload it again";
@@ -177,14 +180,15 @@ impl Jobs {
                 ControlFlow::Continue(())
             }
         };
-        match clean(&dir).and_then(|()| import(&archive, &dir, &self.options(), &progress)) {
+        let options = self.options(labels);
+        match clean(&dir).and_then(|()| import(&archive, &dir, &options, &progress)) {
             Ok(manifest) => Imported::Done(Box::new(manifest)),
             Err(ImportError::Cancelled) => Imported::Later,
             Err(error) => Imported::Failed(chain(&error)),
         }
     }
 
-    fn options(&self) -> ImportOptions {
+    fn options(&self, labels: LabelOptions) -> ImportOptions {
         let limits = &self.0.limits;
         ImportOptions {
             archive: ArchiveLimits {
@@ -195,6 +199,7 @@ impl Jobs {
             megapixels: limits.picture_megapixels,
             reserve_bytes: self.0.storage.reserve_bytes,
             most_bytes: self.may_take(),
+            labels,
             ..ImportOptions::default()
         }
     }

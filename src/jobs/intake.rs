@@ -248,7 +248,9 @@ mod tests {
 
     async fn queue(db: &store::Db) -> JobId {
         let (id, dataset_id) = (JobId::new(), store::ids::DatasetId::new());
-        store::datasets::insert(db, dataset_id, "faces").await.unwrap();
+        store::datasets::insert(db, dataset_id, "faces", &crate::data::LabelOptions::default())
+            .await
+            .unwrap();
         let new = store::jobs::NewJob {
             id,
             kind: store::job_kind::JobKind::Train,

@@ -67,19 +67,22 @@ pub enum SplitChoice {
     Val,
     /// The pictures that training learns from.
     Train,
+    /// The pictures that training never sees.
+    Test,
     /// Every one.
     All,
 }
 
 impl SplitChoice {
     /// Every one.
-    pub const ALL: [Self; 3] = [Self::Val, Self::Train, Self::All];
+    pub const ALL: [Self; 4] = [Self::Val, Self::Train, Self::Test, Self::All];
 
     /// Its name, as on the command line and in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Val => "val",
             Self::Train => "train",
+            Self::Test => "test",
             Self::All => "all",
         }
     }
@@ -96,7 +99,7 @@ impl FromStr for SplitChoice {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let found = Self::ALL.into_iter().find(|split| split.name() == text);
-        found.ok_or_else(|| format!("unknown split {text:?}; use val, train or all"))
+        found.ok_or_else(|| format!("unknown split {text:?}; use val, train, test or all"))
     }
 }
 

@@ -7,6 +7,7 @@ use sqlx::SqliteExecutor;
 use sqlx::types::Json;
 
 use super::ids::DatasetId;
+use crate::data::LabelOptions;
 
 /// A data set, as the database knows it.
 #[derive(Debug, Clone)]
@@ -23,6 +24,8 @@ pub struct Dataset {
     pub content_hash: Option<String>,
     /// Counts and the import's report.
     pub summary: Option<Json<Value>>,
+    /// What the user said about the labels.
+    pub import_options: Json<LabelOptions>,
     /// RFC 3339.
     pub created_at: String,
     /// When the import ended.
@@ -49,8 +52,21 @@ pub enum DatasetStatus {
 /// # Errors
 ///
 /// When the database cannot be used, as for every function here.
-pub async fn insert(db: impl SqliteExecutor<'_>, id: DatasetId, name: &str) -> sqlx::Result<()> {
-    sqlx::query!("insert into dataset (id, name) values (?, ?)", id, name).execute(db).await?;
+pub async fn insert(
+    db: impl SqliteExecutor<'_>,
+    id: DatasetId,
+    name: &str,
+    options: &LabelOptions,
+) -> sqlx::Result<()> {
+    let options = Json(options);
+    sqlx::query!(
+        "insert into dataset (id, name, import_options) values (?, ?, ?)",
+        id,
+        name,
+        options
+    )
+    .execute(db)
+    .await?;
     Ok(())
 }
 
@@ -65,7 +81,8 @@ pub async fn find(db: impl SqliteExecutor<'_>, id: DatasetId) -> sqlx::Result<Op
         r#"
         select
             id as "id: DatasetId", name, status as "status: DatasetStatus", error, content_hash,
-            summary as "summary: Json<Value>", created_at, finished_at,
+            summary as "summary: Json<Value>", import_options as "import_options: Json<LabelOptions>",
+            created_at, finished_at,
             (
                 select min(other.id) from dataset as other
                 where other.content_hash = dataset.content_hash and other.id < dataset.id
@@ -93,7 +110,8 @@ pub async fn page(
         r#"
         select
             id as "id: DatasetId", name, status as "status: DatasetStatus", error, content_hash,
-            summary as "summary: Json<Value>", created_at, finished_at,
+            summary as "summary: Json<Value>", import_options as "import_options: Json<LabelOptions>",
+            created_at, finished_at,
             (
                 select min(other.id) from dataset as other
                 where other.content_hash = dataset.content_hash and other.id < dataset.id
@@ -121,7 +139,7 @@ pub async fn importing(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<DatasetI
     .await
 }
 
-/// The newest data set imported from an archive with this SHA-256, in hexadecimal.
+/// The newest data set imported with these options from an archive with this SHA-256, in hexadecimal.
 ///
 /// # Errors
 ///
@@ -129,14 +147,17 @@ pub async fn importing(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<DatasetI
 pub async fn of_archive(
     db: impl SqliteExecutor<'_>,
     sha256: &str,
+    options: &LabelOptions,
 ) -> sqlx::Result<Option<DatasetId>> {
+    let options = Json(options);
     sqlx::query_scalar!(
         r#"
         select id as "id: DatasetId" from dataset
-        where status = 'ready' and json_extract(summary, '$.archive_sha256') = ?
+        where status = 'ready' and json_extract(summary, '$.archive_sha256') = ? and import_options = ?
         order by id desc limit 1
         "#,
-        sha256
+        sha256,
+        options
     )
     .fetch_optional(db)
     .await
@@ -224,7 +245,9 @@ mod tests {
     async fn pages_go_from_the_newest_to_the_oldest() {
         let (_folder, db) = empty().await;
         for number in 0..5 {
-            insert(&db, DatasetId::new(), &number.to_string()).await.unwrap();
+            insert(&db, DatasetId::new(), &number.to_string(), &LabelOptions::default())
+                .await
+                .unwrap();
         }
         let first = page(&db, None, 3).await.unwrap();
         let second = page(&db, Some(first[2].id), 3).await.unwrap();
@@ -236,7 +259,7 @@ mod tests {
     async fn an_import_ends_once() {
         let (_folder, db) = empty().await;
         let id = DatasetId::new();
-        insert(&db, id, "faces").await.unwrap();
+        insert(&db, id, "faces", &LabelOptions::default()).await.unwrap();
         set_ready(&db, id, "abc", &json!({"images": 3})).await.unwrap();
         set_failed(&db, id, "too late").await.unwrap();
         let dataset = find(&db, id).await.unwrap().unwrap();

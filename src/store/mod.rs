@@ -145,7 +145,7 @@ pub(crate) mod tests {
     async fn a_database_keeps_its_content_when_it_is_opened_again() {
         let (folder, db) = empty().await;
         let id = ids::DatasetId::new();
-        datasets::insert(&db, id, "faces").await.unwrap();
+        datasets::insert(&db, id, "faces", &crate::data::LabelOptions::default()).await.unwrap();
         db.close().await;
         let db = open(&folder.path().join("test.sqlite")).await.unwrap();
         assert_eq!(datasets::find(&db, id).await.unwrap().unwrap().name, "faces");
@@ -215,9 +215,16 @@ pub(crate) mod tests {
     async fn a_backup_made_while_others_write_is_a_whole_database() {
         let (folder, db) = empty().await;
         let id = ids::DatasetId::new();
-        datasets::insert(&db, id, "faces").await.unwrap();
+        datasets::insert(&db, id, "faces", &crate::data::LabelOptions::default()).await.unwrap();
         let mut tx = begin(&db).await.unwrap(); // Somebody writes.
-        datasets::insert(&mut *tx, ids::DatasetId::new(), "not yet").await.unwrap();
+        datasets::insert(
+            &mut *tx,
+            ids::DatasetId::new(),
+            "not yet",
+            &crate::data::LabelOptions::default(),
+        )
+        .await
+        .unwrap();
         let (path, to) = (folder.path().join("test.sqlite"), folder.path().join("copy.sqlite"));
         backup(&path, &to).await.unwrap();
         tx.commit().await.unwrap();

@@ -3,7 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-#[cfg_attr(not(feature = "torch"), expect(dead_code, reason = "tests of weights use the rest"))]
+mod cases;
 #[path = "../common/mod.rs"]
 mod common;
 #[cfg(feature = "torch")]
@@ -17,6 +17,7 @@ mod extend;
 mod failures;
 mod jobs;
 mod kept;
+mod labels;
 mod life;
 mod models;
 mod problems;

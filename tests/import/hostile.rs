@@ -6,12 +6,12 @@ use blazetune::data::ArchiveLimits;
 use blazetune::data::options::ImportOptions;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
-use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
 
 use crate::support::{
     Files, Place, csv, files, gzipped, imported, ordinary, png, refusal, replaced, tar, tar_entry,
-    zip,
+    zip, zip_by,
 };
 
 fn zip_and_tar(files: &Files) -> [Vec<u8>; 2] {
@@ -44,15 +44,46 @@ fn entries_that_would_land_outside_are_refused() {
 }
 
 #[test]
-fn links_and_devices_are_refused() {
+fn links_and_devices_are_left_out_and_named() {
+    let mut archives = Vec::new();
     for kind in [tar::EntryType::Symlink, tar::EntryType::Link, tar::EntryType::Char] {
-        let text = refusal(&tar_with(b"images/link.png", b"", kind));
-        assert!(text.contains("\"images/link.png\" of the archive is a link"), "{text}");
+        archives.push(tar_with(b"images/link.png", b"", kind));
     }
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    zip.add_symlink("link.png", "/etc/passwd", SimpleFileOptions::default()).unwrap();
-    let text = refusal(&zip.finish().unwrap().into_inner());
-    assert!(text.contains("\"link.png\" of the archive is a link"), "{text}");
+    for (name, content) in &ordinary() {
+        zip.start_file(name, SimpleFileOptions::default()).unwrap();
+        zip.write_all(content).unwrap();
+    }
+    zip.add_symlink("images/link.png", "/etc/passwd", SimpleFileOptions::default()).unwrap();
+    archives.push(zip.finish().unwrap().into_inner());
+    for archive in archives {
+        let (_place, dataset) = imported(&archive).unwrap();
+        assert_eq!(dataset.manifest.pictures.len(), 8);
+        let told: Vec<_> =
+            dataset.manifest.report.problems.iter().map(ToString::to_string).collect();
+        assert_eq!(told, ["images/link.png: is a link or a device; it was left out"]);
+    }
+}
+
+#[test]
+fn a_damaged_entry_of_a_zip_is_left_out_and_named() {
+    let all = ordinary();
+    let (third, table) = (all[2].1.clone(), all[8].1.clone());
+    let stored = zip_by(CompressionMethod::Stored, &all);
+    let damaged = |content: &[u8]| {
+        let mut archive = stored.clone();
+        let at = archive.windows(content.len()).position(|bytes| bytes == content).unwrap();
+        archive[at + content.len() / 2] ^= 0xff;
+        archive
+    };
+    let (_place, dataset) = imported(&damaged(&third)).unwrap();
+    let names: Vec<_> = dataset.manifest.pictures.iter().map(|p| p.name.as_str()).collect();
+    assert_eq!(names.len(), 7);
+    assert!(!names.contains(&"images/2.png"), "{names:?}");
+    let told = dataset.manifest.report.problems[0].to_string();
+    assert!(told.starts_with("images/2.png: is damaged (Invalid checksum)"), "{told}");
+    let text = refusal(&damaged(&table));
+    assert!(text.contains("\"annotations.csv\" of the archive is damaged"), "{text}");
 }
 
 #[test]
@@ -107,20 +138,27 @@ fn limits_of_entries_files_and_bytes_are_kept() {
         let options = ImportOptions { archive: limits, ..ImportOptions::default() };
         Place::with(archive).import(&options).unwrap_err().to_string()
     };
-    let all = ordinary();
-    let size = all.iter().map(|(_, content)| content.len() as u64).max().unwrap();
+    let mut all = ordinary();
+    let mut dice = Pcg64Mcg::seed_from_u64(1);
+    all.push(("scan.png".to_owned(), (0..3000).map(|_| dice.random()).collect()));
+    let size = 3000;
     let sum: u64 = all.iter().map(|(_, content)| content.len() as u64).sum();
     for archive in zip_and_tar(&all).into_iter().chain([gzipped(&tar(&all))]) {
-        let limits = ArchiveLimits { entries: 8, ..ArchiveLimits::default() };
-        assert_eq!(refused(&archive, limits), "the archive has more than 8 entries");
+        let limits = ArchiveLimits { entries: 9, ..ArchiveLimits::default() };
+        assert_eq!(refused(&archive, limits), "the archive has more than 9 entries");
         let limits = ArchiveLimits { file_bytes: size - 1, ..ArchiveLimits::default() };
-        let text = refused(&archive, limits);
-        assert!(text.contains(".png") && text.contains("is larger than"), "{text}");
+        let options = ImportOptions { archive: limits, ..ImportOptions::default() };
+        let manifest = Place::with(&archive).import(&options).unwrap();
+        assert_eq!(manifest.pictures.len(), 8);
+        let told: Vec<_> = manifest.report.problems.iter().map(ToString::to_string).collect();
+        let expected =
+            "scan.png: is larger than 2999 bytes, the limit for one file; it was left out";
+        assert_eq!(told, [expected]);
         let limits = ArchiveLimits { unpacked_bytes: sum - 1000, ..ArchiveLimits::default() };
         let text = refused(&archive, limits);
         assert!(text.contains("unpacks to more than"), "{text}");
         // Exactly at the limits all is well.
-        let limits = ArchiveLimits { entries: 9, file_bytes: size, unpacked_bytes: sum };
+        let limits = ArchiveLimits { entries: 10, file_bytes: size, unpacked_bytes: sum };
         let options = ImportOptions { archive: limits, ..ImportOptions::default() };
         Place::with(&archive).import(&options).unwrap();
     }

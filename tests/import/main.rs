@@ -7,7 +7,9 @@
 mod common;
 mod copies;
 mod disk;
+mod formats;
 mod hostile;
+mod labels;
 mod pictures;
 mod sets;
 mod skips;

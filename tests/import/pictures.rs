@@ -201,3 +201,76 @@ fn the_squares_hold_the_picture_with_black_bars() {
     assert!((inputs - 199 * 64 * 128).abs() < 199 * 3 * 128, "{inputs}");
     assert!(dataset.manifest.pictures.iter().any(|picture| picture.split == Split::Val));
 }
+
+#[test]
+fn a_jpeg_that_was_cut_short_is_left_out() {
+    let whole = encoded(drawing(9), ImageFormat::Jpeg);
+    for share in [3, 6, 9] {
+        let mut all = ordinary();
+        all.push(("cut.jpg".to_owned(), whole[..whole.len() * share / 10].to_vec()));
+        let manifest = imported(&zip(&all)).unwrap().1.manifest;
+        assert_eq!(manifest.pictures.len(), 8);
+        let told = manifest.report.problems[0].to_string();
+        assert!(told.starts_with("cut.jpg: is cut short"), "{told}");
+    }
+}
+
+#[test]
+fn formats_are_told_by_content_and_those_that_cannot_be_read_are_named() {
+    let heic = [b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".as_slice(), &[0; 100]].concat();
+    let mut all = ordinary();
+    for (name, content) in
+        [("a.HEIC", &heic[..]), ("b.jpg", &heic), ("c.png", b"<html>403</html>"), ("d.bmp", b"")]
+    {
+        all.push((name.to_owned(), content.to_vec()));
+    }
+    all.push(("no extension".to_owned(), png(99)));
+    all.push(("holiday.jfif".to_owned(), encoded(drawing(7), ImageFormat::Jpeg)));
+    let manifest = imported(&zip(&all)).unwrap().1.manifest;
+    assert_eq!(manifest.pictures.len(), 10);
+    let told: Vec<_> = manifest.report.problems.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        told,
+        [
+            "a.HEIC: is a HEIC picture, which cannot be read; convert it to JPEG or PNG; it was left out",
+            "b.jpg: is a HEIC picture, which cannot be read; convert it to JPEG or PNG; it was left out",
+            "c.png: is a web page, not a picture; it was left out",
+            "d.bmp: is an empty file, not a picture; it was left out",
+        ]
+    );
+}
+
+#[test]
+fn pictures_of_one_colour_are_imported_and_reported() {
+    let transparent = ImageBuffer::from_pixel(20, 20, Rgba([200u8, 0, 0, 0]));
+    let (_place, dataset, _) =
+        with_picture("clear.png", &encoded(DynamicImage::from(transparent), ImageFormat::Png));
+    let told = dataset.manifest.report.problems[0].to_string();
+    assert!(told.starts_with("clear.png: is of nearly one colour"), "{told}");
+}
+
+#[test]
+fn boxes_drawn_before_the_exif_turn_are_turned_with_the_picture() {
+    // The upper half of the pictures as stored, 64 × 32; upright they are 32 × 64, and it is their right half.
+    let rows = |header: &str, row: &str| {
+        let rows: Vec<String> = (0..4).map(|number| format!("{number}.jpg,{row}\n")).collect();
+        format!("image_path,{header}\n{}", rows.concat()).into_bytes()
+    };
+    for table in [rows("width,height,x1,y1,w,h", "64,32,4,0,56,16"), rows("x1,y1,w,h", "4,0,56,16")]
+    {
+        let mut all: Vec<(String, Vec<u8>)> = (0..4)
+            .map(|number| {
+                let mut jpeg = rotated_jpeg(6);
+                jpeg.extend([number; 4]); // So that no two files are the same.
+                (format!("{number}.jpg"), jpeg)
+            })
+            .collect();
+        all.push(("labels.csv".to_owned(), table));
+        let manifest = imported(&zip(&all)).unwrap().1.manifest;
+        let face: [f32; 4] = manifest.pictures[0].faces[0].into();
+        let expected = [4.0 / 64.0, 0.5, 60.0 / 64.0, 1.0];
+        assert!(face.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "{face:?}");
+        let note = &manifest.report.notes[0];
+        assert!(note.contains("4 boxes were drawn on pictures as they are stored"), "{note}");
+    }
+}

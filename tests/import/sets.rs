@@ -73,7 +73,7 @@ fn the_content_hash_changes_with_every_part_of_the_content() {
 fn the_summary_counts_pictures_faces_and_sizes() {
     // At 128 pixels a picture of 40 × 30 is 3.2 times as large.
     let rows =
-        "a.png,0,0,0.9,0.9\na.png,1,1,1.8,1\na.png,5,5,3,3\nb.png,0,0,30,30\nb.png,9,9,6,7\n";
+        "a.png,2,2,0.9,0.9\na.png,1,1,1.8,1\na.png,5,5,3,3\nb.png,0,0,30,30\nb.png,9,9,6,7\n";
     let all = files(&[
         ("train.csv", &csv(rows)),
         ("val.csv", &csv("c.png,1,1,10,10\n")),
@@ -86,7 +86,10 @@ fn the_summary_counts_pictures_faces_and_sizes() {
     let summary = dataset.manifest.summary();
     assert_eq!((summary.images, summary.faces, summary.negatives), (4, 6, 1));
     let train = Counts { images: 3, faces: 5 };
-    assert_eq!(summary.splits, Splits { train, val: Counts { images: 1, faces: 1 } });
+    assert_eq!(
+        summary.splits,
+        Splits { train, val: Counts { images: 1, faces: 1 }, test: Counts::default() }
+    );
     let sizes: Vec<_> =
         summary.face_sizes.iter().map(|bar| (bar.from, bar.to, bar.count)).collect();
     assert_eq!(
@@ -131,11 +134,11 @@ fn archives_with_nothing_usable_are_refused_with_what_is_missing() {
     let (a, b) = (png(1), png(2));
     let table = |rows: &str| csv(rows);
     let text = refusal(&zip(&files(&[("a.png", &a)])));
-    assert!(text.contains("image_path,x1,y1,w,h (found no CSV file)"), "{text}");
+    assert!(text.contains("image_path,x1,y1,w,h, COCO JSON"), "{text}");
     let text = refusal(&zip(&files(&[("a.png", &a), ("images.csv", b"image_path,w\n")])));
-    assert!(text.contains("found only images.csv"), "{text}");
+    assert!(text.contains("images.csv begins with \"image_path,w\""), "{text}");
     let text = refusal(&zip(&files(&[("annotations.csv", &table(""))])));
-    assert!(text.contains("no pictures (.jpg"), "{text}");
+    assert!(text.contains("no pictures (JPEG"), "{text}");
     let text =
         refusal(&zip(&files(&[("a.png", b"x"), ("annotations.csv", &table("a.png,1,1,2,2\n"))])));
     assert!(
@@ -144,19 +147,25 @@ fn archives_with_nothing_usable_are_refused_with_what_is_missing() {
     );
     let text = refusal(&zip(&files(&[("a.png", &a), ("annotations.csv", &table(""))])));
     assert!(text.contains("no picture has a usable face: the annotations have no rows"), "{text}");
-    let text =
-        refusal(&zip(&files(&[("a.png", &a), ("annotations.csv", &table("x/a.png,1,1,2,2\n"))])));
+    let text = refusal(&zip(&files(&[
+        ("a.png", &a),
+        ("annotations.csv", &table("x/b.png,1,1,2,2\na.png,,,,\n")),
+    ])));
     assert!(
-        text.contains("annotations.csv, row 2: the archive holds no picture \"x/a.png\""),
+        text.contains("annotations.csv, row 2: the archive holds no picture \"x/b.png\"; the nearest name is a.png"),
         "{text}"
     );
     let text =
         refusal(&zip(&files(&[("a.png", &a), ("annotations.csv", &table("a.png,1,1,2,2\n"))])));
-    assert!(text.contains("no usable validation picture with a face"), "{text}");
-    let both = [("train.csv", table("a.png,1,1,2,2\n")), ("val.csv", table("b.png,90,90,2,2\n"))];
+    assert!(text.contains("only one picture with a face can be used, a.png"), "{text}");
+    let both = [
+        ("train.csv", table("a.png,1,1,2,2\nc.png,1,1,2,2\n")),
+        ("val.csv", table("b.png,90,90,2,2\n")),
+    ];
     let text = refusal(&zip(&files(&[
         ("a.png", &a),
         ("b.png", &b),
+        ("c.png", &png(3)),
         (both[0].0, &both[0].1),
         (both[1].0, &both[1].1),
     ])));

@@ -147,6 +147,10 @@ pub(crate) fn imported(archive: &[u8]) -> Result<(Place, ImportedDataset), Impor
             let dataset = ImportedDataset::open(&place.dir()).unwrap();
             assert_eq!(dataset.manifest, manifest);
             assert_eq!(place.left(), ["set"]);
+            let report = &dataset.manifest.report;
+            assert!(report.adds_up(), "{report:?}");
+            let logged = dataset.problems(0).unwrap().collect::<Result<Vec<_>, _>>().unwrap();
+            assert_eq!(logged.len() as u64, report.counts.values().sum::<u64>());
             Ok((place, dataset))
         }
         Err(error) => {

@@ -28,7 +28,7 @@ impl DemoReport {
     }
 
     pub(super) fn dataset(&mut self, dataset: &Dataset) {
-        let Splits { train, val } = dataset.splits.unwrap_or_default();
+        let Splits { train, val, .. } = dataset.splits.unwrap_or_default();
         println!(
             "  pictures    {} with {} faces: {} to train on, {} to check with",
             train.images + val.images,

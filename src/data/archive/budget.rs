@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use super::{ArchiveError, ArchiveLimits, Visitor};
+use super::{ArchiveError, ArchiveLimits, Odd, Visitor};
 
 /// How many times its own size an archive may unpack to before it counts as a bomb, and how many bytes it may unpack
 /// to in any case.
@@ -42,22 +42,32 @@ impl Budget {
         Ok(())
     }
 
-    /// Passes a file to `visit`. Counts its bytes as they come: the archive's declared sizes are not trusted.
+    /// Passes a file to `visitor`, and counts its bytes as they come: the archive's stated sizes are not trusted.
     pub(super) fn read(
         &mut self,
         path: &str,
         content: &mut dyn Read,
-        visit: &mut Visitor<'_>,
-    ) -> Result<(), ArchiveError> {
+        visitor: &mut dyn Visitor,
+    ) -> Result<Result<(), io::Error>, ArchiveError> {
         let most = self.limits.file_bytes.min(self.unpacked - self.bytes);
         let mut limited = Limited { inner: content, most, read: 0 };
-        let visited = visit(path, &mut limited);
+        let visited = visitor.file(path, &mut limited);
         let read = limited.read;
-        if read > self.limits.file_bytes {
-            return Err(ArchiveError::FileSize(path.to_owned(), self.limits.file_bytes));
-        }
         self.add(read)?;
-        visited.map_err(ArchiveError::Damaged)
+        if read > self.limits.file_bytes {
+            visitor.odd(path, Odd::TooLarge(self.limits.file_bytes))?;
+            return Ok(Ok(()));
+        }
+        Ok(visited)
+    }
+
+    /// Refuses a file by its stated size, so that it is not unpacked first. Returns whether it is too large.
+    pub(super) fn is_too_large(&self, stated: u64) -> Result<Option<Odd>, ArchiveError> {
+        if stated > self.unpacked - self.bytes {
+            return Err(ArchiveError::Unpacked(self.unpacked));
+        }
+        let limit = self.limits.file_bytes;
+        Ok((stated > limit).then_some(Odd::TooLarge(limit)))
     }
 }
 

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use flate2::read::MultiGzDecoder;
 
 use self::budget::Budget;
+use super::names::from_cp437;
 
 /// How much an archive may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,18 +48,15 @@ pub enum ArchiveError {
         "entry {0:?} of the archive points outside it; pack the files with plain relative paths"
     )]
     Escapes(String),
-    /// An entry is a link or a device.
-    #[error("entry {0:?} of the archive is a link or a device; pack the files themselves")]
-    NotAFile(String),
+    /// The labels are in an entry that cannot be used.
+    #[error("entry {0:?} of the archive {1}, and it may hold the labels; pack the archive again")]
+    Table(String, Odd),
     /// An entry is encrypted.
     #[error("entry {0:?} of the archive is encrypted; pack it without a password")]
     Encrypted(String),
     /// There are too many.
     #[error("the archive has more than {0} entries")]
     Entries(u64),
-    /// One is too large.
-    #[error("entry {0:?} of the archive is larger than {1} bytes")]
-    FileSize(String, u64),
     /// All together are too large.
     #[error("the archive unpacks to more than {0} bytes")]
     Unpacked(u64),
@@ -83,10 +81,35 @@ enum Kind {
     TarGz,
 }
 
-/// Decides by its path, with `/` between its parts, whether a file is read; breaking ends the visit.
-pub(super) type Wanted<'a> = dyn FnMut(&str) -> ControlFlow<(), bool> + 'a;
-/// Takes a file's path and content.
-pub(super) type Visitor<'a> = dyn FnMut(&str, &mut dyn Read) -> io::Result<()> + 'a;
+/// Why one entry cannot be used. The rest of the archive can.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Odd {
+    /// It is not a file.
+    #[error("is a link or a device")]
+    NotAFile,
+    /// It unpacks to more bytes than one file may.
+    #[error("is larger than {}, the limit for one file", in_words(*.0))]
+    TooLarge(u64),
+    /// Its content does not fit its checksum, or cannot be unpacked.
+    #[error("is damaged ({0})")]
+    Damaged(String),
+}
+
+fn in_words(bytes: u64) -> String {
+    if bytes < 1 << 20 { format!("{bytes} bytes") } else { format!("{} MB", bytes >> 20) }
+}
+
+/// What is shown an archive's files. Paths have `/` between their parts.
+pub(super) trait Visitor {
+    /// Returns whether a file is to be read; breaking ends the visit.
+    fn wants(&mut self, path: &str) -> ControlFlow<(), bool>;
+
+    /// Takes a file's content. An error of `content` is passed on.
+    fn file(&mut self, path: &str, content: &mut dyn Read) -> io::Result<()>;
+
+    /// Is told of an entry that cannot be used. An error refuses the archive.
+    fn odd(&mut self, path: &str, odd: Odd) -> Result<(), ArchiveError>;
+}
 
 impl Archive {
     /// Looks at the first bytes.
@@ -106,18 +129,14 @@ impl Archive {
         Ok(Self { path: path.to_owned(), kind, limits, size })
     }
 
-    /// Passes every wanted file to `visit`, in the archive's order.
-    pub(super) fn visit(
-        &self,
-        wanted: &mut Wanted<'_>,
-        visit: &mut Visitor<'_>,
-    ) -> Result<(), ArchiveError> {
+    /// Shows every file to `visitor`, in the archive's order.
+    pub(super) fn visit(&self, visitor: &mut dyn Visitor) -> Result<(), ArchiveError> {
         let file = BufReader::new(File::open(&self.path).map_err(ArchiveError::Damaged)?);
         let mut budget = Budget::new(self.limits, self.size);
         match self.kind {
-            Kind::Zip => zip::visit(file, &mut budget, wanted, visit),
-            Kind::Tar => tar::visit(file, &mut budget, wanted, visit),
-            Kind::TarGz => tar::visit(MultiGzDecoder::new(file), &mut budget, wanted, visit),
+            Kind::Zip => zip::visit(file, &mut budget, visitor),
+            Kind::Tar => tar::visit(file, &mut budget, visitor),
+            Kind::TarGz => tar::visit(MultiGzDecoder::new(file), &mut budget, visitor),
         }
     }
 }
@@ -126,6 +145,12 @@ fn head(file: impl Read) -> io::Result<Vec<u8>> {
     let mut head = Vec::new();
     file.take(512).read_to_end(&mut head)?;
     Ok(head)
+}
+
+/// A name as an archive stores it: UTF-8, or else CP437, from which other encodings can be told later.
+fn decoded(name: &[u8]) -> String {
+    let name = std::str::from_utf8(name).map_or_else(|_| from_cp437(name), str::to_owned);
+    name.replace('\\', "/")
 }
 
 /// A path inside the archive; `None` for files that systems add (`__MACOSX`, dot files).

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use std::rc::Rc;
 
 use super::budget::Budget;
-use super::{ArchiveError, Visitor, Wanted, plain_path};
+use super::{ArchiveError, Odd, Visitor, decoded, plain_path};
 
 /// Bytes of headers before a file: names of any length come in headers, and are kept in memory.
 const MAX_HEADER: u64 = 1 << 20;
@@ -26,8 +26,7 @@ pub(super) fn is_tar(head: &[u8]) -> bool {
 pub(super) fn visit(
     file: impl Read,
     budget: &mut Budget,
-    wanted: &mut Wanted<'_>,
-    visit: &mut Visitor<'_>,
+    visitor: &mut dyn Visitor,
 ) -> Result<(), ArchiveError> {
     let meter = Rc::new(Meter::default());
     let mut tar = tar::Archive::new(Metered { inner: file, meter: Rc::clone(&meter) });
@@ -38,8 +37,15 @@ pub(super) fn visit(
         let mut entry = entry.map_err(ArchiveError::Damaged)?;
         meter.left.set(u64::MAX);
         budget.entry()?;
-        match wanted_path(&entry, wanted)? {
-            Some(path) => budget.read(&path, &mut entry, visit)?,
+        match wanted_path(&entry, visitor)? {
+            Some(path) => match budget.is_too_large(entry.size())? {
+                Some(odd) => {
+                    budget.add(entry.size())?;
+                    visitor.odd(&path, odd)?;
+                }
+                // What is damaged inside one file of a tar damages all that follows.
+                None => budget.read(&path, &mut entry, visitor)?.map_err(ArchiveError::Damaged)?,
+            },
             // Skipping a file unpacks it all the same, so it counts.
             None => budget.add(entry.size())?,
         }
@@ -57,21 +63,22 @@ pub(super) fn visit(
 
 fn wanted_path<R: Read>(
     entry: &tar::Entry<'_, R>,
-    wanted: &mut Wanted<'_>,
+    visitor: &mut dyn Visitor,
 ) -> Result<Option<String>, ArchiveError> {
-    let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
+    let name = decoded(&entry.path_bytes());
     let kind = entry.header().entry_type();
     if kind.is_pax_global_extensions() {
         return Ok(None);
     }
     let Some(path) = plain_path(&name)? else { return Ok(None) };
     if !(kind.is_file() || kind.is_dir()) {
-        return Err(ArchiveError::NotAFile(name));
+        visitor.odd(&path, Odd::NotAFile)?;
+        return Ok(None);
     }
     if kind.is_dir() {
         return Ok(None);
     }
-    match wanted(&path) {
+    match visitor.wants(&path) {
         ControlFlow::Break(()) => Err(ArchiveError::Stopped),
         ControlFlow::Continue(wanted) => Ok(wanted.then_some(path)),
     }

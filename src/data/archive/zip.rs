@@ -6,31 +6,32 @@ use std::ops::ControlFlow;
 use zip::result::ZipError;
 
 use super::budget::Budget;
-use super::{ArchiveError, Visitor, Wanted, plain_path};
+use super::{ArchiveError, Odd, Visitor, decoded, plain_path};
 
 /// Like [`super::Archive::visit`].
 pub(super) fn visit(
     file: impl Read + Seek,
     budget: &mut Budget,
-    wanted: &mut Wanted<'_>,
-    visit: &mut Visitor<'_>,
+    visitor: &mut dyn Visitor,
 ) -> Result<(), ArchiveError> {
     let mut zip = zip::ZipArchive::new(file).map_err(damaged)?;
     for index in 0..zip.len() {
         budget.entry()?;
         let raw = zip.by_index_raw(index).map_err(damaged)?;
         // Many packers write UTF-8 without declaring it.
-        let name = std::str::from_utf8(raw.name_raw()).unwrap_or(raw.name()).replace('\\', "/");
+        let name = decoded(raw.name_raw());
         let (is_folder, is_link, is_encrypted) = (raw.is_dir(), raw.is_symlink(), raw.encrypted());
+        let stated_size = raw.size();
         drop(raw);
         let Some(path) = plain_path(&name)? else { continue };
         if is_link {
-            return Err(ArchiveError::NotAFile(name));
+            visitor.odd(&path, Odd::NotAFile)?;
+            continue;
         }
         if is_folder {
             continue;
         }
-        match wanted(&path) {
+        match visitor.wants(&path) {
             ControlFlow::Break(()) => return Err(ArchiveError::Stopped),
             ControlFlow::Continue(false) => continue,
             ControlFlow::Continue(true) => {}
@@ -38,13 +39,21 @@ pub(super) fn visit(
         if is_encrypted {
             return Err(ArchiveError::Encrypted(name));
         }
-        let mut entry = zip.by_index(index).map_err(|error| match error {
-            ZipError::UnsupportedArchive(_) | ZipError::CompressionMethodNotSupported(_) => {
-                ArchiveError::Compression(name)
+        if let Some(odd) = budget.is_too_large(stated_size)? {
+            visitor.odd(&path, odd)?;
+            continue;
+        }
+        let read = match zip.by_index(index) {
+            Ok(mut entry) => budget.read(&path, &mut entry, visitor)?,
+            Err(ZipError::UnsupportedArchive(_) | ZipError::CompressionMethodNotSupported(_)) => {
+                return Err(ArchiveError::Compression(name));
             }
-            other => damaged(other),
-        })?;
-        budget.read(&path, &mut entry, visit)?;
+            Err(other) => Err(other.into()),
+        };
+        // Every entry of a zip is packed by itself, so the next one may be whole.
+        if let Err(error) = read {
+            visitor.odd(&path, Odd::Damaged(error.to_string()))?;
+        }
     }
     Ok(())
 }

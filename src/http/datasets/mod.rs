@@ -2,6 +2,7 @@
 
 mod images;
 mod list;
+mod report;
 mod upload;
 mod view;
 
@@ -19,6 +20,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/datasets", get(list::list))
         .route("/datasets/{id}", get(list::show).delete(list::delete))
         .merge(images::list_routes())
+        .merge(report::routes())
 }
 
 /// Requests that may take long.
@@ -30,4 +32,5 @@ pub(super) fn slow_routes() -> Router<Arc<App>> {
 pub(super) fn describe(generator: &mut SchemaGenerator) {
     generator.subschema_for::<view::DatasetView>();
     generator.subschema_for::<images::ImageView>();
+    generator.subschema_for::<report::ReportView>();
 }

@@ -13,16 +13,18 @@ use axum::response::IntoResponse;
 use axum::routing::post;
 use futures_util::Stream;
 use futures_util::StreamExt;
+use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use tokio::fs::File;
 use tokio::io::AsyncWriteExt;
 
 use super::view::DatasetView;
+use crate::data::{BoxShape, LabelOptions, Units};
 use crate::disk;
 use crate::http::app::App;
 use crate::http::blocking::blocking;
 use crate::http::extract::{Query, content_type};
-use crate::http::fields::NameQuery;
+use crate::http::fields::valid_name;
 use crate::http::problem::{Problem, Result};
 use crate::store;
 use crate::store::ids::DatasetId;
@@ -48,13 +50,34 @@ const LONGEST_FILE_NAME: usize = 200;
 /// Position at which `ustar` ends in a tar's header.
 const MAGIC_BYTES: usize = 262;
 
-/// `POST /datasets?name=`
+/// The name of a data set, and what its labels are, if the user says so.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct UploadQuery {
+    name: Option<String>,
+    boxes: Option<BoxShape>,
+    units: Option<Units>,
+    /// Separated by commas.
+    face_categories: Option<String>,
+}
+
+impl UploadQuery {
+    fn labels(&self) -> LabelOptions {
+        let categories = self.face_categories.as_deref().unwrap_or_default().split(',');
+        let face_categories = categories.map(str::trim).filter(|name| !name.is_empty());
+        let face_categories = face_categories.map(str::to_owned).collect();
+        LabelOptions { boxes: self.boxes, units: self.units, face_categories }
+    }
+}
+
+/// `POST /datasets?name=&boxes=&units=&face_categories=`
 async fn create(
     State(app): State<Arc<App>>,
-    Query(query): Query<NameQuery>,
+    Query(query): Query<UploadQuery>,
     request: Request,
 ) -> Result<impl IntoResponse> {
-    let name = query.name()?;
+    let labels = query.labels();
+    let name = valid_name(query.name)?;
     // Checked now rather than after gigabytes. The import checks again, picture by picture.
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(0);
@@ -75,7 +98,7 @@ async fn create(
     let sha256 = upload.finish(app.folder.upload(id)).await?;
 
     let name = name.or(file_name).unwrap_or_else(|| "Unnamed".to_owned());
-    app.jobs.begin_import(id, &name, sha256).await?;
+    app.jobs.begin_import(id, &name, sha256, &labels).await?;
     let dataset = store::datasets::find(&app.db, id).await?;
     let dataset = dataset.ok_or_else(|| Problem::not_found(format_args!("data set {id}")))?;
     let location = [(header::LOCATION, format!("/api/v1/datasets/{id}"))];

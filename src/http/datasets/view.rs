@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::data::options::ImportProgress;
-use crate::data::{DatasetSummary, ImportReport};
+use crate::data::{DatasetSummary, ImportReport, LabelOptions};
 use crate::http::app::App;
 use crate::store::datasets::{Dataset, DatasetStatus};
 use crate::store::ids::DatasetId;
@@ -22,6 +22,8 @@ pub(super) struct DatasetView {
     /// An older one with the same pictures and boxes.
     same_as: Option<DatasetId>,
     progress: Option<ImportProgress>,
+    /// What the upload said about the labels.
+    import_options: LabelOptions,
     created_at: String,
     finished_at: Option<String>,
     #[serde(flatten)]
@@ -32,7 +34,7 @@ pub(super) struct DatasetView {
 impl DatasetView {
     pub(super) fn new(app: &App, dataset: Dataset) -> Self {
         let Dataset { id, name, status, error, content_hash, summary, .. } = dataset;
-        let Dataset { created_at, finished_at, same_as, .. } = dataset;
+        let Dataset { import_options, created_at, finished_at, same_as, .. } = dataset;
         let progress = match status {
             DatasetStatus::Importing => app.jobs.import_progress(id),
             DatasetStatus::Ready | DatasetStatus::Failed => None,
@@ -49,6 +51,7 @@ impl DatasetView {
             content_hash,
             same_as,
             progress,
+            import_options: import_options.0,
             created_at,
             finished_at,
             summary,

@@ -232,7 +232,9 @@ pub(super) mod tests {
 
     pub(in crate::store) async fn queue(db: &SqlitePool, device: &str, priority: i64) -> JobId {
         let (id, dataset_id) = (JobId::new(), DatasetId::new());
-        datasets::insert(db, dataset_id, "faces").await.unwrap();
+        datasets::insert(db, dataset_id, "faces", &crate::data::LabelOptions::default())
+            .await
+            .unwrap();
         let params = json!({"init": "mediapipe"});
         let new = NewJob {
             id,

@@ -212,6 +212,7 @@ mod tests {
             entries: (0..count).map(entry).collect(),
             train: (0..count as usize).collect(),
             val: Vec::new(),
+            test: Vec::new(),
         }
     }
 

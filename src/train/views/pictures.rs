@@ -22,6 +22,8 @@ pub struct Pictures {
     pub train: Vec<usize>,
     /// Indices of the pictures to measure on.
     pub val: Vec<usize>,
+    /// Indices of the pictures that training never sees.
+    pub test: Vec<usize>,
 }
 
 /// One picture.
@@ -93,6 +95,7 @@ impl Pictures {
             inputs: dataset.inputs()?,
             train: of(Split::Train),
             val: of(Split::Val),
+            test: of(Split::Test),
             entries: dataset.manifest.pictures.iter().map(Entry::new).collect(),
         })
     }
@@ -102,6 +105,7 @@ impl Pictures {
         match split {
             SplitChoice::Val => {}
             SplitChoice::Train => self.val.clone_from(&self.train),
+            SplitChoice::Test => self.val.clone_from(&self.test),
             SplitChoice::All => self.val = (0..self.entries.len()).collect(),
         }
     }

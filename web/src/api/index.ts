@@ -46,15 +46,17 @@ export const datasets = {
     query: { split?: string; cursor?: string; limit: number },
     signal?: AbortSignal,
   ) => get<Page<DatasetImage>>(`/datasets/${id}/images?${search(query)}`, signal),
+  /** Every problem of the import, as CSV. */
+  reportUrl: (id: string) => `${PREFIX}/datasets/${id}/report?format=csv`,
   imageUrl: (id: string, index: number) => `${PREFIX}/datasets/${id}/images/${index}`,
   upload: (
-    name: string,
+    query: { name: string; boxes?: string; units?: string; face_categories?: string },
     file: File,
     progress: (sent: number, total: number) => void,
     signal: AbortSignal,
   ) =>
     upload<Dataset>(
-      `/datasets?${search({ name })}`,
+      `/datasets?${search(query)}`,
       file,
       archiveType(file.name),
       progress,

@@ -6,9 +6,17 @@
  */
 export type Actor = "user" | "server" | "worker";
 /**
+ * What the four numbers of a box are.
+ */
+export type BoxShape = "xywh" | "xyxy" | "cxcywh";
+/**
  * Of a data set.
  */
 export type DatasetId = string;
+/**
+ * The unit of a table's coordinates.
+ */
+export type Units = "pixels" | "fractions";
 /**
  * How far a data set is.
  */
@@ -23,7 +31,7 @@ export type Rect = [number, number, number, number];
 /**
  * What a picture is for.
  */
-export type Split = "train" | "val";
+export type Split = "train" | "val" | "test";
 /**
  * Which of WIDER FACE's three lists a face is in, the smallest: every easy face is also a medium one, and
  * both are hard ones.
@@ -32,7 +40,7 @@ export type Difficulty = "easy" | "medium" | "hard";
 /**
  * Pictures of a data set.
  */
-export type SplitChoice = "val" | "train" | "all";
+export type SplitChoice = "val" | "train" | "test" | "all";
 /**
  * Of a job.
  */
@@ -300,6 +308,7 @@ export interface Dataset {
    * Pictures.
    */
   images?: number;
+  import_options: LabelOptions;
   name: string;
   /**
    * Pictures without a face.
@@ -332,6 +341,23 @@ export interface FaceSizes {
   to: number | null;
 }
 /**
+ * What the user says about the labels. The import works out the rest.
+ */
+export interface LabelOptions {
+  /**
+   * What the four numbers of a box are, whatever the columns are called.
+   */
+  boxes?: BoxShape | null;
+  /**
+   * The categories that are faces, if the labels have several.
+   */
+  face_categories?: string[];
+  /**
+   * The unit of all coordinates.
+   */
+  units?: Units | null;
+}
+/**
  * How far an import is.
  */
 export interface ImportProgress {
@@ -354,14 +380,35 @@ export interface ImportReport {
   counts: {
     [k: string]: number;
   };
+  files: FileTally;
   /**
    * How the archive was understood.
    */
   notes: string[];
   /**
-   * The first hundred, in the order of the files.
+   * The first twenty of each kind. All of them are in [`super::ImportedDataset::problems`].
    */
   problems: ImportProblem[];
+  rows: RowTally;
+}
+/**
+ * Files: `given` is the sum of all others.
+ */
+export interface FileTally {
+  /**
+   * Files in the archive, without those that systems add.
+   */
+  given: number;
+  /**
+   * Files that were left out, by kind.
+   */
+  left_out: {
+    [k: string]: number;
+  };
+  /**
+   * Pictures that were imported, and tables.
+   */
+  used: number;
 }
 /**
  * A row or a picture that could not be used as it was.
@@ -372,6 +419,10 @@ export interface ImportProblem {
    */
   file: string;
   /**
+   * What it is counted under.
+   */
+  kind: string;
+  /**
    * What is wrong.
    */
   reason: string;
@@ -381,11 +432,52 @@ export interface ImportProblem {
   row?: number | null;
 }
 /**
+ * Rows: `given` is the sum of all others.
+ */
+export interface RowTally {
+  /**
+   * Rows that say that their picture shows no face.
+   */
+  empty: number;
+  /**
+   * Rows that became faces.
+   */
+  faces: number;
+  /**
+   * Rows of the tables that were used.
+   */
+  given: number;
+  /**
+   * Rows whose boxes count neither as faces nor as background, such as crowds: they are painted over.
+   */
+  ignored: number;
+  /**
+   * Rows that were left out, by kind.
+   */
+  left_out: {
+    [k: string]: number;
+  };
+}
+/**
  * Counts by split.
  */
 export interface Splits {
+  test: Counts1;
   train: Counts;
   val: Counts;
+}
+/**
+ * Pictures and faces.
+ */
+export interface Counts1 {
+  /**
+   * Faces.
+   */
+  faces: number;
+  /**
+   * Pictures.
+   */
+  images: number;
 }
 /**
  * A picture as clients see it.
@@ -411,6 +503,74 @@ export interface DatasetOrigin {
   content_hash: string | null;
   id: DatasetId;
   name: string;
+}
+/**
+ * An import's report, with a page of its problems.
+ */
+export interface DatasetReport {
+  /**
+   * How many problems there are of each kind.
+   */
+  counts: {
+    [k: string]: number;
+  };
+  files: FileTally1;
+  items: ImportProblem[];
+  /**
+   * Cursor of the next page; none after the last.
+   */
+  next_cursor: string | null;
+  /**
+   * How the archive was understood.
+   */
+  notes: string[];
+  rows: RowTally1;
+}
+/**
+ * Files: `given` is the sum of all others.
+ */
+export interface FileTally1 {
+  /**
+   * Files in the archive, without those that systems add.
+   */
+  given: number;
+  /**
+   * Files that were left out, by kind.
+   */
+  left_out: {
+    [k: string]: number;
+  };
+  /**
+   * Pictures that were imported, and tables.
+   */
+  used: number;
+}
+/**
+ * Rows: `given` is the sum of all others.
+ */
+export interface RowTally1 {
+  /**
+   * Rows that say that their picture shows no face.
+   */
+  empty: number;
+  /**
+   * Rows that became faces.
+   */
+  faces: number;
+  /**
+   * Rows of the tables that were used.
+   */
+  given: number;
+  /**
+   * Rows whose boxes count neither as faces nor as background, such as crowds: they are painted over.
+   */
+  ignored: number;
+  /**
+   * Rows that were left out, by kind.
+   */
+  left_out: {
+    [k: string]: number;
+  };
 }
 /**
  * A face that was found.

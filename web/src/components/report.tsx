@@ -1,7 +1,7 @@
 // What an import counted and complained about.
 
-import type { FaceSizes, ImportReport as Report } from "../api";
-import { integer } from "../lib/format";
+import { datasets, type FaceSizes, type ImportReport as Report } from "../api";
+import { integer, plural } from "../lib/format";
 
 export function FaceSizeBars({ sizes }: { sizes: FaceSizes[] }) {
   const total = sizes.reduce((sum, { count }) => sum + count, 0);
@@ -29,7 +29,8 @@ export function FaceSizeBars({ sizes }: { sizes: FaceSizes[] }) {
   );
 }
 
-export function ImportReport({ report: { problems, counts, notes } }: { report: Report }) {
+export function ImportReport({ id, report }: { id: string; report: Report }) {
+  const { problems, counts, notes, rows, files } = report;
   const kinds = Object.entries(counts);
   const all = kinds.reduce((sum, [, count]) => sum + count, 0);
   if (!all && !notes.length) return null;
@@ -39,6 +40,15 @@ export function ImportReport({ report: { problems, counts, notes } }: { report: 
       {notes.map((note) => (
         <p key={note}>{note}</p>
       ))}
+      {rows && files && (
+        <p class="muted">
+          {integer(rows.faces)} of {plural(rows.given, "row")} became faces
+          {rows.empty > 0 && <>, {integer(rows.empty)} say that their picture has none</>}
+          <LeftOut kinds={rows.left_out} />. {integer(files.used)} of {plural(files.given, "file")}{" "}
+          were used
+          <LeftOut kinds={files.left_out} />.
+        </p>
+      )}
       {kinds.length > 0 && (
         <ul class="facts">
           {kinds.map(([kind, count]) => (
@@ -51,12 +61,30 @@ export function ImportReport({ report: { problems, counts, notes } }: { report: 
       {problems.length > 0 && (
         <details>
           <summary>
-            {problems.length < all ? `The first ${problems.length} in full` : "All of them"}
+            {problems.length < all ? "The first of each kind in full" : "All of them in full"}
           </summary>
           <Problems problems={problems} />
         </details>
       )}
+      {all > 0 && (
+        <p>
+          <a href={datasets.reportUrl(id)} download>
+            Download all as CSV
+          </a>
+        </p>
+      )}
     </section>
+  );
+}
+
+function LeftOut({ kinds }: { kinds: Record<string, number> }) {
+  const count = Object.values(kinds).reduce((sum, count) => sum + count, 0);
+  if (!count) return null;
+  const list = Object.entries(kinds).map(([kind, count]) => `${integer(count)} × ${kind}`);
+  return (
+    <>
+      , {integer(count)} were left out ({list.join(", ")})
+    </>
   );
 }
 

@@ -73,7 +73,7 @@ export function DatasetPage({ id }: { id: string }) {
         </div>
       )}
       {data.status === "ready" && <Counts dataset={data} />}
-      {data.report && <ImportReport report={data.report} />}
+      {data.report && <ImportReport id={id} report={data.report} />}
       {data.status === "ready" && <Pictures dataset={data} />}
     </>
   );
@@ -86,6 +86,7 @@ function Counts({ dataset }: { dataset: Dataset }) {
     { label: "Faces", value: dataset.faces },
     { label: "For training", value: splits?.train?.images },
     { label: "For validation", value: splits?.val?.images },
+    ...(splits?.test?.images ? [{ label: "For testing", value: splits.test.images }] : []),
   ];
   return (
     <section class="grid two">
@@ -102,7 +103,9 @@ function Counts({ dataset }: { dataset: Dataset }) {
   );
 }
 
-function Pictures({ dataset: { id } }: { dataset: Dataset }) {
+const SPLITS = { all: "All", train: "Training", val: "Validation", test: "Test" } as const;
+
+function Pictures({ dataset: { id, splits } }: { dataset: Dataset }) {
   const [split, setSplit] = useState<Split | undefined>();
   const [images, setImages] = useState<DatasetImage[]>([]);
   const [cursor, setCursor] = useState<string | null | undefined>(undefined);
@@ -137,7 +140,9 @@ function Pictures({ dataset: { id } }: { dataset: Dataset }) {
         <h2>Pictures</h2>
         <fieldset class="segments">
           <legend class="hidden">Which pictures</legend>
-          {([undefined, "train", "val"] as const).map((value) => (
+          {([undefined, "train", "val", "test"] as const)
+            .filter((value) => value !== "test" || splits?.test?.images)
+            .map((value) => (
             <label key={value ?? "all"}>
               <input
                 type="radio"
@@ -145,7 +150,7 @@ function Pictures({ dataset: { id } }: { dataset: Dataset }) {
                 checked={split === value}
                 onChange={() => setSplit(value)}
               />
-              <span>{value === "val" ? "Validation" : value === "train" ? "Training" : "All"}</span>
+              <span>{SPLITS[value ?? "all"]}</span>
             </label>
           ))}
         </fieldset>

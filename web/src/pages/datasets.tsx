@@ -53,6 +53,7 @@ function Card({ dataset }: { dataset: Dataset }) {
             {" "}
             · {integer(dataset.splits?.train?.images)} for training,{" "}
             {integer(dataset.splits?.val?.images)} for validation
+            {dataset.splits?.test?.images ? `, ${integer(dataset.splits.test.images)} for testing` : ""}
           </span>
         </p>
       )}
@@ -78,8 +79,54 @@ export function Importing({ progress }: { progress: Dataset["progress"] }) {
   );
 }
 
+interface Labels {
+  boxes?: string;
+  units?: string;
+  face_categories?: string;
+}
+
+/** What the labels are. Needed only if an import asks for it. */
+function LabelOptions({ labels, change }: { labels: Labels; change: (labels: Labels) => void }) {
+  const set = (name: keyof Labels, value: string) => {
+    const { [name]: _, ...others } = labels;
+    change(value ? { ...others, [name]: value } : others);
+  };
+  return (
+    <details>
+      <summary>What the labels are, if an import asks for it</summary>
+      <div class="row">
+        <label>
+          Boxes{" "}
+          <select onChange={(event) => set("boxes", event.currentTarget.value)}>
+            <option value="">as the columns say</option>
+            <option value="xywh">left, top, width, height</option>
+            <option value="xyxy">left, top, right, bottom</option>
+            <option value="cxcywh">centre, width, height</option>
+          </select>
+        </label>
+        <label>
+          Units{" "}
+          <select onChange={(event) => set("units", event.currentTarget.value)}>
+            <option value="">as the numbers say</option>
+            <option value="pixels">pixels</option>
+            <option value="fractions">fractions of the picture</option>
+          </select>
+        </label>
+        <label>
+          Categories that are faces{" "}
+          <input
+            placeholder="face, head"
+            onInput={(event) => set("face_categories", event.currentTarget.value.trim())}
+          />
+        </label>
+      </div>
+    </details>
+  );
+}
+
 function Upload() {
   const [sent, setSent] = useState<{ name: string; done: number; total: number }>();
+  const [labels, setLabels] = useState<Labels>({});
   const abort = useRef<AbortController | undefined>(undefined);
   const { start, busy, error } = useAction(async (file: File) => {
     abort.current = new AbortController();
@@ -87,7 +134,7 @@ function Upload() {
     const name = file.name.replace(/\.(zip|tar|tgz|tar\.gz)$/i, "");
     const progress = (done: number, total: number) => setSent({ name: file.name, done, total });
     try {
-      const { id } = await datasets.upload(name, file, progress, abort.current.signal);
+      const { id } = await datasets.upload({ name, ...labels }, file, progress, abort.current.signal);
       navigate(`/datasets/${id}`);
     } finally {
       setSent(undefined);
@@ -102,11 +149,12 @@ function Upload() {
         take={start}
       >
         <p class="muted">
-          A zip, tar or tar.gz with pictures and a CSV with the columns{" "}
-          <code>image_path,x1,y1,w,h</code> (pixels, top-left corner), or <code>train.csv</code> and{" "}
-          <code>val.csv</code>. Pictures without a row hold no face.
+          A zip, tar or tar.gz with pictures and their labels: COCO JSON, Pascal VOC XML, YOLO text,
+          WIDER FACE text, or a CSV with the columns <code>image_path,x1,y1,w,h</code> (pixels, top-left
+          corner).
         </p>
       </DropZone>
+      <LabelOptions labels={labels} change={setLabels} />
       {sent && (
         <div class="card stack tight" role="status">
           <div class="row between">

@@ -1,7 +1,7 @@
 // How good a model is on any data set: starts an evaluation.
 
 import { useState } from "preact/hooks";
-import { datasets, jobs, type Model } from "../api";
+import { datasets, jobs, type Model, type SplitChoice } from "../api";
 import { ErrorNote, Pending } from "../components/status";
 import { plural } from "../lib/format";
 import { useAction, useResource } from "../lib/hooks";
@@ -15,6 +15,7 @@ export function Evaluate({ model }: { model: Model }) {
   const isBase = model.kind === "base";
   const [chosen, setChosen] = useState<string>();
   const [compares, setCompares] = useState(true);
+  const [split, setSplit] = useState<SplitChoice>("val");
   const dataset = ready.find(({ id }) => id === chosen) ?? ready[0];
   const { start, busy, error } = useAction(async () => {
     if (!dataset) return;
@@ -22,6 +23,7 @@ export function Evaluate({ model }: { model: Model }) {
       kind: "evaluate",
       name: `${model.name} on ${dataset.name}`.slice(0, 200),
       dataset_id: dataset.id,
+      split: dataset.splits?.test?.images ? split : "val",
       model_id: isBase ? MEDIAPIPE : model.id,
       ...(compares && !isBase && { compare_with: MEDIAPIPE }),
     });
@@ -32,7 +34,7 @@ export function Evaluate({ model }: { model: Model }) {
       <h2>Evaluate</h2>
       <p class="muted small">
         Average precision by face size and folder, the best threshold, and the worst pictures, on
-        the validation pictures of a data set.
+        the validation or test pictures of a data set.
       </p>
       {!sets.data && <Pending error={sets.error} what="data sets" retry={sets.reload} />}
       {sets.data && !dataset && (
@@ -54,6 +56,16 @@ export function Evaluate({ model }: { model: Model }) {
               </option>
             ))}
           </select>
+          {dataset.splits?.test?.images ? (
+            <select
+              aria-label="Pictures"
+              value={split}
+              onChange={(event) => setSplit(event.currentTarget.value as SplitChoice)}
+            >
+              <option value="val">Validation pictures</option>
+              <option value="test">{plural(dataset.splits.test.images, "test picture")}</option>
+            </select>
+          ) : null}
           {!isBase && (
             <label>
               <input

@@ -106,7 +106,7 @@ interface Pair {
 }
 
 function Headline({ report, model, other }: Pair & { report: EvaluationReport }) {
-  const split = { val: "validation", train: "training", all: "" }[report.split];
+  const split = { val: "validation", train: "training", test: "test", all: "" }[report.split];
   const sizes = model.by_min_size.map((row, index) => ({
     name: row.from_px === 0 ? "ap50" : `ap50_ge${row.from_px}`,
     label: row.from_px === 0 ? "AP, all faces" : `AP, faces ≥ ${row.from_px} px`,

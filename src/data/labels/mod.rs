@@ -1,0 +1,180 @@
+//! Label files: what a table says about its pictures, before it meets them.
+
+mod categories;
+pub(super) mod coco;
+mod columns;
+mod csv;
+mod format;
+mod text;
+mod units;
+pub(super) mod voc;
+pub(super) mod wider;
+pub(super) mod yolo;
+
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::manifest::Difficulty;
+use super::reporter::Reporter;
+use crate::geometry::Keypoints;
+
+pub(super) use self::columns::WANTED;
+pub(super) use self::csv::read;
+pub(super) use self::format::{Format, LabelFile, Unread};
+
+/// What the four numbers of a box are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum BoxShape {
+    /// Left, top, width, height.
+    Xywh,
+    /// Left, top, right, bottom.
+    Xyxy,
+    /// Centre x, centre y, width, height.
+    Cxcywh,
+}
+
+impl BoxShape {
+    /// As the query parameter `boxes` spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Xywh => "xywh",
+            Self::Xyxy => "xyxy",
+            Self::Cxcywh => "cxcywh",
+        }
+    }
+
+    /// Left, top, width and height of a box whose numbers have this shape.
+    pub(super) fn to_xywh(self, [a, b, c, d]: [f32; 4]) -> [f32; 4] {
+        match self {
+            Self::Xywh => [a, b, c, d],
+            Self::Xyxy => [a, b, c - a, d - b],
+            Self::Cxcywh => [a - c / 2.0, b - d / 2.0, c, d],
+        }
+    }
+}
+
+/// The unit of a table's coordinates.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Units {
+    /// Pixels of the picture.
+    Pixels,
+    /// Fractions of the picture's width and height, 0 to 1.
+    Fractions,
+}
+
+impl Units {
+    /// As the query parameter `units` spells it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pixels => "pixels",
+            Self::Fractions => "fractions",
+        }
+    }
+}
+
+/// What the user says about the labels. The import works out the rest.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct LabelOptions {
+    /// What the four numbers of a box are, whatever the columns are called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub boxes: Option<BoxShape>,
+    /// The unit of all coordinates.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub units: Option<Units>,
+    /// The categories that are faces, if the labels have several.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub face_categories: Vec<String>,
+}
+
+/// One label file.
+#[derive(Debug)]
+pub(super) struct Table {
+    /// Its path in the archive, or that of the folder of its files.
+    pub(super) path: String,
+    pub(super) format: Format,
+    /// Files that it was read from.
+    pub(super) files: u64,
+    /// Its first line, which names the columns.
+    pub(super) header: String,
+    pub(super) shape: BoxShape,
+    /// Whether the user named the shape.
+    pub(super) is_shape_stated: bool,
+    pub(super) units: Units,
+    pub(super) rows: Vec<Row>,
+    /// Rows that name no picture: they are reported, and their pictures are unknown.
+    pub(super) nameless: u64,
+    /// All rows, bad ones included.
+    pub(super) given: u64,
+    /// What is wrong with its rows.
+    pub(super) report: Reporter,
+}
+
+impl Table {
+    /// The folder it is in, without a slash at its end; empty at the archive's root.
+    pub(super) fn folder(&self) -> &str {
+        self.path.rsplit_once('/').map_or("", |(folder, _)| folder)
+    }
+}
+
+/// A row that names a picture.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Row {
+    /// The file it is in, if that is not the table's path: some formats have a file per picture.
+    pub(super) file: Option<Arc<str>>,
+    /// Its line in the file, the header being row 1; or which of the file's labels it is.
+    pub(super) number: u64,
+    /// The picture's path as the table spells it.
+    pub(super) image_path: String,
+    pub(super) face: Face,
+    /// What the row is about; empty if the table does not say.
+    pub(super) category: String,
+    /// Width and height of the picture that the labels were drawn on, if the row has them.
+    pub(super) size: Option<[f32; 2]>,
+    /// In the table's units.
+    pub(super) keypoints: Keypoints,
+    pub(super) difficulty: Option<Difficulty>,
+}
+
+/// What a row says about its picture.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) enum Face {
+    /// It shows a face: four numbers in the table's shape and units.
+    At([f32; 4]),
+    /// It shows none.
+    None,
+    /// All four numbers are 0, as WIDER FACE writes for a picture without faces.
+    Zeros,
+    /// It shows one that counts neither as a face nor as background, such as a crowd.
+    Ignored([f32; 4]),
+    /// It may show one, but the row is bad, as reported.
+    Unknown,
+    /// The row is about something that is not a face.
+    Other,
+}
+
+impl Row {
+    /// A row of a format other than CSV that names a picture.
+    fn new(number: u64, image_path: String, face: Face) -> Self {
+        Self {
+            file: None,
+            number,
+            image_path,
+            face,
+            category: String::new(),
+            size: None,
+            keypoints: Keypoints::default(),
+            difficulty: None,
+        }
+    }
+}
+
+/// Reads the bytes of a CSV file, `a.csv`.
+#[cfg(test)]
+fn csv_table(bytes: &[u8], options: &LabelOptions) -> Result<Table, Unread> {
+    read(&LabelFile::new("a.csv".to_owned(), bytes), options, Reporter::default())
+}

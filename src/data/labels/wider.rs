@@ -1,0 +1,102 @@
+//! WIDER FACE text: a picture's path, the number of its faces, and a line per face: left, top, width and height in
+//! pixels, then blur, expression, illumination, invalid, occlusion and pose.
+//!
+//! Source: `readme.txt` of WIDER FACE's annotations.
+
+use super::format::{Format, LabelFile, Unread, table};
+use super::{BoxShape, Face, Row, Table, Units};
+use crate::data::options::is_picture;
+use crate::data::reporter::Reporter;
+
+/// Position of the flag of an invalid face: too unclear to count.
+const INVALID: usize = 7;
+
+/// Whether a text begins with a picture's path and a number.
+pub(super) fn is_wider(text: &str) -> bool {
+    let mut lines = text.lines();
+    let (first, second) = (lines.next().unwrap_or_default(), lines.next().unwrap_or_default());
+    is_picture(first.trim()) && second.trim().parse::<u32>().is_ok()
+}
+
+/// Reads a file.
+pub(in crate::data) fn read(file: &LabelFile, mut report: Reporter) -> Result<Table, Unread> {
+    let mut lines = (1_u64..).zip(file.text.lines()).filter(|(_, line)| !line.trim().is_empty());
+    let (mut rows, mut given) = (Vec::new(), 0);
+    while let Some((number, path)) = lines.next() {
+        let path = path.trim();
+        let count = lines.next().and_then(|(_, line)| line.trim().parse::<u32>().ok());
+        let Some(count) = count.filter(|_| is_picture(path)) else {
+            let text = format!(
+                "line {number} of a WIDER FACE text is {path:?}; a picture's path and, in the next line, the number of \
+                its faces were expected"
+            );
+            return Err(Unread::Damaged(text));
+        };
+        // A picture without faces has a line of zeros all the same.
+        for _ in 0..count.max(1) {
+            let Some((number, line)) = lines.next() else { break };
+            given += 1;
+            let face = face(line).unwrap_or_else(|reason| {
+                report.lose_row("unreadable row", &file.path, number, reason);
+                Face::Unknown
+            });
+            rows.push(Row::new(number, path.to_owned(), face));
+        }
+    }
+    let source = (file.path.clone(), Format::Wider, 1);
+    Ok(table(source, (BoxShape::Xywh, Units::Pixels), rows, given, report))
+}
+
+fn face(line: &str) -> Result<Face, String> {
+    let numbers: Result<Vec<f32>, _> = line.split_whitespace().map(str::parse).collect();
+    let numbers = numbers.map_err(|_| format!("{line:?} does not consist of numbers"))?;
+    let Some(&[x, y, w, h]) = numbers.first_chunk::<4>() else {
+        return Err(format!("{line:?} has fewer than four numbers"));
+    };
+    if [x, y, w, h] == [0.0; 4] {
+        return Ok(Face::Zeros);
+    }
+    let is_invalid = numbers.get(INVALID).is_some_and(|&flag| flag != 0.0);
+    match (w > 0.0 && h > 0.0, is_invalid) {
+        (true, true) => Ok(Face::Ignored([x, y, w, h])),
+        (true, false) => Ok(Face::At([x, y, w, h])),
+        // The original has a few of these, all flagged as invalid.
+        (false, true) => Ok(Face::Other),
+        (false, false) => Err(format!("the box {x},{y},{w},{h} has no width or no height")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn faces_negatives_and_invalid_faces_are_read() {
+        let text = "a/x.jpg\n2\n1 2 3 4 0 0 0 0 0 0 \n5 6 7 8 2 0 0 1 0 0\nb.jpg\n0\n0 0 0 0 0 0 0 0 0 0\nc.jpg\n1\n1 2 3\n";
+        assert!(is_wider(text));
+        let file = LabelFile { path: "gt.txt".to_owned(), text: text.to_owned() };
+        let table = read(&file, Reporter::default()).unwrap();
+        let rows: Vec<_> = table.rows.iter().map(|row| (row.number, row.face)).collect();
+        assert_eq!(
+            rows,
+            [
+                (3, Face::At([1.0, 2.0, 3.0, 4.0])),
+                (4, Face::Ignored([5.0, 6.0, 7.0, 8.0])),
+                (7, Face::Zeros),
+                (10, Face::Unknown)
+            ]
+        );
+        assert_eq!(
+            table.report.told.problems[0].to_string(),
+            "gt.txt, row 10: \"1 2 3\" has fewer than four numbers"
+        );
+    }
+
+    #[test]
+    fn a_count_that_is_wrong_is_named_by_its_line() {
+        let text = "a.jpg\n1\n1 2 3 4\n5 6 7 8\n";
+        let file = LabelFile { path: "gt.txt".to_owned(), text: text.to_owned() };
+        let Err(Unread::Damaged(error)) = read(&file, Reporter::default()) else { panic!("read") };
+        assert!(error.starts_with("line 4 of a WIDER FACE text is \"5 6 7 8\""), "{error}");
+    }
+}

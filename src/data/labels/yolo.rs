@@ -1,0 +1,248 @@
+//! YOLO text: a file per picture, a line per object: class, then centre, width and height as fractions of the picture,
+//! then perhaps landmarks; or class and a polygon.
+//!
+//! Source: Ultralytics' documentation of its detection, segmentation and pose data sets.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Deserialize;
+
+use super::categories::keep_faces;
+use super::format::{Format, LabelFile, Unread, table};
+use super::{BoxShape, Face, LabelOptions, Row, Table, Units};
+use crate::data::reporter::Reporter;
+use crate::geometry::Keypoints;
+
+/// Numbers after the class: a box, and a box with a score.
+const BOX: usize = 4;
+const BOX_AND_SCORE: usize = 5;
+/// Eyes, nose and corners of the mouth, as `RetinaFace` and its kin order them, seen from the viewer's left.
+const LANDMARKS: usize = 5;
+
+/// What `data.yaml` says.
+#[derive(Debug, Default, Deserialize)]
+pub(in crate::data) struct DataYaml {
+    #[serde(default)]
+    names: Names,
+    /// Number of keypoints, and numbers per keypoint: 2, or 3 with a visibility.
+    #[serde(default)]
+    kpt_shape: Option<[usize; 2]>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Names {
+    List(Vec<String>),
+    Map(BTreeMap<u32, String>),
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self::List(Vec::new())
+    }
+}
+
+impl DataYaml {
+    /// Reads `data.yaml`, or Darknet's `obj.names` with a name per line.
+    pub(in crate::data) fn read(file: &LabelFile) -> Option<Self> {
+        let LabelFile { path, text } = file;
+        if path.to_lowercase().ends_with(".names") {
+            let names = text.lines().map(|line| line.trim().to_owned()).collect();
+            return Some(Self { names: Names::List(names), kpt_shape: None });
+        }
+        serde_saphyr::from_str(text).ok()
+    }
+
+    fn name(&self, class: &str) -> String {
+        let index: Option<u32> = class.parse().ok();
+        let name = index.and_then(|index| match &self.names {
+            Names::List(names) => names.get(index as usize),
+            Names::Map(names) => names.get(&index),
+        });
+        name.map_or_else(|| class.to_owned(), Clone::clone)
+    }
+}
+
+/// Whether all lines are a class and fractions. Empty files name pictures without objects.
+pub(super) fn is_yolo(text: &str) -> bool {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).all(|line| {
+        let mut fields = line.split_whitespace();
+        let is_class = fields.next().is_some_and(|class| class.parse::<u32>().is_ok());
+        let rest: Vec<Option<f32>> = fields.map(|field| field.parse().ok()).collect();
+        is_class
+            && rest.len() >= BOX
+            && rest.iter().all(|number| number.is_some_and(|number| (-1.5..=2.0).contains(&number)))
+    })
+}
+
+/// Reads the files of one split.
+///
+/// * `folder`: what the table is called.
+pub(in crate::data) fn read(
+    folder: String,
+    files: &[&LabelFile],
+    yaml: &DataYaml,
+    options: &LabelOptions,
+    mut report: Reporter,
+) -> Result<Table, Unread> {
+    let (mut rows, mut given) = (Vec::new(), 0);
+    for file in files {
+        let path: Arc<str> = file.path.as_str().into();
+        let image_path = image_path(&path);
+        let lines = (1..).zip(file.text.lines()).filter(|(_, line)| !line.trim().is_empty());
+        let mut count = 0;
+        for (number, line) in lines {
+            count += 1;
+            let (class, numbers) = fields(line);
+            let (face, keypoints) = face(&numbers, yaml).unwrap_or_else(|reason| {
+                report.lose_row("box without size", &path, number, reason);
+                (Face::Unknown, Keypoints::default())
+            });
+            let row = Row::new(number, image_path.clone(), face);
+            rows.push(Row {
+                file: Some(path.clone()),
+                keypoints,
+                category: yaml.name(class),
+                ..row
+            });
+        }
+        if count == 0 {
+            let row = Row::new(1, image_path, Face::None);
+            rows.push(Row { file: Some(path), ..row });
+        }
+        given += count.max(1);
+    }
+    keep_faces(&mut rows, options, &folder, &mut report)?;
+    let source = (folder, Format::Yolo, files.len() as u64);
+    Ok(table(source, (BoxShape::Cxcywh, Units::Fractions), rows, given, report))
+}
+
+fn fields(line: &str) -> (&str, Vec<f32>) {
+    let mut fields = line.split_whitespace();
+    let class = fields.next().unwrap_or_default();
+    (class, fields.filter_map(|field| field.parse().ok()).collect())
+}
+
+/// The picture beside a label file, or in the folder `images` that corresponds to its folder `labels`. It has no
+/// extension here.
+fn image_path(path: &str) -> String {
+    let stem = path.rsplit_once('.').map_or(path, |(stem, _)| stem);
+    let mut parts: Vec<&str> = stem.split('/').collect();
+    let folders = parts.len() - 1;
+    if let Some(labels) = parts[..folders].iter().rposition(|part| *part == "labels") {
+        parts[labels] = "images";
+    }
+    parts.join("/")
+}
+
+fn face(numbers: &[f32], yaml: &DataYaml) -> Result<(Face, Keypoints), String> {
+    let Some(&[x, y, w, h]) = numbers.first_chunk::<BOX>() else {
+        return Err("the line has fewer than four numbers after the class".to_owned());
+    };
+    let rest = &numbers[BOX..];
+    let landmarks = match yaml.kpt_shape {
+        Some([count, per]) if rest.len() == count * per => Some((rest, per)),
+        _ if rest.len() == 2 * LANDMARKS && are_in([x, y, w, h], rest) => Some((rest, 2)),
+        _ => None,
+    };
+    let is_polygon = landmarks.is_none() && numbers.len() > BOX_AND_SCORE;
+    let [x, y, w, h] = if is_polygon { around(numbers) } else { [x, y, w, h] };
+    if w <= 0.0 || h <= 0.0 {
+        return Err(format!("the box {x},{y},{w},{h} has no width or no height"));
+    }
+    let keypoints = landmarks.map(|(points, per)| keypoints(points, per)).unwrap_or_default();
+    Ok((Face::At([x, y, w, h]), keypoints))
+}
+
+/// Whether points are landmarks of a box, and not the corners of a polygon: within it, or −1.
+fn are_in([x, y, w, h]: [f32; 4], points: &[f32]) -> bool {
+    points.chunks_exact(2).all(|point| {
+        let is_near = (point[0] - x).abs() <= w && (point[1] - y).abs() <= h;
+        is_near || point.iter().all(|&value| value < 0.0)
+    })
+}
+
+/// The box around a polygon: centre, width, height.
+fn around(polygon: &[f32]) -> [f32; 4] {
+    let bounds = |axis: usize| {
+        let values = polygon.iter().skip(axis).step_by(2);
+        values
+            .fold((f32::MAX, f32::MIN), |(least, most), &value| (least.min(value), most.max(value)))
+    };
+    let ((left, right), (top, bottom)) = (bounds(0), bounds(1));
+    [f32::midpoint(left, right), f32::midpoint(top, bottom), right - left, bottom - top]
+}
+
+/// The five landmarks of a face. The eye on the viewer's left is the right one.
+fn keypoints(points: &[f32], per: usize) -> Keypoints {
+    let mut keypoints = Keypoints::default();
+    let point = |index: usize| {
+        let point = points.get(index * per..(index + 1) * per)?;
+        let is_labelled = point[..2].iter().all(|&value| value >= 0.0)
+            && point[..2] != [0.0; 2]
+            && point.get(2).is_none_or(|&visibility| visibility > 0.0);
+        is_labelled.then_some([point[0], point[1]])
+    };
+    if points.len() != LANDMARKS * per {
+        return keypoints;
+    }
+    (keypoints[0], keypoints[1], keypoints[2]) = (point(0), point(1), point(2));
+    keypoints[3] = point(3)
+        .zip(point(4))
+        .map(|(left, right)| [f32::midpoint(left[0], right[0]), f32::midpoint(left[1], right[1])]);
+    keypoints
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(path: &str, text: &str) -> LabelFile {
+        LabelFile { path: path.to_owned(), text: text.to_owned() }
+    }
+
+    #[test]
+    fn boxes_polygons_landmarks_and_empty_files_are_read() {
+        let files = [
+            file("labels/train/a.txt", "0 0.5 0.5 0.2 0.4\n1 0.1 0.1 0.3 0.1 0.3 0.5\n"),
+            file("labels/train/b.txt", ""),
+            file(
+                "c.txt",
+                "0 .5 .5 .4 .4 .4 .4 .6 .4 .5 .5 .45 .6 .55 .6\n0 .5 .5 .4 .4 -1 -1 -1 -1 .5 .5 -1 -1 -1 -1\n",
+            ),
+        ];
+        assert!(files.iter().all(|file| is_yolo(&file.text)));
+        let files: Vec<&LabelFile> = files.iter().collect();
+        let yaml = DataYaml::read(&file("data.yaml", "names: {0: face, 1: helmet face}\nnc: 2\n"))
+            .unwrap();
+        let table =
+            read("labels".to_owned(), &files, &yaml, &LabelOptions::default(), Reporter::default());
+        let table = table.unwrap();
+        let paths: Vec<_> = table.rows.iter().map(|row| row.image_path.as_str()).collect();
+        assert_eq!(paths, ["images/train/a", "images/train/a", "images/train/b", "c", "c"]);
+        let Face::At(polygon) = table.rows[1].face else { panic!("{:?}", table.rows) };
+        assert!(polygon.iter().zip([0.2, 0.3, 0.2, 0.4]).all(|(a, b)| (a - b).abs() < 1e-6));
+        assert_eq!(table.rows[2].face, Face::None);
+        assert_eq!(table.rows[3].keypoints[0], Some([0.4, 0.4]));
+        assert_eq!(table.rows[3].keypoints[3], Some([0.5, 0.6]));
+        assert_eq!(table.rows[4].keypoints, [None, None, Some([0.5, 0.5]), None, None, None]);
+    }
+
+    #[test]
+    fn other_texts_are_not_taken_for_labels() {
+        for text in
+            ["faces at a party\n", "1\n2\n", "0 10 20 30 40\n", "images/a.jpg\nimages/b.jpg\n"]
+        {
+            assert!(!is_yolo(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn names_of_classes_come_from_yaml_or_from_darknets_names() {
+        let names = |file: &LabelFile| DataYaml::read(file).unwrap().name("1");
+        assert_eq!(names(&file("data.yaml", "names:\n  - a\n  - face\n")), "face");
+        assert_eq!(names(&file("obj.names", "a\nface\n")), "face");
+        assert_eq!(DataYaml::default().name("1"), "1");
+    }
+}

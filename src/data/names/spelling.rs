@@ -1,0 +1,94 @@
+//! The ways in which programs spell one file name.
+
+use std::collections::BTreeSet;
+
+use encoding_rs::{
+    BIG5, EUC_KR, Encoding, GBK, SHIFT_JIS, WINDOWS_1250, WINDOWS_1251, WINDOWS_1252,
+};
+use unicode_normalization::UnicodeNormalization;
+
+/// Encodings that zip programs have written names in, without saying so.
+const LEGACY: [&Encoding; 7] =
+    [WINDOWS_1252, WINDOWS_1250, WINDOWS_1251, SHIFT_JIS, GBK, EUC_KR, BIG5];
+
+/// The upper half of CP437, which a zip's names are in unless it says UTF-8.
+/// Source: Unicode's mapping `VENDORS/MICSFT/PC/CP437.TXT`.
+const CP437: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{a0}";
+
+/// A path in one spelling: lower case, composed letters, `/` between its parts, no `.` among them.
+pub(super) fn folded(path: &str) -> String {
+    let path = path.replace('\\', "/").to_lowercase().nfc().collect::<String>();
+    parts(&path).collect::<Vec<_>>().join("/")
+}
+
+/// The parts of a path.
+pub(super) fn parts(path: &str) -> impl Iterator<Item = &str> {
+    path.split('/').filter(|part| !matches!(*part, "" | "."))
+}
+
+/// A path without its last extension.
+pub(super) fn without_extension(path: &str) -> &str {
+    match path.rsplit_once('.') {
+        Some((stem, extension)) if !stem.is_empty() && !extension.contains('/') => stem,
+        _ => path,
+    }
+}
+
+/// What a path reads like in other encodings, if its name was taken for CP437.
+pub(super) fn legacy(path: &str) -> BTreeSet<String> {
+    if path.is_ascii() {
+        return BTreeSet::new();
+    }
+    let Some(bytes) = to_cp437(path) else { return BTreeSet::new() };
+    let read = |encoding: &&'static Encoding| {
+        encoding.decode_without_bom_handling_and_without_replacement(&bytes).map(Into::into)
+    };
+    LEGACY.iter().filter_map(read).collect()
+}
+
+/// What a name was before a program read its UTF-8 as Windows-1252 or as CP437.
+pub(super) fn alternatives(name: &str) -> impl Iterator<Item = String> {
+    let (windows, _, has_failed) = WINDOWS_1252.encode(name);
+    let windows = (!has_failed && !name.is_ascii()).then(|| windows.into_owned());
+    let dos = if name.is_ascii() { None } else { to_cp437(name) };
+    windows.into_iter().chain(dos).filter_map(|bytes| String::from_utf8(bytes).ok())
+}
+
+/// Reads bytes as CP437.
+pub(in crate::data) fn from_cp437(bytes: &[u8]) -> String {
+    let upper: Vec<char> = CP437.chars().collect();
+    let letter = |&byte: &u8| match byte.checked_sub(128) {
+        None => char::from(byte),
+        Some(at) => upper[usize::from(at)],
+    };
+    bytes.iter().map(letter).collect()
+}
+
+fn to_cp437(text: &str) -> Option<Vec<u8>> {
+    let byte = |letter: char| match u8::try_from(letter) {
+        Ok(byte) if byte < 128 => Some(byte),
+        _ => CP437.chars().position(|other| other == letter).map(|at| (at + 128) as u8),
+    };
+    text.chars().map(byte).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cp437_has_a_letter_for_every_byte() {
+        let bytes: Vec<u8> = (1..=255).collect();
+        assert_eq!(to_cp437(&from_cp437(&bytes)).unwrap(), bytes);
+        assert_eq!(from_cp437(b"Fu\xe1g\x84nger"), "Fußgänger");
+    }
+
+    #[test]
+    fn only_the_last_extension_goes_and_hidden_files_keep_their_names() {
+        for (path, stem) in
+            [("a.b/c", "a.b/c"), ("a/b.c.jpg", "a/b.c"), (".jpg", ".jpg"), ("a", "a")]
+        {
+            assert_eq!(without_extension(path), stem);
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The first look at an archive: its label files' content and its pictures' names.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read};
+use std::ops::ControlFlow;
+
+use super::archive::{Archive, ArchiveError, Odd, Visitor};
+use super::foreign;
+use super::labels::LabelFile;
+use super::options::{
+    ImportError, ImportProgress, MAX_TABLE_BYTES, OnProgress, is_label_file, is_picture,
+};
+use super::reporter::Reporter;
+
+/// What an archive holds.
+#[derive(Debug, Default)]
+pub(super) struct Survey {
+    /// Files that may hold labels, sorted by path.
+    pub(super) labels: Vec<LabelFile>,
+    /// Paths of the pictures.
+    pub(super) pictures: BTreeSet<String>,
+}
+
+/// Looks through an archive.
+pub(super) fn survey(
+    archive: &Archive,
+    progress: &OnProgress<'_>,
+    report: &mut Reporter,
+) -> Result<Survey, ImportError> {
+    let mut looking = Looking {
+        survey: Survey::default(),
+        seen: BTreeSet::new(),
+        room: MAX_TABLE_BYTES,
+        progress,
+        report,
+    };
+    archive.visit(&mut looking)?;
+    let Looking { mut survey, room, .. } = looking;
+    if room == 0 {
+        return Err(ImportError::TablesTooLarge);
+    }
+    survey.labels.sort_by(|a, b| a.path.cmp(&b.path));
+    Ok(survey)
+}
+
+struct Looking<'a> {
+    survey: Survey,
+    /// Tables and pictures so far.
+    seen: BTreeSet<String>,
+    /// Bytes that tables may still take.
+    room: u64,
+    progress: &'a OnProgress<'a>,
+    report: &'a mut Reporter,
+}
+
+impl Visitor for Looking<'_> {
+    fn wants(&mut self, path: &str) -> ControlFlow<(), bool> {
+        self.report.told.files.given += 1;
+        let (is_picture, is_label_file) = (is_picture(path), is_label_file(path));
+        let is_new = !(is_picture || is_label_file) || self.seen.insert(path.to_owned());
+        if !is_new {
+            let reason = "is in the archive more than once; the first one is used".to_owned();
+            self.report.lose_file("duplicate file", path, reason);
+        } else if is_picture {
+            self.survey.pictures.insert(path.to_owned());
+        }
+        let flow = (self.progress)(ImportProgress { done: 0, total: 0 });
+        flow.map_continue(|()| is_new && !is_picture)
+    }
+
+    fn file(&mut self, path: &str, content: &mut dyn Read) -> io::Result<()> {
+        if !is_label_file(path) {
+            // Some pictures have no extension, or one that is not theirs.
+            let mut head = Vec::new();
+            content.take(foreign::HEAD).read_to_end(&mut head)?;
+            if foreign::is_picture(&head) && self.seen.insert(path.to_owned()) {
+                self.survey.pictures.insert(path.to_owned());
+            } else {
+                self.report.told.files.lose("not a picture or labels", 1);
+            }
+            return Ok(());
+        }
+        let mut bytes = Vec::new();
+        let read = content.take(self.room + 1).read_to_end(&mut bytes)? as u64;
+        self.room = self.room.saturating_sub(read);
+        self.survey.labels.push(LabelFile::new(path.to_owned(), &bytes));
+        Ok(())
+    }
+
+    fn odd(&mut self, path: &str, odd: Odd) -> Result<(), ArchiveError> {
+        if is_label_file(path) && odd != Odd::NotAFile {
+            return Err(ArchiveError::Table(path.to_owned(), odd));
+        }
+        // A file that is read was counted when it was offered.
+        self.report.told.files.given += u64::from(odd == Odd::NotAFile);
+        self.report.lose_file("entry that cannot be used", path, format!("{odd}; it was left out"));
+        Ok(())
+    }
+}
