@@ -42,10 +42,10 @@ export function ImportReport({ id, report }: { id: string; report: Report }) {
       ))}
       {rows && files && (
         <p class="muted">
-          {integer(rows.faces)} of {plural(rows.given, "row")} became faces
-          {rows.empty > 0 && <>, {integer(rows.empty)} say that their picture has none</>}
-          <LeftOut kinds={rows.left_out} />. {integer(files.used)} of {plural(files.given, "file")}{" "}
-          were used
+          {plural(rows.given, "row")}: {plural(rows.faces, "face")}
+          {rows.empty > 0 && <>, {integer(rows.empty)} for pictures without a face</>}
+          {rows.ignored > 0 && <>, {integer(rows.ignored)} ignored</>}
+          <LeftOut kinds={rows.left_out} />. {plural(files.given, "file")}: {integer(files.used)} used
           <LeftOut kinds={files.left_out} />.
         </p>
       )}
@@ -77,15 +77,10 @@ export function ImportReport({ id, report }: { id: string; report: Report }) {
   );
 }
 
+/** How many were left out; the list of kinds below says why. */
 function LeftOut({ kinds }: { kinds: Record<string, number> }) {
   const count = Object.values(kinds).reduce((sum, count) => sum + count, 0);
-  if (!count) return null;
-  const list = Object.entries(kinds).map(([kind, count]) => `${integer(count)} × ${kind}`);
-  return (
-    <>
-      , {integer(count)} were left out ({list.join(", ")})
-    </>
-  );
+  return count > 0 ? <>, and {integer(count)} left out</> : null;
 }
 
 function Problems({ problems }: Pick<Report, "problems">) {

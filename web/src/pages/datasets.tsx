@@ -115,6 +115,7 @@ function LabelOptions({ labels, change }: { labels: Labels; change: (labels: Lab
         <label>
           Categories that are faces{" "}
           <input
+            type="text"
             placeholder="face, head"
             onInput={(event) => set("face_categories", event.currentTarget.value.trim())}
           />
