@@ -1,36 +1,36 @@
-# One profile, release, for everything below: each big dependency is then compiled only once. For
-# day-to-day work, plain cargo commands work too after `make setup`.
+# All targets use the release profile, so that each big dependency is compiled only once. After `make setup`, plain
+# cargo commands work, too.
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 CARGO ?= cargo
 BLAZETUNE := target/release/blazetune
 
-help: ## show this list
+help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
 
-setup: ## fetch libtorch and MediaPipe's weights, build the dashboard
+setup: ## fetch libtorch and MediaPipe's weights, and build the dashboard
 	@docker/setup.sh
 
-setup-test: ## the same, and what the tests compare with
+setup-test: ## run setup, and fetch what the tests need
 	@docker/setup.sh test
 
 build: setup ## build target/release/blazetune
 	$(CARGO) build --release --locked
 
-# In a folder of its own, so that the two builds do not replace each other.
+# A separate folder keeps the two builds from overwriting each other.
 small_dir := target/small
 SMALL_MB := 40
 
-build-small: ## build target/small/release/blazetune, which needs no libtorch: the short-range network on any CPU
+build-small: ## build target/small/release/blazetune without libtorch, for the short-range network on any CPU
 	@docker/setup.sh small
 	$(CARGO) build --release --locked --no-default-features --target-dir $(small_dir)
 
-demo: build ## fine-tune on drawn pictures and look at it in a browser
+demo: build ## fine-tune on drawn pictures and watch it in a browser
 	$(BLAZETUNE) demo
 
 test: export BLAZETUNE_TEST_SKIPS = $(skips)
-test: setup-test ## check and test everything, as CI does, and say at the end what could not be checked here
+test: setup-test ## check and test everything as CI does, and list what was skipped
 	@rm -f $(skips)
 	@$(call step,format)
 	$(CARGO) fmt --check
@@ -47,21 +47,21 @@ test: setup-test ## check and test everything, as CI does, and say at the end wh
 	BLAZETUNE_BIN=$(CURDIR)/$(BLAZETUNE) npm --prefix web test
 	@$(not_checked)
 
-# What is fuzzed borrows files of src/weights and src/model, which may come to need what fuzz/ does not have. Nothing
-# is linked, so libFuzzer, half a minute of C++, stays out; any path does.
+# fuzz/ compiles files of src/weights and src/model, and a new import in one of them can break it. `cargo check` does
+# not link, so any path will do for libFuzzer. Building libFuzzer would take half a minute.
 fuzz_check := CUSTOM_LIBFUZZER_PATH=none/libnone.a $(CARGO) check --release --locked --manifest-path fuzz/Cargo.toml \
 	--target-dir target/fuzz
 
-# Tests that have not what they need add a line to this file: `reason<TAB>test`. On CI they fail instead.
+# A test whose requirements are missing adds a line to this file: `reason<TAB>test`. On CI, it fails instead.
 skips := $(CURDIR)/target/skipped-tests
-not_checked = [[ ! -s $(skips) ]] || { $(call step,not checked here) && \
+not_checked = [[ ! -s $(skips) ]] || { $(call step,skipped on this machine) && \
 	sort -u $(skips) | awk -F'\t' '$$1 != last { print $$1 ":" } { last = $$1; print "    " $$2 }'; }
 
-# CI has what is not ours to publish beside its checkout, and a processor with AVX-512. Users may have neither.
+# CI has files next to its checkout that we may not publish, and a processor with AVX-512. Users may have neither.
 elsewhere := env -u CI BLAZETUNE_TEST_WITHOUT_SHARED=1
 old_processor := BLAZETUNE_KERNELS=plain ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_ENABLE_INSTRUCTIONS=SSE4_2
 
-test-elsewhere: setup-test ## run the Rust tests as on a user's machine, and what computes as on an old processor
+test-elsewhere: setup-test ## run the Rust tests as on a user's machine, and the numerical ones as on an old processor
 	@$(call step,Rust tests without ../shared)
 	$(elsewhere) $(CARGO) test --release --locked
 	@$(call step,numerical Rust tests without AVX)
@@ -69,7 +69,7 @@ test-elsewhere: setup-test ## run the Rust tests as on a user's machine, and wha
 		--test weights --test evaluate --test worker
 	$(elsewhere) $(old_processor) $(CARGO) test --release --locked --test api weights::
 
-# Here both builds share a folder, and so the libraries; cargo then swaps the binary, which takes no time.
+# Here both builds share one folder, so they share their dependencies. Cargo replaces only the binary, which is quick.
 test-small: small_dir := target
 test-small: setup-test keep-whole build-small ## test the build without libtorch, and compare the two builds
 	@$(call step,the build without libtorch)
@@ -83,18 +83,18 @@ keep-whole:
 	$(CARGO) build --release --locked
 	cp $(BLAZETUNE) $(whole)
 
-bench: setup-test ## measure speed (QUICK=1: in two minutes), and write target/bench.json
+bench: setup-test ## measure speed and write target/bench.json (QUICK=1 takes two minutes)
 	$(CARGO) bench --locked --bench step -- --rounds $(if $(QUICK),1,3)
 	$(CARGO) bench --locked --bench speed -- $(if $(QUICK),--quick)
 
-soak: setup ## break jobs at random for a while and see whether any is lost
+soak: setup ## break jobs at random for a while and check that none is lost
 	$(CARGO) test --release --locked --test worker -- --ignored --nocapture fifty
 	$(CARGO) test --release --locked --test api -- --ignored --nocapture soak
 
 fmt: ## format the code
 	$(CARGO) fmt
 
-clean: ## remove what was built, but not .deps and data
+clean: ## remove build outputs, but keep .deps and data
 	$(CARGO) clean
 	rm -rf web/dist web/test-results
 

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Fails unless a binary needs only the C library and its parts, and is small enough.
+# Fails if a binary links to anything but the C library and its parts, or is too large.
 #
 #   docker/check-small.sh BINARY MEGABYTES
 set -eu
@@ -7,7 +7,7 @@ libraries=$(ldd "$1" | awk '{ print $1 }' | sed 's|.*/||')
 for library in $libraries; do
     case $library in
         linux-vdso.so.* | ld-linux* | libc.so.* | libm.so.* | libgcc_s.so.* | libpthread.so.* | libdl.so.* | librt.so.*) ;;
-        *) echo "$1 needs $library, which not every machine has" >&2; exit 1 ;;
+        *) echo "$1 needs $library, which some machines do not have" >&2; exit 1 ;;
     esac
 done
 bytes=$(wc -c <"$1")

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Fetches what the build needs into .deps/, pinned by checksum, and builds the dashboard:
+# Fetches the build's dependencies into .deps/, checks their pinned checksums, and builds the dashboard:
 #
-#   docker/setup.sh        libtorch, MediaPipe's weights, web/dist
-#   docker/setup.sh small  the same without libtorch, for the build that needs none
-#   docker/setup.sh test   the above, and what the tests compare with: MediaPipe, PyTorch, COCO's tools
-#                          and TensorBoard's reader in Python (.deps/venv), and Chromium
+#   docker/setup.sh        libtorch, MediaPipe's weights and web/dist
+#   docker/setup.sh small  the same without libtorch, for the build that does not use it
+#   docker/setup.sh test   the default, plus what the tests need: MediaPipe, PyTorch, COCO's tools and
+#                          TensorBoard's reader for Python (.deps/venv), and Chromium
 #
-# Each folder is filled beside its place and then renamed, with a key of what it was made from in
-# it. So an interrupted set-up never looks done, and a second one takes a second.
-# Set BLAZETUNE_CUDA=1 or 0 to fetch CUDA's libraries or not, whatever this machine has.
+# Each folder is filled under a temporary name and then renamed. A key in it identifies its
+# sources. So an interrupted set-up never looks complete, and repeating a complete one takes a second.
+# BLAZETUNE_CUDA=1 always fetches CUDA's libraries, and 0 never does. By default, they are fetched if
+# this machine has an NVIDIA GPU.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -21,10 +22,10 @@ main() {
     check_tools
     mkdir -p .deps
     exec 9>.deps/lock
-    flock 9 # a second set-up at the same time waits here, then finds everything done
+    flock 9 # a concurrent set-up waits here, then finds everything done
     rm -rf .deps/tmp
     mkdir .deps/tmp
-    export TMPDIR=$PWD/.deps/tmp # /tmp may be a small memory disk
+    export TMPDIR=$PWD/.deps/tmp # /tmp may be a small RAM disk
     export PIP_ROOT_USER_ACTION=ignore PIP_DISABLE_PIP_VERSION_CHECK=1
     find_test_python
     if has_gpu; then libtorch_pins+=(docker/requirements-cuda.txt); fi
@@ -65,7 +66,7 @@ build_web() {
     modules=$(key web/package-lock.json)
     sources=$(find web -type f -not -path '*/node_modules/*' -not -path 'web/dist/*' \
         -not -path 'web/test-results/*' -not -path 'web/tests/*' | LC_ALL=C sort)
-    # shellcheck disable=SC2086 # a list of paths without blanks
+    # shellcheck disable=SC2086 # the paths contain no spaces
     sources=$(key $sources)
 
     if [[ $(cat web/node_modules/.key 2>/dev/null) != "$modules" ]]; then
@@ -83,8 +84,8 @@ build_web() {
 
 set_up_tests() {
     if [[ -z $test_python ]]; then
-        warn "no Python 3.10, 3.11 or 3.12 here, and MediaPipe 0.10.21 has no package for another:" \
-            "the tests that compare with it will be SKIPPED"
+        warn "MediaPipe 0.10.21 needs Python 3.10, 3.11 or 3.12, and none of them is installed:" \
+            "the tests that compare with MediaPipe will be SKIPPED"
     else
         provide venv "$(key "$python_tag" docker/cuda_stand_ins.py "${libtorch_pins[@]}" \
             docker/requirements-{test,weights}.txt)" fill_venv
@@ -92,14 +93,14 @@ set_up_tests() {
     docker/chromium.sh >/dev/null 2>&1 || install_chromium
 }
 
-# Without pip in it, because Debian keeps that in a package of its own.
+# The environment has no pip, because Debian packages it separately.
 fill_venv() {
     say "fetching MediaPipe for Python (0.2 GB)"
     "$test_python" -m venv --without-pip "$1"
     local packages
     packages=$("$1/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
     pip_install "$packages" -r docker/requirements-test.txt -r docker/requirements-weights.txt
-    # So that `import torch` finds ours, and the stand-ins where CUDA is not (none where it is).
+    # Makes `import torch` find .deps/libtorch, and stand-ins for any CUDA libraries that are missing.
     python3 docker/cuda_stand_ins.py .deps/libtorch "$1/lib/cuda"
     cat >"$packages/libtorch.pth" <<'PYTHON'
 ../../../../libtorch
@@ -107,7 +108,7 @@ import ctypes, pathlib, sys; list(map(ctypes.CDLL, map(str, pathlib.Path(sys.pre
 PYTHON
     local modules="mediapipe, onnx, onnxruntime, pycocotools.cocoeval, safetensors, tensorboard.backend.event_processing.event_accumulator, torch"
     "$1/bin/python" -c "import $modules" >.deps/tmp/import.log 2>&1 ||
-        fail "the fetched mediapipe, onnxruntime, pycocotools, tensorboard and torch cannot be imported: $(tail -n 1 .deps/tmp/import.log)"
+        fail "the fetched Python packages cannot be imported: $(tail -n 1 .deps/tmp/import.log)"
 }
 
 install_chromium() {
@@ -116,11 +117,11 @@ install_chromium() {
     say "installing Chromium"
     "${sudo[@]}" apt-get update -qq 9>&- &&
         "${sudo[@]}" apt-get install -qq -y --no-install-recommends chromium >/dev/null 9>&- ||
-        fail "the browser test needs Chromium; install it: sudo apt-get install chromium"
+        fail "the browser tests need Chromium; install it: sudo apt-get install chromium"
 }
 
-# provide NAME KEY FILL: runs FILL on a fresh folder and renames it to .deps/NAME, unless a folder
-# with that key is there already.
+# provide NAME KEY FILL: runs FILL on a new folder and renames it to .deps/NAME, unless .deps/NAME
+# already has this key.
 provide() {
     local place=.deps/$1 wanted=$2 fill=$3
     if [[ $(cat "$place/.key" 2>/dev/null) == "$wanted" ]]; then return; fi
@@ -128,14 +129,14 @@ provide() {
     mkdir -p "$place.part"
     "$fill" "$place.part"
     echo "$wanted" >"$place.part/.key"
-    # A build that is under way misses the old one only for a moment.
+    # The folder is missing only for a moment, because a build may be running.
     rm -rf "$place.old"
     if [[ -e $place ]]; then mv "$place" "$place.old"; fi
     mv "$place.part" "$place"
     rm -rf "$place.old"
 }
 
-# key ARGUMENT…: one checksum of the arguments and, where they name files, of what is in those.
+# key ARGUMENT…: prints a checksum of the arguments and of the files that they name.
 key() {
     for argument; do
         echo "$argument"
@@ -143,8 +144,8 @@ key() {
     done | sha256sum | cut -d' ' -f1
 }
 
-# Python is used to fetch wheels, and by the tests; nothing else needs it. Any python3 with pip can
-# fetch, and the wheels are those of the Python that the tests will run in.
+# Python is needed only to fetch wheels and to run the tests. Any python3 with pip can fetch the
+# wheels, which match the Python version that runs the tests.
 find_test_python() {
     local version platform
     test_python=
@@ -179,7 +180,7 @@ has_gpu() {
 
 check_tools() {
     local missing=()
-    [[ $(uname -sm) == "Linux x86_64" ]] || fail "this needs Linux on x86-64; here is $(uname -sm)"
+    [[ $(uname -sm) == "Linux x86_64" ]] || fail "Blazetune needs Linux on x86-64, but this is $(uname -sm)"
     if ! type -P c++ make >/dev/null; then missing+=(build-essential); fi
     if ! type -P python3 >/dev/null; then missing+=(python3); fi
     if ! python3 -m pip --version >/dev/null 2>&1; then missing+=(python3-pip); fi
@@ -188,11 +189,11 @@ check_tools() {
     type -P cargo >/dev/null ||
         fail "Rust is missing; install it: curl -sSf https://sh.rustup.rs | sh -s -- -y && . ~/.cargo/env"
     printf '%s\n' "$NODE_AT_LEAST" "$(node -p process.versions.node)" | sort --check=quiet --version-sort ||
-        fail "node $(node --version) is too old, $NODE_AT_LEAST is needed; see https://nodejs.org/en/download"
+        fail "node $(node --version) is too old; $NODE_AT_LEAST or newer is needed, see https://nodejs.org/en/download"
     local free
     free=$(df --output=avail -BG . | tail -n 1 | tr -dc 0-9)
     if [[ ! -d .deps/libtorch ]] && ((free < GIGABYTES_NEEDED)); then
-        warn "only $free GB are free here; set-up and build take about $GIGABYTES_NEEDED"
+        warn "only $free GB are free here; set-up and build need about $GIGABYTES_NEEDED GB"
     fi
 }
 

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Writes .sqlx, the checked form of every SQL statement, from migrations/ and src/store.
-# With --check, says whether the committed one is up to date instead.
-# Needs python3 (for its sqlite3 module) and a working build; no sqlx-cli.
+# Checks every SQL statement in src/store against migrations/ and writes the results to .sqlx.
+# With --check, only verifies that .sqlx is up to date.
+# Needs python3 (for its sqlite3 module) and a working build, but not sqlx-cli.
 set -eu
 cd "$(dirname "$0")/.."
 work=$(mktemp -d)
@@ -15,14 +15,14 @@ for path in sys.argv[2:]:
 PY
 
 mkdir "$work/queries"
-# cargo has to see a change, or it would not expand the macros again.
+# Without a change, cargo would not expand the macros again.
 touch src/lib.rs src/store/*.rs
 DATABASE_URL="sqlite://$work/schema.sqlite" SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$work/queries" \
     cargo check --quiet --release --lib
 
 if [ "${1-}" = --check ]; then
     diff -r .sqlx "$work/queries" || {
-        echo ".sqlx is out of date: run docker/sqlx-prepare.sh and commit what it writes" >&2
+        echo ".sqlx is out of date: run docker/sqlx-prepare.sh and commit the result" >&2
         exit 1
     }
 else

@@ -1,25 +1,25 @@
-//! Writing files so that a crash leaves the old one or the new one, never half of one.
+//! Crash-safe file operations: after a crash there is either the old file or the new one, never a partial one.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-/// Replaces `path` with `bytes`: written beside, flushed to disk, renamed.
+/// Replaces the content of `path`: writes a temporary file in the same folder, syncs it to disk and renames it.
 ///
 /// # Errors
 ///
-/// Any error of the file system; `path` stays as it was then.
+/// Any file system error. `path` is then unchanged, unless only the final sync of the folder failed.
 pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = beside(path, bytes)?;
     beside.persist(path).map_err(|error| error.error)?;
     sync_folder(folder_of(path))
 }
 
-/// Like [`write()`], but keeps the old file as `former`. A crash may leave it there with nothing at `path`.
+/// Like [`write()`], but first renames the old file to `former`. A crash between the renames leaves no file at `path`.
 ///
 /// # Errors
 ///
-/// Any error of the file system; the old file is then at `path` or at `former`.
+/// Any file system error; the old file is then at `path` or `former`.
 pub fn write_keeping(path: &Path, former: &Path, bytes: &[u8]) -> io::Result<()> {
     let beside = beside(path, bytes)?;
     match fs::rename(path, former) {
@@ -30,11 +30,11 @@ pub fn write_keeping(path: &Path, former: &Path, bytes: &[u8]) -> io::Result<()>
     sync_folder(folder_of(path))
 }
 
-/// Deletes what a crash left of files that were being written to `folder`.
+/// Deletes temporary files that a crash left in `folder`.
 ///
 /// # Errors
 ///
-/// Any error of the file system, except that there is no such folder.
+/// Any file system error, except a missing folder.
 pub fn remove_leftovers(folder: &Path) -> io::Result<()> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
@@ -49,14 +49,14 @@ pub fn remove_leftovers(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Prefix of files being written.
+/// Name prefix of temporary files.
 const BESIDE: &str = ".tmp";
 
-/// Deletes a file, if it is there.
+/// Deletes a file if it exists.
 ///
 /// # Errors
 ///
-/// Any other error of the file system.
+/// Any file system error, except a missing file.
 pub fn remove_file(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -71,7 +71,7 @@ fn beside(path: &Path, bytes: &[u8]) -> io::Result<tempfile::NamedTempFile> {
     Ok(beside)
 }
 
-/// A bare file name has an empty parent.
+/// Returns the parent of `path`, or `.` for a bare file name.
 fn folder_of(path: &Path) -> &Path {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     folder.unwrap_or(Path::new("."))
@@ -81,45 +81,45 @@ fn folder_of(path: &Path) -> &Path {
 ///
 /// # Errors
 ///
-/// Any error of the file system.
+/// Any file system error.
 pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// Deletes a file or folder so that a crash leaves it whole or out of sight: renamed aside first.
+/// Deletes a file or folder. It is renamed first, so a crash never leaves it partly deleted under its own name.
 ///
 /// # Errors
 ///
-/// Any error of the file system, except that there is nothing to delete.
+/// Any file system error, except a missing file or folder.
 pub fn remove_folder(path: &Path) -> io::Result<()> {
     set_aside(path)?;
     remove_aside(path)
 }
 
-/// The fast first half of [`remove_folder`]: a rename to `….deleted`.
+/// Does the fast first half of [`remove_folder`]: renames `path` to `….deleted`.
 ///
 /// # Errors
 ///
-/// The same as [`remove_folder`].
+/// See [`remove_folder`].
 pub fn set_aside(path: &Path) -> io::Result<()> {
     if !path.try_exists()? {
         return Ok(());
     }
-    remove_aside(path)?; // Left behind by a crash, it would be in the way.
+    remove_aside(path)?; // A leftover from a crash would block the rename.
     fs::rename(path, aside(path))
 }
 
-/// The second half of [`remove_folder`].
+/// Does the second half of [`remove_folder`]: deletes `….deleted`.
 ///
 /// # Errors
 ///
-/// The same as [`remove_folder`].
+/// See [`remove_folder`].
 pub fn remove_aside(path: &Path) -> io::Result<()> {
     let path = aside(path);
     if path.is_dir() { remove_all(&path) } else { remove_file(&path) }
 }
 
-/// Whether an error says that there is no room, on the disk or for this user.
+/// Whether the error means that the disk is full or the user's quota is used up.
 pub fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
@@ -142,7 +142,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_is_replaced_whole_and_nothing_is_left_beside_it() {
+    fn a_write_replaces_the_whole_file_and_leaves_no_temporary_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.json");
         write(&path, b"one").unwrap();
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_removed_even_when_a_crash_left_one_half_removed() {
+    fn a_folder_is_removed_even_if_a_crash_interrupted_an_earlier_removal() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("job");
         for half in ["job", "job.deleted"] {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn removing_a_folder_that_is_not_there_is_fine() {
+    fn removing_a_missing_folder_succeeds() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("job");
         fs::create_dir(&path).unwrap();

@@ -1,9 +1,9 @@
-//! Boxes, their overlap, and the letterbox, in plain `f32`.
+//! Boxes, their overlap and letterboxing, in plain `f32`.
 
 use serde::{Deserialize, Serialize};
 
-/// An axis-aligned box `[ymin, xmin, ymax, xmax]` in fractions (0..1) of whatever it lies in,
-/// `MediaPipe`'s convention. JSON: an array of four numbers.
+/// An axis-aligned box `[ymin, xmin, ymax, xmax]`, as fractions (0..1) of the enclosing picture or square, as in
+/// `MediaPipe`. JSON represents it as an array of four numbers.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(from = "[f32; 4]", into = "[f32; 4]")]
 pub struct Rect {
@@ -17,13 +17,13 @@ pub struct Rect {
     pub xmax: f32,
 }
 
-/// Overlap above which two detections are of one face, in `MediaPipe`'s non-maximum suppression.
+/// IoU above which `MediaPipe`'s non-maximum suppression treats two detections as the same face.
 ///
 /// Source: `MediaPipe`'s `face_detection.pbtxt`, `min_suppression_threshold`.
 pub const MIN_SUPPRESSION_IOU: f32 = 0.3;
 
-/// Right eye, left eye, nose, mouth, right ear, left ear of a face, each `[x, y]` as fractions of whatever it
-/// lies in; `None` where it is not labelled. Right and left are the person's own.
+/// A face's right eye, left eye, nose, mouth, right ear and left ear, each `[x, y]` as fractions of the enclosing
+/// picture or square; `None` if it is not labelled. Right and left are from the person's point of view.
 pub type Keypoints = [Option<[f32; 2]>; 6];
 
 impl From<[f32; 4]> for Rect {
@@ -39,38 +39,38 @@ impl From<Rect> for [f32; 4] {
 }
 
 impl Rect {
-    /// The box around the centre `(x, y)`.
+    /// Returns the box of this size centred on `(x, y)`.
     pub fn around(x: f32, y: f32, width: f32, height: f32) -> Self {
         let (half_width, half_height) = (width / 2.0, height / 2.0);
         [y - half_height, x - half_width, y + half_height, x + half_width].into()
     }
 
-    /// 0 when the corners are swapped.
+    /// Returns the width, or 0 if the corners are swapped.
     pub fn width(&self) -> f32 {
         (self.xmax - self.xmin).max(0.0)
     }
 
-    /// 0 when the corners are swapped.
+    /// Returns the height, or 0 if the corners are swapped.
     pub fn height(&self) -> f32 {
         (self.ymax - self.ymin).max(0.0)
     }
 
-    /// The greater of width and height.
+    /// Returns the larger of width and height.
     pub fn longer_side(&self) -> f32 {
         self.width().max(self.height())
     }
 
-    /// Width times height.
+    /// Returns width times height.
     pub fn area(&self) -> f32 {
         self.width() * self.height()
     }
 
-    /// `(x, y)` of the middle.
+    /// Returns the centre `(x, y)`.
     pub fn centre(&self) -> (f32, f32) {
         (f32::midpoint(self.xmin, self.xmax), f32::midpoint(self.ymin, self.ymax))
     }
 
-    /// The part inside 0..1; `None` when nothing is.
+    /// Clips the box to 0..1. Returns `None` if nothing is left.
     pub fn clipped(&self) -> Option<Self> {
         let clip = |v: f32| v.clamp(0.0, 1.0);
         let inside: Self =
@@ -78,7 +78,7 @@ impl Rect {
         (inside.area() > 0.0).then_some(inside)
     }
 
-    /// Intersection over union, 0..1; 0 when both are empty.
+    /// Returns the intersection over union, 0..1; 0 if both boxes are empty.
     pub fn iou(&self, other: &Self) -> f32 {
         let overlap = Self {
             ymin: self.ymin.max(other.ymin),
@@ -92,12 +92,12 @@ impl Rect {
     }
 }
 
-/// Side of the short-range variant's square input, in pixels; faces are measured at this size.
+/// Side of the short-range variant's square input, in pixels. Face sizes are measured at this scale.
 pub const INPUT_SIZE: usize = 128;
 
-/// How a picture lies in a square: scaled to fit, centred, zeros around it.
+/// The position of a picture in a square: scaled to fit, centred and padded with zeros.
 ///
-/// All lengths are pixels of the square.
+/// All lengths are in pixels of the square.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Letterbox {
     /// Side of the square.
@@ -113,7 +113,7 @@ pub struct Letterbox {
 }
 
 impl Letterbox {
-    /// The exact fit of a `width` × `height` picture, edges between pixels, as `MediaPipe` samples it.
+    /// Returns the exact fit of a `width` × `height` picture, as in `MediaPipe`. Its edges may fall between pixels.
     pub fn exact(width: u32, height: u32, size: u32) -> Self {
         let (width, height, size) = (width as f32, height as f32, size as f32);
         let scale = size / width.max(height).max(1.0);
@@ -121,14 +121,14 @@ impl Letterbox {
         Self { size, left: (size - width) / 2.0, top: (size - height) / 2.0, width, height }
     }
 
-    /// From fractions of the picture to fractions of the square.
+    /// Converts fractions of the picture to fractions of the square.
     pub fn to_square(&self, rect: &Rect) -> Rect {
         let (x0, y0) = self.point_to_square(rect.xmin, rect.ymin);
         let (x1, y1) = self.point_to_square(rect.xmax, rect.ymax);
         [y0, x0, y1, x1].into()
     }
 
-    /// From fractions of the square to fractions of the picture.
+    /// Converts fractions of the square to fractions of the picture.
     pub fn to_picture(&self, rect: &Rect) -> Rect {
         let (x0, y0) = self.point_to_picture(rect.xmin, rect.ymin);
         let (x1, y1) = self.point_to_picture(rect.xmax, rect.ymax);
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn letterboxing_there_and_back_changes_nothing() {
+    fn a_letterbox_round_trip_changes_nothing() {
         for (width, height) in [(480, 361), (7, 1000), (1, 1), (256, 256)] {
             let letterbox = Letterbox::exact(width, height, 128);
             let rect = Rect::from([0.1, 0.2, 0.6, 0.9]);

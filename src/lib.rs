@@ -1,7 +1,7 @@
-//! Blazetune: fine-tunes `MediaPipe`'s `BlazeFace` on a user's own pictures.
+//! Blazetune fine-tunes `MediaPipe`'s `BlazeFace` on a user's own pictures.
 //!
-//! Modules import only downward. The server (`http`, `jobs`, `store`) and a worker (`worker`, `train`) meet only in
-//! `protocol`. The table of layers is in `docs/architecture.md`; `tests/layers.rs` holds every file to it.
+//! Modules import only from lower layers. The server (`http`, `jobs`, `store`) and a worker (`worker`, `train`)
+//! communicate only through `protocol`. `docs/architecture.md` lists the layers, and `tests/layers.rs` enforces them.
 
 pub mod config;
 pub mod data;

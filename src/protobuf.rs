@@ -1,12 +1,12 @@
-//! Messages of Protocol Buffers, which are only written, never read.
+//! Writes Protocol Buffers messages.
 //!
 //! Source: <https://protobuf.dev/programming-guides/encoding/>.
 
-/// A message being written. Field numbers are those of its `.proto`.
+/// A message that is being written. The field numbers come from its `.proto` file.
 #[derive(Debug, Clone, Default)]
 pub struct Message(Vec<u8>);
 
-/// How a field's value is stored.
+/// A field's wire type.
 #[derive(Debug, Clone, Copy)]
 enum Wire {
     Varint = 0,
@@ -16,7 +16,7 @@ enum Wire {
 }
 
 impl Message {
-    /// What was written so far.
+    /// Returns the encoded message.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }
@@ -51,7 +51,7 @@ impl Message {
         self.bytes(field, value.as_bytes())
     }
 
-    /// Adds a message.
+    /// Adds a nested message.
     #[must_use]
     pub fn message(self, field: u64, value: &Self) -> Self {
         self.bytes(field, &value.0)
@@ -61,7 +61,7 @@ impl Message {
         self.varint(field << 3 | wire as u64)
     }
 
-    /// Seven bits per byte, lowest first; the eighth says that more follow.
+    /// Writes seven bits per byte, lowest first. The eighth bit is set if more bytes follow.
     fn varint(mut self, mut value: u64) -> Self {
         while value >= 0x80 {
             self.0.push(value as u8 | 0x80);
@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_and_texts_are_encoded_as_the_specification_shows() {
+    fn numbers_and_strings_are_encoded_as_in_the_specification() {
         assert_eq!(Message::default().int(1, 150).into_bytes(), [0x08, 0x96, 0x01]);
         let text = Message::default().text(2, "testing").into_bytes();
         assert_eq!(text, b"\x12\x07testing");

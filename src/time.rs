@@ -1,6 +1,6 @@
-//! The time, as it is written down everywhere.
+//! Timestamps.
 
-/// RFC 3339, UTC, milliseconds.
+/// Returns the current time as RFC 3339 text, in UTC with milliseconds.
 pub fn now() -> String {
     format!("{:.3}", jiff::Timestamp::now())
 }

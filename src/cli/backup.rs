@@ -1,4 +1,4 @@
-//! `blazetune backup`: the database, while a server may be running.
+//! `blazetune backup`: copies the database, even while a server is running.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -10,19 +10,19 @@ use blazetune::store;
 
 use super::serve::environment;
 
-/// Copies the database as it is now, while a server may be running. Data sets and the files of jobs are not in it:
-/// copy the data folder's `datasets`, `jobs` and `models` too, after this.
+/// Copies the database, even while a server is running. The copy contains no other files: afterwards, also
+/// copy the folders `datasets`, `jobs` and `models` from the data folder.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The file to write; it must not be there yet.
+    /// The file to write; it must not exist yet.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// The data folder; the configured one by default.
+    /// The data folder; defaults to the configured one.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
 }
 
-/// Makes the copy.
+/// Copies the database.
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let flags = Flags { data_dir: args.data, listen: None };
     let config = Config::load(None, environment(), flags)?;

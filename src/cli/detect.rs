@@ -1,4 +1,4 @@
-//! `blazetune detect`: faces in pictures, as JSON.
+//! `blazetune detect`: finds faces in pictures and prints them as JSON.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,24 +11,24 @@ use serde_json::json;
 
 use super::model;
 
-/// Finds faces in pictures and prints a line of JSON for each.
+/// Finds faces in pictures and prints one line of JSON per picture.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Weights (.tflite, .safetensors or .pth); MediaPipe's own by default.
+    /// Weights (.tflite, .safetensors or .pth); defaults to MediaPipe's own.
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
-    /// Leaves out faces below this score.
+    /// Minimum score of the faces to print.
     #[arg(long, default_value_t = 0.5)]
     min_score: f32,
-    /// The pictures.
+    /// Pictures to search for faces.
     #[arg(required = true)]
     pictures: Vec<PathBuf>,
 }
 
-/// Larger pictures are refused.
+/// Maximum size of a picture.
 const MEGAPIXELS: u32 = 100;
 
-#[expect(clippy::print_stdout, reason = "what the user asked for")]
+#[expect(clippy::print_stdout, reason = "this is the command's output")]
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let detector = match &args.model {
         None => Detector::new(tflite::mediapipe())?,
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     for path in &args.pictures {
         let picture = read_upright(&model::read(path)?, MEGAPIXELS)
-            .with_context(|| format!("picture {}", path.display()))?;
+            .with_context(|| format!("cannot read {}", path.display()))?;
         let faces = detector.detect(&picture, args.min_score);
         let (width, height) = picture.dimensions();
         println!("{}", json!({"picture": path, "width": width, "height": height, "faces": faces}));

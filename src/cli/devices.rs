@@ -1,14 +1,14 @@
-//! What jobs can run on here.
+//! Devices of this machine that jobs can run on.
 
 use blazetune::http::DeviceView;
 use blazetune::train::device::gpu_count;
 
-/// Every GPU: `cuda:0` ….
+/// Lists every GPU: `cuda:0` ….
 pub(crate) fn gpus() -> Vec<String> {
     (0..gpu_count()).map(|number| format!("cuda:{number}")).collect()
 }
 
-/// Every device, the CPU first.
+/// Lists every device, starting with the CPU.
 pub(crate) fn all() -> Vec<DeviceView> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let cpu = DeviceView { id: "cpu".to_owned(), name: cpu_name(), threads: Some(threads) };

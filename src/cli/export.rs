@@ -1,4 +1,4 @@
-//! `blazetune export`: a model in another format.
+//! `blazetune export`: writes a model in another format.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,19 +16,19 @@ use super::model;
 /// Writes a model's weights in another format.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Weights of any format, or "mediapipe" for MediaPipe's own.
+    /// Weights in any format, or "mediapipe" for MediaPipe's own.
     #[arg(value_name = "FILE|mediapipe")]
     model: PathBuf,
-    /// What to write; only a job's checkpoint can become "bn.pth", which has BatchNorm.
+    /// Format to write. "bn.pth" keeps BatchNorm and requires a job's checkpoint.
     #[arg(long, value_parser = formats())]
     format: Wanted,
-    /// Where to.
+    /// File to write.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// The model's name in the file; by default, the name of the first file.
+    /// Name of the model to store in the file; defaults to the input file's name.
     #[arg(long)]
     name: Option<String>,
-    /// The lowest score to advise, from 0 to 1; stored in the file.
+    /// Recommended minimum score to store in the file, from 0 to 1.
     #[arg(long)]
     threshold: Option<f32>,
 }
@@ -49,14 +49,14 @@ fn formats() -> impl TypedValueParser<Value = Wanted> {
     })
 }
 
-#[expect(clippy::print_stdout, reason = "what the user asked for")]
+#[expect(clippy::print_stdout, reason = "this is the command's output")]
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let bytes = match args.format {
         Wanted::Unfolded => {
             let arrays = checkpoint::unfolded(&model::read(&args.model)?);
             let arrays = arrays.with_context(|| {
                 format!(
-                    "{} is not a checkpoint of a job, and only those have BatchNorm",
+                    "{} is not a job's checkpoint, and only checkpoints have BatchNorm",
                     args.model.display()
                 )
             })?;

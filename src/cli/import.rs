@@ -1,4 +1,4 @@
-//! `blazetune import`: a weights file, checked, and given to a server.
+//! `blazetune import`: checks a weights file and uploads it to a server.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,23 +9,23 @@ use serde_json::{Value, json};
 
 use super::model;
 
-/// Checks a weights file of any format and adds it to a server's models.
+/// Checks a weights file in any format and adds it to a server's models.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// .tflite, .safetensors, .pth or .pt; its content decides the format.
+    /// Weights file (.tflite, .safetensors, .pth or .pt); its content determines the format.
     file: PathBuf,
-    /// The server to add it to.
+    /// Address of the server.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:8080")]
     server: String,
-    /// Its name there; by default, the file's.
+    /// Name of the model on the server; defaults to the file's name.
     #[arg(long)]
     name: Option<String>,
-    /// Only checks the file, without a server.
+    /// Only check the file; no server is needed.
     #[arg(long)]
     check: bool,
 }
 
-#[expect(clippy::print_stdout, reason = "what the user asked for")]
+#[expect(clippy::print_stdout, reason = "this is the command's output")]
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let bytes = model::read(&args.file)?;
     let weights = weights::load(&bytes);
@@ -49,11 +49,14 @@ async fn send(server: &str, name: &str, bytes: Vec<u8>) -> anyhow::Result<Value>
     let url = format!("{}/api/v1/models", server.trim_end_matches('/'));
     let request = reqwest::Client::new().post(&url).query(&[("name", name)]).body(bytes);
     let response =
-        request.send().await.with_context(|| format!("no server answers at {server}"))?;
+        request.send().await.with_context(|| format!("cannot reach the server at {server}"))?;
     let status = response.status();
-    let answer: Value = response.json().await.context("the server's answer is not JSON")?;
+    let answer: Value = response.json().await.context("the server's response is not JSON")?;
     if !status.is_success() {
-        bail!("the server refuses it: {}", answer["detail"].as_str().unwrap_or(status.as_str()));
+        bail!(
+            "the server refused the file: {}",
+            answer["detail"].as_str().unwrap_or(status.as_str())
+        );
     }
     Ok(answer)
 }

@@ -38,7 +38,7 @@ enum Command {
     Worker(worker::Args),
 }
 
-/// Reads the arguments and does what they say.
+/// Parses the arguments and runs the subcommand.
 pub(crate) fn run() -> anyhow::Result<ExitCode> {
     match Cli::parse().command {
         Command::Backup(args) => backup::run(args),

@@ -1,4 +1,4 @@
-//! `blazetune sample`: the drawn sample set as a zip.
+//! `blazetune sample`: writes the drawn sample set as a zip.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,21 +6,21 @@ use std::process::ExitCode;
 use blazetune::sample::{self, SampleSpec};
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// Draws a data set of cartoon people, ready to be uploaded.
+/// Draws a data set of cartoon people that is ready to upload.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// The zip to write; replaces an existing file.
+    /// Zip file to write; an existing file is replaced.
     #[arg(long, value_name = "FILE", default_value = "sample.zip")]
     out: PathBuf,
-    /// Pictures.
+    /// Number of pictures to draw.
     #[arg(long, default_value_t = SampleSpec::default().images)]
     images: u32,
-    /// The same seed draws the same pictures.
+    /// Random seed; the same seed always draws the same pictures.
     #[arg(long, default_value_t = SampleSpec::default().seed)]
     seed: u64,
 }
 
-#[expect(clippy::print_stdout, reason = "what the user asked for")]
+#[expect(clippy::print_stdout, reason = "this is the command's output")]
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let bar = ProgressBar::new(u64::from(args.images)).with_style(
         ProgressStyle::with_template("drawing [{bar:30}] {pos}/{len}")?.progress_chars("=> "),

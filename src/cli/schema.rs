@@ -1,14 +1,14 @@
-//! `blazetune schema`: JSON Schema of what the API sends.
+//! `blazetune schema`: prints the JSON Schema of the API's responses.
 
 use blazetune::{http, worker};
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
-/// Prints JSON Schema of the API's responses and of an evaluation's `report.json`, one definition per type.
+/// Prints the JSON Schema of the API's responses and of an evaluation's `report.json`, with one definition per type.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
 
-#[expect(clippy::print_stdout, reason = "it is what the command is for")]
+#[expect(clippy::print_stdout, reason = "this is the command's output")]
 pub(crate) fn run() -> anyhow::Result<()> {
     println!("{}", serde_json::to_string_pretty(&schema())?);
     Ok(())

@@ -1,4 +1,4 @@
-//! `blazetune serve`: the server.
+//! `blazetune serve`: runs the server.
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -26,13 +26,13 @@ use blazetune::store::folder::Folder;
 /// Serves the API and the dashboard, and runs jobs.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// A file of settings; by default, config.toml in this folder, if there is one.
+    /// Configuration file; defaults to config.toml in the current folder, if it exists.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Folder of the database, data sets, jobs and models.
+    /// Folder for the database, data sets, jobs and models.
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
-    /// Address to serve on; port 0 takes a free one.
+    /// Address to listen on; port 0 picks a free port.
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
 }
@@ -50,12 +50,12 @@ pub(crate) fn serve(args: Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-#[expect(clippy::print_stdout, reason = "what scripts wait for, whatever is logged")]
+#[expect(clippy::print_stdout, reason = "scripts wait for this line, whatever the log level")]
 fn say(text: &str) {
     println!("{text}");
 }
 
-/// Settings in the environment: `BLAZETUNE__SECTION__KEY`.
+/// Reads settings from environment variables: `BLAZETUNE__SECTION__KEY`.
 pub(crate) fn environment() -> impl Provider {
     Env::prefixed("BLAZETUNE__").split("__")
 }
@@ -64,7 +64,7 @@ pub(crate) fn environment() -> impl Provider {
 ///
 /// # Errors
 ///
-/// Settings that cannot be used: a taken address or data folder.
+/// Fails if the server cannot start, for example because the address or the data folder is already in use.
 pub(crate) async fn run(
     config: Config,
     ready: impl FnOnce(SocketAddr) + Send + 'static,
@@ -76,7 +76,7 @@ pub(crate) async fn run(
     let listen = &config.server.listen;
     let listener = TcpListener::bind(listen).await;
     let listener = listener.with_context(|| {
-        format!("cannot listen on {listen}; free it, or give another address with --listen")
+        format!("cannot listen on {listen}; free it, or choose another address with --listen")
     })?;
     let address = listener.local_addr()?;
     let db = store::open(&folder.database()).await;
@@ -111,7 +111,7 @@ pub(crate) async fn run(
             if let Ok(ended) = tokio::time::timeout(grace, &mut server).await {
                 ended??;
             } else {
-                warn!("some connections did not end within {} s", grace.as_secs());
+                warn!("some connections did not finish within {} s", grace.as_secs());
             }
         }
     }
@@ -120,7 +120,7 @@ pub(crate) async fn run(
     Ok(())
 }
 
-/// Completes on the first `SIGINT` or `SIGTERM`.
+/// Returns a future that completes on the first `SIGINT` or `SIGTERM`.
 fn wait_to_be_told() -> anyhow::Result<impl Future<Output = ()>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -132,20 +132,20 @@ fn wait_to_be_told() -> anyhow::Result<impl Future<Output = ()>> {
     })
 }
 
-/// This binary, as a worker.
+/// Returns the command line that runs this binary as a worker.
 fn worker() -> anyhow::Result<jobs::Program> {
-    let path = std::env::current_exe().context("cannot find this program's own file")?;
+    let path = std::env::current_exe().context("cannot find this program's executable")?;
     Ok(jobs::Program { path, args: vec!["worker".into()] })
 }
 
 fn log_to_stderr(log: &Log) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&log.filter);
-    let filter = filter.with_context(|| format!("log.filter is {:?}", log.filter))?;
+    let filter = filter.with_context(|| format!("invalid log.filter {:?}", log.filter))?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
-    // In a test or the demo there may be a log already, which will do.
+    // If logging is already set up, this fails and the existing setup stays.
     let _ = match log.format {
         LogFormat::Text => lines.try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),

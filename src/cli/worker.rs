@@ -1,4 +1,4 @@
-//! `blazetune worker <job dir>`: one job, as the server starts it.
+//! `blazetune worker <job dir>`: runs one job on behalf of the server.
 
 use std::fs::OpenOptions;
 use std::path::PathBuf;
@@ -11,18 +11,18 @@ use blazetune::protocol::cause::Cause;
 use blazetune::protocol::folder::JobDir;
 use blazetune::worker::run;
 
-/// Does the job in a folder that holds `spec.json`.
+/// Runs the job in a folder that contains `spec.json`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The job's folder.
     dir: PathBuf,
 }
 
-/// Returns 0 when the job reported its end, however it ended.
+/// Returns 0 if the job's end was reported, whatever the outcome.
 pub(crate) fn run(args: Args) -> ExitCode {
     let dir = JobDir::new(args.dir);
     if let Err(error) = log_to(&dir) {
-        say(&error); // On standard error, which the server keeps.
+        say(&error); // The server keeps standard error.
         let io = error.chain().find_map(|cause| cause.downcast_ref());
         return ExitCode::from(io.map_or(1, |io| Cause::of_io(io).exit_code()));
     }
@@ -33,12 +33,12 @@ pub(crate) fn run(args: Args) -> ExitCode {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "there is no log to say it in")]
+#[expect(clippy::print_stderr, reason = "the log cannot be opened")]
 fn say(error: &anyhow::Error) {
     eprintln!("{error:#}");
 }
 
-/// Sends the log to `log.jsonl` in the job's folder.
+/// Writes the log to `log.jsonl` in the job's folder.
 fn log_to(dir: &JobDir) -> anyhow::Result<()> {
     let path = dir.log_file();
     let file = OpenOptions::new().create(true).append(true).open(&path);

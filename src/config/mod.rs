@@ -1,4 +1,4 @@
-//! Settings: built-in defaults, then a file, then the environment, then flags.
+//! Settings from built-in defaults, a file, the environment and flags. Later sources override earlier ones.
 
 mod sections;
 
@@ -11,56 +11,56 @@ use serde::{Deserialize, Serialize};
 
 pub use self::sections::*;
 
-/// Every setting. `config.toml` at the root of the repository explains each.
+/// All settings. `config.toml` in the repository's root describes each of them.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// How to serve.
+    /// HTTP server settings.
     pub server: Server,
-    /// Where things are kept.
+    /// The data folder and the files to keep in it.
     pub storage: StorageSettings,
-    /// Upper limits.
+    /// Limits on uploads and requests.
     pub limits: Limits,
     /// Devices that jobs run on.
     pub devices: DeviceSettings,
-    /// How jobs are run.
+    /// How to run jobs.
     pub jobs: JobSettings,
-    /// What is logged.
+    /// Logging settings.
     pub log: Log,
 }
 
-/// What the command line sets.
+/// Settings from the command line.
 #[derive(Debug, Clone, Default)]
 pub struct Flags {
-    /// `storage.data_dir`.
+    /// Overrides `storage.data_dir`.
     pub data_dir: Option<PathBuf>,
-    /// `server.listen`.
+    /// Overrides `server.listen`.
     pub listen: Option<String>,
 }
 
-/// Invalid settings; the text names the key and where it was set.
+/// The settings cannot be loaded. The message names the file, or the key with its value or source.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// The file that was asked for is not there.
-    #[error("there is no configuration file {0}")]
+    /// The requested file does not exist.
+    #[error("the configuration file {0} does not exist")]
     NoFile(PathBuf),
     /// An unknown key, or a value of the wrong type.
-    #[error("the configuration cannot be used: {0}")]
+    #[error("invalid configuration: {0}")]
     Unusable(#[from] Box<figment::Error>),
     /// A value out of range.
-    #[error("the configuration cannot be used: {key} is {value}, but {need}")]
+    #[error("invalid configuration: {key} is {value}, but {need}")]
     Range {
-        /// Such as `jobs.poll_ms`.
+        /// The setting's key, such as `jobs.poll_ms`.
         key: &'static str,
-        /// What it is.
+        /// Its value.
         value: String,
-        /// What it may be.
+        /// The requirement that the value violates, as a clause.
         need: &'static str,
     },
 }
 
 impl Config {
-    /// Merges defaults, `file`, `environment` and `flags`, in this order.
+    /// Merges defaults, `file`, `environment` and `flags`. Later sources override earlier ones.
     ///
     /// # Errors
     ///
@@ -97,31 +97,26 @@ impl Config {
             (
                 "jobs.poll_ms",
                 poll_ms.to_string(),
-                "it has to be from 1 to 60000",
+                "it must be from 1 to 60000",
                 (1..=60_000).contains(&poll_ms),
             ),
             (
                 "limits.detections",
                 self.limits.detections.to_string(),
-                "it has to be at least 1",
+                "it must be at least 1",
                 self.limits.detections > 0,
             ),
             (
                 "devices.cpu_slots",
                 cpu_slots.to_string(),
-                "devices.gpu_slots is 0 too, so no job could run",
+                "at least one device must have a slot",
                 cpu_slots > 0 || gpu_slots > 0 || slots.values().any(|&slots| slots > 0),
             ),
-            (
-                "devices.cpu_nice",
-                cpu_nice.to_string(),
-                "it has to be from 0 to 19",
-                *cpu_nice <= 19,
-            ),
+            ("devices.cpu_nice", cpu_nice.to_string(), "it must be from 0 to 19", *cpu_nice <= 19),
             (
                 "storage.keep_checkpoints",
                 self.storage.keep_checkpoints.to_string(),
-                "it has to be from 0 to 2",
+                "it must be from 0 to 2",
                 self.storage.keep_checkpoints <= 2,
             ),
         ];
@@ -153,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_documented_file_is_exactly_the_defaults() {
+    fn config_toml_lists_exactly_the_defaults() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("config.toml");
         let value = |figment: Figment| figment.extract::<serde_json::Value>().unwrap();
         let documented = value(Figment::from(Toml::file_exact(path)));
@@ -162,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn flags_win_over_the_environment_and_that_over_the_file() {
+    fn flags_override_the_environment_and_the_environment_overrides_the_file() {
         let file = file(
             "[server]\nlisten = \"a:1\"\n[storage]\ndata_dir = \"from-file\"\n[jobs]\npoll_ms = 7\n",
         );
@@ -177,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_key_is_named_with_its_file() {
+    fn the_error_for_an_unknown_key_names_it_and_the_known_keys() {
         let file = file("[server]\nlisen = \"a:1\"\n");
         let error = Config::load(Some(file.path()), nothing(), Flags::default()).unwrap_err();
         let text = error.to_string();
@@ -185,14 +180,14 @@ mod tests {
     }
 
     #[test]
-    fn a_value_out_of_range_is_named() {
+    fn the_error_for_a_value_out_of_range_names_key_and_value() {
         let file = file("[jobs]\npoll_ms = 0\n");
         let error = Config::load(Some(file.path()), nothing(), Flags::default()).unwrap_err();
         assert!(error.to_string().contains("jobs.poll_ms is 0"), "{error}");
     }
 
     #[test]
-    fn a_file_that_was_asked_for_has_to_exist() {
+    fn a_requested_file_must_exist() {
         let error = Config::load(Some(Path::new("no/such.toml")), nothing(), Flags::default());
         assert!(matches!(error, Err(ConfigError::NoFile(_))));
     }

@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-/// How to serve.
+/// HTTP server settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Server {
-    /// Address to listen on; port 0 takes a free port.
+    /// Address to listen on; port 0 picks a free port.
     pub listen: String,
-    /// Seconds a request may take, except uploads, downloads and event streams.
+    /// Time limit of a request in seconds. Uploads, downloads and event streams have no limit.
     pub request_timeout_s: u64,
     /// Seconds that open connections get to finish at shutdown.
     pub shutdown_grace_s: u64,
@@ -23,19 +23,19 @@ impl Default for Server {
     }
 }
 
-/// Where things are kept.
+/// The data folder and the files to keep in it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StorageSettings {
-    /// Folder of the database, data sets, jobs and models.
+    /// Folder for the database, data sets, jobs and models.
     pub data_dir: PathBuf,
-    /// Bytes of disk space to keep free: with less, nothing new starts.
+    /// Disk space to keep free, in bytes. With less, no import, job or upload starts.
     pub reserve_bytes: u64,
-    /// Checkpoints to keep of a completed job, 0 to 2. Each also holds its best weights.
+    /// Number of checkpoints to keep for a completed job, 0 to 2. Each checkpoint also contains the best weights.
     pub keep_checkpoints: u32,
     /// How many finished jobs keep their files; 0 keeps all.
     pub keep_jobs: u32,
-    /// Bytes that the data folder may hold; 0 for no limit.
+    /// Maximum size of the data folder in bytes; 0 for no limit.
     pub max_bytes: u64,
 }
 
@@ -51,23 +51,23 @@ impl Default for StorageSettings {
     }
 }
 
-/// Upper limits.
+/// Limits on uploads and requests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
-    /// Bytes of an uploaded archive.
+    /// Maximum size of an uploaded archive in bytes.
     pub upload_bytes: u64,
-    /// Bytes of an uploaded weights file.
+    /// Maximum size of an uploaded weights file in bytes.
     pub weights_bytes: u64,
-    /// Bytes of a picture's file.
+    /// Maximum size of a picture's file in bytes.
     pub picture_bytes: u64,
-    /// Megapixels of a picture.
+    /// Maximum size of a picture in megapixels.
     pub picture_megapixels: u32,
-    /// Files in an archive.
+    /// Maximum number of entries in an archive.
     pub entries: u64,
-    /// Bytes of an archive's content once unpacked.
+    /// Maximum size of an archive's unpacked content in bytes.
     pub unpacked_bytes: u64,
-    /// Requests to detect faces that are served at once.
+    /// Maximum number of concurrent detection requests, including waiting ones.
     pub detections: usize,
 }
 
@@ -89,19 +89,20 @@ impl Default for Limits {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DeviceSettings {
-    /// Numbers of the GPUs that jobs may use; empty for all.
+    /// Indices of the GPUs that jobs may use; empty for all.
     pub gpus: Vec<u8>,
-    /// Jobs on one GPU at once.
+    /// Maximum number of concurrent jobs on each GPU.
     pub gpu_slots: u32,
-    /// Jobs at once on single devices, such as `"cuda:1" = 2`; overrides the two above.
+    /// Maximum number of concurrent jobs on individual devices, such as `"cuda:1" = 2`. Overrides `gpu_slots` and
+    /// `cpu_slots`.
     pub slots: BTreeMap<String, u32>,
-    /// Jobs on the CPU at once.
+    /// Maximum number of concurrent jobs on the CPU.
     pub cpu_slots: u32,
-    /// Threads of a CPU job; 0 takes every core.
+    /// Threads of each CPU job; 0 uses every core.
     pub cpu_threads: usize,
-    /// Niceness of CPU jobs, 0 to 19: how readily they yield to other processes.
+    /// Niceness of CPU jobs, 0 to 19. Higher values leave more CPU time to other processes.
     pub cpu_nice: u8,
-    /// Mebibytes of free memory that a job needs to start; 0 does not check.
+    /// Free memory that a job needs to start, in mebibytes; 0 disables the check.
     pub min_free_memory_mib: u64,
 }
 
@@ -120,7 +121,7 @@ impl Default for DeviceSettings {
 }
 
 impl DeviceSettings {
-    /// Jobs at once on a device: `cpu`, `cuda:0` ….
+    /// Returns the maximum number of concurrent jobs on a device: `cpu`, `cuda:0` ….
     pub fn slots_of(&self, device: &str) -> u32 {
         let default = if device == "cpu" { self.cpu_slots } else { self.gpu_slots };
         self.slots.get(device).copied().unwrap_or(default)
@@ -133,23 +134,23 @@ impl DeviceSettings {
     }
 }
 
-/// How jobs are run.
+/// How to run jobs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct JobSettings {
-    /// Restarts of a job whose worker crashed.
+    /// Maximum number of restarts after worker crashes. After that, the job fails.
     pub max_restarts: u32,
-    /// Seconds before the first restart; doubles with each restart.
+    /// Seconds before the first restart; the delay doubles with each restart.
     pub restart_delay_s: u64,
     /// Seconds between checkpoints within an epoch.
     pub checkpoint_every_s: u64,
-    /// Steps between checkpoints within an epoch; 0 uses seconds only.
+    /// Optimizer steps between checkpoints within an epoch; 0 uses only `checkpoint_every_s`.
     pub checkpoint_every_steps: u32,
     /// Milliseconds between reads of a worker's reports.
     pub poll_ms: u64,
-    /// Seconds a worker has to obey a cancel before it is killed.
+    /// Seconds that a worker has to obey a cancel command before it is killed.
     pub cancel_grace_s: u64,
-    /// Seconds without a sign of life after which a worker is replaced; 0 never replaces it.
+    /// Seconds without a heartbeat or an event after which a worker is killed and replaced; 0 disables this.
     pub hang_timeout_s: u64,
 }
 
@@ -167,13 +168,13 @@ impl Default for JobSettings {
     }
 }
 
-/// What is logged.
+/// Logging settings.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Log {
-    /// A level, or a filter of `tracing`.
+    /// A log level or a `tracing` filter.
     pub filter: String,
-    /// How a line looks.
+    /// Format of a log line.
     pub format: LogFormat,
 }
 
@@ -183,11 +184,11 @@ impl Default for Log {
     }
 }
 
-/// How a log line looks.
+/// The format of a log line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LogFormat {
-    /// For people.
+    /// Plain text.
     Text,
     /// JSON, one object per line.
     Json,

@@ -1,4 +1,4 @@
-//! Average precision, and precision and recall against the score.
+//! Average precision, and precision and recall by score.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::geometry::Rect;
 
-/// What was found in one picture and what is there, in the network's square.
+/// One picture's detections and annotated faces, in fractions of the network's square unless stated otherwise.
 #[derive(Debug, Clone, Default)]
 pub struct PictureResult {
     /// Boxes and scores, in any order.
@@ -16,51 +16,53 @@ pub struct PictureResult {
     pub faces: Vec<Rect>,
 }
 
-/// All pictures' detections in one ranking, with the faces that each could match.
+/// All pictures' detections ranked by score, with the faces that each can match.
 #[derive(Debug)]
 pub struct Ranking {
     /// Best score first.
     detections: Vec<Ranked>,
-    /// Length of each face's longer side, in pixels of the input.
+    /// Length of each face's longer side, in input pixels.
     sizes: Vec<f32>,
 }
 
 #[derive(Debug)]
 struct Ranked {
     score: f32,
-    /// Length of the longer side, in pixels of the input.
+    /// Length of the longer side, in input pixels.
     size: f32,
-    /// `(face, IoU)` with an IoU of at least 0.5, best first.
+    /// `(face, IoU)` of each face with an IoU of at least 0.5, largest IoU first.
     candidates: Vec<(usize, f32)>,
 }
 
-/// One detection after another, best score first.
+/// Cumulative true and false positives by score.
 #[derive(Debug, Clone, Default)]
 pub struct Curve {
-    /// Score, true positives and false positives down to it.
+    /// Each detection's score, and the true and false positives up to and including it. Best score first.
     points: Vec<(f32, u32, u32)>,
-    /// Faces that count.
+    /// Number of faces that count.
     faces: u32,
 }
 
-/// Precision, recall and F1 at one score.
+/// Precision, recall and F1 at one score threshold.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Operating {
-    /// Detections of at least this score count.
+    /// Detections with at least this score count.
     pub threshold: f32,
-    /// Share of the detections that are of a face.
+    /// Share of the detections that match a face.
     pub precision: f64,
-    /// Share of the faces that are found.
+    /// Share of the faces that are detected.
     pub recall: f64,
-    /// Harmonic mean of both.
+    /// Harmonic mean of precision and recall.
     pub f1: f64,
 }
 
-/// The lowest IoU that any measure here asks for.
+/// The lowest IoU threshold in use.
 const MIN_IOU: f32 = 0.5;
 
 impl Ranking {
-    /// * `input_size`: pixels of the square that `results` are fractions of.
+    /// Ranks the detections of all pictures.
+    ///
+    /// * `input_size`: side of the network's square, in pixels.
     pub fn new(results: &[PictureResult], input_size: f32) -> Self {
         let mut detections = Vec::new();
         let mut sizes = Vec::new();
@@ -75,32 +77,35 @@ impl Ranking {
             }
             sizes.extend(result.faces.iter().map(|face| face.longer_side() * input_size));
         }
-        detections.sort_by(|a, b| b.score.total_cmp(&a.score)); // Stable: ties keep the pictures' order.
+        // The sort is stable, so ties keep the pictures' order.
+        detections.sort_by(|a, b| b.score.total_cmp(&a.score));
         Self { detections, sizes }
     }
 
-    /// Walks down the ranking. A detection takes the free face that it overlaps most, if the overlap is at least
-    /// `min_iou`; each face is taken once. Faces under `min_size` pixels are ignored: taking one is neither a hit nor a
-    /// miss.
+    /// Matches the detections with faces, best score first. Each detection takes the unmatched face that it overlaps
+    /// most, if their IoU is at least `min_iou`; faces that count take precedence. Faces under `min_size` pixels do not
+    /// count: a detection that matches one is neither a true nor a false positive.
     pub fn curve(&self, min_iou: f32, min_size: f32) -> Curve {
         self.walk(min_iou, |face| self.sizes[face] >= min_size, |_| true)
     }
 
-    /// Like [`Ranking::curve`], of faces whose size is in `sizes` alone. A detection of no face is
-    /// false only where its own size is in `sizes`: otherwise it is another bucket's mistake.
+    /// Like [`Ranking::curve`], but only faces with a size in `sizes` count. An unmatched detection is a false positive
+    /// only if its size is in `sizes`; otherwise another bucket counts it.
     ///
-    /// Source: COCO's `areaRng`, with a length in place of the area.
+    /// Source: COCO's `areaRng`, with length instead of area.
     pub fn curve_within(&self, min_iou: f32, sizes: &Range<f32>) -> Curve {
         self.walk(min_iou, |face| sizes.contains(&self.sizes[face]), |size| sizes.contains(&size))
     }
 
-    /// Like [`Ranking::curve`], of the faces for which `counts` is true; they are numbered picture by picture.
+    /// Like [`Ranking::curve`], but `counts` decides which faces count. Faces are numbered picture by picture.
     pub fn curve_of(&self, min_iou: f32, counts: impl Fn(usize) -> bool) -> Curve {
         self.walk(min_iou, counts, |_| true)
     }
 
-    /// * `counts`: whether this face does; `is_false`: whether a detection of this size
-    ///   counts where it is of no face.
+    /// Matches the detections with faces, best score first.
+    ///
+    /// * `counts`: whether a face counts.
+    /// * `is_false`: whether an unmatched detection of a given size is a false positive.
     fn walk(
         &self,
         min_iou: f32,
@@ -132,7 +137,7 @@ impl Ranking {
 }
 
 impl Curve {
-    /// Area under precision over recall, all points, with precision made monotonic. `None` without faces.
+    /// Returns the area under the precision-recall curve, with precision made monotonic, or `None` without faces.
     pub fn average_precision(&self) -> Option<f64> {
         if self.faces == 0 {
             return None;
@@ -149,12 +154,12 @@ impl Curve {
         Some(area / f64::from(self.faces))
     }
 
-    /// Faces that count.
+    /// Returns the number of faces that count.
     pub fn faces(&self) -> u32 {
         self.faces
     }
 
-    /// Score of each detection that counts, best first, and whether it is of a face.
+    /// Returns the score of each detection that counts, best first, and whether it matches a face.
     pub fn outcomes(&self) -> impl Iterator<Item = (f32, bool)> {
         let hits_before = std::iter::once(0).chain(self.points.iter().map(|&(_, hits, _)| hits));
         self.points
@@ -163,13 +168,13 @@ impl Curve {
             .map(|(&(score, hits, _), before)| (score, hits > before))
     }
 
-    /// At most `count` points, evenly over recall, from the best score to the worst. Empty without
-    /// faces or detections.
+    /// Samples at most `count` points, evenly spaced in recall, from the best score to the worst. Returns no points
+    /// without faces or detections.
     pub fn sampled(&self, count: u32) -> Vec<Operating> {
         let Some(&(_, all_hits, _)) = self.points.last().filter(|_| self.faces > 0) else {
             return Vec::new();
         };
-        // The last point is the worst score; the others are where each further share of the faces is first found.
+        // The last point has the worst score. Each other point is the first one that reaches its share of the recall.
         let first_with = |hits: u32| self.points.partition_point(|point| point.1 < hits);
         let steps = count.saturating_sub(1).max(1);
         let wanted = (0..steps).map(|step| (all_hits * step).div_ceil(steps).max(1));
@@ -184,7 +189,7 @@ impl Curve {
         indices.into_iter().map(operating).collect()
     }
 
-    /// At one score. `None` without faces.
+    /// Returns the figures at one score threshold, or `None` without faces.
     pub fn at(&self, threshold: f32) -> Option<Operating> {
         let below = self.points.partition_point(|&(score, _, _)| score >= threshold);
         let (hits, misses) = match below.checked_sub(1) {
@@ -194,7 +199,7 @@ impl Curve {
         (self.faces > 0).then(|| self.operating(threshold, hits, misses))
     }
 
-    /// Where F1 is best. `None` without faces or detections.
+    /// Returns the figures at the score with the best F1, or `None` without faces or detections.
     pub fn best(&self) -> Option<Operating> {
         if self.faces == 0 {
             return None;
@@ -230,15 +235,15 @@ mod tests {
     }
 
     #[test]
-    fn finding_every_face_and_nothing_else_is_one() {
+    fn the_average_precision_of_perfect_detections_is_one() {
         let faces = vec![at(0.2), at(0.8)];
         let detections = vec![(at(0.2), 0.9), (at(0.8), 0.3)];
         assert_eq!(ap(&[PictureResult { detections, faces }], 0.0), Some(1.0));
     }
 
     #[test]
-    fn a_second_detection_of_a_face_is_false() {
-        // In order: hit, miss, hit; precision 1, 1/2, 2/3; area 1/2 × 1 + 1/2 × 2/3.
+    fn a_second_detection_of_a_face_is_a_false_positive() {
+        // In order: true, false, true. The precision is 1, 1/2, 2/3, and the area is 1/2 × 1 + 1/2 × 2/3.
         let faces = vec![at(0.2), at(0.8)];
         let detections = vec![(at(0.2), 0.9), (at(0.21), 0.8), (at(0.8), 0.3)];
         let result = PictureResult { detections, faces };
@@ -253,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn faces_under_the_size_are_neither_hit_nor_miss() {
+    fn faces_below_the_minimum_size_are_ignored() {
         let small = Rect::around(0.8, 0.5, 0.02, 0.02);
         let faces = vec![at(0.2), small];
         let found = PictureResult { detections: vec![(small, 0.9), (at(0.2), 0.5)], faces };
@@ -264,8 +269,8 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_of_sizes_ignores_what_belongs_to_another() {
-        // 12.8 px each; the bucket's own false detection counts, the large one does not.
+    fn a_size_bucket_ignores_other_sizes() {
+        // Both faces are 12.8 px long. The false detection of that size counts; the large one does not.
         let large = Rect::around(0.5, 0.2, 0.3, 0.3);
         let detections = vec![(large, 0.9), (at(0.5), 0.8), (at(0.2), 0.7)];
         let result = PictureResult { detections, faces: vec![at(0.2), at(0.8)] };
@@ -277,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sampled_curve_keeps_its_ends() {
+    fn a_sampled_curve_keeps_both_ends() {
         let faces: Vec<Rect> = (0..8u8).map(|n| at(f32::from(n) * 0.12 + 0.06)).collect();
         let scored = |(n, face): (usize, &Rect)| (*face, 0.9 - n as f32 * 0.1);
         let detections = faces.iter().enumerate().map(scored).collect();
@@ -290,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_nothing_to_measure_without_faces() {
+    fn average_precision_is_undefined_without_faces() {
         let result = PictureResult { detections: vec![(at(0.5), 0.9)], faces: vec![] };
         assert_eq!(ap(&[result], 0.0), None);
         assert_eq!(

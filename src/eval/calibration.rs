@@ -1,30 +1,30 @@
-//! Calibration: whether a score of 0.7 means that seven detections of ten are faces.
+//! Calibration: whether a score of 0.7 means that seven of ten detections are faces.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Detections of similar scores.
+/// Detections with similar scores.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Bin {
-    /// Scores from this …
+    /// Lower limit of the scores, inclusive.
     pub from: f64,
-    /// … to below this; the last bin holds 1 too.
+    /// Upper limit of the scores, exclusive; the last bin includes 1.
     pub to: f64,
-    /// Detections.
+    /// Number of detections.
     pub count: usize,
-    /// Their mean score; `null` without detections.
+    /// Mean score of the detections; `null` without detections.
     pub mean_score: Option<f64>,
-    /// Share of them that are of a face; `null` without detections.
+    /// Share of the detections that match a face; `null` without detections.
     pub precision: Option<f64>,
 }
 
-/// Scores against observed precision.
+/// Comparison of scores with observed precision.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Calibration {
-    /// Ten of equal width, lowest scores first.
+    /// Ten bins of equal width, lowest scores first.
     pub bins: Vec<Bin>,
-    /// Expected calibration error, 0..1: how far mean score and precision of a bin are apart, mean over
-    /// all detections; `null` without detections.
+    /// Expected calibration error, 0..1: the difference between each bin's mean score and precision, averaged over all
+    /// detections; `null` without detections.
     ///
     /// Source: Naeini, Cooper, Hauskrecht: "Obtaining Well Calibrated Probabilities Using Bayesian
     /// Binning", 2015.
@@ -33,9 +33,11 @@ pub struct Calibration {
 
 const BINS: usize = 10;
 
-/// * `outcomes`: score (0..1) of each detection, and whether it is of a face.
+/// Compares scores with observed precision.
+///
+/// * `outcomes`: each detection's score (0..1), and whether it matches a face.
 pub fn calibration(outcomes: impl Iterator<Item = (f32, bool)>) -> Calibration {
-    let mut sums = [(0usize, 0.0f64, 0usize); BINS]; // count, scores, hits
+    let mut sums = [(0usize, 0.0f64, 0usize); BINS]; // count, sum of scores, hits
     for (score, is_hit) in outcomes {
         let bin = &mut sums[((score * BINS as f32) as usize).min(BINS - 1)];
         bin.0 += 1;
@@ -67,7 +69,7 @@ mod tests {
 
     #[test]
     fn the_error_is_weighted_by_detections() {
-        // Bin 0.7..0.8: scores 0.75, three of four right. Bin 0.9..1: score 1, none of one right.
+        // Bin 0.7..0.8 has four scores of 0.75, three of them correct. Bin 0.9..1 has one score of 1, which is wrong.
         let outcomes = [(0.75, true), (0.75, true), (0.75, true), (0.75, false), (1.0, false)];
         let Calibration { bins, expected_error } = calibration(outcomes.into_iter());
         assert_eq!(
@@ -80,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn without_detections_there_is_no_error() {
+    fn the_error_is_undefined_without_detections() {
         assert_eq!(calibration(std::iter::empty()).expected_error, None);
     }
 }

@@ -1,4 +1,4 @@
-//! Annotations and detections as COCO's tools read them.
+//! Annotations and detections in the format of COCO's tools.
 //!
 //! Source: <https://cocodataset.org/#format-data> and <https://cocodataset.org/#format-results>
 
@@ -6,14 +6,14 @@ use serde::Serialize;
 
 use crate::geometry::{Letterbox, Rect};
 
-/// A picture, its faces and what was found, as fractions of the picture.
+/// A picture with its faces and detections, in fractions of the picture.
 #[derive(Debug, Clone)]
 pub struct CocoPicture<'a> {
-    /// Its path in the data set.
+    /// The picture's path in the data set.
     pub name: &'a str,
-    /// Upright, in pixels.
+    /// Width of the upright picture, in pixels.
     pub width: u32,
-    /// Upright, in pixels.
+    /// Height of the upright picture, in pixels.
     pub height: u32,
     /// The annotated faces.
     pub faces: Vec<Rect>,
@@ -21,7 +21,7 @@ pub struct CocoPicture<'a> {
     pub detections: Vec<(Rect, f32)>,
 }
 
-/// Annotated pictures.
+/// The contents of `ground_truth.json`.
 #[derive(Debug, Serialize)]
 pub struct GroundTruth {
     info: Info,
@@ -30,7 +30,7 @@ pub struct GroundTruth {
     categories: [Category; 1],
 }
 
-/// `pycocotools` refuses results where there is none.
+/// A description of the file. `pycocotools` rejects results if it is missing.
 #[derive(Debug, Serialize)]
 struct Info {
     description: &'static str,
@@ -51,10 +51,10 @@ struct Annotation {
     category_id: u8,
     /// `[left, top, width, height]` in pixels of the picture.
     bbox: [f64; 4],
-    /// Square pixels of the picture.
+    /// Area in square pixels of the picture.
     area: f64,
     iscrowd: u8,
-    /// Not COCO's: the longer side in pixels of the network's input, which Blazetune means by size.
+    /// Not part of COCO: the length of the longer side in input pixels, which is Blazetune's measure of size.
     input_px: f64,
 }
 
@@ -64,22 +64,22 @@ struct Category {
     name: &'static str,
 }
 
-/// One detection.
+/// A detection in `detections.json`.
 #[derive(Debug, Serialize)]
 pub struct Found {
     image_id: usize,
     category_id: u8,
     /// `[left, top, width, height]` in pixels of the picture.
     bbox: [f64; 4],
-    /// 0..1.
+    /// The score, 0..1.
     score: f32,
-    /// Not COCO's; see the annotations.
+    /// Not part of COCO: the length of the longer side in input pixels.
     input_px: f64,
 }
 
 const FACE: u8 = 1;
 
-/// `ground_truth.json`. Ids count from 1, in order: COCO's tools take annotation 0 for "none".
+/// Builds `ground_truth.json`. Ids start at 1, because COCO's tools treat annotation 0 as "none".
 pub fn ground_truth(pictures: &[CocoPicture<'_>], input_size: u32) -> GroundTruth {
     let mut annotations = Vec::new();
     let mut images = Vec::with_capacity(pictures.len());
@@ -104,7 +104,7 @@ pub fn ground_truth(pictures: &[CocoPicture<'_>], input_size: u32) -> GroundTrut
     GroundTruth { info, images, annotations, categories }
 }
 
-/// `detections.json`.
+/// Builds `detections.json`.
 pub fn detections(pictures: &[CocoPicture<'_>], input_size: u32) -> Vec<Found> {
     let of_picture = |(index, picture): (usize, &CocoPicture<'_>)| {
         let found = picture.detections.iter().map(move |(rect, score)| Found {
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn boxes_are_in_pixels_of_the_picture() {
+    fn boxes_are_in_picture_pixels() {
         let face = Rect::from([0.5, 0.25, 0.75, 0.5]);
         let picture = CocoPicture {
             name: "a.jpg",

@@ -1,4 +1,4 @@
-//! From a picture to faces, as `MediaPipe`'s `FaceDetector` does it.
+//! Finds faces in pictures the way `MediaPipe`'s `FaceDetector` does.
 
 use std::sync::LazyLock;
 
@@ -15,10 +15,10 @@ use crate::model::outputs::Outputs;
 use crate::model::runner::Runner;
 use crate::model::tensors::Weights;
 
-/// Logits are clipped to this before the sigmoid.
+/// Logits are clipped to ± this value before the sigmoid.
 const LOGIT_LIMIT: f32 = 100.0;
 
-/// A network ready to find faces, on the CPU.
+/// A network that finds faces on the CPU.
 #[derive(Debug)]
 pub struct Detector {
     runner: Runner,
@@ -40,27 +40,27 @@ pub struct Letterboxed {
 pub struct DetectorOutputs {
     /// Side of the network's input; coordinates are in its pixels.
     input_size: usize,
-    /// What the network computed for one picture.
+    /// The logits and coordinates.
     numbers: Outputs,
 }
 
 impl Detector {
-    /// From published or tuned weights.
+    /// Builds a detector from published or tuned weights.
     ///
     /// # Errors
     ///
-    /// [`NeedsTorch`] in a build without libtorch, for the back camera's network.
+    /// [`NeedsTorch`] for the back camera's network in a build without libtorch.
     pub fn new(weights: &Weights) -> Result<Self, NeedsTorch> {
         Ok(Self { runner: Runner::new(weights, Device::Cpu)? })
     }
 
-    /// Side of its square input, in pixels.
+    /// Returns the side of the network's square input, in pixels.
     pub fn input_size(&self) -> usize {
         self.runner.input_size()
     }
 
-    /// Faces of at least `min_score` (0..1), best first, in fractions of the picture. Boxes may
-    /// reach over its edges.
+    /// Returns the faces with at least `min_score` (0..1), best first, in fractions of the picture. Boxes may extend
+    /// beyond the picture.
     pub fn detect(&self, picture: &RgbImage, min_score: f32) -> Vec<Detection> {
         let picture = Letterboxed::new(picture, self.input_size());
         let input_size = self.input_size();
@@ -68,8 +68,8 @@ impl Detector {
         DetectorOutputs { input_size, numbers }.faces(&picture.letterbox(), min_score)
     }
 
-    /// Runs the network on several pictures of its input's size, and calls `done` with the number of each as soon as it
-    /// is done. The outputs for one do not depend on the others.
+    /// Runs the network on several pictures of its input's size. Calls `done` with each picture's index and outputs as
+    /// soon as they are ready. A picture's outputs do not depend on the other pictures.
     pub fn run_each(
         &self,
         pictures: &[&Letterboxed],
@@ -84,25 +84,25 @@ impl Detector {
 }
 
 impl Letterboxed {
-    /// Scaled and sampled as `MediaPipe` does it, to `side` × `side` pixels.
+    /// Letterboxes a picture to `side` × `side` pixels, sampling it as `MediaPipe` does.
     pub fn new(picture: &RgbImage, side: usize) -> Self {
         let (width, height) = picture.dimensions();
         Self { width, height, side, bytes: resample::letterbox(picture, side as u32) }
     }
 
-    /// Width and height of the picture, in its own pixels.
+    /// Returns the width and height of the original picture, in pixels.
     pub fn size(&self) -> (u32, u32) {
         (self.width, self.height)
     }
 
-    /// Where the picture lies in the network's square.
+    /// Returns the picture's place in the network's square.
     pub fn letterbox(&self) -> Letterbox {
         Letterbox::exact(self.width, self.height, self.side as u32)
     }
 }
 
 impl DetectorOutputs {
-    /// Like [`Detector::detect`]; `letterbox` is the picture's.
+    /// Decodes the same faces as [`Detector::detect`]; `letterbox` is the picture's.
     pub fn faces(&self, letterbox: &Letterbox, min_score: f32) -> Vec<Detection> {
         static CENTRES: LazyLock<Vec<[f32; 2]>> = LazyLock::new(anchors::centres);
         let Outputs { logits, coordinates } = &self.numbers;
@@ -117,9 +117,10 @@ impl DetectorOutputs {
     }
 }
 
-/// The faces of each picture of a batch, in fractions of the network's square, best first.
+/// Returns each picture's faces, best first, in fractions of the network's square.
 ///
-/// * `input_size`: of the network, in whose pixels its outputs are.
+/// * `outputs`: the outputs for one or more pictures, with coordinates in input pixels.
+/// * `input_size`: side of the network's input, in pixels.
 pub fn faces(
     outputs: &Outputs,
     input_size: usize,
@@ -135,6 +136,8 @@ pub fn faces(
         .collect()
 }
 
+/// Decodes one picture's outputs into detections before suppression.
+///
 /// Source: `MediaPipe` `tensors_to_detections_calculator.cc`.
 fn decode(
     logits: &[f32],
@@ -146,7 +149,7 @@ fn decode(
     let anchors = logits.iter().zip(coordinates.chunks_exact(COORDINATES)).zip(centres);
     let detection = |((logit, raw), &[x, y]): ((&f32, &[f32]), &[f32; 2])| {
         let score = sigmoid(logit.clamp(-LOGIT_LIMIT, LOGIT_LIMIT));
-        // This drops NaN too.
+        // Negating the comparison also drops NaN.
         if !(score >= min_score && raw[2] >= 0.0 && raw[3] >= 0.0) {
             return None;
         }
@@ -161,7 +164,7 @@ fn decode(
     anchors.filter_map(detection).collect()
 }
 
-/// The sigmoid: 0..1 for any logit.
+/// Returns the sigmoid of a logit, 0..1.
 pub fn sigmoid(logit: f32) -> f32 {
     1.0 / (1.0 + (-logit).exp())
 }

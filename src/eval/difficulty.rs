@@ -1,4 +1,4 @@
-//! Average precision by difficulty, as WIDER FACE counts it.
+//! Average precision by difficulty, measured as in WIDER FACE.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,25 +6,25 @@ use serde::{Deserialize, Serialize};
 use super::average_precision::{PictureResult, Ranking};
 use crate::data::Difficulty;
 
-/// Faces up to a difficulty.
+/// Average precision on faces up to a difficulty.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct DifficultyRow {
-    /// Faces of this difficulty and of lower ones count; all others, those of unknown difficulty too, are
-    /// ignored: finding one is no mistake, missing one neither.
+    /// Faces up to this difficulty count. All others, including those of unknown difficulty, are ignored: neither
+    /// detecting nor missing one is a mistake.
     pub difficulty: Difficulty,
-    /// How many faces there are.
+    /// Number of faces that count.
     pub faces: usize,
     /// Average precision at IoU 0.5.
     pub ap50: Option<f64>,
 }
 
-/// The benchmark's protocol: one ranking of all detections against its easy, medium and hard faces, each list within
-/// the next. Empty where no face's difficulty is known.
+/// Measures average precision on easy, medium and hard faces by the benchmark's protocol. All detections are in one
+/// ranking, and each level includes the easier ones. Returns no rows if no face's difficulty is known.
 ///
-/// * `difficulties`: of each picture, one for each face, or empty where none is known.
+/// * `difficulties`: the difficulty of each face in each picture. A picture's list is empty if none is known.
 ///
-/// Source: Yang et al., <https://arxiv.org/abs/1511.06523>, section 4, and the benchmark's evaluation code, but for
-/// its thousand thresholds: here every detection is one.
+/// Source: Yang et al., <https://arxiv.org/abs/1511.06523>, section 4, and the benchmark's evaluation code. That code
+/// uses a thousand thresholds; here every detection's score is a threshold.
 pub fn by_difficulty(
     results: &[PictureResult],
     difficulties: &[&[Option<Difficulty>]],
@@ -54,9 +54,9 @@ mod tests {
     use crate::geometry::Rect;
 
     #[test]
-    fn harder_faces_are_ignored_where_easier_ones_are_measured() {
+    fn harder_faces_are_ignored_when_easier_ones_are_measured() {
         let at = |x: f32| Rect::around(x, 0.5, 0.1, 0.1);
-        // The hard face is found first, the easy one not at all, and one that nobody has judged.
+        // The hard face has the best score, the easy one is missed, and the face of unknown difficulty is detected.
         let detections = vec![(at(0.2), 0.9), (at(0.4), 0.8), (at(0.8), 0.7)];
         let faces = vec![at(0.2), at(0.4), at(0.6), at(0.8)];
         let result = PictureResult { detections, faces };
@@ -66,6 +66,6 @@ mod tests {
         let found: Vec<_> = rows.iter().map(|row| (row.difficulty, row.faces, row.ap50)).collect();
         let two_thirds = Some(2.0 / 3.0);
         assert_eq!(found, [(easy, 1, Some(0.0)), (medium, 2, Some(0.5)), (hard, 3, two_thirds)]);
-        assert_eq!(by_difficulty(&[result], &[&[]]), [], "nobody has judged any");
+        assert_eq!(by_difficulty(&[result], &[&[]]), [], "no difficulty is known");
     }
 }

@@ -1,23 +1,23 @@
-//! Which detections of one picture are of which faces.
+//! Matches one picture's detections with its faces.
 
 use super::average_precision::PictureResult;
 
-/// One picture at one threshold. Numbers are indices into its [`PictureResult`].
+/// One picture's mistakes at one threshold, as indices into its [`PictureResult`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Matching {
-    /// Detections of no face.
+    /// Detections that match no face.
     pub false_detections: Vec<usize>,
     /// Faces that no detection matches.
     pub missed: Vec<usize>,
 }
 
-/// IoU from which a detection is of a face.
+/// Minimum IoU for a detection to match a face.
 const MIN_IOU: f32 = 0.5;
 
-/// Matches as [`super::average_precision::Ranking::curve`] does at IoU 0.5, down to a score.
+/// Matches detections with at least `threshold`, like [`super::average_precision::Ranking::curve`] at IoU 0.5.
 ///
-/// * `min_face`: faces whose longer side is below this, in the picture's units, are ignored: finding
-///   one is no mistake, missing one neither.
+/// * `min_face`: minimum length of a face's longer side, in the units of `picture`. Smaller faces are ignored: neither
+///   detecting nor missing one is a mistake.
 pub fn matching(picture: &PictureResult, threshold: f32, min_face: f32) -> Matching {
     let counts = |face: usize| picture.faces[face].longer_side() >= min_face;
     let mut order: Vec<usize> = (0..picture.detections.len())
@@ -31,7 +31,7 @@ pub fn matching(picture: &PictureResult, threshold: f32, min_face: f32) -> Match
         let overlaps = picture.faces.iter().map(|face| rect.iou(face)).enumerate();
         let free = overlaps.filter(|&(face, iou)| iou >= MIN_IOU && !taken[face]);
         let best = free.max_by(|a, b| {
-            let by_overlap = a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)); // the first of equals
+            let by_overlap = a.1.total_cmp(&b.1).then(b.0.cmp(&a.0)); // the first face wins a tie
             counts(a.0).cmp(&counts(b.0)).then(by_overlap)
         });
         match best {
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn the_threshold_decides_what_is_false_and_what_is_missed() {
+    fn detections_below_the_threshold_are_ignored() {
         let detections = vec![(at(0.5, 0.2), 0.3), (at(0.2, 0.1), 0.9), (at(0.21, 0.1), 0.8)];
         let picture = PictureResult { detections, faces: vec![at(0.2, 0.1), at(0.8, 0.1)] };
         let high = matching(&picture, 0.5, 0.0);
@@ -62,7 +62,7 @@ mod tests {
     }
 
     #[test]
-    fn small_faces_are_neither_found_nor_missed() {
+    fn small_faces_are_ignored() {
         let faces = vec![at(0.2, 0.05), at(0.8, 0.05), at(0.5, 0.2)];
         let picture = PictureResult { detections: vec![(at(0.2, 0.05), 0.9)], faces };
         let matching = matching(&picture, 0.5, 0.1);

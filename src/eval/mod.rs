@@ -1,4 +1,4 @@
-//! What a network finds, and how good that is.
+//! Runs detection and measures its quality.
 
 pub mod average_precision;
 pub mod calibration;

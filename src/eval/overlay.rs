@@ -1,4 +1,4 @@
-//! Draws boxes into a picture, for people to look at.
+//! Draws boxes on pictures, for people to look at.
 
 use image::imageops::{self, FilterType};
 use image::{Rgb, RgbImage};
@@ -7,21 +7,22 @@ use super::average_precision::PictureResult;
 use super::matching::Matching;
 use crate::geometry::Rect;
 
-/// An annotated face that was found, or is too small to count.
+/// Colour of an annotated face that was detected or is too small to count.
 pub const GREEN: Rgb<u8> = Rgb([40, 200, 70]);
-/// A detection of no face.
+/// Colour of a detection that matches no face.
 pub const RED: Rgb<u8> = Rgb([235, 50, 50]);
-/// A face that was not found.
+/// Colour of a missed face.
 pub const YELLOW: Rgb<u8> = Rgb([250, 210, 30]);
 
-/// Longer side of what is drawn, in pixels.
+/// Longer side of the drawing, in pixels.
 const SIDE: u32 = 768;
-/// Thickness of a line, in pixels.
+/// Line thickness, in pixels.
 const THICKNESS: u32 = 2;
 
-/// The picture, enlarged, with its mistakes: faces green, missed faces yellow, false detections red.
+/// Returns a scaled copy of a picture with faces in green, missed faces in yellow and false detections in red.
 ///
-/// * `result`: in fractions of the picture; `mistakes`: of the same faces and detections.
+/// * `result`: the picture's detections and faces, in fractions of the picture.
+/// * `mistakes`: the mistakes in `result`.
 pub fn draw(picture: &RgbImage, result: &PictureResult, mistakes: &Matching) -> RgbImage {
     let longer = picture.width().max(picture.height()).max(1);
     let scaled = |side: u32| (side * SIDE / longer).max(1);
@@ -37,7 +38,7 @@ pub fn draw(picture: &RgbImage, result: &PictureResult, mistakes: &Matching) -> 
     drawing
 }
 
-/// Draws a box's edges, as far as they are inside.
+/// Draws a box's edges, clipped to the picture.
 ///
 /// * `rect`: in fractions of the picture.
 pub fn outline(picture: &mut RgbImage, rect: &Rect, colour: Rgb<u8>) {
@@ -61,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_mistake_has_its_colour() {
+    fn each_kind_of_mistake_has_its_own_colour() {
         let at = |x: f32| Rect::around(x, 0.5, 0.2, 0.5);
         let detections = vec![(at(0.15), 0.9), (at(0.85), 0.8)];
         let result = PictureResult { detections, faces: vec![at(0.15), at(0.5)] };
@@ -70,11 +71,11 @@ mod tests {
         assert_eq!(drawing.dimensions(), (768, 384));
         let edge = |x: f32| *drawing.get_pixel((x * 768.0) as u32, 97);
         assert_eq!([edge(0.15), edge(0.5), edge(0.85)], [GREEN, YELLOW, RED]);
-        assert_eq!(*drawing.get_pixel(384, 192), Rgb([0, 0, 0]), "only edges");
+        assert_eq!(*drawing.get_pixel(384, 192), Rgb([0, 0, 0]), "only edges are drawn");
     }
 
     #[test]
-    fn a_box_over_the_edge_is_cut() {
+    fn a_box_is_clipped_to_the_picture() {
         let mut picture = RgbImage::new(10, 10);
         outline(&mut picture, &Rect::from([-1.0, -1.0, 2.0, 2.0]), RED);
         assert_eq!((*picture.get_pixel(0, 0), *picture.get_pixel(9, 9)), (RED, RED));

@@ -1,4 +1,4 @@
-//! Everything that a data set's annotations say about a model's detections.
+//! Measures a model's detections against a data set's annotations.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,103 +12,103 @@ use super::difficulty::{DifficultyRow, by_difficulty};
 use super::matching::matching;
 use crate::data::Difficulty;
 
-/// One model on one data set. Sizes are lengths of a box's longer side in pixels of the network's
-/// input; figures are 0..1, and `null` where there is no face to measure on.
+/// An evaluation of one model on one data set. Sizes are lengths of a box's longer side, in pixels of the network's
+/// input. Figures are 0..1, or `null` if there are no faces to measure them on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "Evaluation")]
 pub struct EvaluationReport {
-    /// Measured on.
+    /// Number of pictures.
     pub pictures: usize,
-    /// Faces in those pictures.
+    /// Number of faces in those pictures.
     pub faces: usize,
-    /// Detections of any score.
+    /// Number of detections, whatever their score.
     pub detections: usize,
     /// Mean of `average_precision`.
     pub ap50_95: Option<f64>,
-    /// At IoU 0.50, 0.55 … 0.95.
+    /// Average precision at IoU 0.50, 0.55 … 0.95.
     pub average_precision: Vec<ApAtIou>,
-    /// At IoU 0.5, of faces of at least 0, 6, 12 and 24 pixels. Smaller faces are ignored; false
+    /// Figures at IoU 0.5 for faces of at least 0, 6, 12 and 24 pixels. Smaller faces are ignored, and false
     /// detections of any size count.
     pub by_min_size: Vec<SizeRow>,
-    /// At IoU 0.5, of faces of 6–12, 12–24, 24–48 and at least 48 pixels. Only false detections of
-    /// those sizes count.
+    /// Figures at IoU 0.5 for faces of 6–12, 12–24, 24–48 and at least 48 pixels. Only false detections in the same
+    /// range count.
     pub by_size: Vec<SizeRow>,
-    /// WIDER FACE's easy, medium and hard; empty where the data set does not say which faces those are.
+    /// Figures for WIDER FACE's easy, medium and hard faces; empty if the data set has no difficulties.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub by_difficulty: Vec<DifficultyRow>,
-    /// Figures by the folder that the picture lies in, sorted by name.
+    /// Figures for each folder of pictures, sorted by name.
     pub by_folder: Vec<FolderRow>,
-    /// At IoU 0.5, at most 200 points, best score first.
+    /// Precision-recall curve at IoU 0.5, with at most 200 points, best score first.
     pub precision_recall: Vec<Operating>,
-    /// At IoU 0.5 and score 0.02, 0.04 … 0.98.
+    /// Figures at IoU 0.5 and score thresholds 0.02, 0.04 … 0.98.
     pub by_threshold: Vec<Operating>,
-    /// At score 0.5, `MediaPipe`'s default.
+    /// Figures at score threshold 0.5, `MediaPipe`'s default.
     pub at_default: Option<Operating>,
-    /// Where F1 is best: advice for `MediaPipe`'s `min_detection_confidence`.
+    /// Figures at the threshold with the best F1, which is the recommended `min_detection_confidence` for `MediaPipe`.
     pub best: Option<Operating>,
-    /// Scores against observed precision, at IoU 0.5.
+    /// Comparison of scores with observed precision, at IoU 0.5.
     pub calibration: Calibration,
-    /// Pictures with the most mistakes at the best threshold, worst first, at most 20.
+    /// The pictures with the most mistakes at the best threshold, worst first; at most 20.
     pub worst: Vec<WorstPicture>,
 }
 
-/// Average precision at one overlap.
+/// Average precision at one IoU.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ApAtIou {
-    /// Overlap from which a detection is of a face.
+    /// Minimum IoU for a detection to match a face.
     pub iou: f64,
     /// Average precision.
     pub ap: Option<f64>,
 }
 
-/// Faces of some sizes.
+/// Figures for a range of face sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SizeRow {
-    /// At least this many pixels.
+    /// Lower limit of the size in pixels, inclusive.
     pub from_px: u32,
-    /// Below this many; `null` has no end.
+    /// Upper limit of the size in pixels, exclusive; `null` means no limit.
     pub to_px: Option<u32>,
-    /// How many faces there are.
+    /// Number of faces in the range.
     pub faces: usize,
     /// Average precision at IoU 0.5.
     pub ap50: Option<f64>,
-    /// Share that is found at the best threshold.
+    /// Share of the faces that are detected at the best threshold.
     pub recall: Option<f64>,
 }
 
-/// Pictures of one folder.
+/// Figures for the pictures of one folder.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FolderRow {
     /// The folder's path; empty for pictures in no folder.
     pub folder: String,
-    /// Pictures in the folder.
+    /// Number of pictures in the folder.
     pub pictures: usize,
-    /// Faces in those pictures.
+    /// Number of faces in those pictures.
     pub faces: usize,
     /// Average precision at IoU 0.5.
     pub ap50: Option<f64>,
-    /// The same, of faces of at least 12 pixels.
+    /// Average precision at IoU 0.5 for faces of at least 12 pixels.
     pub ap50_ge12: Option<f64>,
-    /// At the whole data set's best threshold.
+    /// Figures at the whole data set's best threshold.
     pub at_best: Option<Operating>,
 }
 
 /// A picture with mistakes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct WorstPicture {
-    /// Its place among the pictures that were measured on.
+    /// Index of the picture among the evaluated pictures.
     pub picture: usize,
-    /// Its path in the data set.
+    /// The picture's path in the data set.
     pub name: String,
-    /// Faces of at least 12 pixels that were not found.
+    /// Number of faces of at least 12 pixels that were not detected.
     pub missed: usize,
-    /// Detections of no face.
+    /// Number of detections that match no face.
     pub false_detections: usize,
 }
 
-/// Faces below this many pixels of the input are not counted as missed.
+/// Faces smaller than this, in input pixels, do not count as missed.
 pub const MIN_MISSED_PX: f32 = 12.0;
-/// Faces below this many pixels of the input are beyond the network.
+/// Faces smaller than this, in input pixels, are too small for the network.
 pub const SEEN_PX: f32 = 6.0;
 /// `MediaPipe`'s default for `min_detection_confidence`.
 pub const DEFAULT_THRESHOLD: f32 = 0.5;
@@ -118,11 +118,14 @@ const CURVE_POINTS: u32 = 200;
 const WORST: usize = 20;
 
 impl EvaluationReport {
-    /// * `names`: the pictures' paths in the data set; `results`: what is in each and what was found,
-    ///   in fractions of the network's square; `input_size`: side of that square in pixels.
+    /// Evaluates a model's detections.
+    ///
+    /// * `names`: the pictures' paths in the data set.
+    /// * `results`: each picture's faces and detections, in fractions of the network's square.
+    /// * `input_size`: side of the square, in pixels.
     pub fn new(names: &[&str], results: &[PictureResult], input_size: f32) -> Self {
         let ranking = Ranking::new(results, input_size);
-        // Nobody would choose a threshold for faces too small for the network.
+        // Faces that are too small for the network must not affect the choice of a threshold.
         let (all, seen) = (ranking.curve(0.5, 0.0), ranking.curve(0.5, SEEN_PX));
         let best = seen.best();
         let threshold = best.map_or(DEFAULT_THRESHOLD, |best| best.threshold);
@@ -158,9 +161,10 @@ impl EvaluationReport {
         }
     }
 
-    /// The same, with average precision by difficulty.
+    /// Adds average precision by difficulty.
     ///
-    /// * `results` as for [`EvaluationReport::new`]; `difficulties`: of each face of each picture, or empty.
+    /// * `results`: same as for [`EvaluationReport::new`].
+    /// * `difficulties`: the difficulty of each face in each picture. A picture's list is empty if none is known.
     #[must_use]
     pub fn with_difficulties(
         self,
@@ -170,7 +174,7 @@ impl EvaluationReport {
         Self { by_difficulty: by_difficulty(results, difficulties), ..self }
     }
 
-    /// The best threshold, or else the default.
+    /// Returns the best threshold, or the default if there is none.
     pub fn threshold(&self) -> f32 {
         self.best.map_or(DEFAULT_THRESHOLD, |best| best.threshold)
     }
@@ -222,7 +226,9 @@ fn by_folder(
     folders.into_iter().map(row).collect()
 }
 
-/// * `min_face`: smaller faces are ignored, in fractions of the square.
+/// Returns the pictures with the most mistakes, worst first.
+///
+/// * `min_face`: minimum length of a face's longer side, in fractions of the square. Smaller faces are ignored.
 fn worst(
     names: &[&str],
     results: &[PictureResult],
@@ -236,9 +242,8 @@ fn worst(
     });
     let mistakes = |picture: &WorstPicture| picture.missed + picture.false_detections;
     let mut pictures: Vec<_> = pictures.filter(|picture| mistakes(picture) > 0).collect();
-    pictures.sort_by_key(|picture| {
-        std::cmp::Reverse((mistakes(picture), picture.missed)) // Stable: then in their order.
-    });
+    // The sort is stable, so ties keep the pictures' order.
+    pictures.sort_by_key(|picture| std::cmp::Reverse((mistakes(picture), picture.missed)));
     pictures.truncate(WORST);
     pictures
 }
@@ -261,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_and_folders_are_told_apart() {
+    fn figures_are_split_by_size_and_folder() {
         let report = report();
         assert_eq!((report.pictures, report.faces, report.detections), (2, 2, 2));
         assert_eq!(report.average_precision.len(), 10);
@@ -278,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn the_best_threshold_and_the_worst_pictures() {
+    fn a_report_has_the_best_threshold_and_the_worst_pictures() {
         let report = report();
         let best = report.best.unwrap();
         assert_eq!((best.threshold, best.f1), (0.9, 0.5));
@@ -293,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_report_survives_json_and_a_data_set_without_faces() {
+    fn a_report_survives_json_and_does_not_need_faces() {
         let back: EvaluationReport =
             serde_json::from_str(&serde_json::to_string(&report()).unwrap()).unwrap();
         assert_eq!(back, report());

@@ -5,21 +5,21 @@ use serde::{Deserialize, Serialize};
 
 use crate::geometry::{MIN_SUPPRESSION_IOU, Rect};
 
-/// A face that was found.
+/// A face that a network found.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "DetectedFace")]
 pub struct Detection {
-    /// The box, as fractions of the picture (or of the network's square, before the letterbox is undone).
+    /// The box, in fractions of the picture (or of the network's square, before the letterbox is undone).
     #[serde(rename = "box")]
     pub rect: Rect,
-    /// 0..1.
+    /// The score, 0..1.
     pub score: f32,
-    /// `[x, y]` of right eye, left eye, nose, mouth, right ear, left ear.
+    /// `[x, y]` of the right eye, left eye, nose, mouth, right ear and left ear.
     pub keypoints: [[f32; 2]; 6],
 }
 
-/// Merges detections of one face: box and keypoints are means weighted by score, the score is the cluster's best.
-/// Returns the best first.
+/// Merges overlapping detections. The merged box and keypoints are means weighted by score, and the score is the
+/// highest in the cluster. Returns the best detection first.
 ///
 /// Source: `MediaPipe` `non_max_suppression_calculator.cc`, `WeightedNonMaxSuppression`.
 pub fn suppress(mut detections: Vec<Detection>) -> Vec<Detection> {
@@ -34,7 +34,7 @@ pub fn suppress(mut detections: Vec<Detection>) -> Vec<Detection> {
             }
             !is_same
         });
-        // A box without area overlaps nothing, not even itself, and would loop forever.
+        // A box without area does not overlap itself, so it would stay in the list and the loop would never end.
         if cluster.is_empty() {
             faces.push(best);
             break;
@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_box_without_area_does_not_loop_for_ever() {
+    fn a_box_without_area_does_not_cause_an_endless_loop() {
         let empty = Detection { rect: Rect::default(), score: 0.9, keypoints: [[0.0; 2]; 6] };
         assert_eq!(suppress(vec![empty, empty]).len(), 1);
     }

@@ -1,8 +1,8 @@
-//! The centres and cells of the anchors.
+//! The anchors' centres and cells.
 
 use super::layout::{ANCHORS, GRIDS};
 
-/// Centre `(x, y)` of every anchor, as fractions of the input. Their size is fixed at 1.
+/// Returns the centre `(x, y)` of every anchor, as fractions of the input. All anchors have size 1.
 pub fn centres() -> Vec<[f32; 2]> {
     let mut centres = Vec::with_capacity(ANCHORS);
     for grid in GRIDS {
@@ -14,7 +14,7 @@ pub fn centres() -> Vec<[f32; 2]> {
     centres
 }
 
-/// Side of the cell of every anchor, as a fraction of the input.
+/// Returns the side of every anchor's cell, as a fraction of the input.
 pub fn cells() -> Vec<f32> {
     let cells = |grid: &super::layout::Grid| {
         let anchors = grid.side * grid.side * grid.anchors_per_cell;
@@ -28,11 +28,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn anchors_share_the_centres_of_two_grids() {
+    fn anchors_are_at_the_cell_centres_of_both_grids() {
         let centres = centres();
         assert_eq!(centres.len(), ANCHORS);
         assert_eq!(centres[0], [0.5 / 16.0, 0.5 / 16.0]);
-        assert_eq!(centres[2], [1.5 / 16.0, 0.5 / 16.0], "x runs faster than y");
+        assert_eq!(centres[2], [1.5 / 16.0, 0.5 / 16.0], "x varies faster than y");
         assert_eq!(centres[512], [0.5 / 8.0, 0.5 / 8.0]);
         assert_eq!(centres[895], [7.5 / 8.0, 7.5 / 8.0]);
         assert_eq!(cells().len(), ANCHORS);

@@ -1,24 +1,24 @@
-//! Where a network runs.
+//! The devices that networks run on.
 
 use std::fmt;
 
 /// A processor that networks run on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Device {
-    /// Every core that the job may use.
+    /// The CPU, with every core that the job may use.
     Cpu,
-    /// The NVIDIA GPU of this number.
+    /// The NVIDIA GPU with this number.
     Cuda(usize),
 }
 
 impl Device {
-    /// Whether it is a GPU.
+    /// Whether the device is a GPU.
     pub fn is_gpu(self) -> bool {
         matches!(self, Self::Cuda(_))
     }
 }
 
-/// `cpu`, `cuda:0` ….
+/// Writes `cpu`, `cuda:0` and so on.
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -38,7 +38,7 @@ impl From<Device> for tch::Device {
     }
 }
 
-/// This build has no libtorch, and the request needs it.
+/// The error for a request that needs libtorch in a build without it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "{0} needs libtorch, which this build of Blazetune does not have; use a build with libtorch, or train the \

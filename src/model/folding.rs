@@ -1,19 +1,19 @@
-//! BatchNorm with fixed statistics: folds it into the convolutions, and turns the folded network's gradient into that
-//! of weights, γ and β.
+//! Folds BatchNorm with fixed statistics into the convolutions, and converts the folded network's gradient to the
+//! gradient of the weights, γ and β.
 
 use super::layout::{EPSILON, Layout};
 use super::slots::{Form, Slot, slots};
 
-/// Where everything lies with BatchNorm and without.
+/// The positions of all parameters, with and without BatchNorm.
 #[derive(Debug)]
 pub struct Folding {
     normalised: Vec<Slot>,
     folded: Vec<Slot>,
 }
 
-/// One channel behind a convolution: `output × γ × inverse + β − mean × γ × inverse`.
+/// BatchNorm of one channel: `output × γ × inverse + β − mean × γ × inverse`.
 struct Channel {
-    /// Where γ lies.
+    /// The index of γ among the parameters.
     gamma: usize,
     mean: f64,
     /// 1 / √(variance + ε)
@@ -21,12 +21,12 @@ struct Channel {
 }
 
 impl Folding {
-    /// Prepares to fold the weights of a variant of the network.
+    /// Prepares to fold networks with this layout.
     pub fn new(layout: &Layout) -> Self {
         Self { normalised: slots(layout, Form::Unfolded), folded: slots(layout, Form::Folded) }
     }
 
-    /// `[F]`: the folded network's parameters.
+    /// Returns the folded network's parameters, `[F]`.
     ///
     /// * `parameters`, `buffers`: as in [`Numbers`](super::numbers::Numbers).
     pub fn fold(&self, parameters: &[f32], buffers: &[f32]) -> Vec<f32> {
@@ -35,7 +35,7 @@ impl Folding {
         folded
     }
 
-    /// Like [`Folding::fold`], into existing memory.
+    /// Like [`Folding::fold`], but writes to existing memory.
     pub fn fold_into(&self, parameters: &[f32], buffers: &[f32], folded: &mut [f32]) {
         for (from, to) in self.normalised.iter().zip(&self.folded) {
             folded[to.weight.clone()].copy_from_slice(&parameters[from.weight.clone()]);
@@ -53,7 +53,7 @@ impl Folding {
         }
     }
 
-    /// Writes the gradient of `parameters`, from that of the folded network's.
+    /// Computes the gradient of `parameters` from the gradient of the folded parameters, and writes it to `into`.
     pub fn gradient(&self, parameters: &[f32], buffers: &[f32], folded: &[f32], into: &mut [f32]) {
         for (to, from) in self.normalised.iter().zip(&self.folded) {
             into[to.weight.clone()].copy_from_slice(&folded[from.weight.clone()]);
@@ -75,7 +75,7 @@ impl Folding {
     }
 }
 
-/// The channels of a convolution that has BatchNorm.
+/// Returns the normalised channels of a convolution; none if it has no BatchNorm.
 fn channels<'a>(slot: &'a Slot, buffers: &'a [f32]) -> impl Iterator<Item = Channel> + 'a {
     let both = slot.gamma.iter().zip(&slot.statistics);
     both.flat_map(|(gamma, (means, variances))| {

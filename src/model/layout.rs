@@ -1,25 +1,24 @@
-//! Each variant of the network as a table of numbers: its convolutions, their published names and
-//! shapes.
+//! Each variant's layout: its convolutions, their published names and their shapes.
 //!
-//! Source: BlazeFace, <https://arxiv.org/abs/1907.05047>, the constants of `MediaPipe`'s
-//! `face_detection_short_range.tflite`, and for the back camera's variant the published `PyTorch`
-//! port, <https://github.com/hollance/BlazeFace-PyTorch>.
+//! Sources: BlazeFace, <https://arxiv.org/abs/1907.05047>; the constants of `MediaPipe`'s
+//! `face_detection_short_range.tflite`; and, for the back camera's variant, the published `PyTorch` port,
+//! <https://github.com/hollance/BlazeFace-PyTorch>.
 
 pub use crate::geometry::INPUT_SIZE;
 
-/// Anchors, over both grids; of every variant.
+/// Anchors of both grids together; the same for every variant.
 pub const ANCHORS: usize = 896;
 /// Coordinates per anchor: x, y, w, h, then six keypoints x, y.
 pub const COORDINATES: usize = 16;
-/// Grids of the short-range variant's heads: side, anchors per cell, input channels. Another variant's differ in
-/// channels only, so anchors are the same.
+/// Grids of the short-range variant's heads: side, anchors per cell, input channels. Other variants differ only in the
+/// channels, so their anchors are the same.
 pub const GRIDS: [Grid; 2] = [
     Grid { side: 16, anchors_per_cell: 2, channels: 88 },
     Grid { side: 8, anchors_per_cell: 6, channels: 96 },
 ];
-/// Added to BatchNorm's variance before its square root is taken.
+/// Added to BatchNorm's variance before taking the square root.
 pub const EPSILON: f64 = 1e-3;
-/// Channels after the stem; of every variant.
+/// Channels after the stem, in every variant.
 pub const STEM_CHANNELS: usize = 24;
 /// The short-range variant's `BlazeBlock`s: output channels and stride.
 pub const BLOCKS: [(usize, usize); 16] = [
@@ -40,7 +39,7 @@ pub const BLOCKS: [(usize, usize); 16] = [
     (96, 1),
     (96, 1),
 ];
-/// The backbone's blocks before the 16×16 grid branches off.
+/// Blocks before the 16×16 grid branches off, in the short-range variant.
 pub const FIRST_BACKBONE_BLOCKS: usize = 11;
 
 /// The back camera's blocks; the last one has no shortcut.
@@ -58,7 +57,7 @@ const BACK_BLOCKS: [(usize, usize); 32] = {
     blocks
 };
 
-/// The network's variant.
+/// A variant of the network.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Variant {
@@ -69,22 +68,22 @@ pub enum Variant {
     Back,
 }
 
-/// A variant's numbers.
+/// The sizes of a variant's layers.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// Which variant.
+    /// The variant.
     pub variant: Variant,
-    /// Its name for people.
+    /// Human-readable name.
     pub title: &'static str,
-    /// Side of the square input, in pixels; offsets are in these pixels.
+    /// Side of the square input, in pixels. Coordinates are in the same pixels.
     pub input_size: usize,
     /// The blocks: output channels and stride.
     pub blocks: &'static [(usize, usize)],
     /// Blocks before the 16×16 grid branches off.
     pub first_blocks: usize,
-    /// Blocks with a shortcut; those after them have none.
+    /// Number of blocks with a shortcut; later blocks have none.
     pub shortcuts: usize,
-    /// Grids of the heads.
+    /// The heads' grids.
     pub grids: [Grid; 2],
 }
 
@@ -114,10 +113,10 @@ pub static BACK: Layout = Layout {
 };
 
 impl Variant {
-    /// Every one.
+    /// All variants.
     pub const ALL: [Self; 2] = [Self::Short, Self::Back];
 
-    /// Its numbers.
+    /// Returns the variant's layout.
     pub fn layout(self) -> &'static Layout {
         match self {
             Self::Short => &SHORT,
@@ -125,7 +124,7 @@ impl Variant {
         }
     }
 
-    /// Its name in the API.
+    /// Returns the variant's name in the API.
     pub fn name(self) -> &'static str {
         match self {
             Self::Short => "short",
@@ -135,7 +134,7 @@ impl Variant {
 }
 
 impl Layout {
-    /// Prefix of a block's names in the published port.
+    /// Returns the prefix of a block's names in the published port.
     fn block_name(&self, index: usize) -> String {
         let sequence = match self.variant {
             Variant::Short => "backbone1",
@@ -148,7 +147,7 @@ impl Layout {
         }
     }
 
-    /// Every convolution, in the order of the published names: the backbones', then 4 heads.
+    /// Returns every convolution, in the order of the published names: the backbones', then the four heads.
     pub fn convs(&self) -> Vec<Conv> {
         let stem = match self.variant {
             Variant::Short => "backbone1.0",
@@ -210,27 +209,27 @@ pub struct Grid {
     pub channels: usize,
 }
 
-/// What a convolution is for.
+/// A convolution's role.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// 5×5, stride 2, from the picture.
+    /// 5×5, stride 2, on the picture.
     Stem,
     /// 3×3, depthwise.
     Depthwise,
     /// 1×1, across channels.
     Pointwise,
-    /// 1×1, to anchors.
+    /// 1×1, for the anchors' logits or coordinates.
     Head,
 }
 
-/// One convolution with a bias.
+/// A convolution with a bias.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conv {
     /// Prefix in the published `PyTorch` port; `.weight` and `.bias` follow.
     pub name: String,
     /// Prefix in `MediaPipe`'s `.tflite`; `/Kernel` and `/Bias` follow.
     pub tflite_name: String,
-    /// What it is for.
+    /// Its role.
     pub role: Role,
     /// `PyTorch`'s weight shape `[out, in / groups, height, width]`.
     pub shape: [usize; 4],
@@ -243,7 +242,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_has_the_published_number_of_parameters() {
+    fn layouts_have_the_published_number_of_parameters() {
         for (layout, count, expected) in [(&SHORT, 37, 101_390), (&BACK, 69, 136_240)] {
             let convs = layout.convs();
             assert_eq!(convs.len(), count);

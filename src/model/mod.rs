@@ -1,4 +1,4 @@
-//! The network: its table of numbers, its anchors, and how it runs: in our own kernels, or in libtorch.
+//! The network: its layout, its anchors, and the code that runs it, in the native engine or in libtorch.
 
 pub mod anchors;
 pub mod device;

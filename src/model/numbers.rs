@@ -1,24 +1,24 @@
-//! A network's numbers in two flat vectors, and how BatchNorm returns between its folded convolutions.
+//! A network's numbers in two flat vectors, and the ways to add BatchNorm to a folded network.
 
 use super::folding::Folding;
 use super::layout::{EPSILON, Layout};
 use super::slots::{Form, slots};
 use super::tensors::Weights;
 
-/// A network of either form, in plain memory.
+/// A network of either form, in host memory.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Numbers {
-    /// Whether BatchNorm is there.
+    /// Whether the network has BatchNorm.
     pub form: Form,
-    /// The variant's table of numbers.
+    /// The variant's layout.
     pub layout: &'static Layout,
-    /// `[P]`: for each convolution its weight and bias, or weight, γ and β.
+    /// `[P]`: each convolution's weight and bias, or its weight, γ and β.
     pub parameters: Vec<f32>,
-    /// `[B]`: for each BatchNorm its running mean and variance; empty if there is none.
+    /// `[B]`: each BatchNorm's running mean and variance; empty without BatchNorm.
     pub buffers: Vec<f32>,
 }
 
-/// Mean and variance of each channel of one convolution's output, without its bias.
+/// The mean and variance of each channel of a convolution's output, without its bias.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Statistics {
     /// `[C]`
@@ -28,16 +28,16 @@ pub struct Statistics {
 }
 
 impl Numbers {
-    /// The published form.
+    /// Returns the network in its published form, without BatchNorm.
     pub fn folded(weights: &Weights) -> Self {
         let (layout, parameters) = (weights.layout(), weights.flat());
         Self { form: Form::Folded, layout, parameters, buffers: Vec::new() }
     }
 
-    /// Adds BatchNorm that changes nothing in evaluation mode and, for pictures like the measured ones, nearly nothing
-    /// in training mode: running mean μ and variance σ² as measured, γ = √(σ² + ε), β = μ + bias.
+    /// Adds BatchNorm that changes nothing in evaluation mode, and almost nothing in training mode for pictures like
+    /// the measured ones. The running mean μ and variance σ² are as measured, γ = √(σ² + ε), β = μ + bias.
     ///
-    /// * `statistics`: of each convolution of the backbones.
+    /// * `statistics`: one entry per backbone convolution.
     pub fn calibrated(weights: &Weights, statistics: &[Statistics]) -> Self {
         unfolded(weights, |index, channel, bias| {
             let Statistics { mean, variance } = &statistics[index];
@@ -47,14 +47,14 @@ impl Numbers {
         })
     }
 
-    /// Adds BatchNorm the published way: γ = 1 (here √(1 + ε), so that evaluation is exact), β = bias, mean 0,
-    /// variance 1. Training mode normalises with statistics that the weights never saw.
+    /// Adds BatchNorm as published: γ = 1 (here √(1 + ε), so that evaluation is exact), β = bias, mean 0, variance 1.
+    /// Training mode normalises with statistics that the weights never saw.
     pub fn identity(weights: &Weights) -> Self {
         let gamma = (1.0 + EPSILON).sqrt() as f32;
         unfolded(weights, |_, _, bias| [gamma, bias, 0.0, 1.0])
     }
 
-    /// `[F]`: the parameters of the folded network that does the same in evaluation mode.
+    /// Returns the parameters, `[F]`, of the folded network that computes the same outputs in evaluation mode.
     pub fn fold(&self) -> Vec<f32> {
         match self.form {
             Form::Folded => self.parameters.clone(),
@@ -63,7 +63,9 @@ impl Numbers {
     }
 }
 
-/// * `normalise`: γ, β, mean and variance of a convolution's channel with this bias.
+/// Adds BatchNorm to a folded network.
+///
+/// * `normalise`: returns γ, β, mean and variance for a convolution's index, a channel and its bias.
 fn unfolded(weights: &Weights, normalise: impl Fn(usize, usize, f32) -> [f32; 4]) -> Numbers {
     let (layout, folded) = (weights.layout(), weights.flat());
     let (from, to) = (slots(layout, Form::Folded), slots(layout, Form::Unfolded));

@@ -1,4 +1,4 @@
-//! The heads' outputs, in plain memory.
+//! The heads' outputs, in host memory.
 
 use rayon::prelude::*;
 
@@ -7,15 +7,15 @@ use super::layout::{ANCHORS, COORDINATES, INPUT_SIZE};
 /// The outputs for some pictures.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Outputs {
-    /// `[N, 896]`: logits of a face being there.
+    /// `[N, 896]`: each anchor's logit for a face.
     pub logits: Vec<f32>,
     /// `[N, 896, 16]`: x, y, w, h, then six keypoints x, y, in pixels of the input, relative to the anchor's centre.
     pub coordinates: Vec<f32>,
 }
 
 impl Outputs {
-    /// With coordinates in pixels of [`INPUT_SIZE`], in which training measures, from a network whose input has
-    /// `input_size`.
+    /// Converts coordinates from pixels of an `input_size` input to pixels of an [`INPUT_SIZE`] input, the unit that
+    /// training uses.
     #[must_use]
     pub fn rescaled(mut self, input_size: usize) -> Self {
         if input_size != INPUT_SIZE {
@@ -25,13 +25,13 @@ impl Outputs {
         self
     }
 
-    /// The same, borrowed.
+    /// Borrows the outputs.
     pub fn as_ref(&self) -> OutputsRef<'_> {
         OutputsRef { logits: &self.logits, coordinates: &self.coordinates }
     }
 }
 
-/// The outputs for one picture or several, borrowed.
+/// The outputs for one or more pictures, borrowed.
 #[derive(Debug, Clone, Copy)]
 pub struct OutputsRef<'a> {
     /// `[N, 896]`, as in [`Outputs`].
@@ -41,14 +41,14 @@ pub struct OutputsRef<'a> {
 }
 
 impl<'a> OutputsRef<'a> {
-    /// The outputs for each picture.
+    /// Returns each picture's outputs.
     pub fn each(self) -> impl IndexedParallelIterator<Item = OutputsRef<'a>> {
         let coordinates = self.coordinates.par_chunks_exact(ANCHORS * COORDINATES);
         let logits = self.logits.par_chunks_exact(ANCHORS);
         logits.zip(coordinates).map(|(logits, coordinates)| OutputsRef { logits, coordinates })
     }
 
-    /// The 16 coordinates of an anchor of one picture.
+    /// Returns an anchor's 16 coordinates. Requires the outputs of a single picture.
     pub fn row(&self, anchor: usize) -> &'a [f32] {
         &self.coordinates[anchor * COORDINATES..][..COORDINATES]
     }

@@ -13,7 +13,7 @@ use super::tensors::Weights;
 #[cfg(feature = "torch")]
 use super::torch::{Mode, Network, to_input};
 
-/// Ready to run.
+/// A folded network on a device, ready to run.
 #[derive(Debug)]
 pub struct Runner {
     /// Side of the square input, in pixels.
@@ -25,17 +25,17 @@ pub struct Runner {
 enum Engine {
     /// The native engine, for the short-range variant on a CPU.
     Native(Inference),
-    /// libtorch, for everything else; one thread at a time, as it requires.
+    /// libtorch, for everything else. It allows only one thread at a time.
     #[cfg(feature = "torch")]
     Torch(Mutex<Network>),
 }
 
 impl Runner {
-    /// A network with these weights.
+    /// Prepares to run a network with these weights.
     ///
     /// # Errors
     ///
-    /// [`NeedsTorch`] in a build without libtorch, for any network but the short-range one on a CPU.
+    /// [`NeedsTorch`] in a build without libtorch, except for the short-range network on a CPU.
     pub fn new(weights: &Weights, device: Device) -> Result<Self, NeedsTorch> {
         let layout = weights.layout();
         let engine = if is_native(device, layout) {
@@ -46,12 +46,12 @@ impl Runner {
         Ok(Self { input_size: layout.input_size, engine })
     }
 
-    /// Side of the square input, in pixels.
+    /// Returns the side of the square input, in pixels.
     pub fn input_size(&self) -> usize {
         self.input_size
     }
 
-    /// Runs `[N, side, side, 3]` bytes of RGB.
+    /// Runs the network on `[N, side, side, 3]` bytes of RGB.
     pub fn run(&self, pictures: &[u8]) -> Outputs {
         match &self.engine {
             Engine::Native(inference) => run_native(inference, pictures),
@@ -60,12 +60,11 @@ impl Runner {
         }
     }
 
-    /// Runs pictures of `[side, side, 3]` bytes of RGB together, and calls `done` with the number of each as soon as it
-    /// is done.
+    /// Runs the network on several pictures, each `[side, side, 3]` bytes of RGB. Calls `done` with each picture's
+    /// index and outputs as soon as they are ready.
     pub fn run_each(&self, pictures: &[&[u8]], done: impl Fn(usize, Outputs) + Sync) {
         match &self.engine {
-            // There must be no libtorch operation here: it would wake OpenMP's threads, which then spin on cores in
-            // use.
+            // No libtorch operation may run here: it would wake OpenMP's threads, which then spin on busy cores.
             Engine::Native(inference) => pictures
                 .par_iter()
                 .enumerate()
@@ -110,7 +109,7 @@ impl Engine {
     }
 }
 
-/// Whether the native engine runs a network: it is made for the short-range variant on a CPU.
+/// Whether the native engine runs a network: it supports only the short-range variant, on a CPU.
 pub fn is_native(device: Device, layout: &Layout) -> bool {
     device == Device::Cpu && layout.variant == Variant::Short
 }

@@ -1,4 +1,4 @@
-//! Where each convolution's numbers lie in a network's two flat vectors.
+//! The positions of each convolution's numbers in a network's two flat vectors.
 
 use std::ops::Range;
 
@@ -9,31 +9,31 @@ use super::layout::{Conv, Layout, Role};
 pub enum Form {
     /// Convolutions with biases, as published.
     Folded,
-    /// BatchNorm after every convolution of the backbones, which then have no bias.
+    /// BatchNorm after every backbone convolution; these convolutions have no bias.
     Unfolded,
 }
 
-/// Where one convolution's numbers lie.
+/// The positions of one convolution's numbers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Slot {
     /// The weight, among the parameters.
     pub weight: Range<usize>,
-    /// γ, among the parameters, where BatchNorm follows.
+    /// γ, among the parameters, if BatchNorm follows.
     pub gamma: Option<Range<usize>>,
-    /// β, or the bias where no BatchNorm follows, among the parameters.
+    /// β, or the bias if no BatchNorm follows, among the parameters.
     pub shift: Range<usize>,
-    /// Running mean and variance, among the buffers, where BatchNorm follows.
+    /// Running mean and variance, among the buffers, if BatchNorm follows.
     pub statistics: Option<(Range<usize>, Range<usize>)>,
 }
 
 impl Slot {
-    /// Weight, γ if there is one, and β or bias: in this order, without a gap.
+    /// Returns the range of the weight, γ if there is one, and β or the bias, which are adjacent in this order.
     pub fn parameters(&self) -> Range<usize> {
         self.weight.start..self.shift.end
     }
 }
 
-/// The slot of every convolution, in the order of [`Layout::convs`].
+/// Returns the slot of every convolution, in the order of [`Layout::convs`].
 pub fn slots(layout: &Layout, form: Form) -> Vec<Slot> {
     let (mut at, mut buffer) = (0, 0);
     let take = |at: &mut usize, length: usize| {

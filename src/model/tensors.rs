@@ -1,4 +1,4 @@
-//! Named arrays: the folded network's weights as files hold them.
+//! Named arrays: the folded network's weights as files store them.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -11,49 +11,49 @@ use super::slots::{Form, slots};
 pub struct Array {
     /// Lengths, outermost first; empty for a scalar.
     pub shape: Vec<usize>,
-    /// The values, as many as the product of `shape`.
+    /// The values; their count is the product of `shape`.
     pub values: Vec<f32>,
 }
 
 /// Arrays by name.
 pub type Arrays = BTreeMap<String, Array>;
 
-/// The folded network of one variant: a weight and a bias a convolution, under the published
-/// `PyTorch` names, in `PyTorch`'s shapes. Complete, finite and of the right shapes by construction.
+/// A variant's folded network: a weight and a bias per convolution, with the published `PyTorch` names and shapes.
+/// Complete, finite and correctly shaped by construction.
 #[derive(Clone, PartialEq)]
 pub struct Weights(&'static Layout, Arrays);
 
 impl std::fmt::Debug for Weights {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Weights({} arrays)", self.1.len()) // A hundred thousand numbers help nobody.
+        write!(f, "Weights({} arrays)", self.1.len()) // A hundred thousand numbers help no one.
     }
 }
 
-/// Arrays that are not this network's weights.
+/// The reason why arrays are not the network's weights.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LayoutError {
     /// Some arrays are missing.
     #[error("missing tensors: {}", listed(.0))]
     Missing(Vec<String>),
-    /// The network does not know some of the arrays.
+    /// Some arrays do not belong to the network.
     #[error("unexpected tensors: {}", listed(.0))]
     Unexpected(Vec<String>),
     /// An array has the wrong shape.
-    #[error("tensor {name} has shape {found:?} where {expected:?} is needed")]
+    #[error("tensor {name} has shape {found:?} instead of {expected:?}")]
     Shape {
-        /// Its name.
+        /// The array's name.
         name: String,
-        /// Its shape.
+        /// The array's shape.
         found: Vec<usize>,
-        /// The shape that the network has.
+        /// The shape that the network needs.
         expected: Vec<usize>,
     },
     /// An array holds a NaN or an infinity.
-    #[error("tensor {0} holds values that are not finite")]
+    #[error("tensor {0} contains values that are not finite")]
     NotFinite(String),
 }
 
-/// Some of the names, and how many more there are.
+/// Lists the first names and counts the rest.
 fn listed(names: &[String]) -> String {
     let shown: Vec<&str> = names.iter().take(SHOWN).map(String::as_str).collect();
     match names.len().saturating_sub(SHOWN) {
@@ -69,7 +69,7 @@ impl Weights {
     ///
     /// # Errors
     ///
-    /// [`LayoutError`] for the first kind of fault.
+    /// [`LayoutError`] for the first fault found.
     pub fn new(arrays: Arrays) -> Result<Self, LayoutError> {
         let layout = variant_of(arrays.keys().map(String::as_str)).layout();
         let expected = shapes(layout);
@@ -95,12 +95,12 @@ impl Weights {
         Ok(Self(layout, arrays))
     }
 
-    /// From the flat parameters of a folded network: a weight and a bias a convolution, in the order of
+    /// Reads a folded network's flat parameters: each convolution's weight and bias, in the order of
     /// [`Layout::convs`].
     ///
     /// # Errors
     ///
-    /// [`LayoutError::NotFinite`] when training has diverged.
+    /// [`LayoutError::NotFinite`] if training has diverged.
     pub fn from_flat(layout: &Layout, flat: &[f32]) -> Result<Self, LayoutError> {
         let array = |shape: &[usize], range: Range<usize>| Array {
             shape: shape.to_vec(),
@@ -116,7 +116,7 @@ impl Weights {
         Self::new(both.collect())
     }
 
-    /// `[F]`: the parameters, flat, as [`Weights::from_flat`] takes them.
+    /// Returns the flat parameters, `[F]`, as [`Weights::from_flat`] reads them.
     pub fn flat(&self) -> Vec<f32> {
         let both = |conv: &Conv| {
             let (weight, bias) = self.conv(&conv.name);
@@ -125,51 +125,51 @@ impl Weights {
         self.0.convs().iter().flat_map(both).collect()
     }
 
-    /// The arrays by name.
+    /// Returns the arrays by name.
     pub fn arrays(&self) -> &Arrays {
         &self.1
     }
 
-    /// The variant's table of numbers.
+    /// Returns the variant's layout.
     pub fn layout(&self) -> &'static Layout {
         self.0
     }
 
-    /// Mixes `share` (0..1) of `other` into these weights. 0 gives exactly these.
+    /// Mixes `share` (0..1) of `other` into these weights. A share of 0 returns these weights unchanged.
     ///
-    /// Networks that started from the same weights can be mixed like this; the mix lies between both in what it finds.
+    /// Mixing works for networks that started from the same weights: the mix behaves like a compromise between them.
     /// Source: `WiSE-FT`, <https://arxiv.org/abs/2109.01903>.
     ///
     /// # Panics
     ///
-    /// If they are of different variants.
+    /// If the variants differ.
     #[must_use]
     pub fn mixed(&self, other: &Self, share: f32) -> Self {
         let mix = |(name, own): (&String, &Array)| {
             let pairs = own.values.iter().zip(&other.1[name].values);
-            // Equal numbers must stay equal, so they are not rounded.
+            // Copies equal numbers, because rounding could change them.
             let mix =
                 |(a, b): (&f32, &f32)| if a == b { *a } else { a * (1.0 - share) + b * share };
             let values = pairs.map(mix).collect();
             (name.clone(), Array { shape: own.shape.clone(), values })
         };
-        assert_eq!(self.0.variant, other.0.variant, "only weights of one variant can be mixed");
+        assert_eq!(self.0.variant, other.0.variant, "the variants must match");
         Self(self.0, self.1.iter().map(mix).collect())
     }
 
-    /// `name` as in [`Layout::convs`]; weight and bias.
+    /// Returns the weight and bias of a convolution, named as in [`Layout::convs`].
     pub fn conv(&self, name: &str) -> (&Array, &Array) {
         (&self.1[&format!("{name}.weight")], &self.1[&format!("{name}.bias")])
     }
 }
 
-/// The variant that has tensors of these names; the short-range variant if none is specific.
+/// Returns the back camera's variant if one of the names belongs only to it, else the short-range variant.
 pub fn variant_of<'a>(mut names: impl Iterator<Item = &'a str>) -> Variant {
     let back = names.any(|name| name.starts_with("backbone.") || name.starts_with("final."));
     if back { Variant::Back } else { Variant::Short }
 }
 
-/// The shape of every array of the folded network, by name.
+/// Returns the shape of every array of the folded network, by name.
 pub fn shapes(layout: &Layout) -> BTreeMap<String, Vec<usize>> {
     let both = |conv: Conv| {
         let bias = (format!("{}.bias", conv.name), vec![conv.shape[0]]);
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mix_lies_between_its_parents_and_at_its_ends_is_one_of_them() {
+    fn a_mix_lies_between_its_parents_and_equals_one_at_either_end() {
         let filled = |value: f32| {
             let mut arrays = zeros();
             for array in arrays.values_mut() {
@@ -210,7 +210,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_unexpected_or_misshapen_is_named() {
+    fn errors_name_missing_unexpected_and_misshapen_tensors() {
         assert!(Weights::new(zeros()).is_ok());
         let name = "regressor_8.bias".to_owned();
 
@@ -220,7 +220,7 @@ mod tests {
 
         arrays.insert(name.clone(), Array { shape: vec![8, 4], ..bias.clone() });
         let error = Weights::new(arrays.clone()).unwrap_err();
-        let text = "tensor regressor_8.bias has shape [8, 4] where [32] is needed";
+        let text = "tensor regressor_8.bias has shape [8, 4] instead of [32]";
         assert_eq!(error.to_string(), text);
 
         arrays.insert(name.clone(), Array { values: vec![f32::NAN; 32], ..bias.clone() });

@@ -1,15 +1,15 @@
-//! Table `artifact`: the files that jobs left.
+//! Table `artifact`: the files that jobs delivered.
 
 use sqlx::SqliteExecutor;
 
 use super::ids::JobId;
 use crate::protocol::events::Artifact;
 
-/// Adds an artifact, or replaces the one of the same name.
+/// Adds an artifact, or replaces the one with the same name.
 ///
 /// # Errors
 ///
-/// When the database cannot be used, as for every function here.
+/// Any database error.
 pub async fn put(
     db: impl SqliteExecutor<'_>,
     job_id: JobId,
@@ -28,11 +28,11 @@ pub async fn put(
     Ok(())
 }
 
-/// A job's artifacts, by name.
+/// Returns a job's artifacts, sorted by name.
 ///
 /// # Errors
 ///
-/// The same as [`put`].
+/// Any database error.
 pub async fn of_job(db: impl SqliteExecutor<'_>, job_id: JobId) -> sqlx::Result<Vec<Artifact>> {
     let rows = sqlx::query!(
         "select name, size_bytes, sha256 from artifact where job_id = ? order by name",
@@ -46,11 +46,11 @@ pub async fn of_job(db: impl SqliteExecutor<'_>, job_id: JobId) -> sqlx::Result<
     Ok(artifacts.collect())
 }
 
-/// Forgets a job's artifacts.
+/// Removes a job's artifacts from the table; the files stay.
 ///
 /// # Errors
 ///
-/// The same as [`put`].
+/// Any database error.
 pub async fn forget(db: impl SqliteExecutor<'_>, job_id: JobId) -> sqlx::Result<()> {
     sqlx::query!("delete from artifact where job_id = ?", job_id).execute(db).await?;
     Ok(())

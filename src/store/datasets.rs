@@ -9,16 +9,16 @@ use sqlx::types::Json;
 use super::ids::DatasetId;
 use crate::data::LabelOptions;
 
-/// A data set, as the database knows it.
+/// A data set as stored in the database.
 #[derive(Debug, Clone)]
 pub struct Dataset {
-    /// Its id.
+    /// The data set's id.
     pub id: DatasetId,
-    /// The user's name for it.
+    /// The name that the user gave it.
     pub name: String,
-    /// How far it is.
+    /// The status of its import.
     pub status: DatasetStatus,
-    /// Why it failed.
+    /// Why its import failed.
     pub error: Option<String>,
     /// SHA-256 of its content.
     pub content_hash: Option<String>,
@@ -26,7 +26,7 @@ pub struct Dataset {
     pub summary: Option<Json<Value>>,
     /// What the user said about the labels.
     pub import_options: Json<LabelOptions>,
-    /// RFC 3339.
+    /// When it was created; RFC 3339.
     pub created_at: String,
     /// When the import ended.
     pub finished_at: Option<String>,
@@ -34,24 +34,24 @@ pub struct Dataset {
     pub same_as: Option<DatasetId>,
 }
 
-/// How far a data set is.
+/// The status of a data set's import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(rename_all = "snake_case")]
 pub enum DatasetStatus {
-    /// Its archive is here, but not yet imported.
+    /// The archive has been uploaded but not imported yet.
     Importing,
-    /// Can be trained on.
+    /// The data set is ready for training.
     Ready,
-    /// Cannot.
+    /// The import failed.
     Failed,
 }
 
-/// Adds a data set whose import is still to come.
+/// Adds a data set that has not been imported yet.
 ///
 /// # Errors
 ///
-/// When the database cannot be used, as for every function here.
+/// Any database error.
 pub async fn insert(
     db: impl SqliteExecutor<'_>,
     id: DatasetId,
@@ -70,11 +70,11 @@ pub async fn insert(
     Ok(())
 }
 
-/// One of them.
+/// Returns a data set.
 ///
 /// # Errors
 ///
-/// The same as [`insert`].
+/// Any database error.
 pub async fn find(db: impl SqliteExecutor<'_>, id: DatasetId) -> sqlx::Result<Option<Dataset>> {
     sqlx::query_as!(
         Dataset,
@@ -95,11 +95,11 @@ pub async fn find(db: impl SqliteExecutor<'_>, id: DatasetId) -> sqlx::Result<Op
     .await
 }
 
-/// Those older than `before`, newest first.
+/// Returns up to `limit` data sets older than `before`, newest first.
 ///
 /// # Errors
 ///
-/// The same as [`insert`].
+/// Any database error.
 pub async fn page(
     db: impl SqliteExecutor<'_>,
     before: Option<DatasetId>,
@@ -126,11 +126,11 @@ pub async fn page(
     .await
 }
 
-/// Data sets whose import has not ended, oldest first.
+/// Returns the data sets whose import has not ended, oldest first.
 ///
 /// # Errors
 ///
-/// The same as [`insert`].
+/// Any database error.
 pub async fn importing(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<DatasetId>> {
     sqlx::query_scalar!(
         r#"select id as "id: DatasetId" from dataset where status = 'importing' order by id"#
@@ -139,11 +139,11 @@ pub async fn importing(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<DatasetI
     .await
 }
 
-/// The newest data set imported with these options from an archive with this SHA-256, in hexadecimal.
+/// Returns the newest data set that was imported with these options from an archive with this SHA-256, in hexadecimal.
 ///
 /// # Errors
 ///
-/// The same as [`insert`].
+/// Any database error.
 pub async fn of_archive(
     db: impl SqliteExecutor<'_>,
     sha256: &str,
@@ -163,11 +163,11 @@ pub async fn of_archive(
     .await
 }
 
-/// Stores that the import succeeded.
+/// Records that the import succeeded.
 ///
 /// # Errors
 ///
-/// The same as [`insert`].
+/// Any database error.
 pub async fn set_ready(
     db: impl SqliteExecutor<'_>,
     id: DatasetId,
@@ -191,11 +191,11 @@ pub async fn set_ready(
     Ok(())
 }
 
-/// Stores that the import failed.
+/// Records that the import failed.
 ///
 /// # Errors
 ///
-/// The same as [`insert`].
+/// Any database error.
 pub async fn set_failed(
     db: impl SqliteExecutor<'_>,
     id: DatasetId,
@@ -215,11 +215,11 @@ pub async fn set_failed(
     Ok(())
 }
 
-/// Deletes a data set unless it is importing or a job that has not ended needs it. Returns whether it did.
+/// Deletes a data set unless it is being imported or an unfinished job needs it. Returns whether it was deleted.
 ///
 /// # Errors
 ///
-/// The same as [`insert`].
+/// Any database error.
 pub async fn delete_unused(db: impl SqliteExecutor<'_>, id: DatasetId) -> sqlx::Result<bool> {
     let deleted = sqlx::query!(
         "
@@ -242,7 +242,7 @@ mod tests {
     use serde_json::json;
 
     #[tokio::test]
-    async fn pages_go_from_the_newest_to_the_oldest() {
+    async fn pages_list_data_sets_from_newest_to_oldest() {
         let (_folder, db) = empty().await;
         for number in 0..5 {
             insert(&db, DatasetId::new(), &number.to_string(), &LabelOptions::default())
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_import_ends_once() {
+    async fn an_import_ends_only_once() {
         let (_folder, db) = empty().await;
         let id = DatasetId::new();
         insert(&db, id, "faces", &LabelOptions::default()).await.unwrap();

@@ -1,17 +1,17 @@
-//! Table `deletion`: files of ended jobs whose deletion has begun or is about to.
+//! Table `deletion`: files of ended jobs that are being deleted or soon will be.
 
 use sqlx::SqliteExecutor;
 
 use super::ids::JobId;
 use super::jobs::JobState;
 
-/// Which files of a job.
+/// A part of a job's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, sqlx::Type)]
 #[sqlx(rename_all = "snake_case")]
 pub enum JobPart {
     /// The checkpoint before the last one.
     PreviousCheckpoint,
-    /// Both.
+    /// Both checkpoints.
     Checkpoints,
     /// Everything large: both checkpoints, the artifacts and the model.
     Files,
@@ -20,19 +20,19 @@ pub enum JobPart {
 /// A job that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EndedJob {
-    /// Its id.
+    /// The job's id.
     pub id: JobId,
-    /// How.
+    /// The state in which it ended.
     pub state: JobState,
-    /// Its model has a tag, another was made from it, or a job trains it further or measures it.
+    /// Whether its model has a tag, another model was mixed from it, or a job trains or evaluates it.
     pub is_needed: bool,
 }
 
-/// Every job that has ended, newest first.
+/// Returns every job that has ended, newest first.
 ///
 /// # Errors
 ///
-/// When the database cannot be used, as for every function here.
+/// Any database error.
 pub async fn ended(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<EndedJob>> {
     sqlx::query_as!(
         EndedJob,
@@ -47,12 +47,12 @@ pub async fn ended(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<EndedJob>> {
     .await
 }
 
-/// Records that a part of a job will be deleted. Returns false when that was recorded before, or must not happen: the
-/// job is running again, or its model is needed.
+/// Records that a part of a job's files will be deleted. Returns false if this was already recorded, if the job has
+/// been resumed, or if the part includes a model that is needed.
 ///
 /// # Errors
 ///
-/// The same as [`ended`].
+/// Any database error.
 pub async fn intend(db: impl SqliteExecutor<'_>, id: JobId, part: JobPart) -> sqlx::Result<bool> {
     let intended = sqlx::query!(
         "
@@ -68,11 +68,11 @@ pub async fn intend(db: impl SqliteExecutor<'_>, id: JobId, part: JobPart) -> sq
     Ok(intended.execute(db).await?.rows_affected() == 1)
 }
 
-/// Recorded deletions that are not finished.
+/// Returns the recorded deletions that are not finished.
 ///
 /// # Errors
 ///
-/// The same as [`ended`].
+/// Any database error.
 pub async fn intended(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<(JobId, JobPart)>> {
     let rows = sqlx::query!(
         r#"select job_id as "id: JobId", part as "part: JobPart" from deletion order by job_id, part"#
@@ -80,11 +80,11 @@ pub async fn intended(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<(JobId, J
     Ok(rows.fetch_all(db).await?.into_iter().map(|row| (row.id, row.part)).collect())
 }
 
-/// Forgets a deletion that is finished.
+/// Removes the record of a finished deletion.
 ///
 /// # Errors
 ///
-/// The same as [`ended`].
+/// Any database error.
 pub async fn done(db: impl SqliteExecutor<'_>, id: JobId, part: JobPart) -> sqlx::Result<()> {
     sqlx::query!("delete from deletion where job_id = ? and part = ?", id, part)
         .execute(db)
@@ -92,11 +92,11 @@ pub async fn done(db: impl SqliteExecutor<'_>, id: JobId, part: JobPart) -> sqlx
     Ok(())
 }
 
-/// Deletes the model of a job.
+/// Deletes a job's model from the database.
 ///
 /// # Errors
 ///
-/// The same as [`ended`].
+/// Any database error.
 pub async fn forget_model(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Result<()> {
     sqlx::query!("delete from model where job_id = ?", id).execute(db).await?;
     Ok(())

@@ -1,4 +1,4 @@
-//! Table `epoch`: the metrics rows of jobs.
+//! Table `epoch`: the metrics of jobs, one row per epoch.
 
 use serde_json::Value;
 use sqlx::SqliteExecutor;
@@ -7,11 +7,11 @@ use sqlx::types::Json;
 use super::ids::JobId;
 use crate::protocol::metrics::MetricsRow;
 
-/// Adds a row, or replaces the one of the same epoch.
+/// Adds an epoch's row, or replaces the existing one.
 ///
 /// # Errors
 ///
-/// When the database cannot be used, as for every function here.
+/// Any database error.
 pub async fn put(db: impl SqliteExecutor<'_>, job_id: JobId, row: &MetricsRow) -> sqlx::Result<()> {
     let (epoch, row) = (row.epoch, Json(row));
     sqlx::query!(
@@ -25,11 +25,11 @@ pub async fn put(db: impl SqliteExecutor<'_>, job_id: JobId, row: &MetricsRow) -
     Ok(())
 }
 
-/// All rows of a job, in order.
+/// Returns all rows of a job in order.
 ///
 /// # Errors
 ///
-/// The same as [`put`].
+/// Any database error.
 pub async fn of_job(db: impl SqliteExecutor<'_>, job_id: JobId) -> sqlx::Result<Vec<Value>> {
     let rows = sqlx::query_scalar!(
         r#"select row as "row: Json<Value>" from epoch where job_id = ? order by epoch"#,

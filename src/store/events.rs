@@ -1,4 +1,4 @@
-//! Table `event`: a job's events for clients, in order.
+//! Table `event`: the events of jobs that clients receive, in order.
 
 use serde_json::Value;
 use sqlx::SqliteExecutor;
@@ -7,33 +7,33 @@ use sqlx::types::Json;
 use super::ids::JobId;
 use crate::protocol::events::Started;
 
-/// One of them.
+/// An event as stored in the database.
 #[derive(Debug, Clone)]
 pub struct StoredEvent {
-    /// Grows with time, over all jobs.
+    /// Increases over time, across all jobs.
     pub id: i64,
     /// `started`, `step`, `epoch`, `sample` or `state`.
     pub kind: String,
-    /// JSON.
+    /// The event as JSON.
     pub body: String,
 }
 
-/// What a new event needs.
+/// A new event's values.
 #[derive(Debug, Clone)]
 pub struct NewEvent<'a> {
     /// `started`, `step`, `epoch`, `sample` or `state`.
     pub kind: &'a str,
-    /// The epoch that it belongs to.
+    /// The epoch that it belongs to, if any.
     pub epoch: Option<u32>,
-    /// What clients get; empty for an epoch, whose row they get.
+    /// What clients receive. It is empty for an `epoch` event, for which clients receive the epoch's row.
     pub body: &'a Value,
 }
 
-/// Adds one.
+/// Adds an event.
 ///
 /// # Errors
 ///
-/// When the database cannot be used, as for every function here.
+/// Any database error.
 pub async fn insert(
     db: impl SqliteExecutor<'_>,
     job_id: JobId,
@@ -52,11 +52,11 @@ pub async fn insert(
     Ok(())
 }
 
-/// A job's events after `after`, in order.
+/// Returns up to `limit` of a job's events with an id above `after`, in order.
 ///
 /// # Errors
 ///
-/// The same as [`insert`].
+/// Any database error.
 pub async fn after(
     db: impl SqliteExecutor<'_>,
     job_id: JobId,
@@ -83,11 +83,11 @@ pub async fn after(
     .await
 }
 
-/// The sample detections of an epoch, or the latest.
+/// Returns the sample detections of an epoch, or the latest ones.
 ///
 /// # Errors
 ///
-/// The same as [`insert`].
+/// Any database error.
 pub async fn sample(
     db: impl SqliteExecutor<'_>,
     job_id: JobId,
@@ -105,11 +105,11 @@ pub async fn sample(
     Ok(body.fetch_optional(db).await?.map(|Json(body)| body))
 }
 
-/// What the job's last worker reported when it started.
+/// Returns what the job's last worker reported when it started.
 ///
 /// # Errors
 ///
-/// The same as [`insert`].
+/// Any database error.
 pub async fn started(db: impl SqliteExecutor<'_>, job_id: JobId) -> sqlx::Result<Option<Started>> {
     let body = sqlx::query_scalar!(
         r#"
@@ -121,11 +121,11 @@ pub async fn started(db: impl SqliteExecutor<'_>, job_id: JobId) -> sqlx::Result
     Ok(body.fetch_optional(db).await?.map(|Json(started)| started))
 }
 
-/// Deletes the step events of epochs up to this one: the rows hold the same.
+/// Deletes the `step` events of all epochs up to this one. The epochs' rows contain the same information.
 ///
 /// # Errors
 ///
-/// The same as [`insert`].
+/// Any database error.
 pub async fn forget_steps(
     db: impl SqliteExecutor<'_>,
     job_id: JobId,
@@ -141,12 +141,12 @@ pub async fn forget_steps(
     Ok(())
 }
 
-/// Deletes events of an ended job that are not worth keeping: steps, and sample detections except those of epochs 0, 1,
-/// 2, 4, 8 and so on, the best and the last.
+/// Deletes `step` events and most sample detections of a job that has ended. The sample detections of epochs 0, 1, 2,
+/// 4, 8 and so on, of the best epoch and of the last epoch stay.
 ///
 /// # Errors
 ///
-/// The same as [`insert`].
+/// Any database error.
 pub async fn thin(db: impl SqliteExecutor<'_>, job_id: JobId) -> sqlx::Result<()> {
     sqlx::query!(
         "
@@ -175,7 +175,7 @@ mod tests {
     use serde_json::json;
 
     #[tokio::test]
-    async fn an_ended_jobs_events_grow_with_the_logarithm_of_its_epochs() {
+    async fn thinning_keeps_every_epoch_but_the_samples_of_only_a_few() {
         let (_folder, db) = empty().await;
         let id = queue(&db, "cpu", 0).await;
         let best = jobs::BestEpoch { epoch: 77, metrics: ValMetrics::default() };
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_epochs_row_is_stored_once_and_sent_whole() {
+    async fn an_epoch_event_is_sent_with_the_row_from_the_epoch_table() {
         let (_folder, db) = empty().await;
         let id = queue(&db, "cpu", 0).await;
         let row = MetricsRow {

@@ -1,4 +1,4 @@
-//! The data folder: the database and the files beside it.
+//! The data folder: the database and all other files of the server.
 
 use std::fs::{self, File};
 use std::io;
@@ -9,30 +9,30 @@ use rustix::fs::flock;
 
 use super::ids::{DatasetId, JobId, ModelId};
 
-/// The database's file within the folder.
+/// The name of the database file.
 pub const DATABASE: &str = "blazetune.sqlite";
 
-/// The folder, locked for as long as this lives.
+/// The data folder, locked until this value is dropped.
 #[derive(Debug)]
 pub struct Folder {
     root: PathBuf,
     lock: File,
 }
 
-/// The data folder cannot be used.
+/// The data folder cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// Another server is using it: each would start every job.
+    /// Another server is using the folder. Both servers would start every job.
     #[error(
-        "another server is using the data folder {0}; stop it, or give this one another folder with --data"
+        "another server is using the data folder {0}; stop it, or choose another folder with --data"
     )]
     Taken(PathBuf),
     /// The file system returned an error.
     #[error("cannot use the data folder {path}")]
     Io {
-        /// The folder.
+        /// The data folder.
         path: PathBuf,
-        /// Why.
+        /// The error.
         #[source]
         source: io::Error,
     },
@@ -40,13 +40,13 @@ pub enum FolderError {
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        // Closing the file is not enough while a worker that is just starting still has a copy of it.
-        let _ = flock(&self.lock, FlockOperation::Unlock); // The system drops the lock at the process's end, too.
+        // Closing the file does not unlock it while a worker that is just starting still has a copy.
+        let _ = flock(&self.lock, FlockOperation::Unlock); // If this fails, the process's end unlocks it.
     }
 }
 
 impl Folder {
-    /// Creates the folder if it is missing, and locks it.
+    /// Creates the folder if it is missing and locks it.
     ///
     /// # Errors
     ///
@@ -68,42 +68,42 @@ impl Folder {
         File::create(root.join("lock"))
     }
 
-    /// The folder itself.
+    /// Returns the path of the folder itself.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The database.
+    /// Returns the path of the database file.
     pub fn database(&self) -> PathBuf {
         self.root.join(DATABASE)
     }
 
-    /// Disk space reserved for the database.
+    /// Returns the path of the file that reserves disk space for the database.
     pub fn spare(&self) -> PathBuf {
         self.root.join("spare")
     }
 
-    /// Archives that are waiting for their import, or still being uploaded.
+    /// Returns the folder of archives that wait for import or are still being uploaded.
     pub fn uploads(&self) -> PathBuf {
         self.root.join("uploads")
     }
 
-    /// The archive of a data set.
+    /// Returns the path of a data set's uploaded archive.
     pub fn upload(&self, id: DatasetId) -> PathBuf {
         self.uploads().join(id.to_string())
     }
 
-    /// An imported data set.
+    /// Returns the folder of an imported data set.
     pub fn dataset(&self, id: DatasetId) -> PathBuf {
         self.root.join("datasets").join(id.to_string())
     }
 
-    /// What a worker reads and writes.
+    /// Returns the folder of a job, which its worker reads and writes.
     pub fn job(&self, id: JobId) -> PathBuf {
         self.root.join("jobs").join(id.to_string())
     }
 
-    /// Files of an imported model.
+    /// Returns the folder of an imported model.
     pub fn model(&self, id: ModelId) -> PathBuf {
         self.root.join("models").join(id.to_string())
     }
@@ -114,12 +114,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folder_is_for_one_server_at_a_time() {
+    fn only_one_server_at_a_time_can_open_a_folder() {
         let root = tempfile::tempdir().unwrap();
         let first = Folder::open(root.path()).unwrap();
         let second = Folder::open(root.path()).unwrap_err();
         assert!(matches!(second, FolderError::Taken(_)), "{second}");
-        let inherited = first.lock.try_clone().unwrap(); // As by a worker between its fork and its exec.
+        let inherited = first.lock.try_clone().unwrap(); // A worker holds such a copy between fork and exec.
         drop(first);
         Folder::open(root.path()).unwrap();
         drop(inherited);

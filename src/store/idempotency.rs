@@ -1,10 +1,10 @@
-//! Table `idempotency_key`: requests that must not be done twice.
+//! Table `idempotency_key`: requests that must not be executed twice.
 
 use sqlx::SqliteExecutor;
 
 use super::ids::JobId;
 
-/// What a key was used for.
+/// The request that used a key.
 #[derive(Debug, Clone)]
 pub struct Used {
     /// SHA-256 of the request's body.
@@ -13,11 +13,11 @@ pub struct Used {
     pub job_id: JobId,
 }
 
-/// What a key was used for, if it was.
+/// Returns the request that used a key, if any.
 ///
 /// # Errors
 ///
-/// When the database cannot be used, as for every function here.
+/// Any database error.
 pub async fn find(db: impl SqliteExecutor<'_>, key: &str) -> sqlx::Result<Option<Used>> {
     sqlx::query_as!(
         Used,
@@ -28,11 +28,11 @@ pub async fn find(db: impl SqliteExecutor<'_>, key: &str) -> sqlx::Result<Option
     .await
 }
 
-/// Remembers a key.
+/// Stores the key of a request.
 ///
 /// # Errors
 ///
-/// The same as [`find`]; when the key is in use.
+/// Any database error, including a key that is already in use.
 pub async fn insert(
     db: impl SqliteExecutor<'_>,
     key: &str,

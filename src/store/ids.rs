@@ -1,4 +1,4 @@
-//! Ids: UUIDs of version 7, stored as text, so that they sort by time of creation.
+//! Ids: version 7 UUIDs, which sort by creation time even when stored as text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -18,8 +18,8 @@ macro_rules! id {
         pub struct $name(Hyphenated);
 
         impl $name {
-            /// A new one.
-            #[expect(clippy::new_without_default, reason = "two defaults would differ")]
+            /// Creates a new id.
+            #[expect(clippy::new_without_default, reason = "each call returns a different id")]
             pub fn new() -> Self {
                 Self(Uuid::now_v7().hyphenated())
             }
@@ -63,6 +63,6 @@ macro_rules! id {
     };
 }
 
-id!(DatasetId, "Of a data set.");
-id!(JobId, "Of a job.");
-id!(ModelId, "Of a model that was imported or trained.");
+id!(DatasetId, "A data set's id.");
+id!(JobId, "A job's id.");
+id!(ModelId, "The id of an imported, trained or mixed model.");

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub enum JobKind {
     /// Fine-tunes a model.
     Train,
-    /// Measures one model, or two.
+    /// Evaluates one or two models.
     Evaluate,
     /// Mixes a model with the base model.
     Mix,

@@ -1,7 +1,7 @@
-//! Everything that is in the database: one file per table, one statement per function.
+//! The database: one file per table, one SQL statement per function.
 //!
-//! Functions that take `&SqlitePool` or any executor stand alone; those that take a connection are
-//! steps of a transaction that a caller began with [`begin`].
+//! Functions that take `&SqlitePool` or any executor can be called on their own. Functions that take a connection are
+//! steps of a transaction that the caller began with [`begin`].
 
 pub mod artifacts;
 pub mod datasets;
@@ -35,52 +35,52 @@ pub use sqlx::{Error, Result};
 
 use crate::disk;
 
-/// The database.
+/// A pool of connections to the database.
 pub type Db = SqlitePool;
-/// The database, in a transaction.
+/// A connection to the database, in a transaction.
 pub type Connection = SqliteConnection;
 
-/// How long a statement waits for another's write lock.
+/// How long a statement waits for the write lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
-/// Size to which the write-ahead log is cut back after many writes.
+/// Maximum size in bytes of the write-ahead log after SQLite truncates it.
 const WAL_BYTES: &str = "67108864";
-/// Readers do not wait for each other or for the one writer.
+/// Size of the connection pool. Readers wait neither for each other nor for the one writer.
 const CONNECTIONS: u32 = 8;
 
-/// Opens the database, creates it if there is none, and brings its tables up to date.
+/// Opens the database, or creates it if it is missing, and applies new migrations.
 ///
 /// # Errors
 ///
-/// A file that cannot be opened, is damaged, or was made by a newer version.
+/// Fails if the file cannot be opened, is damaged, or was made by a newer version.
 pub async fn open(path: &Path) -> anyhow::Result<SqlitePool> {
     let pool = connect(path, true).await?;
     let found: String = sqlx::query_scalar("pragma quick_check(1)").fetch_one(&pool).await?;
     ensure!(
         found == "ok",
-        "the database is damaged ({found}); stop the server and put a backup in its place"
+        "the database is damaged ({found}); stop the server and restore a backup"
     );
     match sqlx::migrate!().run(&pool).await {
         Err(MigrateError::VersionMissing(version)) => bail!(
-            "the database was made by a newer version of Blazetune (its schema has number {version}); \
-             start that version, or give this one another folder with --data"
+            "the database was made by a newer version of Blazetune (schema {version}); \
+             start that version, or choose another folder with --data"
         ),
         done => done?,
     }
     Ok(pool)
 }
 
-/// Copies the database, as it is at one moment, to a new file. A server may be running.
+/// Copies the database to a new file. The copy is consistent even if a server is running.
 ///
 /// # Errors
 ///
-/// A database that is not there or cannot be read, or a file that is there or cannot be written.
+/// Fails if the database is missing or unreadable, or if `to` exists or cannot be written.
 pub async fn backup(path: &Path, to: &Path) -> anyhow::Result<()> {
-    ensure!(!to.exists(), "{} is there already; name another file", to.display());
+    ensure!(!to.exists(), "{} already exists; choose another file", to.display());
     let pool = connect(path, false).await?;
     let mut partial = to.as_os_str().to_owned();
     partial.push(".partial");
     disk::remove_file(Path::new(&partial))?;
-    let name = partial.to_str().context("the file's name is not UTF-8")?;
+    let name = partial.to_str().context("the file name is not UTF-8")?;
     sqlx::query("vacuum into ?").bind(name).execute(&pool).await?;
     pool.close().await;
     std::fs::File::open(&partial)?.sync_all()?;
@@ -101,31 +101,31 @@ async fn connect(path: &Path, creates: bool) -> sqlx::Result<SqlitePool> {
         .busy_timeout(BUSY_TIMEOUT);
     SqlitePoolOptions::new()
         .max_connections(CONNECTIONS)
-        // After a failed commit, on a full disk for example, a connection cannot begin another transaction.
+        // A connection whose commit failed, for example on a full disk, cannot begin another transaction.
         .after_release(|connection, _| Box::pin(async move { Ok(!connection.is_in_transaction()) }))
         .connect_with(options)
         .await
 }
 
-/// Begins a transaction that takes the write lock at once, so that what it reads stays true.
+/// Begins a transaction that takes the write lock immediately, so that what it reads stays current.
 ///
 /// # Errors
 ///
-/// When the database cannot be used, or is locked for too long.
+/// Any database error, including a lock that another writer holds for too long.
 pub async fn begin(db: &SqlitePool) -> sqlx::Result<Transaction<'static, Sqlite>> {
     db.begin_with("BEGIN IMMEDIATE").await
 }
 
-/// Whether an error says that there is no room on the disk: `SQLITE_FULL`.
+/// Whether the error means that the disk is full (`SQLITE_FULL`).
 pub fn is_full(error: &Error) -> bool {
     error.as_database_error().is_some_and(|error| error.code().is_some_and(|code| code == "13"))
 }
 
-/// Whether the database answers.
+/// Checks that the database responds.
 ///
 /// # Errors
 ///
-/// When it does not.
+/// Any database error.
 pub async fn ping(db: &SqlitePool) -> sqlx::Result<()> {
     sqlx::query_scalar!("select 1").fetch_one(db).await.map(|_| ())
 }
@@ -134,7 +134,7 @@ pub async fn ping(db: &SqlitePool) -> sqlx::Result<()> {
 pub(crate) mod tests {
     use super::*;
 
-    /// An empty database, with the folder that it lives in.
+    /// Creates an empty database in a temporary folder.
     pub(crate) async fn empty() -> (tempfile::TempDir, SqlitePool) {
         let folder = tempfile::tempdir().unwrap();
         let db = open(&folder.path().join("test.sqlite")).await.unwrap();
@@ -142,7 +142,7 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn a_database_keeps_its_content_when_it_is_opened_again() {
+    async fn a_reopened_database_keeps_its_content() {
         let (folder, db) = empty().await;
         let id = ids::DatasetId::new();
         datasets::insert(&db, id, "faces", &crate::data::LabelOptions::default()).await.unwrap();
@@ -153,7 +153,7 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn a_database_of_every_earlier_version_keeps_its_jobs_and_what_belongs_to_them() {
+    async fn migrating_from_every_earlier_version_keeps_jobs_and_their_data() {
         let migrator = sqlx::migrate!();
         let versions: Vec<i64> = migrator.iter().map(|migration| migration.version).collect();
         assert!(versions.len() >= 4);
@@ -194,7 +194,7 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn a_database_of_a_newer_version_or_a_damaged_one_is_refused_with_the_reason() {
+    async fn a_newer_or_damaged_database_is_refused_with_the_reason() {
         let (folder, db) = empty().await;
         let newer = "insert into _sqlx_migrations (version, description, success, checksum, execution_time) values (9999, 'newer', true, x'00', 0)";
         sqlx::query(newer).execute(&db).await.unwrap();
@@ -212,11 +212,11 @@ pub(crate) mod tests {
     }
 
     #[tokio::test]
-    async fn a_backup_made_while_others_write_is_a_whole_database() {
+    async fn a_backup_made_during_a_write_is_a_complete_database() {
         let (folder, db) = empty().await;
         let id = ids::DatasetId::new();
         datasets::insert(&db, id, "faces", &crate::data::LabelOptions::default()).await.unwrap();
-        let mut tx = begin(&db).await.unwrap(); // Somebody writes.
+        let mut tx = begin(&db).await.unwrap(); // A concurrent writer.
         datasets::insert(
             &mut *tx,
             ids::DatasetId::new(),
@@ -229,14 +229,14 @@ pub(crate) mod tests {
         backup(&path, &to).await.unwrap();
         tx.commit().await.unwrap();
         let text = backup(&path, &to).await.unwrap_err().to_string();
-        assert!(text.contains("is there already"), "{text}");
+        assert!(text.contains("already exists"), "{text}");
         let copy = open(&to).await.unwrap();
         let names: Vec<_> = datasets::page(&copy, None, 9).await.unwrap();
         assert_eq!(names.iter().map(|set| set.name.as_str()).collect::<Vec<_>>(), ["faces"]);
     }
 
     #[tokio::test]
-    async fn the_database_itself_refuses_a_change_that_is_not_allowed() {
+    async fn the_database_refuses_an_illegal_state_change() {
         let (_folder, db) = empty().await;
         let id = jobs::tests::queue(&db, "cpu", 0).await;
         let wrong = "update job set state = 'pausing' where id = ?";

@@ -1,4 +1,4 @@
-//! Table `model`: imported, trained and mixed models. `MediaPipe`'s own has no row.
+//! Table `model`: imported, trained and mixed models. `MediaPipe`'s own model has no row.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -9,12 +9,12 @@ use super::ids::{JobId, ModelId};
 use crate::model::layout::Variant;
 use crate::protocol::events::Artifact;
 
-/// A model, as the database knows it.
+/// A model as stored in the database.
 #[derive(Debug, Clone)]
 pub struct Model {
-    /// Its id.
+    /// The model's id.
     pub id: ModelId,
-    /// The user's name for it.
+    /// The name that the user gave it.
     pub name: String,
     /// Where it comes from.
     pub kind: ModelKind,
@@ -22,15 +22,15 @@ pub struct Model {
     pub job_id: Option<JobId>,
     /// The model it was mixed from.
     pub parent_id: Option<ModelId>,
-    /// Files in the job's artifacts, or in the model's own folder.
+    /// Its files, which are among the job's artifacts or in the model's own folder.
     pub files: Json<Vec<Artifact>>,
-    /// What it measured before and after training, if it was trained here.
+    /// Its metrics before and after training, if this server measured them.
     pub metrics: Option<Json<Value>>,
-    /// Which network its weights are of.
+    /// The network that its weights belong to.
     pub variant: Json<Variant>,
-    /// The user's.
+    /// The user's tags.
     pub tags: Json<Vec<String>>,
-    /// RFC 3339.
+    /// When it was created; RFC 3339.
     pub created_at: String,
 }
 
@@ -39,36 +39,36 @@ pub struct Model {
 #[serde(rename_all = "snake_case")]
 #[sqlx(rename_all = "snake_case")]
 pub enum ModelKind {
-    /// A user's file.
+    /// From a user's file.
     Imported,
-    /// A job of this server.
+    /// From a training job of this server.
     Trained,
-    /// Another model's weights and the base model's.
+    /// From another model's weights and the base model's.
     Mixed,
 }
 
-/// What a new model needs.
+/// A new model's values.
 #[derive(Debug, Clone)]
 pub struct NewModel<'a> {
-    /// Its id.
+    /// The model's id.
     pub id: ModelId,
-    /// The user's name for it.
+    /// The name that the user gave it.
     pub name: &'a str,
-    /// The job that trained or mixed it, if one did.
+    /// The job that trained or mixed it, if any.
     pub job_id: Option<JobId>,
-    /// The model it was mixed from, if it was.
+    /// The model it was mixed from, if any.
     pub parent_id: Option<ModelId>,
     /// Its files.
     pub files: &'a [Artifact],
-    /// What it measured before and after training.
+    /// Its metrics before and after training, if they were measured.
     pub metrics: Option<&'a Value>,
 }
 
-/// Adds a model; a job's only once.
+/// Adds a model, unless its job already has one.
 ///
 /// # Errors
 ///
-/// When the database cannot be used, as for every function here.
+/// Any database error.
 pub async fn insert(db: impl SqliteExecutor<'_>, new: NewModel<'_>) -> sqlx::Result<()> {
     let kind = match (new.job_id, new.parent_id) {
         (_, Some(_)) => ModelKind::Mixed,
@@ -95,11 +95,11 @@ pub async fn insert(db: impl SqliteExecutor<'_>, new: NewModel<'_>) -> sqlx::Res
     Ok(())
 }
 
-/// One of them.
+/// Returns a model.
 ///
 /// # Errors
 ///
-/// The same as [`insert`].
+/// Any database error.
 pub async fn find(db: impl SqliteExecutor<'_>, id: ModelId) -> sqlx::Result<Option<Model>> {
     sqlx::query_as!(
         Model,
@@ -116,11 +116,11 @@ pub async fn find(db: impl SqliteExecutor<'_>, id: ModelId) -> sqlx::Result<Opti
     .await
 }
 
-/// Those older than `before`, newest first.
+/// Returns up to `limit` models older than `before`, newest first.
 ///
 /// # Errors
 ///
-/// The same as [`insert`].
+/// Any database error.
 pub async fn page(
     db: impl SqliteExecutor<'_>,
     before: Option<ModelId>,
@@ -147,7 +147,7 @@ pub async fn page(
 ///
 /// # Errors
 ///
-/// The same as [`insert`].
+/// Any database error.
 pub async fn set_variant(
     db: impl SqliteExecutor<'_>,
     id: ModelId,
@@ -158,11 +158,11 @@ pub async fn set_variant(
     Ok(())
 }
 
-/// Changes a model's name and tags; `None` leaves them. Returns whether there is such a model.
+/// Changes a model's name and tags; `None` leaves a value unchanged. Returns whether the model exists.
 ///
 /// # Errors
 ///
-/// The same as [`insert`].
+/// Any database error.
 pub async fn describe(
     db: impl SqliteExecutor<'_>,
     id: ModelId,
@@ -181,12 +181,12 @@ pub async fn describe(
     Ok(changed.rows_affected() == 1)
 }
 
-/// What needs a model: others that were mixed from it, and jobs that have not ended. Each as `model …` or
-/// `job …`.
+/// Returns everything that needs a model: the models that were mixed from it and the unfinished jobs that use it, each
+/// as `model …` or `job …`.
 ///
 /// # Errors
 ///
-/// The same as [`insert`].
+/// Any database error.
 pub async fn dependents(db: impl SqliteExecutor<'_>, id: ModelId) -> sqlx::Result<Vec<String>> {
     sqlx::query_scalar!(
         r#"
@@ -202,11 +202,11 @@ pub async fn dependents(db: impl SqliteExecutor<'_>, id: ModelId) -> sqlx::Resul
     .await
 }
 
-/// Deletes a model that nothing needs and that belongs to no job. Returns whether it did.
+/// Deletes a model that nothing needs and that belongs to no job. Returns whether it was deleted.
 ///
 /// # Errors
 ///
-/// The same as [`insert`].
+/// Any database error.
 pub async fn delete_unused(db: impl SqliteExecutor<'_>, id: ModelId) -> sqlx::Result<bool> {
     let deleted = sqlx::query!(
         "

@@ -5,11 +5,11 @@ use sqlx::SqliteExecutor;
 use super::ids::JobId;
 use super::jobs::JobState;
 
-/// Jobs that hold a device, oldest first.
+/// Returns the jobs that hold a device, oldest first.
 ///
 /// # Errors
 ///
-/// When the database cannot be used, as for every function here.
+/// Any database error.
 pub async fn active(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<JobId>> {
     sqlx::query_scalar!(
         r#"
@@ -25,21 +25,21 @@ pub async fn active(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<JobId>> {
 /// A device that jobs can run on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceSlot {
-    /// `cpu`, `cuda:0` ….
+    /// The device: `cpu`, `cuda:0` ….
     pub device: String,
-    /// Jobs at once.
+    /// Maximum number of concurrent jobs.
     pub capacity: i64,
-    /// Whether it takes jobs that leave the choice to the server.
+    /// Whether it takes jobs that let the server choose the device.
     pub takes_auto: bool,
 }
 
-/// Gives the next job in the queue to a device that has room: first jobs that only have to be stopped, then by
-/// priority, then by place, then the oldest. One statement, so that no job is claimed twice. Returns the job and its
-/// new state.
+/// Gives the next job in the queue to a device with a free slot, and returns the job with its new state. Jobs that only
+/// need to be stopped go first. The others are ordered by priority, then place, then age. This is a single statement,
+/// so no job is claimed twice.
 ///
 /// # Errors
 ///
-/// The same as [`active`].
+/// Any database error.
 pub async fn claim_next(
     db: impl SqliteExecutor<'_>,
     slot: &DeviceSlot,
@@ -68,11 +68,11 @@ pub async fn claim_next(
     Ok(claimed.fetch_optional(db).await?.map(|row| (row.id, row.state)))
 }
 
-/// Puts a queued job before all others of its priority. Returns false when it is not queued.
+/// Moves a queued job ahead of all others with its priority. Returns false if it is not queued.
 ///
 /// # Errors
 ///
-/// The same as [`active`].
+/// Any database error.
 pub async fn move_to_front(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Result<bool> {
     let moved = sqlx::query!(
         "
@@ -87,11 +87,11 @@ pub async fn move_to_front(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Resu
     Ok(moved.execute(db).await?.rows_affected() == 1)
 }
 
-/// Whether the queue has a job for this device, if the device had room.
+/// Whether the device has a free slot and the queue has a job for it.
 ///
 /// # Errors
 ///
-/// The same as [`active`].
+/// Any database error.
 pub async fn has_work_for(db: impl SqliteExecutor<'_>, slot: &DeviceSlot) -> sqlx::Result<bool> {
     sqlx::query_scalar!(
         r#"
@@ -114,11 +114,11 @@ pub async fn has_work_for(db: impl SqliteExecutor<'_>, slot: &DeviceSlot) -> sql
     .await
 }
 
-/// Jobs that the server has paused until there is room on the disk.
+/// Returns the jobs that the server paused until there is room on the disk, oldest first.
 ///
 /// # Errors
 ///
-/// The same as [`active`].
+/// Any database error.
 pub async fn waiting_for_room(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<JobId>> {
     sqlx::query_scalar!(
         r#"select id as "id: JobId" from job where state = 'paused' and hold = 'disk_full' order by id"#
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_job_is_claimed_once_whoever_claims() {
+    async fn concurrent_claims_take_every_job_exactly_once() {
         let (_folder, db) = empty().await;
         let mut queued = Vec::new();
         for _ in 0..20 {
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_device_takes_no_more_jobs_than_it_has_room_for() {
+    async fn a_device_takes_no_more_jobs_than_it_has_slots() {
         let (_folder, db) = empty().await;
         let first = queue(&db, "cpu", 0).await;
         let second = queue(&db, "cpu", 0).await;
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn jobs_go_by_priority_and_to_the_device_they_want() {
+    async fn jobs_run_by_priority_on_the_device_that_they_request() {
         let (_folder, db) = empty().await;
         let low = queue(&db, "auto", 0).await;
         let high = queue(&db, "cuda:0", 5).await;
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_job_can_be_moved_to_the_front_of_its_priority() {
+    async fn a_job_can_move_ahead_of_others_with_its_priority() {
         let (_folder, db) = empty().await;
         let first = queue(&db, "cpu", 0).await;
         let second = queue(&db, "cpu", 0).await;
@@ -212,11 +212,11 @@ mod tests {
         for expected in [high, second, third, first] {
             assert_eq!(claimed(&db, &cpu).await, Some(expected));
         }
-        assert!(!move_to_front(&db, first).await.unwrap(), "it runs");
+        assert!(!move_to_front(&db, first).await.unwrap(), "a running job cannot be moved");
     }
 
     #[tokio::test]
-    async fn a_job_waits_for_its_time_and_does_not_hold_up_others() {
+    async fn a_job_waits_for_its_start_time_without_delaying_others() {
         let (_folder, db) = empty().await;
         let early = queue(&db, "cpu", 9).await;
         let late = queue(&db, "cpu", 0).await;
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_job_that_only_has_to_be_stopped_goes_first_and_keeps_its_state() {
+    async fn a_job_that_only_needs_to_be_stopped_goes_first_and_keeps_its_state() {
         let (_folder, db) = empty().await;
         let held = queue(&db, "cpu", 0).await;
         let other = queue(&db, "cpu", 9).await;
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_time_with_a_device_is_counted_and_that_without_is_not() {
+    async fn only_time_with_a_device_counts_as_running_time() {
         let (_folder, db) = empty().await;
         let id = queue(&db, "cpu", 0).await;
         let find = async || crate::store::jobs::find(&db, id).await.unwrap().unwrap().ran_s;

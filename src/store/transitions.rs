@@ -1,4 +1,4 @@
-//! Table `transition`: how jobs came to their states.
+//! Table `transition`: the history of each job's states.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -7,31 +7,31 @@ use sqlx::SqliteExecutor;
 use super::ids::JobId;
 use super::jobs::JobState;
 
-/// A change of a job's state, or a restart, which leaves the state as it is.
+/// A change of a job's state, or a restart, which does not change the state.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Transition {
-    /// RFC 3339.
+    /// When it happened; RFC 3339.
     pub time: String,
-    /// `None` for a new job.
+    /// The state before; `None` for a new job.
     pub from: Option<JobState>,
-    /// The same as `from` when a worker was replaced.
+    /// The state after; equal to `from` if a worker was replaced.
     pub to: JobState,
-    /// Who made it.
+    /// Who made the change.
     pub actor: Actor,
-    /// Why.
+    /// Why it was made.
     pub reason: String,
 }
 
-/// Who changes a job's state.
+/// Who changed a job's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(rename_all = "snake_case")]
 pub enum Actor {
-    /// Through the API.
+    /// A user, through the API.
     User,
-    /// The server, by itself.
+    /// The server, on its own.
     Server,
-    /// The worker, by what it reported.
+    /// The worker, through its reports.
     Worker,
 }
 
@@ -39,7 +39,7 @@ pub enum Actor {
 ///
 /// # Errors
 ///
-/// When the database cannot be used, as for every function here.
+/// Any database error.
 pub async fn insert(
     db: impl SqliteExecutor<'_>,
     job_id: JobId,
@@ -61,11 +61,11 @@ pub async fn insert(
     Ok(())
 }
 
-/// A job's changes, in order.
+/// Returns a job's changes in order.
 ///
 /// # Errors
 ///
-/// The same as [`insert`].
+/// Any database error.
 pub async fn of_job(db: impl SqliteExecutor<'_>, job_id: JobId) -> sqlx::Result<Vec<Transition>> {
     sqlx::query_as!(
         Transition,
@@ -80,11 +80,11 @@ pub async fn of_job(db: impl SqliteExecutor<'_>, job_id: JobId) -> sqlx::Result<
     .await
 }
 
-/// Every change that the database allows.
+/// Returns every change that the database allows.
 ///
 /// # Errors
 ///
-/// The same as [`insert`].
+/// Any database error.
 pub async fn legal(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<(JobState, JobState)>> {
     let rows = sqlx::query!(
         r#"

@@ -1,46 +1,46 @@
-//! Where a job trains.
+//! The choice of the device that a job trains on.
 
 use crate::model::device::{Device, NeedsTorch};
 use crate::protocol::train_spec::DeviceChoice;
 
-/// The requested device is not there.
+/// The requested device cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum DeviceError {
-    /// No GPU of this number.
+    /// There is no GPU with this number.
     #[error(
-        "there is no GPU {wanted} here ({count} found); choose \"auto\" or \"cpu\", or install an NVIDIA driver and run \
+        "there is no GPU {wanted} ({count} found); choose \"auto\" or \"cpu\", or install an NVIDIA driver and run \
          `make setup` again"
     )]
     Missing {
         /// The number that was requested.
         wanted: u8,
-        /// How many GPUs there are.
+        /// Number of GPUs found.
         count: usize,
     },
-    /// This build cannot use it.
+    /// This build cannot use the device.
     #[error(transparent)]
     NeedsTorch(#[from] NeedsTorch),
 }
 
-/// Makes libtorch find GPUs, if there are any; must come before any other use of them.
+/// Lets libtorch find the GPUs, if there are any. Must be called before any other use of the GPUs.
 pub fn find_gpus() {
     #[cfg(feature = "torch")]
     super::torch::cuda::load();
 }
 
-/// Makes libtorch, if there is one, use this many CPU threads.
+/// Sets libtorch's number of CPU threads, if the build has libtorch.
 pub fn use_threads(threads: usize) {
     #[cfg(feature = "torch")]
     tch::set_num_threads(i32::try_from(threads).unwrap_or(i32::MAX));
     #[cfg(not(feature = "torch"))]
-    let _ = threads; // Our own kernels run on the pool that they are called on.
+    let _ = threads; // The native kernels run on the thread pool that calls them.
 }
 
-/// Chooses the device: a GPU if there is one, unless told otherwise.
+/// Chooses the device. `auto` is the first GPU, or the CPU if there is no GPU.
 ///
 /// # Errors
 ///
-/// [`DeviceError`].
+/// [`DeviceError`] if the chosen device cannot be used.
 pub fn choose(choice: DeviceChoice) -> Result<Device, DeviceError> {
     let count = gpu_count();
     match choice {
@@ -54,7 +54,7 @@ pub fn choose(choice: DeviceChoice) -> Result<Device, DeviceError> {
     }
 }
 
-/// GPUs that libtorch can use.
+/// Returns the number of GPUs that libtorch can use.
 pub fn gpu_count() -> usize {
     #[cfg(feature = "torch")]
     let count = if tch::Cuda::is_available() { tch::Cuda::device_count() } else { 0 };

@@ -1,4 +1,4 @@
-//! Models on a data set: what `blazetune evaluate` and evaluation jobs report.
+//! Evaluates models on a data set, for `blazetune evaluate` and evaluation jobs.
 
 use std::ops::ControlFlow;
 
@@ -14,30 +14,30 @@ use crate::model::layout::INPUT_SIZE;
 use crate::model::runner::Runner;
 use crate::model::tensors::Weights;
 
-/// What a model finds, and how good that is.
+/// A model's detections, and how good they are.
 #[derive(Debug)]
 pub struct Evaluation {
     /// The model's name.
     pub name: String,
-    /// Every figure.
+    /// All figures.
     pub report: EvaluationReport,
-    /// Mean distance of the keypoints from the first model's over the face's width, on faces that
-    /// both find; `None` for the first.
+    /// Mean distance of the keypoints from the first model's, divided by the face's width, over the faces that both
+    /// models detect; `None` for the first model.
     pub keypoint_nme: Option<f64>,
-    /// Per picture, in the order of `Pictures::val`, as fractions of the network's square.
+    /// Each picture's detections and faces, in the order of `Pictures::val`, as fractions of the network's square.
     pub results: Vec<PictureResult>,
     detections: Vec<Vec<Detection>>,
 }
 
-/// Runs each model over `Pictures::val`, exactly as validation does while training. `None` when `proceed` interrupted
-/// it.
+/// Runs each model over `Pictures::val`, exactly as validation does during training. Returns `None` if `proceed`
+/// interrupts the evaluation.
 ///
-/// * `models`: their names and weights, the one that others are compared with first.
-/// * `proceed`: receives how many pictures are done, of `models.len()` times `Pictures::val`.
+/// * `models`: names and weights. The other models are compared with the first.
+/// * `proceed`: receives the number of pictures done, summed over the models.
 ///
 /// # Errors
 ///
-/// [`NeedsTorch`] in a build without libtorch, when our own kernels cannot run a model there.
+/// [`NeedsTorch`] in a build without libtorch, if the native engine cannot run a model on the device.
 pub fn evaluate(
     models: Vec<(String, Weights)>,
     pictures: &Pictures,

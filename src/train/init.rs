@@ -1,4 +1,4 @@
-//! Weights to start from when there are none.
+//! Random weights, for training from scratch.
 
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
@@ -12,8 +12,8 @@ const PRIOR: f32 = 0.01;
 /// Width and height of an untrained anchor's box, in pixels of the input.
 const BOX_PX: f32 = 16.0;
 
-/// Random weights, uniform, with the variance that preserves that of the activations (He et al.,
-/// <https://arxiv.org/abs/1502.01852>); the same `seed` gives the same ones.
+/// Returns uniformly random weights with the variance that keeps the activations' variance constant (He et al.,
+/// <https://arxiv.org/abs/1502.01852>). The same `seed` gives the same weights.
 pub fn scratch(seed: u64) -> Weights {
     let mut rng = Pcg64Mcg::seed_from_u64(seed);
     let mut arrays = Arrays::new();
@@ -32,7 +32,7 @@ pub fn scratch(seed: u64) -> Weights {
         let values = (0..conv.shape[0]).map(|row| first_bias(&conv.name, row)).collect();
         arrays.insert(bias.clone(), Array { shape: shapes[&bias].clone(), values });
     }
-    Weights::new(arrays).expect("made in the network's own shapes")
+    Weights::new(arrays).expect("the arrays have the network's shapes")
 }
 
 fn first_bias(name: &str, row: usize) -> f32 {
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_seed_gives_the_same_weights() {
+    fn the_seed_determines_the_weights() {
         assert_eq!(scratch(3), scratch(3));
         assert_ne!(scratch(3), scratch(4));
     }

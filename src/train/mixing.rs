@@ -1,7 +1,7 @@
-//! How much of the base model to keep.
+//! Chooses how much of the base model to mix into a fine-tuned model.
 //!
-//! A fine-tuned model finds more of the user's faces and forgets some others. Mixing the base model's weights into it
-//! wins many of those back and costs nothing: see [`Weights::mixed`].
+//! A fine-tuned model detects more of the user's faces but misses some others. Mixing in the base model's weights
+//! recovers many of the missed faces at no cost: see [`Weights::mixed`].
 
 use super::validation::{Validation, validate};
 use super::views::pictures::Pictures;
@@ -12,19 +12,19 @@ use crate::protocol::metrics::ValMetrics;
 use crate::protocol::mixing::{Mix, Mixing, Reason};
 use crate::protocol::train_spec::{Monitor, Retain, TrainSpec};
 
-/// Shares of the base model that are tried.
+/// Shares of the base model to try.
 const SHARES: [f64; 9] = [0.0, 0.05, 0.1, 0.15, 0.2, 0.3, 0.4, 0.5, 0.7];
 
 /// Measures mixes of `tuned` with `base` and chooses one.
 ///
-/// * `baseline`: what the base model finds; `beat`: called while work makes progress.
+/// * `baseline`: the base model's validation; `beat`: called before every batch.
 ///
-/// Returns the choice, the mixed weights and what they find.
+/// Returns the choice, the mixed weights and their validation.
 ///
 /// # Errors
 ///
-/// [`NeedsTorch`] in a build without libtorch, when our own kernels cannot run the network there.
-#[expect(clippy::too_many_arguments, reason = "each is another thing")]
+/// [`NeedsTorch`] in a build without libtorch, if the native engine cannot run the network on the device.
+#[expect(clippy::too_many_arguments, reason = "the arguments are unrelated")]
 pub fn choose(
     tuned: &Weights,
     base: &Weights,
@@ -58,12 +58,13 @@ pub fn choose(
     Ok((Mixing { retain: shares[chosen], reason, curve }, weights, found))
 }
 
-/// How much worse than the best mix another may be and still be chosen for keeping more: less than the difference
-/// between two seeds. What it keeps shows not on these pictures, but on others.
+/// How far below the best mix another mix may score and still be chosen for its larger share of the base model. This is
+/// less than the difference between two seeds. The larger share pays off on pictures outside the data set.
 const FREE: f64 = 0.005;
 
-/// The rule: among mixes that are not worse than the base model for any size of face, take the one that keeps most of
-/// it within [`FREE`] of the best [`ValMetrics::monitored`]; if there is none, the mix whose worst loss is smallest.
+/// Chooses among the mixes that are no worse than the base model for any size of face. Among those
+/// within [`FREE`] of the best [`ValMetrics::monitored`], the mix with the largest share of the base model wins. If
+/// every mix is worse for some size, the mix with the smallest [`worst_loss`] wins.
 fn best(curve: &[Mix], baseline: &ValMetrics, monitor: Monitor) -> (usize, Reason) {
     let losses: Vec<f64> = curve.iter().map(|mix| worst_loss(&mix.val, baseline)).collect();
     let keeping: Vec<usize> = (0..curve.len()).filter(|&at| losses[at] <= 0.0).collect();
@@ -77,7 +78,7 @@ fn best(curve: &[Mix], baseline: &ValMetrics, monitor: Monitor) -> (usize, Reaso
     (least.unwrap_or(0), Reason::LosesLeast)
 }
 
-/// How much average precision fell for the size of face that fell most; 0 or less when none did.
+/// Returns the largest drop in average precision for any size of face; 0 or less if no size dropped.
 fn worst_loss(val: &ValMetrics, baseline: &ValMetrics) -> f64 {
     let sizes = |m: &ValMetrics| [m.ap50_ge6, m.ap50_ge12, m.ap50_ge24];
     let pairs = sizes(baseline).into_iter().zip(sizes(val));
@@ -107,14 +108,14 @@ mod tests {
     }
 
     #[test]
-    fn if_every_mix_loses_the_one_that_loses_least_wins() {
+    fn if_every_mix_loses_the_smallest_loss_wins() {
         let baseline = val(0.2, 0.5, 0.9);
         let curve = curve(&[val(0.6, 0.8, 0.7), val(0.5, 0.7, 0.85), val(0.4, 0.44, 0.88)]);
         assert_eq!(best(&curve, &baseline, Monitor::Ap50Ge6), (1, Reason::LosesLeast));
     }
 
     #[test]
-    fn among_mixes_as_good_as_the_best_the_one_that_keeps_most_wins() {
+    fn among_equally_good_mixes_the_largest_share_wins() {
         let baseline = val(0.2, 0.5, 0.9);
         let curve = curve(&[
             val(0.6, 0.8, 0.95),

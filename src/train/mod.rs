@@ -1,4 +1,4 @@
-//! Fine-tuning, as mathematics: it knows neither folders nor events.
+//! The mathematics of fine-tuning, independent of files and events.
 
 pub mod device;
 pub mod diagnostics;
@@ -16,21 +16,21 @@ pub mod trainer;
 pub mod validation;
 pub mod views;
 
-/// Training cannot go on.
+/// An error that ends training.
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
     /// The weights are no longer usable; the last checkpoint still is.
     #[error(
-        "the loss is no longer a finite number at step {step} (epoch {epoch}); try a lower learning rate, \
-         such as a third of this one"
+        "the loss is no longer finite at step {step} (epoch {epoch}); try a lower learning rate, \
+         such as a third of the current one"
     )]
     Diverged {
         /// Optimizer steps done.
         step: u64,
-        /// The epoch under way.
+        /// The current epoch.
         epoch: u32,
     },
-    /// There is nothing to train on.
+    /// The data set has no training pictures.
     #[error("the data set has no training pictures")]
     NoPictures,
 }

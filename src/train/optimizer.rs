@@ -1,9 +1,9 @@
-//! What the optimizer does with each parameter, for the native engine and for libtorch.
+//! The optimizer's rules for each parameter, shared by the native engine and libtorch.
 //!
-//! `AdamW` (Loshchilov & Hutter, <https://arxiv.org/abs/1711.05101>) over one flat vector, and Muon for the matrices in
-//! it (convolutions that mix channels): it makes their update orthogonal, so that it moves every direction by the same
-//! amount instead of the few that dominate the gradient; scaled like `AdamW`'s, so that one learning rate serves both.
-//! Source: <https://arxiv.org/abs/2502.16982>.
+//! `AdamW` (Loshchilov & Hutter, <https://arxiv.org/abs/1711.05101>) updates one flat vector. Muon
+//! (<https://arxiv.org/abs/2502.16982>) updates the matrices in it, the convolutions that combine channels. Muon makes
+//! a matrix's update orthogonal, so that every direction moves by the same amount, not just the few that dominate the
+//! gradient. The update is scaled like `AdamW`'s, so that one learning rate serves both.
 
 use crate::model::layout::{COORDINATES, Layout, Role};
 use crate::model::slots::{Form, slots};
@@ -13,19 +13,19 @@ use crate::protocol::train_spec::OptimizerChoice;
 pub(super) const BETA1: f64 = 0.9;
 pub(super) const BETA2: f64 = 0.999;
 pub(super) const EPSILON: f64 = 1e-8;
-/// Added to a gradient's norm before anything is divided by it.
+/// Added to a gradient's norm before dividing by it.
 pub(super) const NORM_EPSILON: f64 = 1e-6;
 
-/// Newton–Schulz iterations, and their coefficients: <https://kellerjordan.github.io/posts/muon/>.
+/// Newton–Schulz iterations and their coefficients. Source: <https://kellerjordan.github.io/posts/muon/>.
 pub(super) const ITERATIONS: usize = 5;
 pub(super) const COEFFICIENTS: [f32; 3] = [3.4445, -4.7750, 2.0315];
-/// Root mean square of `AdamW`'s updates in practice; Muon's are scaled to it.
+/// Typical root mean square of `AdamW`'s updates; Muon's updates are scaled to match.
 const ADAM_SIZE: f64 = 0.2;
 
-/// One step.
+/// The settings of one optimizer step.
 #[derive(Debug, Clone, Copy)]
 pub struct Update {
-    /// Its number, from 1.
+    /// The step's number, from 1.
     pub step: u64,
     /// Learning rate.
     pub rate: f64,
@@ -33,26 +33,26 @@ pub struct Update {
     pub ema_decay: f64,
 }
 
-/// A matrix within the flat vector.
+/// A matrix in the flat vector.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Matrix {
-    /// Where it begins.
+    /// Index of the first number.
     pub start: usize,
     /// Outputs.
     pub rows: usize,
-    /// Inputs, times the kernel's pixels.
+    /// Inputs times the kernel's pixels.
     pub columns: usize,
 }
 
 impl Matrix {
-    /// What an orthogonal update of it is multiplied by.
+    /// Returns the factor that scales an orthogonal update of the matrix.
     pub(super) fn size(&self) -> f64 {
         ADAM_SIZE * (self.rows.max(self.columns) as f64).sqrt()
     }
 }
 
-/// The matrices that Muon updates: the convolutions that mix channels, except the score heads. A row of a score head is
-/// all that one anchor has, and anchors should not all move equally far.
+/// Returns the matrices that Muon updates: the convolutions that combine channels, except the score heads. Each row of
+/// a score head belongs to one anchor, and anchors should not all move equally far.
 pub(super) fn matrices(choice: OptimizerChoice, layout: &Layout, form: Form) -> Vec<Matrix> {
     if choice == OptimizerChoice::Adamw {
         return Vec::new();
@@ -68,7 +68,7 @@ pub(super) fn matrices(choice: OptimizerChoice, layout: &Layout, form: Form) -> 
     mixing.map(matrix).collect()
 }
 
-/// `[P]`: 1 for convolutions' weights, 0 for biases and BatchNorm, which weight decay would only bend.
+/// Returns `[P]`: 1 for the convolutions' weights, 0 for biases and BatchNorm, which weight decay would only distort.
 pub(super) fn decays(layout: &Layout, form: Form) -> Vec<f32> {
     let slots = slots(layout, form);
     let mut decays = vec![0.0; slots.last().map_or(0, |slot| slot.shift.end)];
@@ -78,7 +78,7 @@ pub(super) fn decays(layout: &Layout, form: Form) -> Vec<f32> {
     decays
 }
 
-/// The first convolution that trains in a part of the network; all after it train too.
+/// Returns the index of the first convolution in a trained part of the network; all later convolutions train too.
 pub(super) fn first_trained(layout: &Layout, part: TrainedPart) -> usize {
     let heads = || layout.convs().iter().take_while(|conv| conv.role != Role::Head).count();
     match part {
@@ -88,8 +88,8 @@ pub(super) fn first_trained(layout: &Layout, part: TrainedPart) -> usize {
     }
 }
 
-/// `[P]`: 1 for every parameter that may change; 0 for parts not yet unfrozen, and for the heads' keypoint rows when
-/// those are frozen.
+/// Returns `[P]`: 1 for every parameter that may change, 0 for frozen parts and, if keypoints are frozen, the heads'
+/// keypoint rows.
 pub(super) fn trainable(
     layout: &Layout,
     form: Form,
@@ -105,7 +105,7 @@ pub(super) fn trainable(
         convs.iter().zip(&slots).filter(|(conv, _)| conv.name.starts_with("regressor"));
     for (conv, slot) in regressors.filter(|_| freeze_keypoints) {
         let inputs = slot.weight.len() / conv.shape[0];
-        // Rows are anchor × 16 + coordinate, of which the first four are the box.
+        // Rows are anchor × 16 + coordinate; the first four coordinates are the box.
         for row in (0..conv.shape[0]).filter(|row| row % COORDINATES >= 4) {
             mask[slot.weight.start + row * inputs..][..inputs].fill(0.0);
             mask[slot.shift.start + row] = 0.0;
@@ -120,7 +120,7 @@ mod tests {
     use crate::model::layout::SHORT;
 
     #[test]
-    fn parts_that_wait_and_frozen_keypoints_do_not_change() {
+    fn frozen_parts_and_frozen_keypoints_do_not_train() {
         let count = |part, freeze| {
             let mask = trainable(&SHORT, Form::Folded, part, freeze);
             mask.iter().filter(|&&value| value == 1.0).count()
@@ -133,9 +133,9 @@ mod tests {
     }
 
     #[test]
-    fn muon_has_the_convolutions_that_mix_channels() {
+    fn muon_updates_the_convolutions_that_combine_channels() {
         let matrices = matrices(OptimizerChoice::Muon, &SHORT, Form::Unfolded);
-        // The stem, sixteen pointwise convolutions, and the two heads of coordinates.
+        // The stem, sixteen pointwise convolutions and the two coordinate heads.
         assert_eq!(matrices.len(), 19);
         assert_eq!(matrices[0], Matrix { start: 0, rows: 24, columns: 75 });
         let decays = decays(&SHORT, Form::Unfolded);

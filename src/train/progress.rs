@@ -1,21 +1,21 @@
-//! Progress within the current epoch.
+//! The current epoch's progress.
 
 use serde::{Deserialize, Serialize};
 
 use crate::protocol::metrics::TrainMetrics;
 
-/// Progress within the current epoch; all zero between epochs.
+/// The current epoch's progress; all zero between epochs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Progress {
     /// Steps done in this epoch.
     pub step: u32,
-    /// Training views seen.
+    /// Training views seen in this epoch.
     pub seen: u64,
-    /// Seconds spent, over all workers.
+    /// Seconds spent on this epoch by all workers together.
     pub seconds: f64,
-    /// Views that the diagnostics have looked at, and how many of these had no face.
+    /// Number of views that the diagnostics have seen, and how many of them had no face.
     pub watched: [usize; 2],
-    /// The figures' sums over the epoch's steps; absent in checkpoints of earlier versions.
+    /// The figures' sums over the epoch's steps; absent from checkpoints of earlier versions.
     #[serde(default)]
     pub figures: Option<TrainMetrics>,
 }

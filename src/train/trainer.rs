@@ -1,4 +1,4 @@
-//! The step, and the epoch as a pass over the training pictures.
+//! Training steps, and epochs as passes over the training pictures.
 
 use std::time::Instant;
 
@@ -34,11 +34,11 @@ pub struct Trainer<'a> {
     engine: Box<dyn Engine>,
     /// Optimizer steps done.
     steps: u64,
-    /// Progress within the current epoch.
+    /// The current epoch's progress.
     progress: Progress,
 }
 
-/// The state of an epoch.
+/// An epoch's figures so far.
 #[derive(Debug, Clone, Copy)]
 pub struct EpochReport {
     /// Steps done in this epoch.
@@ -47,28 +47,28 @@ pub struct EpochReport {
     pub lr: f64,
     /// Training views per second.
     pub images_per_s: f64,
-    /// Means since the epoch began.
+    /// Means over the epoch's steps so far.
     pub train: TrainMetrics,
 }
 
-/// The rest of an epoch: its batches, of which the next is always prepared ahead.
+/// The rest of an epoch. The next batch is always prepared in advance.
 #[derive(Debug)]
 pub struct Pass<'a> {
     epoch: u32,
     ahead: Ahead<'a>,
-    /// Views of each step.
+    /// Number of views in each step.
     steps: std::vec::IntoIter<usize>,
     began: Instant,
-    /// Seconds that the epoch has already taken.
+    /// Seconds that the epoch took before this pass.
     before: f64,
 }
 
 impl<'a> Trainer<'a> {
-    /// A trainer that starts from `weights` and has `base` as the teacher.
+    /// Creates a trainer that starts from `weights`, with `base` as the teacher.
     ///
     /// # Errors
     ///
-    /// [`NeedsTorch`] in a build without libtorch, when our own kernels cannot do the job.
+    /// [`NeedsTorch`] in a build without libtorch, if the native engine cannot do the job.
     pub fn new(
         spec: &'a TrainSpec,
         pictures: &'a Pictures,
@@ -80,7 +80,7 @@ impl<'a> Trainer<'a> {
         Ok(Self::with(engine, spec, pictures, weights.layout(), device))
     }
 
-    /// A trainer on an existing engine for the same job.
+    /// Creates a trainer with an existing engine for the same job.
     pub fn with(
         engine: Box<dyn Engine>,
         spec: &'a TrainSpec,
@@ -94,44 +94,44 @@ impl<'a> Trainer<'a> {
         Self { spec, pictures, layout, batch_size, accumulate_batches, engine, steps: 0, progress }
     }
 
-    /// Steps per epoch; the last batch may be smaller.
+    /// Returns the number of steps per epoch; the last step may have fewer views.
     pub fn steps_per_epoch(&self) -> u32 {
         self.pictures.train.len().div_ceil(self.views_per_step()) as u32
     }
 
-    /// Views that one optimizer step sees.
+    /// Returns the number of views per optimizer step.
     pub fn views_per_step(&self) -> usize {
         self.batch_size * self.accumulate_batches
     }
 
-    /// Makes steps of this many views from now on.
+    /// Uses this many views per step from now on.
     pub fn keep_views_per_step(&mut self, views: u32) {
         self.batch_size = (views as usize / self.accumulate_batches).max(1);
     }
 
-    /// Makes batches this many times smaller and each step of as many more of them: the same views per step in less
-    /// memory. What a step learns stays the same, unless BatchNorm uses a batch's own statistics: of fewer views now.
+    /// Divides the batch size by `divisor` and multiplies the batches per step by it, to save memory. A step sees the
+    /// same views and learns the same, unless BatchNorm uses each batch's own statistics.
     pub fn divide_batches(&mut self, divisor: u32) {
         self.batch_size = (self.batch_size / divisor as usize).max(1);
         self.accumulate_batches *= divisor as usize;
     }
 
-    /// Optimizer steps done.
+    /// Returns the number of optimizer steps done.
     pub fn steps(&self) -> u64 {
         self.steps
     }
 
-    /// Progress within the current epoch.
+    /// Returns the current epoch's progress.
     pub fn progress(&self) -> Progress {
         self.progress
     }
 
-    /// How many pictures there are to train on.
+    /// Returns the number of training pictures.
     pub fn pictures(&self) -> usize {
         self.pictures.train.len()
     }
 
-    /// One pass over the training pictures, `epoch` counting from 1, from the current progress.
+    /// Begins a pass over the training pictures, from the current progress on. `epoch` counts from 1.
     pub fn begin(&mut self, epoch: u32) -> Pass<'a> {
         let order = views::random::order(self.pictures.train.len(), self.spec.seed, epoch);
         let order: Vec<usize> = order.into_iter().map(|at| self.pictures.train[at]).collect();
@@ -140,7 +140,8 @@ impl<'a> Trainer<'a> {
         let (mut batches, mut steps) = (Vec::new(), Vec::new());
         for step in order.chunks(self.views_per_step()).skip(self.progress.step as usize) {
             let each = step.chunks(self.batch_size).map(<[usize]>::to_vec);
-            // A step of several batches goes through them twice: first to count what gradients are divided by.
+            // A step of several batches needs each batch twice: for the counts that gradients are divided by, and then
+            // for the gradients.
             if each.len() > 1 {
                 batches.extend(each.clone());
             }
@@ -158,11 +159,11 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    /// The state of the epoch, after at least one step.
+    /// Returns the epoch's figures so far. Requires at least one step.
     ///
     /// # Errors
     ///
-    /// [`TrainError::Diverged`] when the loss is no longer finite.
+    /// [`TrainError::Diverged`] if the loss or the gradient is no longer finite.
     pub fn report(&self, epoch: u32) -> Result<EpochReport, TrainError> {
         let Progress { step, seen, seconds, .. } = self.progress;
         let train = self.engine.figures().means(step);
@@ -173,17 +174,17 @@ impl<'a> Trainer<'a> {
         Ok(EpochReport { step, lr, images_per_s: seen as f64 / seconds, train })
     }
 
-    /// The epoch's diagnostics.
+    /// Returns the epoch's diagnostics.
     pub fn diagnostics(&self) -> Diagnostics {
         self.engine.diagnostics(self.progress.step)
     }
 
-    /// The first views of the epoch with their targets, once.
+    /// Takes the epoch's first views with their targets; later calls return `None`.
     pub fn take_sheet(&mut self) -> Option<Sheet> {
         self.engine.take_sheet()
     }
 
-    /// `[F]`: the parameters of the averaged network, folded.
+    /// Returns the averaged network's folded parameters, `[F]`.
     pub fn averaged(&self) -> Vec<f32> {
         self.engine.averaged()
     }
@@ -194,18 +195,18 @@ impl<'a> Trainer<'a> {
         self.engine.begin_epoch();
     }
 
-    /// A copy of everything that changes in the engine.
+    /// Returns a copy of everything that changes in the engine.
     pub fn state(&self) -> EngineState {
         self.engine.state()
     }
 
-    /// Goes back to where a checkpoint was saved.
+    /// Restores a checkpoint.
     pub fn restore(&mut self, state: EngineState, steps: u64, progress: Progress) {
         self.engine.restore(state);
         (self.steps, self.progress) = (steps, progress);
     }
 
-    /// A step on a given batch, for benchmarks.
+    /// Makes a step on a given batch, for benchmarks.
     pub fn step_on(&mut self, batch: &Batch, rate: f64) {
         self.engine.gradient(batch);
         self.update(rate);
@@ -217,7 +218,7 @@ impl<'a> Trainer<'a> {
         self.engine.update(Update { step: self.steps, rate, ema_decay });
     }
 
-    /// The learning rate of the step that follows this many.
+    /// Returns the learning rate of the step after `steps` steps.
     fn rate(&self, epoch: u32, steps: u64) -> f64 {
         let (_, share) = schedule::part(self.spec, epoch);
         let steps_per_epoch = u64::from(self.steps_per_epoch());
@@ -226,18 +227,18 @@ impl<'a> Trainer<'a> {
 }
 
 impl Pass<'_> {
-    /// Whether the epoch has no step left.
+    /// Whether the epoch has no steps left.
     pub fn is_over(&self) -> bool {
         self.steps.as_slice().is_empty()
     }
 
-    /// Makes one optimizer step; returns false when the epoch had none left.
+    /// Makes one optimizer step. Returns false if the epoch has no steps left.
     ///
     /// Does not return figures: reading them would make the host wait for a GPU at every step. See [`Trainer::report`].
     ///
     /// # Panics
     ///
-    /// When the data set can no longer be read.
+    /// If the data set can no longer be read.
     pub fn step(&mut self, trainer: &mut Trainer<'_>) -> bool {
         let Some(views) = self.steps.next() else { return false };
         let batches = views.div_ceil(trainer.batch_size);
@@ -263,20 +264,20 @@ impl Pass<'_> {
     }
 }
 
-/// Whether the native engine trains a network: it does wherever it can run it, unless batches are normalised with their
-/// own statistics.
+/// Whether the native engine trains a network: it can run the network, and batches are not normalised with their own
+/// statistics.
 pub fn trains_natively(spec: &TrainSpec, device: Device, layout: &Layout) -> bool {
     is_native(device, layout) && !spec.unfold.uses_batches()
 }
 
-/// The engine for a job that starts from `weights` and has `base` as its teacher.
+/// Creates the engine for a job that starts from `weights`, with `base` as the teacher.
 ///
 /// # Errors
 ///
-/// [`NeedsTorch`] in a build without libtorch, when our own kernels cannot do the job.
+/// [`NeedsTorch`] in a build without libtorch, if the native engine cannot do the job.
 #[cfg_attr(
     feature = "torch",
-    expect(clippy::unnecessary_wraps, reason = "a build without libtorch fails")
+    expect(clippy::unnecessary_wraps, reason = "a build without libtorch fails here")
 )]
 fn engine(
     spec: &TrainSpec,

@@ -1,4 +1,4 @@
-//! Every measure over the validation pictures.
+//! Computes all metrics on the validation pictures.
 
 use super::loss::native;
 use super::views::pictures::{Entry, Pictures};
@@ -16,24 +16,24 @@ use crate::protocol::train_spec::Loss;
 
 /// Detections below this score do not count for average precision.
 pub const MIN_SCORE: f32 = 0.02;
-/// The score that separates faces from background by default.
+/// Default score that separates faces from background.
 const DEFAULT_THRESHOLD: f32 = 0.5;
 /// Pictures per batch.
 pub(super) const BATCH: usize = 64;
 
-/// A network's detections in the validation pictures, and their measures.
+/// A network's detections and metrics on the validation pictures.
 #[derive(Debug)]
 pub struct Validation {
-    /// Every measure.
+    /// All metrics.
     pub metrics: ValMetrics,
-    /// Per picture, in the order of `Pictures::val`, as fractions of the network's square.
+    /// Each picture's detections, in the order of `Pictures::val`, as fractions of the network's square.
     pub detections: Vec<Vec<Detection>>,
 }
 
-/// Measures a network.
+/// Measures a network on the validation pictures.
 ///
-/// * `reference`: what the base model finds, for the drift of the keypoints.
-/// * `beat`: called while work makes progress.
+/// * `reference`: the base model's detections, to measure how far the keypoints have moved.
+/// * `beat`: called before every batch.
 pub fn validate(
     runner: &Runner,
     pictures: &Pictures,
@@ -58,10 +58,10 @@ pub fn validate(
     Validation { metrics, detections }
 }
 
-/// Sums over batches of what is averaged over anchors.
+/// Sums over batches, for the metrics that are averages over anchors.
 #[derive(Debug, Default)]
 struct Sums {
-    /// Weighted by positives: box, positive and background loss, then overlap.
+    /// Box, positive and background loss times the number of positives, then the positives' overlaps.
     parts: [f64; 4],
     positives: f64,
     positives_right: f64,
@@ -119,7 +119,7 @@ fn view_faces(entry: &Entry, min_face_px: f32) -> Vec<ViewFace> {
     entry.source.faces.iter().map(face).collect()
 }
 
-/// Detections and faces of the validation pictures, as fractions of the network's square.
+/// Returns each validation picture's detections and faces, as fractions of the network's square.
 pub fn results(pictures: &Pictures, detections: &[Vec<Detection>]) -> Vec<PictureResult> {
     let result = |(&index, found): (&usize, &Vec<Detection>)| PictureResult {
         detections: found.iter().map(|face| (face.rect, face.score)).collect(),
@@ -128,7 +128,7 @@ pub fn results(pictures: &Pictures, detections: &[Vec<Detection>]) -> Vec<Pictur
     pictures.val.iter().zip(detections).map(result).collect()
 }
 
-/// Fills in the measures that come from one ranking of all detections.
+/// Fills in the metrics that are computed from one ranking of all detections.
 fn ranked(metrics: &mut ValMetrics, pictures: &Pictures, detections: &[Vec<Detection>]) {
     let ranking = Ranking::new(&results(pictures, detections), INPUT_SIZE as f32);
     let ap = |iou: f32, size: f32| ranking.curve(iou, size).average_precision();
@@ -154,8 +154,8 @@ fn ranked(metrics: &mut ValMetrics, pictures: &Pictures, detections: &[Vec<Detec
     }
 }
 
-/// Mean distance of the keypoints from the reference's over the face's width, on faces that both
-/// find with a score of at least 0.5.
+/// Returns the mean distance of the keypoints from the reference's, divided by the face's width, over the faces that
+/// both detect with a score of at least 0.5.
 pub(super) fn keypoint_drift(
     reference: &[Vec<Detection>],
     detections: &[Vec<Detection>],

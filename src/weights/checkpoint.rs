@@ -1,8 +1,8 @@
-//! Reads the network in training checkpoints.
+//! Reads the network's weights from training checkpoints.
 //!
-//! They are `.safetensors` with everything in flat vectors, in the order of the convolutions: `parameters`
-//! is a weight and a bias each, or a weight, gamma and beta where BatchNorm is there, whose running means
-//! and variances are `buffers`. What counts is their moving averages.
+//! A checkpoint is a `.safetensors` file of flat vectors in the order of the convolutions. `parameters` holds each
+//! convolution's weight and bias, or its weight, gamma and beta if it has BatchNorm. `buffers` holds the running means
+//! and variances of BatchNorm. Only the moving averages of both vectors are read.
 
 use safetensors::tensor::SafeTensors;
 
@@ -15,24 +15,26 @@ use crate::model::tensors::{Array, Arrays, LayoutError, Weights};
 const PARAMETERS: &str = "average.parameters";
 const BUFFERS: &str = "average.buffers";
 
-/// Whether a file has what a checkpoint has.
+/// Whether a file contains a checkpoint's averaged vectors.
 pub(super) fn is_checkpoint(file: &SafeTensors<'_>) -> bool {
     [PARAMETERS, BUFFERS].iter().all(|name| file.tensor(name).is_ok())
 }
 
-/// The averaged weights, folded.
+/// Reads the averaged weights, with BatchNorm folded in.
 pub(super) fn read(file: &SafeTensors<'_>) -> Result<Weights, WeightsError> {
     let arrays = split(file)?;
     Ok(Names::of(arrays.keys().map(String::as_str)).assemble(arrays)?)
 }
 
-/// The averaged weights of a checkpoint's bytes with BatchNorm, where it was trained with it: behind each
-/// convolution `x` of the backbones stand `x.bn.weight`, `.bias`, `.running_mean` and `.running_var`,
-/// for `PyTorch`'s default epsilon, and `x.bias` is missing. `None` where it was trained without.
+/// Reads the averaged weights from a checkpoint's bytes without folding BatchNorm. Returns `None` if the network was
+/// trained without BatchNorm.
+///
+/// Each convolution `x` of the backbones has `x.bn.weight`, `x.bn.bias`, `x.bn.running_mean` and `x.bn.running_var` for
+/// `PyTorch`'s default epsilon, but no `x.bias`.
 ///
 /// # Errors
 ///
-/// [`WeightsError`] when it is no checkpoint.
+/// [`WeightsError`] if the bytes are not a checkpoint.
 pub fn unfolded(bytes: &[u8]) -> Result<Option<Arrays>, WeightsError> {
     let arrays = split(&raw::open(bytes)?)?;
     let has_norm = arrays.keys().any(|name| name.ends_with(".running_var"));
@@ -60,7 +62,8 @@ fn split(file: &SafeTensors<'_>) -> Result<Arrays, WeightsError> {
         for what in ["running_mean", "running_var"] {
             put(&mut arrays, format!("{norm}.{what}"), &channels, &mut buffers);
         }
-        // Training adds a different epsilon from the one that readers of the file will add.
+        // Readers of the file add PyTorch's default epsilon instead of training's, so the variance absorbs the
+        // difference.
         let variances = arrays.get_mut(&format!("{norm}.running_var")).into_iter();
         for value in variances.flat_map(|array| &mut array.values) {
             *value = (f64::from(*value) + layout::EPSILON - EPSILON) as f32;
@@ -69,7 +72,7 @@ fn split(file: &SafeTensors<'_>) -> Result<Arrays, WeightsError> {
     Ok(arrays)
 }
 
-/// The variant with this many parameters and buffers.
+/// Returns the layout with this many parameters and buffers.
 fn layout_of(parameters: usize, buffers: usize) -> Option<&'static Layout> {
     let layouts = Variant::ALL.map(Variant::layout);
     layouts.into_iter().find(|layout| {

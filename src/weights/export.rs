@@ -1,4 +1,4 @@
-//! Writes weights in any format, by the file's name.
+//! Writes weights in any supported format.
 
 use std::collections::BTreeMap;
 
@@ -8,36 +8,36 @@ use super::{WeightsError, pth, safetensors};
 use crate::model::layout::Variant;
 use crate::model::tensors::Weights;
 
-/// What weights can be written as.
+/// A file format for weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     /// `.safetensors`.
     Safetensors,
     /// `.pth` under the published port's names.
     Pth,
-    /// `.tflite` in 16 bits, like `MediaPipe`'s own.
+    /// `.tflite` with 16-bit floats, like `MediaPipe`'s own file.
     Tflite,
-    /// `.tflite` in 32 bits.
+    /// `.tflite` with 32-bit floats.
     TfliteFloat32,
-    /// `.tflite` with kernels of 8 bits.
+    /// `.tflite` with 8-bit kernels.
     TfliteInt8,
     /// `.onnx` with raw outputs.
     Onnx,
-    /// `.onnx` with faces as its outputs.
+    /// `.onnx` that outputs faces.
     OnnxFaces,
 }
 
-/// What is written beside the weights.
+/// Metadata that is written along with the weights.
 #[derive(Debug, Clone, Default)]
 pub struct Notes {
-    /// For formats that have fields for it.
+    /// Metadata for formats with fixed fields.
     pub about: About,
-    /// For formats that accept any texts.
+    /// Metadata for formats with arbitrary keys.
     pub texts: BTreeMap<String, String>,
 }
 
 impl Format {
-    /// All formats; longer endings come before shorter ones that they end with.
+    /// All formats. If one ending is a suffix of another, the longer one comes first.
     pub const ALL: [Self; 7] = [
         Self::Safetensors,
         Self::Pth,
@@ -48,10 +48,10 @@ impl Format {
         Self::Onnx,
     ];
 
-    /// The formats that a job delivers, if they fit the network; the others are written on request.
+    /// The formats that a job delivers if they fit the network. The others are written on request.
     pub const DELIVERED: [Self; 3] = [Self::Safetensors, Self::Pth, Self::Tflite];
 
-    /// What names of such files end with, without the first dot. It names the format, too.
+    /// Returns the format's file extension without the leading dot. It is also the format's name.
     pub fn ending(self) -> &'static str {
         match self {
             Self::Safetensors => "safetensors",
@@ -64,24 +64,24 @@ impl Format {
         }
     }
 
-    /// The format, and what stands before its ending, of a file's name.
+    /// Splits a file name into its stem and its format, or returns `None` if no format matches.
     pub fn of_file(name: &str) -> Option<(&str, Self)> {
         let stem = |format: &Self| name.strip_suffix(format.ending())?.strip_suffix('.');
         Self::ALL.iter().find_map(|format| Some((stem(format)?, *format)))
     }
 
-    /// Whether weights of a variant fit this format. `MediaPipe` loads only its short-range network, so a `.tflite` of
-    /// another would be useless.
+    /// Whether the format can hold a variant's weights. `MediaPipe` only loads its short-range network, so a `.tflite`
+    /// with any other network would be useless.
     pub fn fits(self, variant: Variant) -> bool {
         let is_tflite = matches!(self, Self::Tflite | Self::TfliteFloat32 | Self::TfliteInt8);
         variant == Variant::Short || !is_tflite
     }
 
-    /// The file's bytes; the same ones for the same arguments.
+    /// Returns the file's bytes. Equal arguments give equal bytes.
     ///
     /// # Errors
     ///
-    /// [`WeightsError`] when the format cannot hold the weights.
+    /// [`WeightsError`] if the format cannot hold the weights.
     pub fn write(self, weights: &Weights, notes: &Notes) -> Result<Vec<u8>, WeightsError> {
         let Notes { about, texts } = notes;
         Ok(match self {
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_weights_give_the_same_bytes() {
+    fn equal_weights_give_equal_bytes() {
         for format in Format::ALL {
             let write = || format.write(mediapipe(), &Notes::default()).unwrap();
             assert!(write() == write(), "{format:?}");

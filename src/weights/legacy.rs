@@ -1,7 +1,7 @@
-//! `.pth` as `PyTorch` wrote it before version 1.6: five pickles in a row, then the numbers.
+//! Reads `.pth` files written before `PyTorch` 1.6: five consecutive pickles, then the storages' numbers.
 //!
-//! The pickles are a magic number, a version, what the machine was like, the state dict, and the
-//! keys of its storages in the order in which their numbers follow.
+//! The pickles are a magic number, a version, properties of the machine, the state dict, and the storages' keys in
+//! file order.
 //!
 //! Source: `PyTorch`'s `torch/serialization.py`, `_legacy_load`.
 
@@ -13,19 +13,19 @@ use super::pickle::{self, Pickle, PickleValue};
 use super::state_dict::{self, element_bytes};
 use crate::model::tensors::Weights;
 
-/// The magic number, `0x1950a86a20f9469cfc6c`, pickled.
+/// The pickled magic number, `0x1950a86a20f9469cfc6c`.
 const MAGIC: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
-/// No pickle of a state dict or a checkpoint of this network is larger.
+/// Size limit of a pickle. This network's state dicts and checkpoints have smaller pickles.
 const MAX_PICKLE_BYTES: usize = 1 << 20;
-/// The most storages: more than a checkpoint with its optimizer's state has.
+/// Maximum number of storages. A checkpoint with optimizer state has fewer.
 const MAX_STORAGES: usize = 4096;
 
-/// Whether these bytes start like such a file.
+/// Whether the bytes start with the magic number.
 pub(super) fn is_legacy(bytes: &[u8]) -> bool {
     bytes.starts_with(MAGIC)
 }
 
-/// Reads a state dict, as [`super::pth::read`] does.
+/// Reads a state dict like [`super::pth::read`].
 pub(super) fn read(bytes: &[u8]) -> Result<Weights, WeightsError> {
     let mut rest = bytes.strip_prefix(MAGIC).ok_or(WeightsError::Unknown)?;
     let (_version, machine) = (next(&mut rest)?, next(&mut rest)?);
@@ -49,7 +49,7 @@ fn next<'a>(rest: &mut &'a [u8]) -> Result<Pickle<'a>, WeightsError> {
     Ok(pickle)
 }
 
-/// Each storage's numbers: how many there are in eight bytes, then themselves.
+/// Returns each storage's numbers by key. An eight-byte count precedes each storage's numbers.
 fn storages<'a>(
     state: &Pickle<'_>,
     keys: &Pickle<'a>,
@@ -83,7 +83,7 @@ fn storages<'a>(
 mod tests {
     use super::*;
 
-    /// `{"t": one float}` with these pickles of the state and of the keys, and these numbers.
+    /// Assembles a file from the pickled state dict, the pickled keys and the storages' numbers.
     fn file(state: &[u8], keys: &[u8], numbers: &[u8]) -> Vec<u8> {
         let machine = b"\x80\x02}X\x0d\0\0\0little_endian\x88s.";
         [MAGIC, b"\x80\x02M\xe9\x03.", machine, state, keys, numbers].concat()
@@ -94,14 +94,14 @@ mod tests {
     const KEYS: &[u8] = b"\x80\x02]X\x01\0\0\x007a.";
 
     #[test]
-    fn a_file_of_another_network_is_read_to_its_end_and_its_tensors_are_named() {
+    fn a_file_of_another_network_is_rejected_with_the_missing_tensors() {
         let numbers = [1u64.to_le_bytes().as_slice(), &1.5f32.to_le_bytes()].concat();
         let error = read(&file(STATE, KEYS, &numbers)).unwrap_err().to_string();
         assert!(error.starts_with("missing tensors: backbone1.0.weight"), "{error}");
     }
 
     #[test]
-    fn storages_that_are_cut_off_or_say_they_are_huge_are_named() {
+    fn the_error_names_a_truncated_or_oversized_storage() {
         for count in [2, 1 << 40, u64::MAX] {
             let numbers = [count.to_le_bytes().as_slice(), &[0; 4]].concat();
             let error = read(&file(STATE, KEYS, &numbers)).unwrap_err();
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn truncated_files_are_errors() {
+    fn truncated_files_are_rejected() {
         let numbers = [1u64.to_le_bytes().as_slice(), &[0; 4]].concat();
         let whole = file(STATE, KEYS, &numbers);
         for length in 0..whole.len() {

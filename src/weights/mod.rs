@@ -1,4 +1,4 @@
-//! Weights in files: `.tflite`, `.pth`, `.safetensors`.
+//! Weight files: reads and writes `.tflite`, `.pth` and `.safetensors`, and writes `.onnx`.
 
 pub mod checkpoint;
 pub mod export;
@@ -16,75 +16,75 @@ use crate::model::tensors::{LayoutError, Weights};
 
 pub use self::pickle::PickleError;
 
-/// A file that weights cannot be read from, or written to.
+/// The reason why weights cannot be read from or written to a file.
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
-    /// The file has none of the formats.
-    #[error("not a weights file: expected .tflite, .safetensors, or .pth as torch.save writes it")]
+    /// The file is not in a supported format.
+    #[error("not a weights file: expected .tflite, .safetensors, or a .pth written by torch.save")]
     Unknown,
-    /// A `.pth` ends before a storage's numbers do, or names it nowhere.
-    #[error("the .pth file is cut off or damaged at storage {0:?}")]
+    /// A `.pth` lacks a storage, or ends in the middle of one.
+    #[error("the .pth file is truncated or damaged at storage {0:?}")]
     Truncated(String),
-    /// A `.tflite` is invalid.
+    /// The `.tflite` is invalid.
     #[error(transparent)]
     Tflite(#[from] tflite::TfliteError),
-    /// A `.safetensors` is invalid.
+    /// The `.safetensors` is invalid.
     #[error("the .safetensors file is damaged")]
     Safetensors(#[from] ::safetensors::SafeTensorError),
-    /// A `.pth`'s zip is invalid.
+    /// The zip container of the `.pth` is invalid.
     #[error("the .pth file is damaged")]
     Zip(#[from] zip::result::ZipError),
-    /// A `.pth`'s entry cannot be read.
+    /// An entry in the zip container of the `.pth` cannot be read.
     #[error("the .pth file is damaged")]
     Read(#[from] std::io::Error),
-    /// A `.pth` from a machine of the other byte order.
+    /// The `.pth` was saved on a big-endian machine.
     #[error("the .pth file is in big-endian byte order; save it again on a little-endian machine")]
     BigEndian,
-    /// A zip that is no `.pth`.
-    #[error("the zip holds no data.pkl, so it is not a .pth file")]
+    /// The zip is not a `.pth`.
+    #[error("the zip contains no data.pkl, so it is not a .pth file")]
     NoPickle,
-    /// A `.pth`'s pickle is invalid.
+    /// The pickle in the `.pth` is invalid.
     #[error(transparent)]
     Pickle(#[from] PickleError),
-    /// A `.pth` file of something else.
-    #[error("the .pth file holds no state dict: save model.state_dict() rather than the model")]
+    /// The `.pth` contains something other than a state dict.
+    #[error("the .pth file contains no state dict: save model.state_dict() instead of the model")]
     NoStateDict,
-    /// An entry is too large to be of this network.
+    /// An entry is too large to belong to this network.
     #[error("{0} in the .pth file is larger than this network needs")]
     TooLarge(String),
-    /// A tensor reaches beyond its storage.
-    #[error("tensor {0} reaches beyond its storage, or has an element type that is not supported")]
+    /// A tensor extends beyond its storage, or its element type is not supported.
+    #[error("tensor {0} extends beyond its storage or has an unsupported element type")]
     Extent(String),
-    /// A tensor is not in floating point.
-    #[error("tensor {name} is in {found} where F32, F16 or BF16 is needed")]
+    /// A tensor's element type is not F32, F16 or BF16.
+    #[error("tensor {name} has element type {found} instead of F32, F16 or BF16")]
     Dtype {
-        /// Its name.
+        /// The tensor's name.
         name: String,
-        /// Its element type.
+        /// The tensor's element type.
         found: String,
     },
-    /// The weights are of another network.
+    /// The weights belong to another network.
     #[error(transparent)]
     Layout(#[from] LayoutError),
 }
 
-/// Reads weights from a file; its content decides the format.
+/// Reads weights from a file's bytes. The content determines the format.
 ///
 /// # Errors
 ///
-/// [`WeightsError`]; hostile bytes never panic.
+/// [`WeightsError`] if the bytes are not valid weights. Hostile bytes never cause a panic.
 pub fn load(bytes: &[u8]) -> Result<Weights, WeightsError> {
     match bytes {
         _ if tflite::is_tflite(bytes) => Ok(tflite::read(bytes)?),
         [b'P', b'K', 3, 4, ..] => pth::read(bytes),
         _ if legacy::is_legacy(bytes) => legacy::read(bytes),
-        // Eight bytes of length, then JSON.
+        // The header's length in eight bytes, then the header as JSON.
         [_, _, _, _, _, _, _, _, b'{', ..] => safetensors::read(bytes),
         _ => Err(WeightsError::Unknown),
     }
 }
 
-/// The file name's ending that fits these bytes, which [`load`] reads.
+/// Returns the file extension for bytes that [`load`] accepts.
 pub fn ending(bytes: &[u8]) -> &'static str {
     match bytes {
         _ if tflite::is_tflite(bytes) => "tflite",
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_weights_and_metadata_give_the_same_safetensors() {
+    fn equal_weights_and_metadata_give_identical_safetensors() {
         let texts = || (0..8).map(|key| (format!("key{key}"), "a \"text\"".to_owned())).collect();
         let write = || safetensors::write(tflite::mediapipe(), &texts()).unwrap();
         let first = write();
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn damaged_safetensors_are_errors() {
+    fn damaged_safetensors_are_rejected() {
         let bytes = safetensors::write(tflite::mediapipe(), &BTreeMap::new()).unwrap();
         assert!(load(&bytes[..bytes.len() - 1]).is_err());
         let mut huge = bytes;

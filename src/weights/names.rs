@@ -1,21 +1,21 @@
-//! From a file's tensors to the folded network's, whatever names the trainer used.
+//! Maps a file's tensors to the folded network's, whatever names the trainer used.
 //!
-//! Beside the published port's names, those of its trainable descendants are understood: BatchNorm
-//! behind the convolutions, and regressors that are split into boxes and keypoints.
+//! It accepts the published port's names and those of trainable ports derived from it, which have BatchNorm after the
+//! convolutions and regressors that are split into boxes and keypoints.
 
 use std::collections::BTreeMap;
 
 use crate::model::layout::{COORDINATES, Conv, Layout, Role};
 use crate::model::tensors::{Array, Arrays, LayoutError, Weights, variant_of};
 
-/// `PyTorch`'s default, which files with BatchNorm are written for: they do not say.
+/// `PyTorch`'s default epsilon, which is assumed for all files with BatchNorm because they do not state theirs.
 pub(super) const EPSILON: f64 = 1e-5;
-/// How many of an anchor's coordinates are its box; the others are its keypoints.
+/// Number of an anchor's coordinates that form its box. The others form its keypoints.
 const BOX: usize = 4;
 /// Prefixes that wrappers add to every name.
 const WRAPPERS: [&str; 3] = ["module.", "_orig_mod.", "model."];
 
-/// The names that tensors of one variant may have.
+/// The tensor names that are accepted for one variant.
 #[derive(Debug)]
 pub(super) struct Names {
     layout: &'static Layout,
@@ -23,7 +23,7 @@ pub(super) struct Names {
     places: BTreeMap<String, Place>,
 }
 
-/// Where a tensor belongs.
+/// A tensor's place in the network.
 #[derive(Debug)]
 struct Place {
     conv: usize,
@@ -32,7 +32,7 @@ struct Place {
     shape: Vec<usize>,
 }
 
-/// A part of a convolution and its BatchNorm.
+/// A parameter of a convolution or of its BatchNorm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Part {
     Weight,
@@ -43,7 +43,7 @@ enum Part {
     Variance,
 }
 
-/// Which rows of a regressor.
+/// The rows of a convolution that a tensor contains. Only regressors are split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Rows {
     All,
@@ -58,7 +58,7 @@ const NORM: [(Part, &str); 4] = [
     (Part::Variance, "running_var"),
 ];
 
-/// The name without what wrappers put before it.
+/// Strips the prefixes that wrappers add to a name.
 pub(super) fn unwrapped(mut name: &str) -> &str {
     while let Some(rest) = WRAPPERS.iter().find_map(|wrapper| name.strip_prefix(wrapper)) {
         name = rest;
@@ -67,7 +67,7 @@ pub(super) fn unwrapped(mut name: &str) -> &str {
 }
 
 impl Names {
-    /// The names of the variant that these tensors belong to.
+    /// Detects the variant from a file's tensor names and returns the names accepted for it.
     pub(super) fn of<'a>(names: impl Iterator<Item = &'a str>) -> Self {
         let layout = variant_of(names).layout();
         let convs = layout.convs();
@@ -76,23 +76,22 @@ impl Names {
         Self { layout, convs, places }
     }
 
-    /// Whether a tensor's values are needed. The others are only named, so that they cannot take
-    /// up memory.
+    /// Whether a tensor's values are needed. Other tensors are kept without values, so they take no memory.
     pub(super) fn want(&self, name: &str, shape: &[usize]) -> bool {
         self.places.get(name).is_some_and(|place| place.shape == shape)
     }
 
-    /// The folded network's weights, of tensors by their unwrapped names.
+    /// Builds the folded network's weights from tensors with unwrapped names.
     ///
     /// # Errors
     ///
-    /// [`LayoutError`] for tensors that are missing, of no use or of another shape.
+    /// [`LayoutError`] if tensors are missing, unexpected or misshapen, or have values that are not finite.
     pub(super) fn assemble(&self, arrays: Arrays) -> Result<Weights, LayoutError> {
         let mut found = BTreeMap::new();
         let (mut unexpected, mut misshapen) = (Vec::new(), None);
         for (name, array) in arrays {
             if name.ends_with(".num_batches_tracked") {
-                continue; // A counter of BatchNorm's, in whole numbers.
+                continue; // BatchNorm's batch counter.
             }
             let Some(place) = self.places.get(&name) else {
                 unexpected.push(name);
@@ -100,7 +99,7 @@ impl Names {
             };
             let key = (place.conv, place.part, place.rows);
             if found.contains_key(&key) {
-                unexpected.push(name); // Another name of the same thing.
+                unexpected.push(name); // A second name for one tensor.
                 continue;
             }
             if array.shape != place.shape
@@ -135,7 +134,7 @@ impl Names {
         Ok(weights)
     }
 
-    /// Names of the missing tensors, in the style of those that are there.
+    /// Lists the missing tensors in the file's own naming style.
     fn missing(&self, found: &Found) -> Vec<String> {
         let mut missing = Vec::new();
         for (index, conv) in self.convs.iter().enumerate() {
@@ -164,10 +163,10 @@ impl Names {
     }
 }
 
-/// Arrays with the names that the file has for them.
+/// Arrays with their names in the file.
 type Found = BTreeMap<(usize, Part, Rows), (String, Array)>;
 
-/// Prefix of the BatchNorm behind a convolution in the files that we write.
+/// Returns the prefix of a convolution's BatchNorm in the files that Blazetune writes.
 pub(super) fn norm_name(conv: &str) -> String {
     format!("{conv}.bn")
 }
@@ -208,19 +207,19 @@ fn places(index: usize, conv: &Conv) -> Vec<(String, Place)> {
     places
 }
 
-/// A convolution's weight and bias, with its BatchNorm folded into them where it has one.
+/// Returns a convolution's weight and bias, with its BatchNorm folded in if it has one.
 fn folded(index: usize, conv: &Conv, found: &mut Found) -> (Vec<f32>, Vec<f32>) {
     let mut whole = |part| {
         let mut take = |rows| found.remove(&(index, part, rows)).map(|(_, array)| array.values);
         take(Rows::All).or_else(|| Some(joined(&take(Rows::Box)?, &take(Rows::Keypoints)?, conv)))
     };
-    let mut weight = whole(Part::Weight).expect("nothing is missing");
+    let mut weight = whole(Part::Weight).expect("no tensor is missing");
     let bias = whole(Part::Bias);
     let mut norm = |part| found.remove(&(index, part, Rows::All)).map(|(_, array)| array.values);
     let Some(gamma) = norm(Part::Gamma) else {
-        return (weight, bias.expect("nothing is missing"));
+        return (weight, bias.expect("no tensor is missing"));
     };
-    let mut next = |part| norm(part).expect("nothing is missing");
+    let mut next = |part| norm(part).expect("no tensor is missing");
     let (beta, mean, variance) = (next(Part::Beta), next(Part::Mean), next(Part::Variance));
     let mut shifts = Vec::with_capacity(gamma.len());
     let size = weight.len() / gamma.len();
@@ -237,7 +236,7 @@ fn folded(index: usize, conv: &Conv, found: &mut Found) -> (Vec<f32>, Vec<f32>) 
     (weight, shifts)
 }
 
-/// The rows of boxes and of keypoints, anchor by anchor.
+/// Interleaves the rows of boxes and keypoints, anchor by anchor.
 fn joined(boxes: &[f32], keypoints: &[f32], conv: &Conv) -> Vec<f32> {
     let anchors = conv.shape[0] / COORDINATES;
     let (boxes, keypoints) = (
@@ -260,7 +259,7 @@ mod tests {
         Array { shape: shape.to_vec(), values: (0..shape.iter().product()).map(value).collect() }
     }
 
-    /// The arrays of a trainable port: other names, BatchNorm, regressors in two halves.
+    /// Returns the arrays of a trainable port, with its names, BatchNorm and split regressors.
     fn as_trained() -> Arrays {
         let mut arrays = mediapipe().arrays().clone();
         for number in ["8", "16"] {
@@ -290,7 +289,7 @@ mod tests {
                 let mut put = |what: &str, array| {
                     arrays.insert(format!("{block}.{norm}.{what}"), array);
                 };
-                // (2wx − 3) · 2 / √16 + (bias + 1.5) = wx + bias, but for ε.
+                // (2wx − 3) · 2 / √16 + (bias + 1.5) = wx + bias, apart from ε.
                 put("weight", array(&channels, |_| 2.0));
                 put("running_mean", array(&channels, |_| 3.0));
                 put("running_var", array(&channels, |_| 16.0));
@@ -316,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named_as_the_file_names_it() {
+    fn missing_tensors_are_listed_in_the_files_naming_style() {
         let without = |name: &str| {
             let mut arrays = as_trained();
             arrays.remove(name).unwrap();
@@ -329,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn one_thing_under_two_names_is_refused() {
+    fn a_tensor_under_two_names_is_rejected() {
         let mut arrays = as_trained();
         let weight = arrays["backbone1.2.dw_conv.weight"].clone();
         arrays.insert("backbone1.2.convs.0.weight".into(), weight);
@@ -338,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn wrappers_are_taken_off() {
+    fn wrapper_prefixes_are_stripped() {
         assert_eq!(unwrapped("module._orig_mod.backbone1.0.bias"), "backbone1.0.bias");
         assert_eq!(unwrapped("classifier_8.bias"), "classifier_8.bias");
     }

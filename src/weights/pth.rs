@@ -1,4 +1,4 @@
-//! `.pth` as `torch.save` writes a state dict: a zip of one pickle and one file per tensor.
+//! Reads and writes `.pth` as `torch.save` writes a state dict: a zip of one pickle and one file per storage.
 
 use std::borrow::Cow;
 use std::io::{Cursor, Read, Write};
@@ -11,18 +11,18 @@ use super::pickle;
 use super::state_dict;
 use crate::model::tensors::{Array, Arrays, Weights};
 
-/// No pickle of a state dict or a checkpoint of this network is larger.
+/// Size limit of a pickle. This network's state dicts and checkpoints have smaller pickles.
 const MAX_PICKLE_BYTES: u64 = 1 << 20;
-/// Nor is any tensor's storage, though it may hold a whole optimizer's state.
+/// Size limit of a storage, which may contain a whole optimizer's state.
 const MAX_STORAGE_BYTES: u64 = 16 << 20;
-/// The most bytes to unpack from one file in all.
+/// Maximum number of bytes to unpack from one file.
 const MAX_UNPACKED_BYTES: u64 = 64 << 20;
 
-/// The file's bytes: the published port's names, in its order, in 32 bits.
+/// Returns the file's bytes: 32-bit tensors with the published port's names, in the port's order.
 ///
 /// # Errors
 ///
-/// [`WeightsError::Zip`], which writing to memory does not cause.
+/// [`WeightsError::Zip`], which writing to memory never causes.
 pub fn write(weights: &Weights) -> Result<Vec<u8>, WeightsError> {
     let convs = weights.layout().convs();
     let both = convs
@@ -32,11 +32,11 @@ pub fn write(weights: &Weights) -> Result<Vec<u8>, WeightsError> {
     write_named(&names, weights.arrays())
 }
 
-/// Like [`write()`], with BatchNorm as [`super::checkpoint::unfolded`] has it.
+/// Like [`write()`], but for the arrays with BatchNorm from [`super::checkpoint::unfolded`].
 ///
 /// # Errors
 ///
-/// The same as [`write()`].
+/// Same as [`write()`].
 pub fn write_unfolded(arrays: &Arrays) -> Result<Vec<u8>, WeightsError> {
     let names: Vec<String> = arrays.keys().cloned().collect();
     write_named(&names, arrays)
@@ -44,7 +44,7 @@ pub fn write_unfolded(arrays: &Arrays) -> Result<Vec<u8>, WeightsError> {
 
 fn write_named(names: &[String], arrays: &Arrays) -> Result<Vec<u8>, WeightsError> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
-    // PyTorch maps tensors from the file, so they are stored as they are, and aligned.
+    // PyTorch can memory-map tensors, so they are stored uncompressed and aligned.
     let options = SimpleFileOptions::default()
         .compression_method(zip::CompressionMethod::Stored)
         .with_alignment(64);
@@ -63,7 +63,7 @@ fn write_named(names: &[String], arrays: &Arrays) -> Result<Vec<u8>, WeightsErro
     Ok(zip.finish()?.into_inner())
 }
 
-/// `OrderedDict([(name, _rebuild_tensor_v2(storage, 0, shape, stride, False, OrderedDict())), …])`.
+/// Pickles `OrderedDict([(name, _rebuild_tensor_v2(storage, 0, shape, stride, False, OrderedDict())), …])`.
 fn pickled(names: &[String], arrays: &Arrays) -> Vec<u8> {
     const ORDERED_DICT: &[u8] = b"ccollections\nOrderedDict\n)R";
     let mut out = [b"\x80\x02".as_slice(), ORDERED_DICT, b"("].concat();
@@ -80,7 +80,7 @@ fn pickled(names: &[String], arrays: &Arrays) -> Vec<u8> {
         integer(&mut out, 0);
         tuple(&mut out, shape);
         tuple(&mut out, &strides(shape));
-        out.push(0x89); // False: needs no gradient
+        out.push(0x89); // NEWFALSE: requires_grad
         out.extend(ORDERED_DICT);
         out.extend(b"tR");
     }
@@ -107,18 +107,18 @@ fn tuple(out: &mut Vec<u8>, values: &[usize]) {
     out.push(b't');
 }
 
-/// Strides of a contiguous array.
+/// Returns the strides of a contiguous array.
 fn strides(shape: &[usize]) -> Vec<usize> {
     (0..shape.len()).map(|dim| shape[dim + 1..].iter().product()).collect()
 }
 
-/// Reads a state dict, also one within a training checkpoint (`model_state_dict`, `state_dict`,
-/// `model`), from a zip.
+/// Reads a state dict from a zip. The state dict may be in a training checkpoint, as `model_state_dict`, `state_dict`
+/// or `model`.
 ///
 /// # Errors
 ///
-/// [`WeightsError`] when it is damaged, of another network, or asks for anything a state dict
-/// does not need. Nothing in it is ever executed.
+/// [`WeightsError`] if the file is damaged, belongs to another network, or uses anything that a state dict does not
+/// need. Nothing in the file is ever executed.
 pub fn read(bytes: &[u8]) -> Result<Weights, WeightsError> {
     let mut archive = Archive::open(bytes)?;
     let pickled = archive.entry("data.pkl", MAX_PICKLE_BYTES)?;
@@ -128,11 +128,11 @@ pub fn read(bytes: &[u8]) -> Result<Weights, WeightsError> {
     })
 }
 
-/// The zip, and the one folder in it.
+/// A zip and the folder in it that contains the entries.
 struct Archive<'a> {
     zip: ZipArchive<Cursor<&'a [u8]>>,
     folder: String,
-    /// What may still be unpacked.
+    /// Bytes that may still be unpacked.
     budget_bytes: u64,
 }
 
@@ -142,7 +142,7 @@ impl<'a> Archive<'a> {
         let folder = zip.file_names().find_map(|name| name.strip_suffix("data.pkl"));
         let folder = folder.ok_or(WeightsError::NoPickle)?.to_owned();
         let mut archive = Self { zip, folder, budget_bytes: MAX_UNPACKED_BYTES };
-        // Files older than PyTorch 2.1 do not say; they are little-endian but for rare machines.
+        // Files from before PyTorch 2.1 do not state their byte order. Nearly all of them are little-endian.
         match archive.entry("byteorder", 8) {
             Ok(order) if order == b"big" => Err(WeightsError::BigEndian),
             _ => Ok(archive),
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_written_is_read_back_to_the_bit() {
+    fn weights_survive_a_round_trip_bit_for_bit() {
         let weights = tflite::mediapipe();
         assert_eq!(&read(&write(weights).unwrap()).unwrap(), weights);
     }
@@ -182,7 +182,7 @@ mod tests {
         zip.finish().unwrap().into_inner()
     }
 
-    /// `{name: a float tensor}`, with `rest` being offset, shape and stride.
+    /// Pickles `{name: float tensor}`, where `rest` is the tensor's pickled offset, shape and stride.
     fn tensor_pickle(name: &str, rest: &[u8]) -> Vec<u8> {
         let mut out = b"\x80\x02}".to_vec();
         text(&mut out, name);
@@ -194,21 +194,21 @@ mod tests {
     }
 
     #[test]
-    fn a_pickle_that_calls_something_else_is_refused_by_name() {
+    fn the_error_for_a_disallowed_call_names_the_function() {
         let pickle = b"\x80\x02cposix\nsystem\nX\x02\x00\x00\x00id\x85R.";
         let error = read(&zip_of(&[("archive/data.pkl", pickle)])).unwrap_err();
         assert!(error.to_string().contains("posix.system"), "{error}");
     }
 
     #[test]
-    fn a_tensor_that_reaches_beyond_its_storage_is_an_error() {
+    fn a_tensor_that_extends_beyond_its_storage_is_rejected() {
         let storage = [0; 24 * 4];
         let bias = |rest: &[u8]| {
             let pickle = tensor_pickle("backbone1.0.bias", rest);
             read(&zip_of(&[("a/data.pkl", &pickle), ("a/data/0", &storage)])).unwrap_err()
         };
-        // Offset, shape and stride of one value each: K is a byte, J four, with a sign.
-        assert!(matches!(bias(b"K\x00K\x18\x85K\x01\x85"), WeightsError::Layout(_))); // Fits.
+        // Offset, one-dimensional shape and stride. K is an unsigned byte, J a signed 32-bit integer.
+        assert!(matches!(bias(b"K\x00K\x18\x85K\x01\x85"), WeightsError::Layout(_))); // It fits.
         for outside in [
             b"K\x01K\x18\x85K\x01\x85".as_slice(),
             b"K\x00K\x18\x85K\x02\x85",
@@ -221,15 +221,15 @@ mod tests {
     }
 
     #[test]
-    fn tensors_of_another_network_are_named_and_not_unpacked() {
-        // 2³¹ − 1 values out of one, by a stride of zero.
+    fn tensors_of_another_network_are_not_unpacked() {
+        // A stride of 0 makes 2³¹ − 1 values out of one.
         let pickle = tensor_pickle("huge", b"K\x00J\xff\xff\xff\x7f\x85K\x00\x85");
         let error = read(&zip_of(&[("a/data.pkl", &pickle), ("a/data/0", &[0; 4])])).unwrap_err();
         assert!(error.to_string().starts_with("missing tensors: backbone1.0.weight"), "{error}");
     }
 
     #[test]
-    fn an_entry_that_unpacks_to_too_much_is_refused() {
+    fn an_entry_that_unpacks_to_too_many_bytes_is_rejected() {
         let bomb = vec![0; (MAX_STORAGE_BYTES + 1) as usize];
         let pickle = tensor_pickle("backbone1.0.bias", b"K\x00K\x18\x85K\x01\x85");
         let error = read(&zip_of(&[("a/data.pkl", &pickle), ("a/data/0", &bomb)])).unwrap_err();
@@ -239,13 +239,13 @@ mod tests {
     }
 
     #[test]
-    fn a_big_endian_file_is_refused_rather_than_misread() {
+    fn a_big_endian_file_is_rejected() {
         let error = read(&zip_of(&[("a/data.pkl", b"N."), ("a/byteorder", b"big")])).unwrap_err();
         assert!(matches!(error, WeightsError::BigEndian));
     }
 
     #[test]
-    fn truncated_and_altered_files_are_errors_not_panics() {
+    fn truncated_and_altered_files_cause_no_panic() {
         let bytes = write(tflite::mediapipe()).unwrap();
         for length in (0..bytes.len()).step_by(4099) {
             assert!(read(&bytes[..length]).is_err());
@@ -253,7 +253,7 @@ mod tests {
         for at in (0..12_000).step_by(7) {
             let mut altered = bytes.clone();
             altered[at] ^= 0x55;
-            let _ = read(&altered); // Either way is fine.
+            let _ = read(&altered); // Success and failure are both fine.
         }
     }
 }

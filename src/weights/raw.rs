@@ -1,4 +1,4 @@
-//! A `.safetensors` file's tensors, before their names mean anything.
+//! Reads tensors from a `.safetensors` file, whatever their names.
 
 use half::{bf16, f16};
 use safetensors::SafeTensorError;
@@ -6,10 +6,10 @@ use safetensors::tensor::{Dtype, SafeTensors, TensorView};
 
 use super::WeightsError;
 
-/// A checkpoint's header holds a row of metrics per epoch; this is enough for ten thousand.
+/// Size limit of the header. A checkpoint's header has a row of metrics per epoch, so this allows ten thousand epochs.
 const MAX_HEADER_BYTES: u64 = 8 << 20;
 
-/// Opens the file, unless its header is too large.
+/// Parses the file, or fails if its header is too large.
 pub(super) fn open(bytes: &[u8]) -> Result<SafeTensors<'_>, WeightsError> {
     let length = bytes.first_chunk().map_or(0, |length| u64::from_le_bytes(*length));
     if length > MAX_HEADER_BYTES {
@@ -18,7 +18,7 @@ pub(super) fn open(bytes: &[u8]) -> Result<SafeTensors<'_>, WeightsError> {
     Ok(SafeTensors::deserialize(bytes)?)
 }
 
-/// A tensor's values, whatever their precision.
+/// Returns a tensor's values, converted from F16 or BF16 if necessary.
 pub(super) fn values(name: &str, view: &TensorView<'_>) -> Result<Vec<f32>, WeightsError> {
     let data = view.data();
     Ok(match view.dtype() {

@@ -1,4 +1,4 @@
-//! `.safetensors`: names, shapes and values, and nothing that could run.
+//! Reads and writes `.safetensors`: names, shapes and values, without executable content.
 
 use std::collections::BTreeMap;
 
@@ -10,11 +10,11 @@ use super::raw::{open, values};
 use super::{WeightsError, checkpoint};
 use crate::model::tensors::{Array, Arrays, Weights};
 
-/// The file's bytes, with `metadata` as its texts.
+/// Returns the file's bytes, with `metadata` in the header.
 ///
 /// # Errors
 ///
-/// [`WeightsError::Safetensors`], which these shapes do not cause.
+/// [`WeightsError::Safetensors`], which these shapes never cause.
 pub fn write(
     weights: &Weights,
     metadata: &BTreeMap<String, String>,
@@ -36,8 +36,8 @@ pub fn write(
     Ok(file)
 }
 
-/// Sorts the header's keys. The library writes the metadata in the random order of a hash map, so that the same weights
-/// would give other bytes each time.
+/// Sorts the header's keys. The library writes the metadata in a hash map's random order, so equal weights would
+/// otherwise give different bytes.
 fn sort_header(file: &mut [u8]) {
     let Some((length, rest)) = file.split_first_chunk_mut::<8>() else { return };
     let Some(header) = rest.get_mut(..u64::from_le_bytes(*length) as usize) else { return };
@@ -49,11 +49,11 @@ fn sort_header(file: &mut [u8]) {
     }
 }
 
-/// Reads the network's weights, in 32 or 16 bits, or the averaged weights of a training checkpoint.
+/// Reads the network's weights, as 32-bit or 16-bit floats, or the averaged weights of a training checkpoint.
 ///
 /// # Errors
 ///
-/// [`WeightsError`] when it is damaged, of another type or of another network.
+/// [`WeightsError`] if the file is damaged, has an unsupported element type or belongs to another network.
 pub fn read(bytes: &[u8]) -> Result<Weights, WeightsError> {
     let file = open(bytes)?;
     if checkpoint::is_checkpoint(&file) {

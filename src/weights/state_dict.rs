@@ -1,4 +1,4 @@
-//! A `PyTorch` state dict, whichever container its tensors' numbers lie in.
+//! Reads a `PyTorch` state dict from either of `PyTorch`'s file formats.
 
 use std::borrow::Cow;
 
@@ -9,15 +9,15 @@ use super::names::{Names, unwrapped};
 use super::pickle::{Id, Pickle, PickleValue, TensorRef};
 use crate::model::tensors::{Array, Arrays, Weights};
 
-/// Where trainers put the weights in their checkpoints.
+/// Keys under which trainers store the weights in their checkpoints.
 const INNER: [&str; 3] = ["model_state_dict", "state_dict", "model"];
 
 /// A storage's bytes.
 pub(super) type Storage<'a> = Result<Cow<'a, [u8]>, WeightsError>;
 
-/// The weights in an unpickled state dict, or checkpoint with one.
+/// Reads the weights from an unpickled state dict, or from a checkpoint that contains one.
 ///
-/// * `storage`: the bytes of a storage by its key.
+/// * `storage`: returns the bytes of the storage with a given key.
 pub(super) fn read<'a>(
     pickle: &Pickle<'_>,
     storage: &mut dyn FnMut(&str) -> Storage<'a>,
@@ -44,7 +44,7 @@ pub(super) fn read<'a>(
     Ok(names.assemble(arrays)?)
 }
 
-/// Every tensor of the state dict, by its name.
+/// Returns every tensor of the state dict with its unwrapped name.
 fn tensors<'p, 'a>(
     pickle: &'p Pickle<'a>,
 ) -> Result<Vec<(&'a str, &'p TensorRef<'a>)>, WeightsError> {
@@ -66,7 +66,8 @@ fn shape(name: &str, tensor: &TensorRef<'_>) -> Result<Vec<usize>, WeightsError>
     lengths.map_err(|_| WeightsError::Extent(name.to_owned()))
 }
 
-/// Follows `shape` and the strides into the storage; `None` when they lead out of it.
+/// Copies a tensor's values out of its storage. Returns `None` if the strides lead outside the storage or the element
+/// type is not supported.
 fn gather(tensor: &TensorRef<'_>, shape: &[usize], storage: &[u8]) -> Option<Vec<f32>> {
     if tensor.stride.len() != shape.len() {
         return None;
@@ -99,7 +100,7 @@ fn element(kind: &str, storage: &[u8], index: usize) -> Option<f32> {
     }
 }
 
-/// Bytes per element of a type of storage; `None` if it is not a storage.
+/// Returns the bytes per element of a storage type, or `None` if `kind` is not a storage type.
 pub(super) fn element_bytes(kind: &str) -> Option<usize> {
     match kind.strip_prefix("torch.")?.strip_suffix("Storage")? {
         "Double" | "Long" => Some(8),

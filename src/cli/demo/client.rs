@@ -29,7 +29,7 @@ struct Page<T> {
     items: Vec<T>,
 }
 
-/// A data set, as far as the demo looks.
+/// The fields of a data set that the demo needs.
 #[derive(Debug, Deserialize)]
 pub(super) struct Dataset {
     pub(super) id: String,
@@ -40,7 +40,7 @@ pub(super) struct Dataset {
     pub(super) progress: Option<ImportProgress>,
 }
 
-/// A job, as far as the demo looks.
+/// The fields of a job that the demo needs.
 #[derive(Debug, Deserialize)]
 pub(super) struct Job {
     pub(super) id: String,
@@ -49,7 +49,7 @@ pub(super) struct Job {
     pub(super) progress: Option<JobProgress>,
 }
 
-/// A problem, as RFC 9457 has it.
+/// A problem, as defined by RFC 9457.
 #[derive(Debug, Deserialize)]
 struct Problem {
     title: String,
@@ -57,20 +57,20 @@ struct Problem {
 }
 
 impl Client {
-    /// A client of the server at `address`.
+    /// Creates a client for the server at `address`.
     pub(super) fn new(address: SocketAddr) -> Self {
         let api = Url::parse(&format!("http://{address}/api/v1/"));
-        Self { http: reqwest::Client::new(), api: api.expect("an address makes a URL") }
+        Self { http: reqwest::Client::new(), api: api.expect("a socket address is valid in a URL") }
     }
 
-    /// The newest data set of this name that can be trained on.
+    /// Returns the newest data set with this name that is ready for training.
     pub(super) async fn ready_dataset(&self, name: &str) -> anyhow::Result<Option<Dataset>> {
         let url = self.url("datasets")?;
         let page: Page<Dataset> = read(self.http.get(url).query(&[("limit", "200")])).await?;
         Ok(page.items.into_iter().find(|d| d.name == name && d.status == DatasetStatus::Ready))
     }
 
-    /// Sends an archive.
+    /// Uploads an archive.
     pub(super) async fn upload(&self, archive: &Path, name: &str) -> anyhow::Result<Dataset> {
         let file = tokio::fs::File::open(archive).await;
         let file = file.with_context(|| format!("cannot open {}", archive.display()))?;
@@ -81,12 +81,12 @@ impl Client {
         read(request.header("content-length", length).body(body)).await
     }
 
-    /// A data set as it is now.
+    /// Fetches a data set.
     pub(super) async fn dataset(&self, id: &str) -> anyhow::Result<Dataset> {
         self.get(&format!("datasets/{id}")).await
     }
 
-    /// Queues a job.
+    /// Queues a training job.
     pub(super) async fn start_job(&self, dataset_id: &str, epochs: u32) -> anyhow::Result<Job> {
         let body = json!({
             "kind": "train",
@@ -97,18 +97,18 @@ impl Client {
         read(self.http.post(self.url("jobs")?).json(&body)).await
     }
 
-    /// A job as it is now.
+    /// Fetches a job.
     pub(super) async fn job(&self, id: &str) -> anyhow::Result<Job> {
         self.get(&format!("jobs/{id}")).await
     }
 
-    /// One row per epoch; the first is the base model's.
+    /// Fetches a job's metrics: one row per epoch, starting with the base model's.
     pub(super) async fn metrics(&self, id: &str) -> anyhow::Result<Vec<MetricsRow>> {
         let page: Page<MetricsRow> = self.get(&format!("jobs/{id}/metrics")).await?;
         Ok(page.items)
     }
 
-    /// Fetches every file that a job has left into `folder`, and checks it.
+    /// Downloads all artifacts of a job into `folder` and verifies their checksums.
     pub(super) async fn download_artifacts(
         &self,
         id: &str,
@@ -120,7 +120,7 @@ impl Client {
             let url = self.url(&format!("jobs/{id}/artifacts/{}", artifact.name))?;
             let path = folder.join(&artifact.name);
             let sha256 = download(send(self.http.get(url)).await?, &path).await?;
-            ensure!(sha256 == artifact.sha256, "{} arrived damaged", path.display());
+            ensure!(sha256 == artifact.sha256, "{} was damaged in transit", path.display());
         }
         Ok(page.items)
     }
@@ -134,7 +134,7 @@ impl Client {
     }
 }
 
-/// Writes a response's body beside `path` and renames it; returns its checksum.
+/// Writes a response's body to a temporary file, renames it to `path` and returns its SHA-256.
 async fn download(mut response: Response, path: &Path) -> anyhow::Result<String> {
     let part = PathBuf::from(format!("{}.part", path.display()));
     let mut file = tokio::fs::File::create(&part).await?;
@@ -151,10 +151,10 @@ async fn download(mut response: Response, path: &Path) -> anyhow::Result<String>
 async fn read<T: DeserializeOwned>(request: RequestBuilder) -> anyhow::Result<T> {
     let response = send(request).await?;
     let url = response.url().clone();
-    response.json().await.with_context(|| format!("{url} sent something unexpected"))
+    response.json().await.with_context(|| format!("unexpected response from {url}"))
 }
 
-/// Sends the request; a problem becomes an error in the server's words.
+/// Sends the request. A problem becomes an error with the server's message.
 async fn send(request: RequestBuilder) -> anyhow::Result<Response> {
     let response = request.send().await?;
     let status = response.status();
@@ -163,6 +163,6 @@ async fn send(request: RequestBuilder) -> anyhow::Result<Response> {
     }
     match response.json::<Problem>().await {
         Ok(Problem { title, detail }) => bail!("{}", detail.unwrap_or(title)),
-        Err(_) => bail!("the server answered {status}"),
+        Err(_) => bail!("the server responded with {status}"),
     }
 }

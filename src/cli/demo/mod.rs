@@ -1,4 +1,4 @@
-//! `blazetune demo`: the whole story in one command, through the same HTTP a client would use.
+//! `blazetune demo`: the whole workflow in one command, through the HTTP API that clients use.
 
 mod client;
 mod report;
@@ -19,27 +19,27 @@ use crate::cli::serve;
 use client::{Client, Dataset, Job};
 use report::DemoReport;
 
-/// Starts a server, fine-tunes on drawn pictures, and says what that changed.
+/// Starts a server, fine-tunes on drawn pictures and shows what has improved.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Where to serve; port 0 takes a free one.
+    /// Address to listen on; port 0 picks a free port.
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
-    /// Folder of the database, data sets and models.
+    /// Folder for the database, data sets and models.
     #[arg(long, value_name = "FOLDER")]
     data: Option<PathBuf>,
-    /// Pictures to draw.
+    /// Number of pictures to draw.
     #[arg(long, default_value_t = 400)]
     images: u32,
-    /// Training passes over them.
+    /// Number of epochs to train.
     #[arg(long, default_value_t = 60)]
     epochs: u32,
-    /// End when the job has ended, instead of serving on.
+    /// Exit when the job has ended instead of continuing to serve.
     #[arg(long)]
     exit: bool,
 }
 
-/// Serves until Ctrl-C, or, with `--exit`, until the job has ended.
+/// Serves until Ctrl-C or, with `--exit`, until the job has ended.
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     tokio::runtime::Runtime::new()?.block_on(demo(args))?;
     Ok(ExitCode::SUCCESS)
@@ -50,12 +50,12 @@ async fn demo(args: &Args) -> anyhow::Result<()> {
     let folder = config.storage.data_dir.join("demo");
     let (started, address) = oneshot::channel();
     let mut server = tokio::spawn(serve::run(config, move |address| {
-        let _ = started.send(address); // The receiver is gone only when the demo is.
+        let _ = started.send(address); // The receiver is dropped only when the demo ends.
     }));
     let story = async {
         match address.await {
             Ok(address) => tell(args, address, &folder).await,
-            Err(_) => std::future::pending().await, // The server's end, below, says why.
+            Err(_) => std::future::pending().await, // The server has ended; `select!` below returns its error.
         }
     };
     tokio::select! {
@@ -70,11 +70,11 @@ async fn demo(args: &Args) -> anyhow::Result<()> {
 fn config(args: &Args) -> anyhow::Result<Config> {
     let flags = Flags { data_dir: args.data.clone(), listen: args.listen.clone() };
     let mut config = Config::load(None, serve::environment(), flags)?;
-    "warn,sqlx=error".clone_into(&mut config.log.filter); // The report has the terminal to itself.
+    "warn,sqlx=error".clone_into(&mut config.log.filter); // Keeps the log out of the report.
     Ok(config)
 }
 
-/// The story, as any client could play it.
+/// Runs the workflow as any client could.
 async fn tell(args: &Args, address: SocketAddr, folder: &Path) -> anyhow::Result<()> {
     let client = Client::new(address);
     let mut report = DemoReport::new(address);
@@ -87,8 +87,8 @@ async fn tell(args: &Args, address: SocketAddr, folder: &Path) -> anyhow::Result
     let job = client.start_job(&dataset.id, args.epochs).await?;
     let job = follow(&job.id, &client, &report).await?;
     if job.state != JobState::Completed {
-        let why = job.error.unwrap_or_else(|| "its log has the details".to_owned());
-        bail!("the job is {}: {why}", job.state.name());
+        let why = job.error.unwrap_or_else(|| "see its log for details".to_owned());
+        bail!("the job ended in state {}: {why}", job.state.name());
     }
 
     let rows = client.metrics(&job.id).await?;
@@ -103,10 +103,10 @@ fn dataset_name(images: u32) -> String {
     format!("drawn sample, {images} pictures")
 }
 
-/// Draws the pictures, uploads them and waits until the server has read them.
+/// Draws the pictures, uploads them and waits until the server has imported them.
 async fn make_dataset(images: u32, folder: &Path, client: &Client) -> anyhow::Result<Dataset> {
     std::fs::create_dir_all(folder)
-        .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        .with_context(|| format!("cannot create the folder {}", folder.display()))?;
     let archive = folder.join("sample.zip");
     let bar = report::counter("drawing", images);
     let drawing = {
@@ -131,12 +131,12 @@ async fn make_dataset(images: u32, folder: &Path, client: &Client) -> anyhow::Re
     }
     bar.finish_and_clear();
     if dataset.status != DatasetStatus::Ready {
-        bail!("the pictures were refused: {}", dataset.error.unwrap_or_default());
+        bail!("the server could not import the pictures: {}", dataset.error.unwrap_or_default());
     }
     Ok(dataset)
 }
 
-/// Shows progress until the job has ended, however it ended.
+/// Shows progress until the job has ended, whatever the outcome.
 async fn follow(id: &str, client: &Client, report: &DemoReport) -> anyhow::Result<Job> {
     let mut shown = 0;
     loop {

@@ -1,4 +1,4 @@
-//! What the demo says: a progress bar on a terminal, plain lines elsewhere.
+//! The demo's output: a progress bar on a terminal, plain lines elsewhere.
 #![expect(clippy::print_stdout, reason = "this is the command's output")]
 
 use std::fmt::Write as _;
@@ -14,7 +14,7 @@ use indicatif::{DecimalBytes, HumanDuration, ProgressBar, ProgressStyle};
 
 use super::client::{Dataset, Job};
 
-/// Talks to the person at the terminal.
+/// Prints the demo's output.
 pub(super) struct DemoReport {
     address: SocketAddr,
     training: ProgressBar,
@@ -22,7 +22,7 @@ pub(super) struct DemoReport {
 
 impl DemoReport {
     pub(super) fn new(address: SocketAddr) -> Self {
-        println!("Blazetune fine-tunes MediaPipe's face detector on cartoon people, as a demo.\n");
+        println!("Demo: Blazetune fine-tunes MediaPipe's face detector on cartoon people.\n");
         println!("  server      http://{address}");
         Self { address, training: ProgressBar::hidden() }
     }
@@ -30,7 +30,7 @@ impl DemoReport {
     pub(super) fn dataset(&mut self, dataset: &Dataset) {
         let Splits { train, val, .. } = dataset.splits.unwrap_or_default();
         println!(
-            "  pictures    {} with {} faces: {} to train on, {} to check with",
+            "  pictures    {} with {} faces: {} for training, {} for validation",
             train.images + val.images,
             train.faces + val.faces,
             train.images,
@@ -39,7 +39,7 @@ impl DemoReport {
         self.training = bar("  training    [{bar:36.green}] {msg}");
     }
 
-    /// An epoch has ended.
+    /// Prints the metrics of an epoch that has ended.
     pub(super) fn epoch(&self, row: &MetricsRow) {
         let line = epoch_line(row);
         if self.training.is_hidden() {
@@ -49,7 +49,7 @@ impl DemoReport {
         }
     }
 
-    /// Moves the bar.
+    /// Updates the progress bar.
     pub(super) fn progress(&self, job: &Job) {
         if job.state.is_terminal() {
             self.training.finish_and_clear();
@@ -65,14 +65,16 @@ impl DemoReport {
 
     pub(super) fn end(&self, job: &str, is_last: bool) {
         let address = self.address;
-        println!("\n  Charts, sample pictures and a try-out: http://{address}/jobs/{job}");
+        println!(
+            "\n  See charts and sample pictures, and try the model: http://{address}/jobs/{job}"
+        );
         if !is_last {
-            println!("  Ctrl-C stops the server.");
+            println!("  Press Ctrl-C to stop the server.");
         }
     }
 }
 
-/// The figures of the base model and of the best epoch.
+/// Prints the metrics of the base model and of the best epoch.
 pub(super) fn before_and_after(rows: &[MetricsRow]) {
     let best = rows.iter().rev().find(|row| row.is_best);
     if let (Some(before), Some(after)) = (rows.first(), best) {
@@ -80,15 +82,15 @@ pub(super) fn before_and_after(rows: &[MetricsRow]) {
     }
 }
 
-/// Prints where the downloads are.
+/// Prints the paths and sizes of the downloaded files.
 pub(super) fn files(folder: &Path, files: &[Artifact]) {
-    println!("  The tuned model, downloaded:");
+    println!("  Downloaded files of the fine-tuned model:");
     for file in files {
         println!("    {:<40}{:>12}", folder.join(&file.name).display(), size(file.size_bytes));
     }
 }
 
-/// A progress bar for something that is counted; invisible without a terminal.
+/// Creates a progress bar that counts up to `length`. It is hidden without a terminal.
 pub(super) fn counter(what: &'static str, length: u32) -> ProgressBar {
     let bar = bar("  {msg:<11} [{bar:36.green}] {pos}/{len}").with_message(what);
     bar.set_length(u64::from(length));
@@ -96,7 +98,7 @@ pub(super) fn counter(what: &'static str, length: u32) -> ProgressBar {
 }
 
 fn bar(template: &str) -> ProgressBar {
-    let style = ProgressStyle::with_template(template).expect("a constant template");
+    let style = ProgressStyle::with_template(template).expect("the template is valid");
     ProgressBar::no_length().with_style(style.progress_chars("=> "))
 }
 
@@ -105,7 +107,7 @@ fn epoch_line(row: &MetricsRow) -> String {
     let mut line =
         if *epoch == 0 { "  base model ".to_owned() } else { format!("  epoch {epoch:<5}") };
     for (name, value) in [("AP", val.ap50), ("IoU", val.val_iou)] {
-        let _ = write!(line, " {name} {}", number(value)); // A string takes everything.
+        let _ = write!(line, " {name} {}", number(value)); // Writing to a string never fails.
     }
     if let Some(train) = row.train {
         let _ = write!(line, "   loss {:.3}   {:.0} images/s", train.loss, row.images_per_s);
@@ -137,13 +139,13 @@ fn progress_line(state: JobState, progress: &JobProgress) -> String {
 fn table(before: &ValMetrics, after: &ValMetrics) -> String {
     let rows = [
         ("average precision (IoU 0.5)", before.ap50, after.ap50),
-        ("  faces of 6 pixels or more", before.ap50_ge6, after.ap50_ge6),
-        ("  12 or more", before.ap50_ge12, after.ap50_ge12),
-        ("  24 or more", before.ap50_ge24, after.ap50_ge24),
+        ("  faces of at least 6 pixels", before.ap50_ge6, after.ap50_ge6),
+        ("  at least 12 pixels", before.ap50_ge12, after.ap50_ge12),
+        ("  at least 24 pixels", before.ap50_ge24, after.ap50_ge24),
         ("mean IoU of the boxes", before.val_iou, after.val_iou),
         ("F1 at score 0.5", before.f1, after.f1),
         ("best F1", before.best_f1, after.best_f1),
-        ("  at the score", before.best_threshold, after.best_threshold),
+        ("  at score", before.best_threshold, after.best_threshold),
     ];
     let mut text = format!("  {:<30}{:>8}{:>9}\n", "", "before", "after");
     for (name, before, after) in rows {
@@ -165,7 +167,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_figure_that_could_not_be_measured_is_a_dash() {
+    fn a_missing_figure_is_printed_as_a_dash() {
         let after = ValMetrics { ap50: Some(0.5), ..ValMetrics::default() };
         let table = table(&ValMetrics::default(), &after);
         let row = table.lines().nth(1).unwrap();
@@ -173,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_waits_shows_its_state() {
+    fn a_waiting_job_shows_its_state() {
         assert_eq!(progress_line(JobState::Queued, &JobProgress::default()), "queued");
         let progress = JobProgress { epoch: 2, epochs: 9, eta_s: Some(61.0), ..Default::default() };
         assert_eq!(progress_line(JobState::Running, &progress), "epoch 2/9, 61s left");

@@ -1,4 +1,4 @@
-//! A data set from wherever the user has it.
+//! Opens the data set to evaluate on: an archive, a folder or an imported data set.
 
 use std::fs::File;
 use std::io::IsTerminal;
@@ -16,32 +16,32 @@ use tempfile::TempDir;
 #[derive(Debug)]
 pub(super) struct Place {
     dir: PathBuf,
-    /// The folder that it was imported into for this run alone.
+    /// The temporary folder that it was imported into for this run.
     _temporary: Option<TempDir>,
 }
 
 impl Place {
-    /// Its folder.
+    /// Returns the data set's folder.
     pub(super) fn dir(&self) -> &Path {
         &self.dir
     }
 }
 
-/// Opens what a server has imported; imports anything else into a temporary folder.
+/// Opens a data set that a server has imported. Imports anything else into a temporary folder.
 pub(super) fn open(path: &Path) -> anyhow::Result<Place> {
     ensure!(
         path.exists(),
-        "there is no {}; give a data set as zip, tar, tar.gz or folder",
+        "{} does not exist; pass a data set as a zip, tar, tar.gz or folder",
         path.display()
     );
     if ImportedDataset::is_at(path) {
         return Ok(Place { dir: path.to_owned(), _temporary: None });
     }
-    let temporary = tempfile::tempdir().context("cannot make a temporary folder")?;
+    let temporary = tempfile::tempdir().context("cannot create a temporary folder")?;
     let archive = if path.is_dir() {
         ensure!(
             std::fs::read_dir(path)?.next().is_some(),
-            "{} is empty; give a folder with pictures and a CSV file",
+            "{} is empty; pass a folder with pictures and a CSV file",
             path.display()
         );
         let archive = temporary.path().join("folder.tar");
@@ -71,7 +71,7 @@ fn warn(path: &Path, problems: u64) {
     }
 }
 
-/// The import reads archives only.
+/// Packs a folder into a tar archive, because the import reads only archives.
 fn pack(folder: &Path, archive: &Path) -> std::io::Result<()> {
     let mut tar = tar::Builder::new(File::create(archive)?);
     tar.append_dir_all("", folder)?;

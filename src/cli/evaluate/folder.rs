@@ -1,4 +1,4 @@
-//! The folder that `--out` asks for.
+//! Writes the output folder that `--out` names.
 
 use std::fs;
 use std::io;
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use blazetune::worker::report::{self, ReportSources, SUFFIXES};
 
-/// Writes everything, in place of what an earlier run left.
+/// Writes the report and drawings, and replaces those of an earlier run.
 pub(super) fn write(out: &Path, content: &ReportSources<'_>) -> io::Result<()> {
     for (suffix, _) in SUFFIXES.iter().zip(content.evaluations) {
         let folder = out.join(format!("worst{suffix}"));
@@ -17,13 +17,13 @@ pub(super) fn write(out: &Path, content: &ReportSources<'_>) -> io::Result<()> {
     Ok(())
 }
 
-/// `worst/01_name.jpg`, worst first.
+/// Returns the path of a drawing, such as `worst/01_name.jpg`; the worst picture has number 01.
 fn drawing(suffix: &str, place: usize, picture: &str) -> String {
     let stem = Path::new(picture).file_stem().unwrap_or_default().to_string_lossy();
     format!("worst{suffix}/{place:02}_{stem}.jpg")
 }
 
-/// Removes what an earlier run left, and nothing else.
+/// Removes the drawings of an earlier run and nothing else.
 fn remove_drawings(folder: &Path) -> io::Result<()> {
     for file in fs::read_dir(folder)? {
         let path = file?.path();

@@ -1,4 +1,4 @@
-//! `blazetune evaluate`: how good a model is on a data set, alone or beside another.
+//! `blazetune evaluate`: evaluates a model on a data set, alone or compared with another.
 
 mod dataset;
 mod folder;
@@ -21,38 +21,38 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 
 use super::model;
 
-/// Measures a model on a data set: average precision by overlap, face size and folder, the best
+/// Evaluates a model on a data set: average precision by overlap, face size and folder, the best
 /// threshold, calibration, and the worst pictures.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Weights (.tflite, .safetensors or .pth), or "mediapipe" for MediaPipe's own.
     #[arg(long, value_name = "FILE|mediapipe")]
     model: PathBuf,
-    /// A second model, to be shown beside the first.
+    /// A second model to compare with the first.
     #[arg(long, value_name = "FILE|mediapipe")]
     compare: Option<PathBuf>,
-    /// A data set: a zip, tar or tar.gz as the server takes it, a folder with the same content, or
-    /// the folder of one that a server has imported.
+    /// A data set: a zip, tar or tar.gz as you would upload it, a folder with the same content, or
+    /// the folder of a data set that a server has imported.
     #[arg(long, value_name = "PATH")]
     dataset: PathBuf,
-    /// Which of its pictures to measure on.
+    /// Which of the data set's pictures to evaluate on.
     #[arg(long, value_parser = splits(), default_value_t = SplitChoice::Val)]
     split: SplitChoice,
-    /// Folder for report.json, the detections and ground truth in COCO's format, and the worst
-    /// pictures.
+    /// Output folder for report.json, the detections and ground truth in COCO's format, and the
+    /// worst pictures.
     #[arg(long, value_name = "FOLDER")]
     out: Option<PathBuf>,
 }
 
-#[expect(clippy::print_stdout, reason = "what the user asked for")]
+#[expect(clippy::print_stdout, reason = "this is the command's output")]
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    // Checked before anything that takes long.
+    // Load the weights before the slow import, so that a bad file is reported at once.
     let names = std::iter::once(&args.model).chain(&args.compare);
     let weights = names.map(|name| weights(name).map(|weights| (name, weights)));
     let weights = weights.collect::<anyhow::Result<Vec<_>>>()?;
     if let Some(out) = &args.out {
         std::fs::create_dir_all(out)
-            .with_context(|| format!("cannot make the folder {}", out.display()))?;
+            .with_context(|| format!("cannot create the folder {}", out.display()))?;
     }
     let place = dataset::open(&args.dataset)?;
     let pictures = pictures(&place, args)?;
@@ -73,7 +73,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         };
         folder::write(out, &content)
             .with_context(|| format!("cannot write to {}", out.display()))?;
-        println!("\nwritten to {}", out.display());
+        println!("\nReport written to {}", out.display());
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -89,14 +89,14 @@ fn weights(name: &Path) -> anyhow::Result<Weights> {
     }
     ensure!(
         name.exists(),
-        "there is no file {}; give weights (.tflite, .safetensors or .pth), or \"{MEDIAPIPE}\" for \
+        "{} does not exist; pass weights (.tflite, .safetensors or .pth), or \"{MEDIAPIPE}\" for \
          MediaPipe's own",
         name.display()
     );
     model::load(name)
 }
 
-/// The data set's pictures, those to be measured on as `val`.
+/// Returns the data set's pictures, with those to evaluate on in `val`.
 fn pictures(place: &dataset::Place, args: &Args) -> anyhow::Result<Pictures> {
     let mut pictures = Pictures::open(place.dir())?;
     pictures.select(args.split);

@@ -1,4 +1,4 @@
-//! The report as aligned text.
+//! Formats the report as aligned text.
 
 use std::fmt::Write as _;
 
@@ -6,13 +6,13 @@ use blazetune::eval::report::{EvaluationReport, SizeRow};
 use blazetune::protocol::evaluate_spec::SplitChoice;
 use blazetune::train::evaluation::Evaluation;
 
-/// One line: what it is, and a figure for each model.
+/// A line of the table: a label and one figure per model.
 struct Row {
     label: String,
     values: Vec<Option<f64>>,
 }
 
-/// Two models stand side by side, with what the second gains.
+/// Formats the report. Two models are shown side by side, with the second one's gain.
 pub(super) fn table(dataset: &str, split: SplitChoice, models: &[Evaluation]) -> String {
     let first = &models[0].report;
     let mut text = format!("data set  {dataset}, {split}: ");
@@ -23,13 +23,13 @@ pub(super) fn table(dataset: &str, split: SplitChoice, models: &[Evaluation]) ->
     let sections = [
         ("Average precision by overlap (IoU)", by_overlap(models)),
         (
-            "AP at IoU 0.5, faces of at least (px of the 128-px input)",
+            "AP at IoU 0.5 by minimum face size (px of the 128-px input)",
             sizes(models, |r| &r.by_min_size),
         ),
-        ("AP at IoU 0.5, faces of (px of the 128-px input)", sizes(models, |r| &r.by_size)),
+        ("AP at IoU 0.5 by face size (px of the 128-px input)", sizes(models, |r| &r.by_size)),
         ("AP at IoU 0.5 by WIDER FACE's difficulty", by_difficulty(models)),
         ("AP at IoU 0.5 by folder", by_folder(models)),
-        ("At IoU 0.5 and a threshold on the score", by_threshold(models)),
+        ("At IoU 0.5 and a score threshold", by_threshold(models)),
         ("Scores and keypoints", rest(models)),
     ];
     let width = sections.iter().flat_map(|(_, rows)| rows).map(|row| row.label.chars().count());
@@ -90,7 +90,7 @@ fn sizes(models: &[Evaluation], of: impl Fn(&EvaluationReport) -> &Vec<SizeRow>)
     let size = |(index, size): (usize, &SizeRow)| {
         let range = match (size.from_px, size.to_px) {
             (0, None) => "any size".to_owned(),
-            (from, None) => format!("{from} and more"),
+            (from, None) => format!("{from} or more"),
             (from, Some(to)) => format!("{from} to {to}"),
         };
         row(format!("{range} ({} faces)", size.faces), models, |report| of(report)[index].ap50)
@@ -124,9 +124,9 @@ fn by_threshold(models: &[Evaluation]) -> Vec<Row> {
         row("recall at 0.5", models, |report| report.at_default.map(|at| at.recall)),
         row("F1 at 0.5", models, |report| report.at_default.map(|at| at.f1)),
         row("best threshold", models, |report| report.best.map(|at| f64::from(at.threshold))),
-        row("precision there", models, |report| report.best.map(|at| at.precision)),
-        row("recall there", models, |report| report.best.map(|at| at.recall)),
-        row("F1 there", models, |report| report.best.map(|at| at.f1)),
+        row("precision at best threshold", models, |report| report.best.map(|at| at.precision)),
+        row("recall at best threshold", models, |report| report.best.map(|at| at.recall)),
+        row("F1 at best threshold", models, |report| report.best.map(|at| at.f1)),
     ]
 }
 
@@ -153,7 +153,7 @@ fn advice(models: &[Evaluation]) -> String {
 }
 
 fn of_model(models: &[Evaluation]) -> Vec<String> {
-    let of = |title| if models.len() == 2 { format!(" of {title}") } else { String::new() };
+    let of = |title| if models.len() == 2 { format!(" for {title}") } else { String::new() };
     TITLES.map(of).to_vec()
 }
 

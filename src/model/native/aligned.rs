@@ -1,13 +1,13 @@
-//! Numbers aligned to a cache line, so that no vector of eight crosses two.
+//! Numbers aligned to a cache line, so that no vector of eight spans two lines.
 
 use std::ops::{Deref, DerefMut};
 
 /// Bytes of a cache line.
 const LINE: usize = 64;
-/// The most numbers to skip to reach the next cache line.
+/// Upper bound on the numbers to skip before the next cache line.
 const SPARE: usize = LINE / size_of::<f32>();
 
-/// A fixed number of `f32`.
+/// A fixed number of aligned `f32`.
 #[derive(Debug)]
 pub(super) struct Aligned {
     values: Vec<f32>,
@@ -18,12 +18,12 @@ pub(super) struct Aligned {
 impl Aligned {
     pub(super) fn zeros(length: usize) -> Self {
         let values = vec![0.0; length + SPARE];
-        // Alignment may fail; then they are only slower.
+        // `align_offset` may fail. Unaligned numbers only slow the kernels down.
         let start = values.as_ptr().align_offset(LINE).min(SPARE);
         Self { values, start, length }
     }
 
-    /// The first `length` numbers; grows if there are fewer, which loses their values.
+    /// Returns the first `length` numbers. If there are fewer, replaces all of them with zeros.
     pub(super) fn room(&mut self, length: usize) -> &mut [f32] {
         if self.length < length {
             *self = Self::zeros(length);

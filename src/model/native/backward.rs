@@ -1,5 +1,5 @@
-//! The backward pass of one picture, a few rows of a block at a time. Recomputes the depthwise convolution's output
-//! from the block's input, which is faster than fetching it from memory.
+//! The backward pass of one picture, a few rows of a block at a time. It recomputes the depthwise convolution's output
+//! from the block's input, which is faster than fetching the output from memory.
 
 use std::cell::RefCell;
 
@@ -14,38 +14,40 @@ use super::rows;
 use super::shape::{Block, PIXELS, STEM_SIDE, head_columns, inner, padded};
 use crate::model::layout::{COORDINATES, FIRST_BACKBONE_BLOCKS, GRIDS, STEM_CHANNELS};
 
-/// The forward pass of one picture.
+/// One picture's forward pass, and the gradient of its outputs.
 pub(super) struct PictureRun<'a> {
     pub(super) pixels: &'a [f32], // [131, 131, 3]
     pub(super) maps: &'a Maps,
-    /// The gradients of its logits and coordinates.
+    /// The gradients of the logits and coordinates.
     pub(super) outputs: [&'a [f32]; 2], // [896], [896, 16]
 }
 
-/// Scratch memory of a thread, for one picture at a time.
+/// A thread's scratch memory for one picture at a time.
 #[derive(Default)]
 struct Room {
-    /// The gradients after the current block, before its `ReLU`, and before the block.
+    /// The gradient of the current block's output, before its `ReLU`.
     behind: Aligned, // [side, side, O]
+    /// The gradient of the current block's input, before the preceding `ReLU`.
     before: Aligned, // [side_in, side_in, I]
-    /// The gradient of the first grid's map from its heads.
+    /// The gradient that the first grid's map gets from its heads.
     branch: Aligned, // [16, 16, C]
-    /// The heads' gradient, pixel by pixel.
+    /// One row of the heads' gradient, cell by cell.
     cells: Aligned, // [side, columns]
-    /// Some rows of the depthwise convolution's output, and some of its gradient.
+    /// Some rows of the depthwise convolution's output.
     depthwise: Aligned, // [64, I]
+    /// The gradient of these rows.
     between: Aligned, // [64, I]
     ring: Ring,
 }
 
-/// The last three rows of a depthwise convolution's gradient, each between two pixels of zeros.
+/// The last three rows of a depthwise convolution's gradient, each with a pixel of zeros at both ends.
 #[derive(Default)]
 struct Ring {
     rows: [Aligned; 3], // [side + 2, I] each
     zeros: Aligned,     // [side + 2, I]
-    /// Numbers of a row, border included.
+    /// Numbers in a row, including the border.
     length: usize,
-    /// Rows of the map.
+    /// Rows in the map.
     side: usize,
 }
 
@@ -58,13 +60,13 @@ impl Ring {
         }
     }
 
-    /// Stores row `y`, replacing the third before it.
+    /// Stores row `y` in place of row `y - 3`.
     fn push(&mut self, y: usize, row: &[f32]) {
         let border = (self.length - row.len()) / 2;
         self.rows[y % 3][border..border + row.len()].copy_from_slice(row);
     }
 
-    /// Row `y`, one of the last three; zeros above the first and below the last.
+    /// Returns row `y`, one of the last three, or zeros for a row above or below the map.
     fn row(&self, y: Option<usize>) -> &[f32] {
         let row = match y {
             Some(y) if y < self.side => &self.rows[y % 3],
@@ -101,7 +103,7 @@ pub(super) fn run(
     });
 }
 
-/// Goes back from the outputs of a grid's heads to their map, the output of block `at`.
+/// Computes the gradient of a grid's map, element `at` of [`Maps::inputs`], from the gradient of its heads' outputs.
 fn heads(
     packed: &Packed,
     places: &Places,
@@ -137,7 +139,7 @@ fn heads(
     }
 }
 
-/// Row `y` of the gradients of both heads of a grid, as their product gave them: `[side, columns]`.
+/// Gathers row `y` of the gradients of a grid's two heads into `[side, columns]`, the layout of their forward product.
 fn gather(
     cells: &mut [f32],
     columns: usize,
@@ -158,7 +160,7 @@ fn gather(
     }
 }
 
-/// Goes back from the gradient after a block to the one before it, both before their `ReLU`.
+/// Computes the gradient of a block's input from the gradient of its output, both before their `ReLU`.
 fn block(
     packed: &Packed,
     places: &BlockPlaces,
@@ -200,7 +202,7 @@ fn block(
     }
 }
 
-/// The way back through a block's depthwise convolution, its shortcut, and the preceding `ReLU`.
+/// The backward pass through a block's depthwise convolution, its shortcut and the preceding `ReLU`.
 struct Through<'a> {
     packed: &'a Packed,
     at: usize,
@@ -213,7 +215,7 @@ struct Through<'a> {
 }
 
 impl Through<'_> {
-    /// Row `y` of a block without stride.
+    /// Computes row `y` of the input's gradient, for a block with stride 1.
     fn row(&mut self, ring: &Ring, y: usize) {
         let (wide, wide_in) = (self.block.wide(), self.block.wide_in());
         let length = self.block.side * wide_in;
@@ -225,7 +227,7 @@ impl Through<'_> {
         rows::add_gated(into, around, wide, gate, wide_in);
     }
 
-    /// Rows 2`y` and 2`y` + 1 of a block with stride 2, from row `y` of its output.
+    /// Computes rows 2`y` and 2`y` + 1 of the input's gradient from row `y` of the output's, for a block with stride 2.
     fn pair_of_rows(&mut self, ring: &Ring, y: usize) {
         let (wide, wide_in) = (self.block.wide(), self.block.wide_in());
         let length = self.block.side_in * wide_in;

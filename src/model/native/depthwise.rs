@@ -3,13 +3,13 @@
 use super::shape::TAPS;
 use super::simd::{LANES, Lanes, kernel};
 
-/// Neighbouring outputs computed together, because they share inputs.
+/// Neighbouring outputs that are computed together because they share inputs.
 const PAIR: usize = 2;
 
 kernel! {
-    /// One row of outputs, of an even number of pixels, from three rows of inputs, border included.
+    /// Computes one row of outputs, an even number of pixels, from three rows of inputs with their border.
     ///
-    /// * `weights`: `[9, C]`; `first`: the pixel of the rows at which the first output's kernel begins.
+    /// * `weights`: `[9, C]`; `first`: index of the first input pixel that the first output reads.
     pub(super) fn convolve(out: &mut [f32], rows: [&[f32]; 3], weights: &[f32], first: usize, stride: usize) = convolve_body;
 }
 
@@ -27,7 +27,7 @@ fn convolve_body<L: Lanes>(
     }
 }
 
-/// * `COLUMNS`: how many the kernels of two neighbours cover.
+/// * `COLUMNS`: input columns that two neighbouring outputs read.
 #[inline(always)]
 fn convolve_pairs<L: Lanes, const STRIDE: usize, const COLUMNS: usize>(
     out: &mut [f32],
@@ -44,7 +44,7 @@ fn convolve_pairs<L: Lanes, const STRIDE: usize, const COLUMNS: usize>(
         let mut at = first * wide + v;
         for out in out.chunks_exact_mut(PAIR * wide) {
             let window = window(&rows, at, (COLUMNS - 1) * wide + 1);
-            // The middle row separately: two short dependency chains finish sooner than one long chain.
+            // Sums the middle row separately: two short dependency chains finish sooner than one long chain.
             let mut sums = [[L::splat(0.0); 2]; PAIR];
             for (row, pixels) in window.into_iter().enumerate() {
                 let pixels: [L; COLUMNS] = std::array::from_fn(|i| L::load(&pixels[i * wide]));
@@ -64,11 +64,10 @@ fn convolve_pairs<L: Lanes, const STRIDE: usize, const COLUMNS: usize>(
 }
 
 kernel! {
-    /// Backward through a convolution of stride 2: the two rows of its inputs' gradient that rows `above` and `here` of
-    /// its outputs' lead to, the second of which is at their level.
+    /// Computes rows 2y and 2y + 1 of the input gradient of a convolution with stride 2.
     ///
-    /// * `above`, `here`: `[side + 1, C]`, with a pixel of zeros before the first.
-    /// * `even`, `odd`: rows of twice as many pixels.
+    /// * `even`, `odd`: the input gradient's rows 2y and 2y + 1, `[2 × side, C]`.
+    /// * `above`, `here`: the output gradient's rows y − 1 and y, `[side + 1, C]`, starting with a pixel of zeros.
     pub(super) fn spread(even: &mut [f32], odd: &mut [f32], above: &[f32], here: &[f32], weights: &[f32]) = spread_body;
 }
 
@@ -94,7 +93,7 @@ fn spread_body<L: Lanes>(
         for (even, odd) in outs {
             at += wide;
             let right = [L::load(&above[at]), L::load(&here[at])];
-            // Output x reads inputs 2x, 2x + 1 and 2x + 2, and rows alike.
+            // Output x reads inputs 2x, 2x + 1 and 2x + 2; the rows follow the same pattern.
             let sum = right[1].mul_add(w0, left[1].mul(w2));
             let sum = right[0].mul_add(w6, left[0].mul_add(w8, sum));
             sum.store(&mut even[v]);
@@ -107,9 +106,9 @@ fn spread_body<L: Lanes>(
 }
 
 kernel! {
-    /// Adds one row's share to the gradient of the weights, `[9, C]`.
+    /// Adds one row's contribution to the gradient of the weights, `[9, C]`.
     ///
-    /// * `gradient`: of a row of outputs; other arguments as for [`convolve`].
+    /// * `gradient`: the gradient of a row of outputs; the other arguments are as for [`convolve`].
     pub(super) fn add_gradient(sums: &mut [f32], gradient: &[f32], rows: [&[f32]; 3], first: usize, stride: usize) = gradient_body;
 }
 
@@ -160,13 +159,13 @@ fn gradient_pairs<L: Lanes, const STRIDE: usize, const COLUMNS: usize>(
     }
 }
 
-/// The part of three rows under a kernel: one bounds check per row instead of one per tap.
+/// Returns the part of three rows under a kernel, with one bounds check per row instead of one per tap.
 #[inline(always)]
 fn window<'a>(rows: &[&'a [[f32; LANES]]; 3], at: usize, length: usize) -> [&'a [[f32; LANES]]; 3] {
     [&rows[0][at..][..length], &rows[1][at..][..length], &rows[2][at..][..length]]
 }
 
-/// Rows that the compiler knows to be equally long, so that it checks them together.
+/// Cuts the rows to the same length, so that the compiler can merge their bounds checks.
 #[inline(always)]
 fn same_length(rows: [&[f32]; 3]) -> [&[[f32; LANES]]; 3] {
     let (above, here) = (rows[0].as_chunks::<LANES>().0, rows[1].as_chunks::<LANES>().0);

@@ -1,5 +1,5 @@
-//! The forward pass of one picture through a folded network, a few rows of a block at a time, so that one convolution's
-//! output is still in the L1 cache when the next one reads it.
+//! The forward pass of one picture through a folded network. It computes a few rows of a block at a time, so that one
+//! convolution's output is still in the L1 cache when the next convolution reads it.
 
 use std::cell::RefCell;
 
@@ -10,7 +10,7 @@ use super::rows;
 use super::shape::{Block, PIXELS, STEM_SIDE, inner};
 use crate::model::layout::STEM_CHANNELS;
 
-/// Scratch memory of a thread, for one block at a time.
+/// A thread's scratch memory for one block at a time.
 #[derive(Default)]
 pub(super) struct Room {
     depthwise: Aligned, // [64, I]
@@ -22,15 +22,15 @@ thread_local! {
     static ROOM: RefCell<Room> = RefCell::default();
 }
 
-/// Runs `work` with this thread's room.
+/// Runs `work` with this thread's scratch memory.
 pub(super) fn with_room<T>(work: impl FnOnce(&mut Room) -> T) -> T {
     ROOM.with_borrow_mut(work)
 }
 
-/// What backward needs of one picture.
+/// One picture's feature maps, which the backward pass needs.
 #[derive(Debug)]
 pub(super) struct Maps {
-    /// The input of each block, `[side + 2, side + 2, C]` with its border, and the output of the last.
+    /// Each block's input and the last block's output, `[side + 2, side + 2, C]` with their borders.
     pub(super) inputs: Vec<Aligned>,
 }
 
@@ -44,7 +44,7 @@ impl Maps {
 
 /// Runs a picture through the stem and all blocks.
 ///
-/// * `see`: receives each convolution's number and output, without bias.
+/// * `see`: receives each convolution's index and its output without bias.
 pub(super) fn picture(
     packed: &Packed,
     blocks: &[Block],
@@ -62,9 +62,9 @@ pub(super) fn picture(
     });
 }
 
-/// Computes the first block's input, which has a border, from the picture.
+/// Computes the first block's bordered input from the picture.
 ///
-/// * `see`: receives the convolution's output, without its bias.
+/// * `see`: receives the convolution's output without bias.
 pub(super) fn stem(
     packed: &Packed,
     picture: &[f32],
@@ -81,9 +81,9 @@ pub(super) fn stem(
     }
 }
 
-/// Computes the next block's input from that of block `at`; both have borders.
+/// Computes the next block's input from the input of block `at`; both have borders.
 ///
-/// * `see`: receives the outputs of its depthwise (0) and its pointwise convolution (1), without bias.
+/// * `see`: receives the outputs of the depthwise (0) and the pointwise convolution (1) without bias.
 pub(super) fn block(
     packed: &Packed,
     (at, block): (usize, &Block),

@@ -1,9 +1,9 @@
-//! Small matrix products: a few hundred rows at most, as wide as there are channels.
+//! Products of small matrices: a few hundred rows at most, with one column per channel.
 
 use super::simd::{LANES, Lanes, kernel};
 
-/// Where the left factor's element of row `m` and term `k` lies: `m × row + k × term`, in each of `segments`, which lie
-/// `segment` apart in it and `terms` rows apart in the right factor.
+/// The left factor of a product. The element of row `m` and term `k` is at `m × row + k × term` in each segment.
+/// Segments are `segment` elements apart in this factor and `terms` rows apart in the right factor.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Left<'a> {
     pub(super) values: &'a [f32], // [rows, segments × terms]
@@ -14,18 +14,18 @@ pub(super) struct Left<'a> {
 }
 
 impl<'a> Left<'a> {
-    /// A matrix that is stored row by row.
+    /// Wraps a row-major matrix.
     pub(super) fn rows(values: &'a [f32], row: usize) -> Self {
         Self { values, row, term: 1, segments: 1, segment: 0 }
     }
 
-    /// A matrix that is stored column by column.
+    /// Wraps a column-major matrix.
     pub(super) fn columns(values: &'a [f32], term: usize) -> Self {
         Self { values, row: 1, term, segments: 1, segment: 0 }
     }
 }
 
-/// Sizes of a product; `rows` is a multiple of 4, `columns` of 8.
+/// The sizes of a product. `rows` is a multiple of 4, `columns` a multiple of 8.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Size {
     pub(super) rows: usize,
@@ -34,7 +34,7 @@ pub(super) struct Size {
 }
 
 kernel! {
-    /// `out = left × right`, or `out += left × right` with `add`.
+    /// Computes `out = left × right`, or `out += left × right` if `add` is set.
     ///
     /// * `left`: `[rows, segments × terms]`; `right`: `[segments × terms, columns]`, rows `stride` apart; `out`:
     ///   `[rows, columns]`, rows `out_row` apart.
@@ -55,7 +55,7 @@ fn body<L: Lanes>(
     let vectors = size.columns / LANES;
     let mut done = 0;
     while done < vectors {
-        // Three or two vectors at once; a single one only if nothing else is left.
+        // Three or two vectors at a time; a single vector only if no more are left.
         let rest = vectors - done;
         let width = match rest {
             1 => 1,
@@ -80,10 +80,10 @@ fn body<L: Lanes>(
     }
 }
 
-/// Rows of a tile: with three vectors each, its sums and what they are made of fill 16 registers.
+/// Rows of a tile. With three vectors per row, the sums and their operands fill 16 registers.
 const TILE_ROWS: usize = 4;
 
-/// Some rows and `V` vectors of the product, all in registers.
+/// Computes `TILE_ROWS` rows of `V` vectors of the product, with all sums in registers.
 #[inline(always)]
 fn tile<L: Lanes, const V: usize>(
     terms: usize,

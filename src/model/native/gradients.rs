@@ -1,5 +1,5 @@
-//! Gradients of the weights, in the order in which the kernels write them: one flat vector, so that those of several
-//! threads are summed at once.
+//! Gradients of the weights, in the order in which the kernels write them. They form one flat vector, so that the
+//! gradients of several groups are summed in one pass.
 
 use std::ops::Range;
 
@@ -12,12 +12,12 @@ use super::simd::LANES;
 use crate::model::layout::{GRIDS, STEM_CHANNELS};
 use crate::model::slots::Slot;
 
-/// Rows of the stem's gradient for each row of its kernel: a whole number of tiles.
+/// Rows of the stem's gradient per kernel row, padded to whole tiles of the product.
 pub(super) const STEM_ROWS: usize = 16;
 /// Numbers summed at a time.
 const CHUNK: usize = 4096;
 
-/// Where each gradient lies.
+/// The position of each gradient in the flat vector.
 #[derive(Debug)]
 pub(super) struct Places {
     /// `[5, 16, 24]`
@@ -25,21 +25,21 @@ pub(super) struct Places {
     /// `[24]`
     pub(super) stem_bias: Range<usize>,
     pub(super) blocks: Vec<BlockPlaces>,
-    /// Where the weights of each grid's heads are `[columns, channels]`.
+    /// The weights of each grid's heads, `[columns, channels]`.
     pub(super) heads: Vec<Range<usize>>,
-    /// Where the biases of each grid's heads are `[columns]`.
+    /// The biases of each grid's heads, `[columns]`.
     pub(super) head_biases: Vec<Range<usize>>,
     length: usize,
 }
 
-/// Where the weights of one block are.
+/// The positions of one block's gradients.
 #[derive(Debug, Clone)]
 pub(super) struct BlockPlaces {
     /// `[9, C]`
     pub(super) depthwise: Range<usize>,
-    /// `[O, I]`, against the depthwise convolution's outputs without their bias.
+    /// `[O, I]`, computed from the depthwise outputs without their bias.
     pub(super) pointwise: Range<usize>,
-    /// `[O]`: of what is added behind.
+    /// `[O]`: the gradient of the shift added after the pointwise convolution.
     pub(super) shift: Range<usize>,
 }
 
@@ -48,7 +48,7 @@ impl Places {
         let mut length = 0;
         let mut take = |count: usize| {
             let start = length;
-            length += count.next_multiple_of(2 * LANES); // The next begins with a cache line.
+            length += count.next_multiple_of(2 * LANES); // The next range starts on a cache line.
             start..start + count
         };
         let stem = take(STEM_KERNEL * STEM_ROWS * STEM_CHANNELS);
@@ -71,7 +71,7 @@ impl Places {
     }
 }
 
-/// Adds all others to the first, in order.
+/// Adds all other gradients to the first, in order.
 pub(super) fn add_up(gradients: &mut [&mut Aligned]) {
     let Some((first, others)) = gradients.split_first_mut() else { return };
     first.par_chunks_mut(CHUNK).enumerate().for_each(|(at, sums)| {
@@ -82,7 +82,7 @@ pub(super) fn add_up(gradients: &mut [&mut Aligned]) {
     });
 }
 
-/// Writes them in the published order.
+/// Writes the gradients in the published order.
 pub(super) fn publish(found: &[f32], places: &Places, packed: &Packed, into: &mut [f32]) {
     let (slots, blocks) = (Slots::folded(), Block::all());
     let stem = &found[places.stem.clone()];
@@ -126,7 +126,7 @@ fn publish_block(
             .enumerate()
             .for_each(|(tap, value)| *value = depthwise[tap * wide + channel]);
     }
-    // The depthwise bias is a constant that comes through the pointwise weights.
+    // The depthwise bias is a constant input of the pointwise convolution.
     let (shift, bias) = (&found[places.shift.clone()], &packed.depthwise_bias[at]);
     let rows = found[places.pointwise.clone()].chunks_exact(wide);
     let outs = into[second.weight.clone()].chunks_exact_mut(block.inputs);

@@ -1,4 +1,4 @@
-//! The folded network forward: a picture goes through all layers while its maps are in the second cache.
+//! The folded network's forward pass. A picture goes through all layers while its feature maps are in the L2 cache.
 
 use std::cell::RefCell;
 
@@ -20,17 +20,19 @@ pub struct Inference {
 }
 
 thread_local! {
-    /// What goes into a block and what comes out, one pair per thread.
+    /// A block's input and output, one pair per thread.
     static MAPS: RefCell<[Aligned; 2]> = RefCell::default();
 }
 
 impl Inference {
-    /// * `parameters`: of a folded network, flat, in the order of its convolutions.
+    /// Prepares to run a folded network.
+    ///
+    /// * `parameters`: its flat parameters, in the order of its convolutions.
     pub fn new(parameters: &[f32]) -> Self {
         Self { packed: Packed::new(parameters), blocks: Block::all() }
     }
 
-    /// Runs some pictures, several at once.
+    /// Runs the network on several pictures in parallel.
     ///
     /// * `logits`: `[N, 896]`, `coordinates`: `[N, 896, 16]`.
     pub fn run(&self, inputs: &Inputs, logits: &mut [f32], coordinates: &mut [f32]) {
@@ -41,7 +43,7 @@ impl Inference {
         });
     }
 
-    /// Runs one picture, on this thread.
+    /// Runs the network on one picture, on this thread.
     pub(super) fn picture(&self, picture: &[f32], logits: &mut [f32], coordinates: &mut [f32]) {
         MAPS.with_borrow_mut(|[input, output]| {
             let largest = self.blocks.iter().map(|b| b.bordered().max(b.bordered_in())).max();
@@ -65,7 +67,7 @@ impl Inference {
     }
 }
 
-/// Zeroes the border of a map in memory that held a map of another size.
+/// Zeroes the border of a map whose memory held a map of another size before.
 fn clear_border(map: &mut [f32], side: usize, wide: usize) {
     let row = (side + 2) * wide;
     map[..row].fill(0.0);

@@ -1,24 +1,24 @@
-//! Pictures as the engine reads them.
+//! Pictures in the native engine's input format.
 
 use super::shape::{INPUT_LENGTH, INPUT_ROW};
 use crate::model::layout::INPUT_SIZE;
 
-/// Numbers of a row of an input.
+/// Numbers in an input row, without the border.
 const ROW: usize = INPUT_SIZE * 3;
 
-/// Some pictures of 128 × 128 RGB / 127.5 − 1, each within a border of zeros.
+/// Pictures of 128 × 128 pixels, RGB / 127.5 − 1, each with a border of zeros.
 #[derive(Debug, Clone, Default)]
 pub struct Inputs {
     values: Vec<f32>,
 }
 
 impl Inputs {
-    /// All 0, a middle grey.
+    /// Creates `count` pictures of zeros, which are mid-grey.
     pub fn zeros(count: usize) -> Self {
         Self { values: vec![0.0; count * INPUT_LENGTH] }
     }
 
-    /// From `[N, 128, 128, 3]` bytes.
+    /// Converts `[N, 128, 128, 3]` bytes.
     pub fn from_bytes(bytes: &[u8]) -> Self {
         let mut inputs = Self::zeros(bytes.len() / (INPUT_SIZE * ROW));
         for (mut picture, bytes) in inputs.pictures_mut().zip(bytes.chunks_exact(INPUT_SIZE * ROW))
@@ -32,33 +32,33 @@ impl Inputs {
         inputs
     }
 
-    /// How many pictures there are.
+    /// Returns the number of pictures.
     pub fn count(&self) -> usize {
         self.values.len() / INPUT_LENGTH
     }
 
-    /// Each picture, to write.
+    /// Returns the writable pictures.
     pub fn pictures_mut(&mut self) -> impl Iterator<Item = InputPicture<'_>> {
         self.values.chunks_exact_mut(INPUT_LENGTH).map(InputPicture)
     }
 
-    /// Row `y` of picture `index`: `[128, 3]`.
+    /// Returns row `y` of picture `index`: `[128, 3]`.
     pub fn row(&self, index: usize, y: usize) -> &[f32] {
         &self.picture(index)[start(y)..start(y) + ROW]
     }
 
-    /// One picture with its border.
+    /// Returns one picture with its border.
     pub(super) fn picture(&self, index: usize) -> &[f32] {
         &self.values[index * INPUT_LENGTH..(index + 1) * INPUT_LENGTH]
     }
 }
 
-/// One picture, to write.
+/// A writable picture.
 #[derive(Debug)]
 pub struct InputPicture<'a>(&'a mut [f32]);
 
 impl InputPicture<'_> {
-    /// Row `y`: `[128, 3]`.
+    /// Returns row `y`: `[128, 3]`.
     pub fn row(&mut self, y: usize) -> &mut [f32] {
         &mut self.0[start(y)..start(y) + ROW]
     }

@@ -9,7 +9,7 @@ use super::shape::{
 };
 use crate::model::layout::{COORDINATES, GRIDS, STEM_CHANNELS};
 
-/// The rows of an input that row `y` of the stem's output comes from, as the left factor of a product.
+/// Returns the input rows that row `y` of the stem's output depends on, as the left factor of a product.
 pub(super) fn stem_rows(picture: &[f32], y: usize) -> Left<'_> {
     Left {
         values: &picture[2 * y * INPUT_ROW * 3..],
@@ -20,13 +20,13 @@ pub(super) fn stem_rows(picture: &[f32], y: usize) -> Left<'_> {
     }
 }
 
-/// One row of the stem's output, without bias: `[64, 24]`.
+/// Computes one row of the stem's output, `[64, 24]`, without bias.
 pub(super) fn stem(picture: &[f32], y: usize, weight: &[f32], out: &mut [f32]) {
     let size = Size { rows: STEM_SIDE, terms: STEM_TERMS, columns: STEM_CHANNELS };
     gemm::multiply(size, stem_rows(picture, y), weight, STEM_CHANNELS, out, STEM_CHANNELS, false);
 }
 
-/// The three rows of a bordered map that row `y` of a depthwise convolution reads, and the pixel it begins with.
+/// Returns the three rows of a bordered map that row `y` of a depthwise convolution reads, and the first pixel to read.
 pub(super) fn kernel_rows<'a>(block: &Block, map: &'a [f32], y: usize) -> ([&'a [f32]; 3], usize) {
     let first = block.stride - 1;
     let row =
@@ -34,13 +34,13 @@ pub(super) fn kernel_rows<'a>(block: &Block, map: &'a [f32], y: usize) -> ([&'a 
     ([row(0), row(1), row(2)], first)
 }
 
-/// One row of a block's depthwise convolution.
+/// Computes one row of a block's depthwise convolution.
 pub(super) fn depthwise(block: &Block, map: &[f32], y: usize, weights: &[f32], out: &mut [f32]) {
     let (rows, first) = kernel_rows(block, map, y);
     depthwise::convolve(out, rows, weights, first, block.stride);
 }
 
-/// Computes as many rows of a depthwise convolution as fit `out`, from row `first`.
+/// Fills `out` with rows of a depthwise convolution, starting at row `first`.
 pub(super) fn depthwise_rows(
     block: &Block,
     map: &[f32],
@@ -53,7 +53,7 @@ pub(super) fn depthwise_rows(
     }
 }
 
-/// Some pixels of a block's pointwise convolution.
+/// Computes a block's pointwise convolution for some pixels.
 ///
 /// * `weight`: `[I, O]`; `map`: `[P, I]`; `out`: `[P, O]`.
 pub(super) fn pointwise(block: &Block, map: &[f32], weight: &[f32], out: &mut [f32]) {
@@ -62,10 +62,10 @@ pub(super) fn pointwise(block: &Block, map: &[f32], weight: &[f32], out: &mut [f
     gemm::multiply(size, Left::rows(map, wide_in), weight, wide, out, wide, false);
 }
 
-/// One row of a block's output: its convolutions' row `map`, shifted, plus its input, pooled where it has a stride,
-/// `ReLU`.
+/// Computes one row of a block's output: `ReLU(map + shift + shortcut)`. The shortcut is the block's input,
+/// max-pooled if the stride is 2.
 ///
-/// * `input`: the bordered map that came in; `pooled`: room for a row.
+/// * `input`: the block's bordered input; `map`: the pointwise convolution's row; `pooled`: scratch memory for a row.
 pub(super) fn join(
     block: &Block,
     input: &[f32],
@@ -86,9 +86,9 @@ pub(super) fn join(
     }
 }
 
-/// Both heads of a grid.
+/// Computes both heads of a grid.
 ///
-/// * `map`: its bordered map; `logits`: `[896]`, `coordinates`: `[896, 16]`, of which it writes its anchors'.
+/// * `map`: the grid's bordered map; `logits`: `[896]`, `coordinates`: `[896, 16]`; only this grid's anchors are set.
 pub(super) fn heads(
     grid: usize,
     head: &Head,
@@ -116,7 +116,7 @@ pub(super) fn heads(
     }
 }
 
-/// Anchors of the grids before this one.
+/// Returns the index of a grid's first anchor.
 pub(super) fn first_anchor(grid: usize) -> usize {
     GRIDS[..grid].iter().map(|grid| grid.side * grid.side * grid.anchors_per_cell).sum()
 }

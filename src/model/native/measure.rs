@@ -1,4 +1,4 @@
-//! Measures the outputs of every backbone convolution over many pictures, for BatchNorm's first statistics.
+//! Measures the outputs of every backbone convolution over many pictures, for BatchNorm's initial statistics.
 
 use rayon::prelude::*;
 
@@ -10,13 +10,13 @@ use super::shape::{Block, STEM_SIDE};
 use crate::model::layout::STEM_CHANNELS;
 use crate::model::numbers::Statistics;
 
-/// Measures what every convolution of the backbones of a folded network puts out, over some batches.
+/// Measures the outputs of every backbone convolution of a folded network over some batches.
 ///
-/// * `parameters`: of the folded network, flat.
+/// * `parameters`: the folded network's flat parameters.
 ///
 /// # Panics
 ///
-/// If there is no picture.
+/// If there are no pictures.
 pub fn measure(parameters: &[f32], batches: &[Inputs]) -> Vec<Statistics> {
     let (packed, blocks) = (Packed::new(parameters), Block::all());
     let pictures: Vec<&[f32]> = batches
@@ -29,8 +29,8 @@ pub fn measure(parameters: &[f32], batches: &[Inputs]) -> Vec<Statistics> {
         .collect();
     let number = each.len() as f64;
     let mut each = each.into_iter();
-    let mut sums = each.next().expect("a picture to measure");
-    // Added up in order, so that results do not depend on the number of threads.
+    let mut sums = each.next().expect("at least one picture");
+    // Summed in order, so that results do not depend on the number of threads.
     for more in each {
         let pairs = sums.iter_mut().flatten().zip(more.iter().flatten());
         pairs.for_each(|(sum, more)| *sum += more);
@@ -55,7 +55,7 @@ pub fn measure(parameters: &[f32], batches: &[Inputs]) -> Vec<Statistics> {
     found.collect()
 }
 
-/// The sums of each convolution's outputs and of their squares `[2, C]`.
+/// Returns the sums of each convolution's outputs and of their squares, `[2, C]`.
 fn moments(packed: &Packed, blocks: &[Block], picture: &[f32], maps: &mut Maps) -> Vec<Vec<f64>> {
     let wide = blocks.iter().flat_map(|block| [block.wide_in(), block.wide()]);
     let wide = std::iter::once(STEM_CHANNELS).chain(wide);

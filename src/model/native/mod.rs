@@ -1,12 +1,12 @@
-//! The native engine: the network on a CPU, with every layer written for this network, so that a picture's maps stay in
-//! the caches, a pass over memory does everything that it can, and there is no library overhead.
+//! The native engine: runs and trains the network on a CPU. Every layer is written for this network. A picture's
+//! feature maps stay in the caches, each pass over memory does as much work as possible, and no library adds overhead.
 //!
-//! Maps are rows of pixels of channels (NHWC), channels a multiple of eight, what goes into a block with a border of
-//! one zero pixel. Results depend neither on the number of threads nor on which thread did what.
+//! Feature maps are NHWC, with the channels padded to a multiple of eight. A block's input has a border of one zero
+//! pixel. Results depend neither on the number of threads nor on which thread did which work.
 
 #![expect(
     clippy::inline_always,
-    reason = "a kernel is one function, compiled once for each processor"
+    reason = "each kernel must compile to a single function per processor"
 )]
 
 mod aligned;

@@ -1,12 +1,12 @@
-//! Newton–Schulz iterations on the small matrices of an optimizer.
+//! Newton–Schulz iterations on the optimizer's small matrices.
 
 use super::gemm::{self, Left, Size};
 use super::shape::padded;
 
-/// Repeats X ← aX + (bXXᵀ + c(XXᵀ)²)X, starting from X divided by its norm. With the right coefficients, this comes
-/// close to the nearest matrix whose singular values are all 1.
+/// Repeats X ← aX + (bXXᵀ + c(XXᵀ)²)X, starting from the matrix divided by its norm. With suitable coefficients, X
+/// approaches the nearest matrix whose singular values are all 1.
 ///
-/// * `matrix`: row by row, at most a few hundred rows or columns.
+/// * `matrix`: row-major, with at most a few hundred rows and columns.
 pub fn newton_schulz(
     matrix: &[f32],
     columns: usize,
@@ -18,7 +18,7 @@ pub fn newton_schulz(
     let (short, long) = if is_tall { (columns, rows) } else { (rows, columns) };
     let (high, wide) = (padded(short), padded(long));
     let norm = matrix.iter().map(|&value| f64::from(value).powi(2)).sum::<f64>().sqrt() + 1e-7;
-    // Rows and columns of zeros stay zeros.
+    // The padding rows and columns stay zero.
     let mut xs = vec![0.0; high * wide];
     for (at, value) in matrix.iter().enumerate() {
         let (row, column) = (at / columns, at % columns);

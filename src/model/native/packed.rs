@@ -1,35 +1,36 @@
-//! Weights in the order in which the kernels read them, and gradients back in the published order.
+//! Weights in the order in which the kernels read them.
 
 use super::aligned::Aligned;
 use super::shape::{Block, STEM_KERNEL, STEM_TERMS, Slots, TAPS, head_columns, padded};
 use crate::model::layout::{GRIDS, STEM_CHANNELS};
 use crate::model::slots::Slot;
 
-/// The numbers of a network, ready for the kernels. Spare channels are 0.
+/// A network's weights, packed for the kernels. Padding channels are 0.
 #[derive(Debug)]
 pub(super) struct Packed {
-    /// `[75, 24]`: row, column and colour of the kernel, then channels.
+    /// `[75, 24]`: the kernel's rows, columns and colours, then the channels.
     pub(super) stem: Aligned,
-    /// Depthwise weights of each block `[9, C]`.
+    /// Each block's depthwise weights, `[9, C]`.
     pub(super) depthwise: Vec<Aligned>,
-    /// The same, with the taps in reverse order.
+    /// The depthwise weights with the taps in reverse order.
     pub(super) flipped: Vec<Aligned>,
-    /// Pointwise weights of each block `[I, O]`.
+    /// Each block's pointwise weights, `[I, O]`.
     pub(super) pointwise: Vec<Aligned>,
-    /// The same, transposed `[O, I]`.
+    /// The pointwise weights, transposed to `[O, I]`.
     pub(super) transposed: Vec<Aligned>,
-    /// The heads of each grid.
+    /// Each grid's heads.
     pub(super) heads: Vec<Head>,
-    /// Biases: of the stem, and of each block's depthwise convolution.
+    /// The stem's biases.
     pub(super) stem_bias: Vec<f32>,
+    /// Each block's depthwise biases.
     pub(super) depthwise_bias: Vec<Vec<f32>>,
-    /// The depthwise bias of each block after the pointwise convolution: the depthwise output is computed without it.
+    /// Each block's depthwise bias, passed through the pointwise convolution; the depthwise kernels do not add it.
     pub(super) through: Vec<Vec<f32>>,
-    /// What is added after each block's pointwise convolution: `through`, and the pointwise bias.
+    /// The shift added after each block's pointwise convolution: `through` plus the pointwise bias.
     pub(super) shift: Vec<Vec<f32>>,
 }
 
-/// Classifier and regressor of one grid, side by side.
+/// A grid's classifier and regressor, side by side.
 #[derive(Debug)]
 pub(super) struct Head {
     /// `[channels, columns]`
@@ -41,7 +42,7 @@ pub(super) struct Head {
 }
 
 impl Packed {
-    /// * `parameters`: of a folded network, flat.
+    /// Packs a folded network's flat parameters.
     pub(super) fn new(parameters: &[f32]) -> Self {
         let (blocks, slots) = (Block::all(), Slots::folded());
         let pairs = || blocks.iter().zip(&slots.blocks);
@@ -108,7 +109,7 @@ impl Packed {
     }
 }
 
-/// The taps of a depthwise convolution in reverse order, `[9, C]`.
+/// Returns a depthwise convolution's taps, `[9, C]`, in reverse order.
 fn flipped(weights: &[f32], wide: usize) -> Aligned {
     let mut flipped = Aligned::zeros(weights.len());
     let taps = flipped.chunks_exact_mut(wide).zip(weights.chunks_exact(wide).rev());
@@ -116,7 +117,7 @@ fn flipped(weights: &[f32], wide: usize) -> Aligned {
     flipped
 }
 
-/// `weight` applied to one pixel: `[I, O]`, `[I]` → `[O]`.
+/// Applies a pointwise weight to one pixel: `[I, O]`, `[I]` → `[O]`.
 fn apply(weight: &[f32], pixel: &[f32], wide: usize) -> Vec<f32> {
     let mut out = vec![0.0; wide];
     for (row, value) in weight.chunks_exact(wide).zip(pixel) {
@@ -125,7 +126,7 @@ fn apply(weight: &[f32], pixel: &[f32], wide: usize) -> Vec<f32> {
     out
 }
 
-/// Where the published `[24, 3, 5, 5]` has its element `at` in `[5, 5, 3, 24]`.
+/// Converts an index into the published `[24, 3, 5, 5]` to the index of the same element in `[5, 5, 3, 24]`.
 pub(super) fn stem_at(at: usize) -> usize {
     let (channel, at) =
         (at / (3 * STEM_KERNEL * STEM_KERNEL), at % (3 * STEM_KERNEL * STEM_KERNEL));
@@ -142,7 +143,7 @@ fn widened(matrix: &[f32], columns: usize, wide: usize, rows: usize) -> Aligned 
     out
 }
 
-/// `[rows, columns]` → `[columns, wide]`.
+/// Transposes `[rows, columns]` to `[columns, wide]`, padded with zeros.
 fn transpose(matrix: &[f32], rows: usize, columns: usize, wide: usize) -> Aligned {
     let mut out = Aligned::zeros(columns * wide);
     for row in 0..rows {

@@ -1,10 +1,10 @@
-//! Operations on one row of pixels at a time, while it is in the L1 cache. A row has `C` channels per pixel, a multiple
-//! of 8, the same for all slices of a call unless it says otherwise.
+//! Operations on one row of pixels at a time, while the row is in the L1 cache. Each pixel has `C` channels, a multiple
+//! of 8. All slices of a call have the same `C` unless stated otherwise.
 
 use super::simd::{LANES, Lanes, kernel};
 
 kernel! {
-    /// `out = max(0, map + shift + shortcut)`; `shortcut` has `narrow` channels, which may be fewer.
+    /// Computes `out = max(0, map + shift + shortcut)`. `shortcut` has `narrow` channels, which may be fewer than `C`.
     pub(super) fn join(out: &mut [f32], map: &[f32], shift: &[f32], shortcut: &[f32], narrow: usize) = join_body;
 }
 
@@ -33,7 +33,7 @@ fn join_body<L: Lanes>(
 }
 
 kernel! {
-    /// Largest of each 2 × 2 pixels of two rows.
+    /// Max-pools two rows: takes the largest value of each 2 × 2 pixels.
     pub(super) fn pool(out: &mut [f32], above: &[f32], below: &[f32], channels: usize) = pool_body;
 }
 
@@ -51,8 +51,8 @@ fn pool_body<L: Lanes>(out: &mut [f32], above: &[f32], below: &[f32], channels: 
 }
 
 kernel! {
-    /// `out = (out + other)` where `gate` is above 0, else 0; `other` has `wide` channels, of which the first are
-    /// taken.
+    /// Adds `other` to `out`, then sets `out` to 0 unless `gate` is above 0. `other` has `wide` channels, of which only
+    /// the first `channels` are used.
     pub(super) fn add_gated(out: &mut [f32], other: &[f32], wide: usize, gate: &[f32], channels: usize) = add_gated_body;
 }
 
@@ -77,7 +77,7 @@ fn add_gated_body<L: Lanes>(
 }
 
 kernel! {
-    /// `out` where `gate` is above 0, else 0.
+    /// Sets `out` to 0 unless `gate` is above 0.
     pub(super) fn gate(out: &mut [f32], gate: &[f32]) = gate_body;
 }
 
@@ -89,7 +89,7 @@ fn gate_body<L: Lanes>(out: &mut [f32], gate: &[f32]) {
 }
 
 kernel! {
-    /// Adds up values and their squares, channel by channel: `sums` are `[2, C]`. A multiple of 4 pixels.
+    /// Adds the values and their squares to `sums`, `[2, C]`, per channel. The number of pixels is a multiple of 4.
     pub(super) fn moments(values: &[f32], sums: &mut [f64]) = moments_body;
 }
 
@@ -102,7 +102,7 @@ fn moments_body<L: Lanes>(values: &[f32], sums: &mut [f64]) {
     let values = vectors(values);
     debug_assert!(values.len().is_multiple_of(CHAINS * wide));
     for (v, (sums, squares)) in sums.iter_mut().zip(squares).enumerate() {
-        // Several chains of sums: a single one would wait for each addition.
+        // Several independent sums: a single sum would wait for each addition.
         let mut sum = [L::splat(0.0); CHAINS];
         let mut square = sum;
         for pixels in values.chunks_exact(CHAINS * wide) {
@@ -119,7 +119,7 @@ fn moments_body<L: Lanes>(values: &[f32], sums: &mut [f64]) {
 }
 
 kernel! {
-    /// Adds up, channel by channel: `sums` are `[C]`. A multiple of 4 pixels.
+    /// Adds the values to `sums`, `[C]`, per channel. The number of pixels is a multiple of 4.
     pub(super) fn add_up(values: &[f32], sums: &mut [f32]) = add_up_body;
 }
 
@@ -140,14 +140,14 @@ fn add_up_body<L: Lanes>(values: &[f32], sums: &mut [f32]) {
     }
 }
 
-/// Sums that are added up side by side.
+/// Independent partial sums per channel.
 const CHAINS: usize = 4;
 
 kernel! {
-    /// Adds each pixel's gradient to the first of the largest of its 2 × 2 pixels.
+    /// Adds each pooled pixel's gradient to the largest of its 2 × 2 pixels, or to the first of several largest ones.
     ///
-    /// * `gradient`: `[side / 2, wide]`; `above`, `below`: those pixels' values, `[side, channels]`; `into_above`,
-    ///   `into_below`: their gradients.
+    /// * `gradient`: `[side / 2, wide]`; `above`, `below`: the pixels' values, `[side, channels]`; `into_above`,
+    ///   `into_below`: the pixels' gradients.
     pub(super) fn unpool(gradient: &[f32], wide: usize, above: &[f32], below: &[f32], channels: usize, into_above: &mut [f32], into_below: &mut [f32]) = unpool_body;
 }
 
@@ -172,7 +172,7 @@ fn unpool_body<L: Lanes>(
             let [a, b] = [L::load(&above[v]), L::load(&above[channels + v])];
             let [c, d] = [L::load(&below[v]), L::load(&below[channels + v])];
             let largest = a.max(b).max(c.max(d));
-            // A gradient that was placed is removed, so that no other pixel gets it.
+            // Subtracts each assigned gradient, so that no other pixel gets it.
             let rest = L::load(&gradient[v]);
             let to_a = rest.where_equal(a, largest);
             let rest = rest.sub(to_a);

@@ -1,4 +1,4 @@
-//! Sizes of the engine's maps.
+//! Sizes of the native engine's feature maps.
 
 use std::ops::Range;
 
@@ -6,22 +6,22 @@ use super::simd::LANES;
 use crate::model::layout::{self, BLOCKS, GRIDS, Grid, INPUT_SIZE, STEM_CHANNELS};
 use crate::model::slots::{Form, Slot, slots};
 
-/// The input with its border, one pixel at the left and top and two at the right and bottom: pixels per side.
+/// Side of the input with its border, in pixels: one extra at the left and top, two at the right and bottom.
 pub(super) const INPUT_ROW: usize = INPUT_SIZE + 3;
-/// Numbers of an input with its border, and those that a vector may read beyond it.
+/// Numbers in an input with its border, plus the numbers that a vector may read beyond its end.
 pub(super) const INPUT_LENGTH: usize = INPUT_ROW * INPUT_ROW * 3 + LANES;
 /// Side of the stem's output, in pixels.
 pub(super) const STEM_SIDE: usize = INPUT_SIZE / 2;
-/// Rows and columns of the stem's kernel.
+/// Side of the stem's kernel, in pixels.
 pub(super) const STEM_KERNEL: usize = 5;
-/// Numbers of a row of the stem's kernel.
+/// Numbers in a row of the stem's kernel.
 pub(super) const STEM_TERMS: usize = STEM_KERNEL * 3;
 /// Taps of a depthwise kernel.
 pub(super) const TAPS: usize = 9;
-/// Pixels that go through a pointwise convolution together: at most 24 KB of numbers.
+/// Pixels that a pointwise convolution processes together: at most 24 KB of numbers.
 pub(super) const PIXELS: usize = 64;
 
-/// Channels in memory: whole vectors, the spare ones 0.
+/// Rounds a number of channels up to whole vectors. The padding channels are 0.
 pub(super) fn padded(channels: usize) -> usize {
     channels.next_multiple_of(LANES)
 }
@@ -50,56 +50,56 @@ impl Block {
         BLOCKS.iter().map(next).collect()
     }
 
-    /// Channels of the input, as they are in memory.
+    /// Returns the input's channels in memory, with padding.
     pub(super) fn wide_in(&self) -> usize {
         padded(self.inputs)
     }
 
-    /// Channels of the output, as they are in memory.
+    /// Returns the output's channels in memory, with padding.
     pub(super) fn wide(&self) -> usize {
         padded(self.outputs)
     }
 
-    /// Pixels of the output.
+    /// Returns the number of pixels in the output.
     pub(super) fn pixels(&self) -> usize {
         self.side * self.side
     }
 
-    /// Numbers of the input, with a border of one pixel.
+    /// Returns how many numbers the input has, with a border of one pixel.
     pub(super) fn bordered_in(&self) -> usize {
         (self.side_in + 2) * (self.side_in + 2) * self.wide_in()
     }
 
-    /// Numbers of the output, with a border of one pixel.
+    /// Returns how many numbers the output has, with a border of one pixel.
     pub(super) fn bordered(&self) -> usize {
         (self.side + 2) * (self.side + 2) * self.wide()
     }
 }
 
-/// Row `y` of a bordered map, without the border's pixels.
+/// Returns the range of row `y` of a bordered map, without the border.
 pub(super) fn inner(y: usize, side: usize, wide: usize) -> Range<usize> {
     let start = ((y + 1) * (side + 2) + 1) * wide;
     start..start + side * wide
 }
 
-/// Row `row` of a bordered map, the border's pixels included; 0 is the border.
+/// Returns the range of row `row` of a bordered map, with the border; row 0 is the top border.
 pub(super) fn outer(row: usize, side: usize, wide: usize) -> Range<usize> {
     let length = (side + 2) * wide;
     row * length..(row + 1) * length
 }
 
-/// Columns of both heads of a grid: a logit for each anchor of a cell, then their coordinates.
+/// Returns the columns of a grid's two heads: a logit for each of a cell's anchors, then the anchors' coordinates.
 pub(super) fn head_columns(grid: &Grid) -> usize {
     grid.anchors_per_cell * (1 + layout::COORDINATES)
 }
 
-/// Where everything lies in a folded network: the stem, each block's depthwise and pointwise convolution, the heads.
+/// The slots of a folded network's convolutions.
 #[derive(Debug, Clone)]
 pub(super) struct Slots {
     pub(super) stem: Slot,
-    /// A block's depthwise and pointwise convolution.
+    /// Each block's depthwise and pointwise convolution.
     pub(super) blocks: Vec<[Slot; 2]>,
-    /// A grid's classifier and regressor.
+    /// Each grid's classifier and regressor.
     pub(super) heads: Vec<[Slot; 2]>,
 }
 

@@ -1,7 +1,7 @@
-//! Eight numbers at once, with the processor's vector instructions: the engine's only unsafe code.
+//! Vector instructions on eight numbers at once: the native engine's only unsafe code.
 //!
-//! A kernel is written once, over [`Lanes`]; [`kernel!`](kernel) compiles it for AVX2 and for any processor, and
-//! picks one of them when it is called. (AVX-512 was tried: this machine multiplies no faster with it.)
+//! A kernel is written once, generic over [`Lanes`]. [`kernel!`](kernel) compiles it for AVX2 and for any processor,
+//! and chooses between the two at run time. AVX-512 was tried, and was no faster on the CPU of `docs/performance.md`.
 
 /// Numbers per vector.
 pub(super) const LANES: usize = 8;
@@ -17,11 +17,11 @@ pub(super) trait Lanes: Copy {
     fn add(self, other: Self) -> Self;
     fn sub(self, other: Self) -> Self;
     fn max(self, other: Self) -> Self;
-    /// `self` where `gate` is above 0, else 0.
+    /// Keeps the lanes whose `gate` is above 0 and sets the others to 0.
     fn where_positive(self, gate: Self) -> Self;
-    /// `self` where `a` equals `b`, else 0.
+    /// Keeps the lanes in which `a` equals `b` and sets the others to 0.
     fn where_equal(self, a: Self, b: Self) -> Self;
-    /// Adds each to a total.
+    /// Adds each lane to its total.
     fn add_to(self, totals: &mut [f64; LANES]);
 }
 
@@ -51,7 +51,7 @@ impl Lanes for Plain {
     }
     #[inline(always)]
     fn mul_add(self, factor: Self, summand: Self) -> Self {
-        // Not `f32::mul_add`, a call into libm where the processor has no such instruction.
+        // Not `f32::mul_add`: without an FMA instruction it would call into libm.
         self.each(factor, |a, b| a * b).add(summand)
     }
     #[inline(always)]
@@ -86,7 +86,7 @@ impl Lanes for Plain {
 
 #[cfg(target_arch = "x86_64")]
 mod x86 {
-    #![expect(unsafe_code, reason = "intrinsics; only kernels that checked the processor get here")]
+    #![expect(unsafe_code, reason = "intrinsics; kernels check the processor before they use them")]
 
     use std::arch::x86_64::{
         __m256, _CMP_EQ_OQ, _CMP_GT_OQ, _mm256_add_pd, _mm256_add_ps, _mm256_and_ps,
@@ -103,11 +103,11 @@ mod x86 {
     const ABSENT: u8 = 1;
     const FOUND: u8 = 2;
 
-    /// Whether kernels may use AVX2 and FMA: the processor has both, and the environment does not say
-    /// `BLAZETUNE_KERNELS=plain`, which the tests use to run what other processors run.
+    /// Whether kernels may use AVX2 and FMA: the processor has both, and the environment does not set
+    /// `BLAZETUNE_KERNELS=plain`. Tests set it to run the code for other processors.
     #[inline(always)]
     pub(crate) fn has_avx2() -> bool {
-        // Kernels ask once per row of pixels: a `LazyLock` here would make inference a twentieth slower.
+        // Kernels call this once per row of pixels: a `LazyLock` here would make inference 5 % slower.
         match AVX2.load(Ordering::Relaxed) {
             UNKNOWN => find_avx2(),
             found => found == FOUND,
@@ -123,12 +123,12 @@ mod x86 {
         found
     }
 
-    /// AVX2 and FMA.
+    /// Lanes for AVX2 and FMA.
     #[derive(Clone, Copy)]
     pub(crate) struct Avx(__m256);
 
-    // SAFETY, of all below: `kernel!` names this type only in functions that it calls after it has found
-    // AVX2 and FMA. Loads and stores are of whole arrays.
+    // SAFETY, for every block below: `kernel!` uses this type only in functions that it calls after detecting
+    // AVX2 and FMA. Loads and stores cover whole arrays.
     impl Lanes for Avx {
         #[inline(always)]
         fn splat(value: f32) -> Self {
@@ -190,8 +190,8 @@ mod x86 {
 #[cfg(target_arch = "x86_64")]
 pub(super) use x86::{Avx, has_avx2};
 
-/// `kernel! { pub(super) fn name(arguments) = body; }`: a function that runs `body::<L>` with the best [`Lanes`] `L`
-/// there are. `body` should be `#[inline(always)]`.
+/// Defines a function that runs `body::<L>` with the best available [`Lanes`] `L`:
+/// `kernel! { pub(super) fn name(arguments) = body; }`. `body` should be `#[inline(always)]`.
 macro_rules! kernel {
     ($(#[$doc:meta])* $visibility:vis fn $name:ident($($arg:ident: $type:ty),* $(,)?) = $body:ident;) => {
         $(#[$doc])*
@@ -203,8 +203,8 @@ macro_rules! kernel {
                     $body::<$crate::model::native::simd::Avx>($($arg),*);
                 }
                 if $crate::model::native::simd::has_avx2() {
-                    #[expect(unsafe_code, reason = "the processor was asked")]
-                    // SAFETY: it has the instructions that are enabled.
+                    #[expect(unsafe_code, reason = "the processor was checked")]
+                    // SAFETY: the processor has the enabled instructions.
                     return unsafe { avx2($($arg),*) };
                 }
             }

@@ -1,5 +1,5 @@
-//! A training step of a folded network: every picture forward and, once the batch's costs are known, backward. Pictures
-//! are independent, so each stays on one thread.
+//! A training step of a folded network: a forward pass over every picture and, once the batch's costs are known, a
+//! backward pass. Pictures are independent, so each pass over a picture runs on one thread.
 
 use rayon::prelude::*;
 
@@ -13,21 +13,21 @@ use super::packed::Packed;
 use super::shape::Block;
 use crate::model::layout::{ANCHORS, COORDINATES, FIRST_BACKBONE_BLOCKS};
 
-/// How many groups a batch's pictures form. The groups' gradients are summed in order, whichever thread computed them,
-/// so that results do not depend on the number of threads.
+/// The largest number of groups of pictures in a batch. The groups' gradients are summed in a fixed order, so that
+/// results do not depend on the number of threads.
 const GROUPS: usize = 16;
 
-/// The network in training. Memory is reused from step to step.
+/// The network in training. Steps reuse its memory.
 #[derive(Debug)]
 pub struct Training {
     blocks: Vec<Block>,
     places: Places,
     groups: Vec<Group>,
-    /// The numbers of the current step.
+    /// The weights of the current step.
     packed: Option<Packed>,
 }
 
-/// Some pictures, which one thread goes through.
+/// Pictures that one thread processes.
 #[derive(Debug)]
 struct Group {
     pictures: Vec<Maps>,
@@ -42,9 +42,9 @@ impl Default for Training {
 }
 
 impl Training {
-    /// Runs a batch forward.
+    /// Runs the forward pass over a batch.
     ///
-    /// * `parameters`: of the folded network, in the order of [`slots`](crate::model::slots::slots);
+    /// * `parameters`: the folded network's parameters, in the order of [`slots`](crate::model::slots::slots);
     /// * `logits`: `[N, 896]`, `coordinates`: `[N, 896, 16]`.
     pub fn forward(
         &mut self,
@@ -68,13 +68,13 @@ impl Training {
         });
     }
 
-    /// The gradient of all parameters, from that of the last forward's outputs.
+    /// Computes the gradient of all parameters from the gradient of the last forward pass's outputs.
     ///
-    /// * `gradient`: `[P]`, overwritten; other sizes as for [`Training::forward`].
+    /// * `gradient`: `[P]`, overwritten; the other sizes are as for [`Training::forward`].
     ///
     /// # Panics
     ///
-    /// If nothing ran forward before.
+    /// If no forward pass came before.
     pub fn backward(
         &mut self,
         inputs: &Inputs,
@@ -82,7 +82,7 @@ impl Training {
         coordinates: &[f32],
         gradient: &mut [f32],
     ) {
-        let packed = self.packed.take().expect("a batch ran forward");
+        let packed = self.packed.take().expect("a forward pass came before");
         let (blocks, places) = (&self.blocks, &self.places);
         let size = self.groups.first().map_or(0, |group| group.pictures.len());
         self.groups.par_iter_mut().enumerate().for_each(|(at, group)| {
@@ -103,7 +103,7 @@ impl Training {
         gradients::publish(all[0], places, &packed, gradient);
     }
 
-    /// Makes groups for this many pictures, reusing memory; returns the size of each except the last.
+    /// Divides `count` pictures into groups, reusing memory. Returns the size of every group except the last.
     fn make_groups(&mut self, count: usize) -> usize {
         let size = count.div_ceil(GROUPS).max(1);
         let (blocks, places) = (&self.blocks, &self.places);

@@ -1,17 +1,16 @@
-//! Anchors as tensors, and what the network's numbers mean relative to them.
+//! Anchors as tensors, and the decoding of boxes relative to them.
 
 use tch::{Device, Tensor};
 
 use crate::model::anchors::centres;
 use crate::model::layout::INPUT_SIZE;
 
-/// [`centres`] as `[896, 2]`.
+/// Returns [`centres`] as a tensor, `[896, 2]`.
 pub fn centre_tensor(device: Device) -> Tensor {
     Tensor::from_slice(centres().as_flattened()).reshape([-1, 2]).to_device(device)
 }
 
-/// Raw coordinates `[N, 896, 16]` to boxes `[N, 896, 4]`: centre x, y, width, height as fractions
-/// of the input.
+/// Decodes raw coordinates `[N, 896, 16]` to boxes `[N, 896, 4]`: centre x, y, width, height as fractions of the input.
 ///
 /// Source: `MediaPipe` `tensors_to_detections_calculator.cc`, `DecodeBoxes`.
 pub fn decode_boxes(coordinates: &Tensor, centres: &Tensor) -> Tensor {
@@ -25,7 +24,7 @@ mod tests {
     use crate::model::layout::ANCHORS;
 
     #[test]
-    fn offsets_are_pixels_of_the_input() {
+    fn offsets_are_in_pixels_of_the_input() {
         let mut raw = vec![0.0f32; ANCHORS * 16];
         raw[..4].copy_from_slice(&[12.8, -6.4, 64.0, 32.0]);
         let raw = Tensor::from_slice(&raw).reshape([1, ANCHORS as i64, 16]);

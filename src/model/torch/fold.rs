@@ -1,4 +1,4 @@
-//! Folding BatchNorm away in libtorch, so that a gradient finds its way back, and measuring what it starts from.
+//! Folds BatchNorm into the convolutions differentiably, in libtorch, and measures its initial statistics.
 
 use tch::{Kind, Tensor};
 
@@ -7,20 +7,20 @@ use crate::model::layout::{EPSILON, Role};
 use crate::model::numbers::Statistics;
 use crate::model::slots::{Form, slots};
 
-/// Measures what every backbone convolution puts out for the given pictures.
+/// Measures the outputs of every backbone convolution over the given pictures.
 ///
 /// * `folded`: the network to measure.
-/// * `batches`: `[N, 3, 128, 128]` inputs; some hundred pictures in all.
+/// * `batches`: `[N, 3, side, side]` inputs of the layout's size, a few hundred pictures in total.
 ///
 /// # Panics
 ///
-/// If `folded` has BatchNorm, or there is no picture.
+/// If `folded` has BatchNorm or there are no pictures.
 pub fn measure(folded: &Network, batches: &[Tensor]) -> Vec<Statistics> {
     assert_eq!(folded.form(), Form::Folded);
     assert!(!batches.is_empty(), "calibration needs pictures");
     let _guard = tch::no_grad_guard();
     let backbone = folded.convs().iter().take_while(|conv| conv.role != Role::Head).count();
-    // Sum, sum of squares, and count, per channel; in f64, because they are subtracted from each other.
+    // Sum, sum of squares and count per channel. They are `f64`, because the variance is a difference of large numbers.
     let mut sums: Vec<Option<(Tensor, Tensor)>> = (0..backbone).map(|_| None).collect();
     let mut counts = vec![0.0; backbone];
     for batch in batches {
@@ -52,7 +52,7 @@ pub fn measure(folded: &Network, batches: &[Tensor]) -> Vec<Statistics> {
     statistics.collect()
 }
 
-/// The same function in evaluation mode, without BatchNorm. A folded network comes back as a copy.
+/// Returns a network without BatchNorm that computes the same outputs in evaluation mode. A folded network is copied.
 pub fn fold(network: &Network) -> Network {
     let _guard = tch::no_grad_guard();
     match network.form() {
@@ -61,21 +61,20 @@ pub fn fold(network: &Network) -> Network {
     }
 }
 
-/// Where the folded network's numbers come from, so that folding is a few operations on whole buffers. A gradient finds
-/// its way back through it.
+/// Indices of the folded network's numbers, so that folding is a few operations on whole buffers. Gradients flow back
+/// through these operations.
 #[derive(Debug)]
 pub struct Fold {
-    /// `[C]`: where γ lies among the parameters, and mean and variance among the buffers, of each channel behind
-    /// BatchNorm.
+    /// `[C]`: each normalised channel's indices: γ among the parameters, mean and variance among the buffers.
     gammas: Tensor,
     means: Tensor,
     variances: Tensor,
-    /// `[F]`: the weight, β, or bias of a head that a folded number is made of.
+    /// `[F]`: index of the parameter that each folded number comes from: a weight, a β or a head's bias.
     from: Tensor,
-    /// `[W]`: the folded numbers that γ / σ multiplies, and of which channel that is.
+    /// `[W]`: indices of the folded numbers that are multiplied by γ / σ, and the channel of each.
     scaled: Tensor,
     scaled_by: Tensor,
-    /// `[C]`: the folded number that a channel's mean × γ / σ is subtracted from.
+    /// `[C]`: index of the folded number from which each channel's mean × γ / σ is subtracted.
     shifted: Tensor,
 }
 
@@ -112,7 +111,7 @@ impl Fold {
         Self { gammas, means, variances, from, scaled, scaled_by, shifted }
     }
 
-    /// The folded network; computed in double precision.
+    /// Folds a network, in double precision.
     pub fn apply(&self, network: &Network) -> Network {
         let [parameters, buffers] =
             [&network.parameters, &network.buffers].map(|flat| flat.to_kind(Kind::Double));

@@ -14,35 +14,34 @@ use super::outputs::Outputs;
 use super::slots::{Form, slots};
 use super::tensors::{Array, Weights};
 
-/// Share of a batch's statistics in the running ones.
+/// Share of a batch's statistics in the running statistics.
 const MOMENTUM: f64 = 0.1;
 
-/// Which statistics BatchNorm uses.
+/// The statistics that BatchNorm uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
-    /// The batch's own, which the running ones follow, from this convolution on; the running ones before it, where
-    /// the network does not learn.
+    /// The batch's own statistics, which the running statistics follow. Convolutions before `from` do not train and use
+    /// the running statistics.
     Train {
-        /// Which convolution, in the network's order.
+        /// Index of the first convolution that trains, in the network's order.
         from: usize,
     },
-    /// The running ones.
+    /// The running statistics.
     Evaluate,
 }
 
 /// The heads' outputs, as tensors.
 #[derive(Debug)]
 pub struct OutputTensors {
-    /// `[N, 896]`: logits of a face being there.
+    /// `[N, 896]`: each anchor's logit for a face.
     pub logits: Tensor,
-    /// `[N, 896, 16]`: x, y, w, h, then six keypoints x, y, in pixels of the input, relative to
-    /// the anchor's centre.
+    /// `[N, 896, 16]`: x, y, w, h, then six keypoints x, y, in pixels of the input, relative to the anchor's centre.
     pub coordinates: Tensor,
 }
 
 impl OutputTensors {
-    /// The same with coordinates in pixels of [`INPUT_SIZE`], in which training measures, from a network whose
-    /// input has `input_size`.
+    /// Converts coordinates from pixels of an `input_size` input to pixels of an [`INPUT_SIZE`] input, the unit that
+    /// training uses.
     #[must_use]
     pub fn rescaled(self, input_size: usize) -> Self {
         if input_size == INPUT_SIZE {
@@ -61,33 +60,33 @@ impl From<&OutputTensors> for Outputs {
     }
 }
 
-/// The network's numbers, in two flat buffers, so that an optimizer step is a handful of operations.
+/// The network's numbers in two flat buffers, so that an optimizer step is a handful of operations.
 #[derive(Debug)]
 pub struct Network {
     form: Form,
     layout: &'static Layout,
     convs: Vec<Conv>,
     shapes: Vec<Vec<i64>>,
-    /// `[P]`: for each convolution its weight and bias, or weight, gamma and beta. The only leaf.
+    /// `[P]`: each convolution's weight and bias, or its weight, γ and β. The autograd graph's only leaf.
     pub parameters: Tensor,
-    /// `[B]`: for each BatchNorm its running mean and variance; empty if there is none.
+    /// `[B]`: each BatchNorm's running mean and variance; empty without BatchNorm.
     pub buffers: Tensor,
 }
 
 impl Network {
-    /// On `device`.
+    /// Creates the network on `device`.
     pub fn new(numbers: &Numbers, device: Device) -> Self {
         let Numbers { form, layout, parameters, buffers } = numbers;
         let tensor = |values: &[f32]| Tensor::from_slice(values).to_device(device);
         Self::over(*form, layout, tensor(parameters), tensor(buffers))
     }
 
-    /// The published form, on `device`.
+    /// Creates the network in its published form on `device`.
     pub fn folded(weights: &Weights, device: Device) -> Self {
         Self::new(&Numbers::folded(weights), device)
     }
 
-    /// The published form over `[P]` numbers as they are, the graph they may come from included.
+    /// Creates the published form from a tensor of parameters, `[P]`, and keeps the tensor's autograd graph.
     pub(super) fn of_folded(layout: &'static Layout, parameters: Tensor) -> Self {
         let buffers = Tensor::zeros([0], (Kind::Float, parameters.device()));
         Self::over(Form::Folded, layout, parameters, buffers)
@@ -104,14 +103,14 @@ impl Network {
         Self { form, layout, shapes: shapes.collect(), convs, parameters, buffers }
     }
 
-    /// A copy in plain memory.
+    /// Copies the numbers to host memory.
     pub fn numbers(&self) -> Numbers {
         let [parameters, buffers] =
             [&self.parameters, &self.buffers].map(|flat| array(flat).values);
         Numbers { form: self.form, layout: self.layout, parameters, buffers }
     }
 
-    /// The same network over other numbers, such as an average of them.
+    /// Returns the same network with other numbers, such as their average.
     #[must_use]
     pub fn with_numbers(&self, parameters: &Tensor, buffers: &Tensor) -> Self {
         Self {
@@ -124,34 +123,34 @@ impl Network {
         }
     }
 
-    /// Whether BatchNorm is there.
+    /// Returns the form: with or without BatchNorm.
     pub fn form(&self) -> Form {
         self.form
     }
 
-    /// The variant's table of numbers.
+    /// Returns the variant's layout.
     pub fn layout(&self) -> &'static Layout {
         self.layout
     }
 
-    /// The convolutions, in the order of the numbers.
+    /// Returns the convolutions, in the order of the numbers.
     pub fn convs(&self) -> &[Conv] {
         &self.convs
     }
 
-    /// Where the numbers lie.
+    /// Returns the device that holds the numbers.
     pub fn device(&self) -> Device {
         self.parameters.device()
     }
 
-    /// Each parameter as a view of the flat buffer.
+    /// Returns each parameter as a slice of the flat buffer, without copying.
     pub fn pieces(&self) -> Vec<Tensor> {
         let sizes: Vec<i64> = self.shapes.iter().map(|shape| shape.iter().product()).collect();
         let views = self.parameters.split_with_sizes(&sizes, 0);
         views.iter().zip(&self.shapes).map(|(view, shape)| view.view(shape.as_slice())).collect()
     }
 
-    /// Running mean and variance of each BatchNorm, as views of the flat buffer.
+    /// Returns each BatchNorm's running mean and variance as slices of the flat buffer, without copying.
     pub fn statistics(&self) -> Vec<Tensor> {
         if self.form == Form::Folded {
             return Vec::new();
@@ -162,13 +161,13 @@ impl Network {
         self.buffers.split_with_sizes(&sizes, 0)
     }
 
-    /// Runs `[N, 3, 128, 128]` pictures (or what the layout's input size is), RGB / 127.5 − 1, best
-    /// with channels last in memory.
+    /// Runs the network on `[N, 3, side, side]` pictures of the layout's input size, RGB / 127.5 − 1. Pictures
+    /// with channels last in memory run fastest.
     pub fn forward(&self, pictures: &Tensor, mode: Mode) -> OutputTensors {
         self.forward_observed(pictures, mode, &mut |_, _| ())
     }
 
-    /// Like [`Network::forward`]; `observe` sees each convolution's number and output.
+    /// Like [`Network::forward`], but calls `observe` with each convolution's index and output.
     fn forward_observed(
         &self,
         pictures: &Tensor,
@@ -191,7 +190,7 @@ impl Network {
                 _ => xs.max_pool2d([2, 2], [2, 2], [0, 0], [1, 1], false),
             };
             let extra = outputs as i64 - inputs;
-            // Adding to a part of the residual instead takes longer: its gradient is copied three times.
+            // Adding to a slice of the residual would be slower: its gradient would be copied three times.
             let shortcut =
                 if extra > 0 { pooled.constant_pad_nd([0, 0, 0, 0, 0, extra]) } else { pooled };
             xs = residual.g_add_(&shortcut).relu_();
@@ -199,11 +198,11 @@ impl Network {
                 branch = Some(xs.shallow_clone()); // [N, 88, 16, 16]
             }
         }
-        let branch = branch.expect("the table has blocks behind the branch");
-        // Four heads: scores on both grids, then coordinates on both.
+        let branch = branch.expect("every layout has a branch");
+        // Four heads: scores for both grids, then coordinates for both.
         let mut head = |map: &Tensor, numbers: usize| {
             let n = map.size()[0];
-            // Anchors of a cell lie side by side, so channels must come last.
+            // A cell's anchors must be adjacent, so channels come last.
             layers.next(map).permute([0, 2, 3, 1]).reshape([n, -1, numbers as i64])
         };
         let logits = Tensor::cat(&[head(&branch, 1), head(&xs, 1)], 1); // [N, 896, 1]
@@ -213,7 +212,7 @@ impl Network {
     }
 }
 
-/// Yields the convolutions, one after another.
+/// The network's convolutions, run one after another.
 struct Layers<'a> {
     network: &'a Network,
     mode: Mode,
@@ -230,16 +229,16 @@ impl<'a> Layers<'a> {
         Self { network, mode, observe, index: 0, pieces, statistics }
     }
 
-    /// The next convolution, and its BatchNorm if it has one.
+    /// Runs the next convolution, and its BatchNorm if it has one.
     fn next(&mut self, xs: &Tensor) -> Tensor {
         let conv = &self.network.convs[self.index];
-        let mut piece = || self.pieces.next().expect("as many pieces as convolutions need");
+        let mut piece = || self.pieces.next().expect("every convolution has its pieces");
         let normalised = self.network.form == Form::Unfolded && conv.role != Role::Head;
         let (weight, first) = (piece(), piece());
         let ys = if normalised {
             let ys = convolve(conv, xs, &weight, None);
             let beta = piece();
-            let mut statistic = || self.statistics.next().expect("a mean and a variance each");
+            let mut statistic = || self.statistics.next().expect("BatchNorm has mean and variance");
             let (mean, variance) = (statistic(), statistic());
             let train = matches!(self.mode, Mode::Train { from } if self.index >= from);
             let (gamma, beta) = (Some(&first), Some(&beta));
@@ -254,7 +253,7 @@ impl<'a> Layers<'a> {
     }
 }
 
-/// Convolves with `TensorFlow`'s `SAME` padding: the spare row and column go to the bottom and right.
+/// Convolves with `TensorFlow`'s `SAME` padding, which puts the extra row and column at the bottom and right.
 fn convolve(conv: &Conv, xs: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
     let stride = conv.stride as i64;
     let groups = if conv.role == Role::Depthwise { conv.shape[0] as i64 } else { 1 };
@@ -269,7 +268,7 @@ fn convolve(conv: &Conv, xs: &Tensor, weight: &Tensor, bias: Option<&Tensor>) ->
     }
 }
 
-/// A copy in plain memory.
+/// Copies a tensor to host memory.
 pub fn array(tensor: &Tensor) -> Array {
     let shape = tensor.size().iter().map(|&length| length as usize).collect();
     let flat = tensor.detach().to_device(Device::Cpu).to_kind(Kind::Float).reshape([-1]);
@@ -278,7 +277,7 @@ pub fn array(tensor: &Tensor) -> Array {
     Array { shape, values }
 }
 
-/// `[N, H, W, 3]` bytes to `[N, 3, H, W]` floats, RGB / 127.5 − 1, channels last in memory.
+/// Converts `[N, H, W, 3]` bytes to `[N, 3, H, W]` floats, RGB / 127.5 − 1, with channels last in memory.
 pub fn to_input(pictures: &Tensor) -> Tensor {
     (pictures.to_kind(Kind::Float) / 127.5 - 1.0).permute([0, 3, 1, 2])
 }

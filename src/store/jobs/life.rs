@@ -1,4 +1,4 @@
-//! Changes of a job's state, and of what the server notes about its workers.
+//! Updates of a job's state and of what the server records about its worker.
 
 use sqlx::SqliteExecutor;
 
@@ -8,22 +8,22 @@ use crate::store::ids::JobId;
 /// Why a job is in its new state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StateNote<'a> {
-    /// A sentence for the user.
+    /// A message for the user.
     pub error: Option<&'a str>,
-    /// The name of a `Cause`, for a job that failed.
+    /// The name of a `Cause`, if the job failed.
     pub failure: Option<&'a str>,
-    /// The name of a `Cause`, for a job that the server pauses by itself.
+    /// The name of a `Cause`, if the server pauses the job on its own.
     pub hold: Option<&'a str>,
 }
 
-/// Moves a job from one state to another. Returns false when the job was not in the first state.
+/// Moves a job from the state `from` to the state `to`. Returns false if the job was not in the state `from`.
 ///
-/// A failed job that goes back to the queue may restart as often as a new one. A job that is told to stop while it
-/// holds no device waits for one.
+/// A failed job that continues may restart as often as a new one. A job that is told to stop while it holds no device
+/// waits for one.
 ///
 /// # Errors
 ///
-/// When the database cannot be used, and when there is no such change.
+/// Any database error, including a change that the database does not allow.
 pub async fn set_state(
     db: impl SqliteExecutor<'_>,
     id: JobId,
@@ -56,11 +56,11 @@ pub async fn set_state(
     Ok(changed.rows_affected() == 1)
 }
 
-/// Remembers the worker of a job.
+/// Stores which process is the job's worker.
 ///
 /// # Errors
 ///
-/// When the database cannot be used, as for every function here.
+/// Any database error.
 pub async fn set_worker(
     db: impl SqliteExecutor<'_>,
     id: JobId,
@@ -78,11 +78,11 @@ pub async fn set_worker(
     Ok(())
 }
 
-/// Sets for how many seconds the job has held a device until now, whatever the wall clock says.
+/// Sets how many seconds the job has held a device so far, regardless of the wall clock.
 ///
 /// # Errors
 ///
-/// The same as [`set_state`].
+/// Any database error.
 pub async fn set_ran(db: impl SqliteExecutor<'_>, id: JobId, ran_s: f64) -> sqlx::Result<()> {
     sqlx::query!(
         "
@@ -100,11 +100,11 @@ pub async fn set_ran(db: impl SqliteExecutor<'_>, id: JobId, ran_s: f64) -> sqlx
     Ok(())
 }
 
-/// Halves the job's batches from now on.
+/// Halves the size of the job's batches from now on.
 ///
 /// # Errors
 ///
-/// The same as [`set_state`].
+/// Any database error.
 pub async fn shrink_batches(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Result<()> {
     sqlx::query!("update job set batch_divisor = batch_divisor * 2 where id = ?", id)
         .execute(db)
@@ -112,11 +112,11 @@ pub async fn shrink_batches(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Res
     Ok(())
 }
 
-/// Counts one more restart.
+/// Increments the job's number of restarts.
 ///
 /// # Errors
 ///
-/// The same as [`set_state`].
+/// Any database error.
 pub async fn count_restart(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Result<()> {
     sqlx::query!("update job set restarts = restarts + 1 where id = ?", id).execute(db).await?;
     Ok(())

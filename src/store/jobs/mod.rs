@@ -16,95 +16,95 @@ pub use self::life::*;
 pub use self::reports::*;
 pub use self::state::JobState;
 
-/// A job, as the database knows it.
+/// A job as stored in the database.
 #[derive(Debug, Clone)]
 pub struct Job {
-    /// Its id.
+    /// The job's id.
     pub id: JobId,
-    /// What it does.
+    /// What the job does.
     pub kind: JobKind,
-    /// The user's name for it.
+    /// The name that the user gave it.
     pub name: String,
-    /// How far it is.
+    /// Its state.
     pub state: JobState,
-    /// What it trains on or measures on; `None` if it needs none, or that was deleted.
+    /// The data set it trains or evaluates on; `None` if it needs none or the data set was deleted.
     pub dataset_id: Option<DatasetId>,
-    /// What it was asked to do, in full.
+    /// Its complete parameters.
     pub params: Json<Value>,
-    /// Higher ones go first.
+    /// Jobs with a higher priority run first.
     pub priority: i64,
-    /// What it runs on, or ran on last.
+    /// The device it runs on or last ran on.
     pub device: Option<String>,
-    /// Restarts after crashes so far.
+    /// How often it has restarted so far.
     pub restarts: i64,
-    /// The last step it reported.
+    /// The progress it last reported.
     pub progress: Option<Json<JobProgress>>,
     /// The best epoch so far.
     pub best: Option<Json<BestEpoch>>,
-    /// The base model's measures.
+    /// The base model's metrics.
     pub baseline: Option<Json<ValMetrics>>,
-    /// Why it failed, or why the server has paused it.
+    /// Why it failed, or why the server paused it.
     pub error: Option<String>,
-    /// What kind of failure that is: the name of a `Cause`.
+    /// The kind of failure, as the name of a `Cause`.
     pub failure: Option<String>,
-    /// The server paused it by itself, until the disk is fixed: the name of a `Cause`.
+    /// Why the server paused it until the disk is fixed, as the name of a `Cause`.
     pub hold: Option<String>,
     /// Batches are this many times smaller than requested.
     pub batch_divisor: i64,
-    /// For a job that extends a finished one: how many epochs the finished one was asked for.
+    /// The number of epochs requested for the finished job that this one extends, if any.
     pub extends_epochs: Option<i64>,
-    /// It waits in the queue until then; RFC 3339.
+    /// It waits in the queue until this time; RFC 3339.
     pub not_before: Option<String>,
-    /// It is stopped after running this many seconds.
+    /// It is stopped after it has held a device for this many seconds.
     pub time_limit_s: Option<i64>,
-    /// Seconds that it has held a device.
+    /// How many seconds it has held a device.
     pub ran_s: f64,
     /// Process id of the last worker.
     pub worker_pid: Option<i64>,
-    /// When that process began, in clock ticks since boot.
+    /// When that process started, in clock ticks since boot.
     pub worker_started: Option<i64>,
-    /// Bytes of `events.jsonl` that are in the database.
+    /// How many bytes of `events.jsonl` are in the database.
     pub events_read: i64,
-    /// RFC 3339.
+    /// When it was created; RFC 3339.
     pub created_at: String,
     /// When it first left the queue.
     pub started_at: Option<String>,
-    /// When it reached its final state.
+    /// When it ended.
     pub finished_at: Option<String>,
-    /// The model that it has made.
+    /// The model that it made.
     pub model_id: Option<ModelId>,
 }
 
-/// What a new job needs.
+/// A new job's values.
 #[derive(Debug, Clone)]
 pub struct NewJob<'a> {
-    /// Its id.
+    /// The job's id.
     pub id: JobId,
-    /// What it does.
+    /// What the job does.
     pub kind: JobKind,
-    /// The user's name for it.
+    /// The name that the user gave it.
     pub name: &'a str,
-    /// What it trains on, or measures on.
+    /// The data set it trains or evaluates on.
     pub dataset_id: Option<DatasetId>,
-    /// What to do, in full.
+    /// Its complete parameters.
     pub params: &'a Value,
-    /// `auto`, `cpu`, `cuda:0` ….
+    /// The requested device: `auto`, `cpu`, `cuda:0` ….
     pub wanted_device: &'a str,
-    /// Higher ones go first.
+    /// Jobs with a higher priority run first.
     pub priority: i64,
-    /// It waits until then; RFC 3339, UTC, milliseconds.
+    /// It waits in the queue until this time; RFC 3339, UTC, with milliseconds.
     pub not_before: Option<&'a str>,
-    /// It is stopped after running this many seconds.
+    /// It is stopped after it has held a device for this many seconds.
     pub time_limit_s: Option<i64>,
     /// See [`Job::extends_epochs`].
     pub extends_epochs: Option<i64>,
 }
 
-/// Adds one to the queue.
+/// Adds a job to the queue.
 ///
 /// # Errors
 ///
-/// When the database cannot be used, as for every function here.
+/// Any database error.
 pub async fn insert(db: impl SqliteExecutor<'_>, new: NewJob<'_>) -> sqlx::Result<()> {
     let params = Json(new.params);
     sqlx::query!(
@@ -130,11 +130,11 @@ pub async fn insert(db: impl SqliteExecutor<'_>, new: NewJob<'_>) -> sqlx::Resul
     Ok(())
 }
 
-/// One of them.
+/// Returns a job.
 ///
 /// # Errors
 ///
-/// The same as [`insert`].
+/// Any database error.
 pub async fn find(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Result<Option<Job>> {
     sqlx::query_as!(
         Job,
@@ -155,11 +155,11 @@ pub async fn find(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Result<Option
     .await
 }
 
-/// Those older than `before`, newest first.
+/// Returns up to `limit` jobs older than `before`, newest first.
 ///
 /// # Errors
 ///
-/// The same as [`insert`].
+/// Any database error.
 pub async fn page(
     db: impl SqliteExecutor<'_>,
     before: Option<JobId>,
@@ -186,11 +186,11 @@ pub async fn page(
     .await
 }
 
-/// How many there are in each state.
+/// Returns the number of jobs in each state; states without jobs are left out.
 ///
 /// # Errors
 ///
-/// The same as [`insert`].
+/// Any database error.
 pub async fn counts(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<(JobState, i64)>> {
     let rows = sqlx::query!(
         r#"select state as "state: JobState", count(*) as "jobs!: i64" from job group by state"#
@@ -198,11 +198,11 @@ pub async fn counts(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<(JobState, 
     Ok(rows.fetch_all(db).await?.into_iter().map(|row| (row.state, row.jobs)).collect())
 }
 
-/// Deletes an ended job with its model, unless a job that has not ended uses that model. Returns whether it did.
+/// Deletes an ended job with its model, unless an unfinished job uses the model. Returns whether it was deleted.
 ///
 /// # Errors
 ///
-/// The same as [`insert`].
+/// Any database error.
 pub async fn delete_unused(db: impl SqliteExecutor<'_>, id: JobId) -> sqlx::Result<bool> {
     let deleted = sqlx::query!(
         "
@@ -253,7 +253,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn a_state_changes_only_from_the_one_that_was_named() {
+    async fn a_job_changes_its_state_only_from_the_expected_one() {
         let (_folder, db) = empty().await;
         let id = queue(&db, "auto", 0).await;
         let wrong =
@@ -278,7 +278,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn a_data_set_that_a_job_waits_for_is_not_deleted() {
+    async fn a_data_set_that_an_unfinished_job_needs_is_not_deleted() {
         let (_folder, db) = empty().await;
         let id = queue(&db, "auto", 0).await;
         let dataset = find(&db, id).await.unwrap().unwrap().dataset_id.unwrap();

@@ -1,4 +1,4 @@
-//! What the job's worker has reported.
+//! What a job's worker has reported.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -8,38 +8,38 @@ use sqlx::types::Json;
 use crate::protocol::metrics::ValMetrics;
 use crate::store::ids::JobId;
 
-/// How far a job is.
+/// A job's progress.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct JobProgress {
-    /// The current epoch, from 1; 0 while the base model is measured, and for a job that does not train.
+    /// The current epoch, from 1; 0 while the base model is measured, and always 0 for a job that does not train.
     pub epoch: u32,
-    /// Epochs in all; 0 for a job that does not train.
+    /// The total number of epochs; 0 for a job that does not train.
     pub epochs: u32,
-    /// Steps done in this epoch; pictures measured, for a job that does not train.
+    /// Steps done in this epoch, or pictures done for a job that does not train.
     pub step: u32,
-    /// Steps per epoch; pictures to measure, for a job that does not train.
+    /// Steps per epoch, or the total number of pictures for a job that does not train.
     pub steps: u32,
-    /// Training views or pictures per second.
+    /// Training views per second, or pictures per second for a job that does not train.
     pub images_per_s: Option<f64>,
-    /// Seconds until the end.
+    /// Estimated seconds until the job ends.
     pub eta_s: Option<f64>,
 }
 
-/// The best epoch of a job so far.
+/// A job's best epoch so far.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct BestEpoch {
-    /// From 1.
+    /// The epoch, from 1.
     pub epoch: u32,
-    /// What it measured.
+    /// Its metrics.
     pub metrics: ValMetrics,
 }
 
-/// Moves the position in `events.jsonl`. Returns false when it is not at `from`.
+/// Moves the read position in `events.jsonl` from `from` to `to`. Returns false if it is not at `from`.
 ///
 /// # Errors
 ///
-/// When the database cannot be used, as for every function here.
+/// Any database error.
 pub async fn advance_events(
     db: impl SqliteExecutor<'_>,
     id: JobId,
@@ -57,11 +57,11 @@ pub async fn advance_events(
     Ok(changed.rows_affected() == 1)
 }
 
-/// Goes back to the end of an `events.jsonl` that is shorter than it was.
+/// Moves the read position back to the end of an `events.jsonl` that has become shorter.
 ///
 /// # Errors
 ///
-/// The same as [`advance_events`].
+/// Any database error.
 pub async fn rewind_events(
     db: impl SqliteExecutor<'_>,
     id: JobId,
@@ -83,7 +83,7 @@ pub async fn rewind_events(
 ///
 /// # Errors
 ///
-/// The same as [`advance_events`].
+/// Any database error.
 pub async fn set_progress(
     db: impl SqliteExecutor<'_>,
     id: JobId,
@@ -98,18 +98,18 @@ pub async fn set_progress(
 ///
 /// # Errors
 ///
-/// The same as [`advance_events`].
+/// Any database error.
 pub async fn set_best(db: impl SqliteExecutor<'_>, id: JobId, best: BestEpoch) -> sqlx::Result<()> {
     let best = Json(best);
     sqlx::query!("update job set best = ?2 where id = ?1", id, best).execute(db).await?;
     Ok(())
 }
 
-/// Sets the base model's measures.
+/// Sets the base model's metrics.
 ///
 /// # Errors
 ///
-/// The same as [`advance_events`].
+/// Any database error.
 pub async fn set_baseline(
     db: impl SqliteExecutor<'_>,
     id: JobId,

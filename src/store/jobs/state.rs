@@ -3,33 +3,33 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// How far a job is.
+/// A job's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 #[sqlx(rename_all = "snake_case")]
 pub enum JobState {
-    /// Waits for a device.
+    /// Waiting for a device.
     Queued,
-    /// A worker is on it, or will be again after a crash.
+    /// A worker is running the job, or will be again after a crash.
     Running,
-    /// The worker was told to save and leave.
+    /// The worker was told to save a checkpoint and exit.
     Pausing,
-    /// Waits to be resumed.
+    /// Waiting to be resumed.
     Paused,
-    /// The worker was told to end early.
+    /// The worker was told to end early and keep the result.
     Stopping,
-    /// The worker was told to give up.
+    /// The worker was told to end early and keep nothing.
     Cancelling,
     /// Ended with a result.
     Completed,
-    /// Ended without a result, as the user asked.
+    /// Ended without a result at the user's request.
     Cancelled,
-    /// Could not continue.
+    /// Ended because of a failure.
     Failed,
 }
 
 impl JobState {
-    /// Every one.
+    /// All states.
     pub const ALL: [Self; 9] = [
         Self::Queued,
         Self::Running,
@@ -42,17 +42,17 @@ impl JobState {
         Self::Failed,
     ];
 
-    /// Whether it has ended. A failed job may still be resumed.
+    /// Whether the job has ended. A failed job may still be resumed.
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::Completed | Self::Cancelled | Self::Failed)
     }
 
-    /// Whether it takes up a slot of a device.
+    /// Whether the job occupies one of a device's slots.
     pub fn holds_device(self) -> bool {
         matches!(self, Self::Running | Self::Pausing | Self::Stopping | Self::Cancelling)
     }
 
-    /// Its name, as in the database and in JSON.
+    /// Returns the state's name in the database and in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Queued => "queued",
@@ -74,7 +74,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn names_of_states_are_those_of_the_database() {
+    fn state_names_match_their_json_form() {
         for state in JobState::ALL {
             assert_eq!(serde_json::to_value(state).unwrap(), json!(state.name()));
         }

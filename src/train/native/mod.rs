@@ -25,7 +25,7 @@ use crate::protocol::metrics::TrainMetrics;
 use crate::protocol::schedule::TrainedPart;
 use crate::protocol::train_spec::{Loss, TrainSpec, Unfold};
 
-/// The short-range network on a CPU.
+/// The engine that trains the short-range network on a CPU.
 #[derive(Debug)]
 pub struct NativeEngine {
     loss: Loss,
@@ -37,31 +37,33 @@ pub struct NativeEngine {
     folding: Option<Folding>,
     base: Inference,
     network: Numbers,
-    /// The moving average of its numbers, which is evaluated and saved.
+    /// The moving average of the network's numbers, which is evaluated and exported.
     average: Numbers,
     optimizer: NativeOptimizer,
     /// `[P]`: decoupled weight decay of each parameter.
     decay: Vec<f32>,
-    /// `[P]`: 1 where a parameter may change.
+    /// `[P]`: 1 for each parameter that may change, else 0.
     trainable: Vec<f32>,
-    /// `[F]`: the folded network, and the gradient of its parameters.
+    /// `[F]`: the folded parameters.
     folded: Vec<f32>,
+    /// `[F]`: the gradient of the folded parameters.
     folded_gradient: Vec<f32>,
-    /// `[P]`: the last batch's gradient, and the sum since the last update.
+    /// `[P]`: the last batch's gradient.
     fresh: Vec<f32>,
+    /// `[P]`: the sum of the gradients since the last update.
     gathered: Vec<f32>,
     outputs: Outputs,
     base_outputs: Outputs,
-    /// What the gradients are divided by, if batches were counted.
+    /// The counts that the gradients are divided by, if batches were counted in advance.
     counts: Option<StepCounts>,
     figures: TrainMetrics,
     watch: NativeWatch,
 }
 
 impl NativeEngine {
-    /// An engine that starts from `weights` and has `base` as the teacher.
+    /// Creates an engine that starts from `weights`, with `base` as the teacher.
     pub fn new(spec: &TrainSpec, pictures: &Pictures, weights: &Weights, base: &Weights) -> Self {
-        // Nothing here runs in libtorch, and its threads would spin waiting for work.
+        // Nothing here uses libtorch, whose threads would spin while they wait for work.
         device::use_threads(1);
         let network = match spec.unfold {
             Unfold::Folded => Numbers::folded(weights),
@@ -119,12 +121,14 @@ impl NativeEngine {
         self.base.run(inputs, logits, coordinates);
     }
 
-    /// The outputs of the last batch: the network's, and the base model's.
+    /// Returns the network's and the base model's outputs for the last batch.
     pub fn outputs(&self) -> [OutputsRef<'_>; 2] {
         [self.outputs.as_ref(), self.base_outputs.as_ref()]
     }
 
-    /// Adds the last batch's gradient; `outputs`: the loss's gradient with respect to the network's outputs.
+    /// Adds the last batch's gradient.
+    ///
+    /// * `outputs`: the gradient of the loss with respect to the network's outputs.
     pub fn backward(&mut self, inputs: &Inputs, outputs: OutputsRef<'_>) {
         let folded = &mut self.folded_gradient;
         self.training.backward(inputs, outputs.logits, outputs.coordinates, folded);
@@ -147,7 +151,7 @@ impl NativeEngine {
             positive: costs.positive,
             background: costs.background,
             positives_per_face: costs.positives as f64 / faces,
-            gradient_norm: 0.0, // Known after the step's last batch.
+            gradient_norm: 0.0, // Known only after the step's last batch.
         });
     }
 }
@@ -183,7 +187,7 @@ impl engine::Engine for NativeEngine {
     fn update(&mut self, Update { step, rate, ema_decay }: Update) {
         let masked = self.gathered.iter_mut().zip(&self.trainable);
         masked.for_each(|(gradient, trainable)| *gradient *= trainable);
-        // Summed in the same order for any number of threads.
+        // Summed in the same order, regardless of the number of threads.
         let squares = self.gathered.iter().map(|&value| f64::from(value).powi(2));
         let norm = squares.sum::<f64>().sqrt();
         let scale = (self.clip_norm / (norm + NORM_EPSILON)).min(1.0) as f32;
@@ -244,7 +248,7 @@ impl engine::Engine for NativeEngine {
     }
 }
 
-/// Views from which BatchNorm's first statistics are measured, like those of training.
+/// Cuts the views from which BatchNorm's initial statistics are measured, in the same way as training views.
 fn calibration_views(spec: &TrainSpec, pictures: &Pictures) -> Vec<Inputs> {
     let cutter = Cutter::new(spec, pictures, 0, INPUT_SIZE, Rendering::Native);
     let batches = views::calibration_batches(spec, pictures);
@@ -255,6 +259,8 @@ fn calibration_views(spec: &TrainSpec, pictures: &Pictures) -> Vec<Inputs> {
     batches.iter().filter_map(|indices| inputs(cutter.cut(indices))).collect()
 }
 
+/// Returns a batch's inputs.
+///
 /// # Panics
 ///
 /// If the batch was cut for libtorch.
@@ -262,7 +268,7 @@ fn inputs(batch: &Batch) -> &Inputs {
     match &batch.pixels {
         Pixels::Native(inputs) => inputs,
         Pixels::Squares(_) | Pixels::OnDevice => {
-            panic!("a batch for libtorch, given to our kernels")
+            panic!("the native engine cannot use a batch for libtorch")
         }
     }
 }

@@ -1,16 +1,16 @@
-//! `AdamW` and Muon in plain memory; see [`crate::train::optimizer`].
+//! `AdamW` and Muon for the native engine; see [`crate::train::optimizer`].
 
 use rayon::prelude::*;
 
 use crate::model::native::newton_schulz;
 use crate::train::optimizer::{BETA1, BETA2, COEFFICIENTS, EPSILON, ITERATIONS, Matrix};
 
-/// The optimizer's state, public so that checkpoints can save it.
+/// The native optimizer. Its running means are visible so that checkpoints can save them.
 #[derive(Debug)]
 pub(super) struct NativeOptimizer {
     /// `[P]`: running mean of the gradient.
     pub(super) mean: Vec<f32>,
-    /// `[P]`: running mean of its square.
+    /// `[P]`: running mean of the gradient's square.
     pub(super) variance: Vec<f32>,
     matrices: Vec<Matrix>,
     /// `[P]`: the current update.
@@ -18,7 +18,7 @@ pub(super) struct NativeOptimizer {
 }
 
 impl NativeOptimizer {
-    /// An optimizer of `count` parameters; Muon updates `matrices`, none for plain `AdamW`.
+    /// Creates an optimizer for `count` parameters. Muon updates `matrices`; for plain `AdamW`, there are none.
     pub(super) fn new(count: usize, matrices: Vec<Matrix>) -> Self {
         let zeros = || vec![0.0; count];
         Self { mean: zeros(), variance: zeros(), matrices, update: zeros() }
@@ -26,7 +26,7 @@ impl NativeOptimizer {
 
     /// Applies `gradient` to `parameters` in place.
     ///
-    /// * `step`: its number, from 1; `decay`: each parameter's weight decay.
+    /// * `step`: the step's number, from 1; `decay`: each parameter's weight decay.
     pub(super) fn step(
         &mut self,
         step: u64,
@@ -51,13 +51,13 @@ impl NativeOptimizer {
         }
     }
 
-    /// Makes the matrices' part of the update orthogonal.
+    /// Replaces the matrices' updates with orthogonal updates.
     fn make_orthogonal(&mut self, gradient: &[f32]) {
         let (mean, matrices) = (&self.mean, &self.matrices);
         let one = |matrix: &Matrix| {
             let range = matrix.start..matrix.start + matrix.rows * matrix.columns;
             let pairs = gradient[range.clone()].iter().zip(&mean[range]);
-            // Nesterov's momentum: one step ahead.
+            // Nesterov momentum: looks one step ahead.
             let momentum: Vec<f32> =
                 pairs.map(|(&gradient, &mean)| lerp(gradient, mean, BETA1 as f32)).collect();
             newton_schulz(&momentum, matrix.columns, COEFFICIENTS, ITERATIONS)
@@ -71,7 +71,7 @@ impl NativeOptimizer {
     }
 }
 
-/// Interpolates from `a` to `b`, in the form with the least rounding error.
+/// Interpolates from `a` to `b`, with the formula that has the smaller rounding error.
 pub(super) fn lerp(a: f32, b: f32, share: f32) -> f32 {
     if share < 0.5 { a + share * (b - a) } else { b - (b - a) * (1.0 - share) }
 }
@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_without_a_gradient_stay_as_they_are() {
+    fn rows_without_a_gradient_do_not_change() {
         let mut parameters = vec![1.0; 6];
         let mut optimizer = NativeOptimizer::new(6, vec![Matrix { start: 0, rows: 3, columns: 2 }]);
         optimizer.step(1, &mut parameters, &[1.0, 2.0, 0.0, 0.0, -1.0, 0.5], 0.1, &[0.0; 6]);
@@ -89,7 +89,7 @@ mod tests {
         assert!(parameters[0] < 1.0 && parameters[4] > 1.0, "{parameters:?}");
     }
 
-    /// The first steps of AdamW on one parameter, worked out by hand: each moves by the learning rate.
+    /// The first steps of AdamW on one parameter, computed by hand: each step moves it by the learning rate.
     #[test]
     fn a_steady_gradient_moves_a_parameter_by_the_rate_and_decay_shrinks_it() {
         let mut parameter = [2.0];

@@ -1,4 +1,4 @@
-//! Training in libtorch: on a GPU, of the back camera's network, and where batches are normalised with their own
+//! Training in libtorch: on GPUs, for the back camera's network, and with batches that are normalised with their own
 //! statistics.
 
 pub mod cuda;
@@ -35,7 +35,7 @@ use crate::protocol::train_spec::{Loss, TrainSpec, Unfold};
 /// Index of the gradient's norm among the figures; see [`TrainMetrics::to_array`].
 const NORM: i64 = 5;
 
-/// Either network on any device.
+/// The engine that trains either network on any device.
 #[derive(Debug)]
 pub struct TorchEngine {
     loss: Loss,
@@ -45,26 +45,26 @@ pub struct TorchEngine {
     freeze_keypoints: bool,
     squares: Squares,
     network: Network,
-    /// The moving average of its numbers, which is evaluated and saved.
+    /// The moving average of the network's numbers, which is evaluated and exported.
     average: Network,
     base: Network,
-    /// Set if BatchNorm's statistics stay fixed; otherwise each batch has its own.
+    /// Folds the network in training, if BatchNorm's statistics stay fixed.
     fold: Option<Fold>,
-    /// The first convolution that trains.
+    /// Index of the first convolution that trains.
     from: usize,
     optimizer: TorchOptimizer,
-    /// `[P]`: decoupled weight decay of each parameter that may change.
+    /// `[P]`: decoupled weight decay of each parameter; 0 for parameters that may not change.
     decay: Tensor,
-    /// `[P]`: 1 where a parameter may change.
+    /// `[P]`: 1 for each parameter that may change, else 0.
     trainable: Tensor,
-    /// What the gradients are divided by, if batches were counted.
+    /// The counts that the gradients are divided by, if batches were counted in advance.
     counts: Option<StepCountTensors>,
     /// `[6]`: sums over the epoch's steps, in the order of [`TrainMetrics::to_array`].
     figures: Tensor,
     watch: TorchWatch,
 }
 
-/// A batch during the forward pass.
+/// The results of a batch's forward pass.
 struct Pass {
     inputs: Tensor,
     faces: Faces,
@@ -78,11 +78,11 @@ struct Pass {
 }
 
 impl TorchEngine {
-    /// An engine that starts from `weights` and has `base` as the teacher.
+    /// Creates an engine that starts from `weights`, with `base` as the teacher.
     ///
     /// # Panics
     ///
-    /// When the data set can no longer be read.
+    /// If the data set can no longer be read.
     pub fn new(
         spec: &TrainSpec,
         pictures: &Pictures,
@@ -131,7 +131,7 @@ impl TorchEngine {
         engine
     }
 
-    /// Whether the device has the pictures.
+    /// Whether the pictures are on the device.
     pub fn has_pictures(&self) -> bool {
         self.squares.are_on_device()
     }
@@ -140,7 +140,8 @@ impl TorchEngine {
         self.average.device()
     }
 
-    /// Coordinates are in pixels of [`INPUT_SIZE`](crate::model::layout::INPUT_SIZE).
+    /// Runs a batch through both networks. The outputs' coordinates are in pixels of an
+    /// [`INPUT_SIZE`](crate::model::layout::INPUT_SIZE) input.
     fn forward(&self, batch: &Batch) -> Pass {
         let inputs = render_batch(batch, &self.squares);
         let faces = Faces::new(&batch.faces, self.device());
@@ -184,7 +185,7 @@ impl engine::Engine for TorchEngine {
 
     fn count(&mut self, batch: &Batch) {
         let _guard = tch::no_grad_guard();
-        // The running statistics follow a batch only when its gradient is computed.
+        // Counting must not change the running statistics; only the pass for the gradient updates them.
         let statistics = self.network.buffers.copy();
         let pass = self.forward(batch);
         self.network.buffers.copy_(&statistics);
@@ -294,7 +295,7 @@ fn zeros(device: Device) -> Tensor {
     Tensor::zeros([NORM + 1], (Kind::Float, device))
 }
 
-/// Views from which BatchNorm's first statistics are measured, like those of training.
+/// Cuts the views from which BatchNorm's initial statistics are measured, in the same way as training views.
 fn calibration_views(
     spec: &TrainSpec,
     pictures: &Pictures,
@@ -308,7 +309,8 @@ fn calibration_views(
     batches.iter().map(|indices| render_batch(&cutter.cut(indices), squares)).collect()
 }
 
-/// On a CPU, summed in the same order for any number of threads: libtorch's order depends on their number.
+/// Returns the gradient's norm. On a CPU, sums in a fixed order, because libtorch's order depends on the number of
+/// threads.
 fn norm(gradient: &Tensor) -> Tensor {
     if gradient.device() != Device::Cpu {
         return gradient.norm();

@@ -7,26 +7,26 @@ use crate::model::native::newton_schulz;
 use crate::model::torch::array;
 use crate::train::optimizer::{BETA1, BETA2, COEFFICIENTS, EPSILON, ITERATIONS, Matrix};
 
-/// The optimizer's state, public so that checkpoints can save it.
+/// The libtorch optimizer. Its running means are public so that checkpoints can save them.
 #[derive(Debug)]
 pub struct TorchOptimizer {
     /// `[P]`: running mean of the gradient.
     pub mean: Tensor,
-    /// `[P]`: running mean of its square.
+    /// `[P]`: running mean of the gradient's square.
     pub variance: Tensor,
     matrices: Vec<Matrix>,
-    /// On a GPU.
+    /// All matrices in one batch; only on a GPU.
     together: Option<Together>,
 }
 
-/// `[rows, columns]`: a matrix's part of a flat vector.
+/// Returns a matrix's part of a flat vector, `[rows, columns]`.
 fn part(matrix: &Matrix, flat: &Tensor) -> Tensor {
     let (rows, columns) = (matrix.rows as i64, matrix.columns as i64);
     flat.narrow(0, matrix.start as i64, rows * columns).view([rows, columns])
 }
 
 impl TorchOptimizer {
-    /// An optimizer of such parameters; Muon updates `matrices`, none for plain `AdamW`.
+    /// Creates an optimizer for `parameters`. Muon updates `matrices`; for plain `AdamW`, there are none.
     pub fn new(parameters: &Tensor, matrices: Vec<Matrix>) -> Self {
         let zeros = || parameters.detach().zeros_like();
         let device = parameters.device();
@@ -37,7 +37,7 @@ impl TorchOptimizer {
 
     /// Applies `gradient` to `parameters` in place.
     ///
-    /// * `step`: its number, from 1; `decay`: each parameter's weight decay.
+    /// * `step`: the step's number, from 1; `decay`: each parameter's weight decay.
     pub fn step(
         &mut self,
         step: u64,
@@ -53,7 +53,7 @@ impl TorchOptimizer {
         let mut update =
             (&self.mean / correction1) / ((&self.variance / correction2).sqrt() + EPSILON);
         if !self.matrices.is_empty() {
-            let momentum = gradient.lerp(&self.mean, BETA1); // Nesterov's: one step ahead
+            let momentum = gradient.lerp(&self.mean, BETA1); // Nesterov: looks one step ahead
             if let Some(together) = &self.together {
                 together.replace(&mut update, &momentum);
             } else {
@@ -68,7 +68,7 @@ impl TorchOptimizer {
     }
 }
 
-/// [`orthogonal`] of several matrices at once, on a CPU.
+/// Computes the same as [`orthogonal`], for several matrices in parallel on a CPU.
 fn orthogonal_in_memory(flat: &Tensor, matrices: &[Matrix]) -> Vec<Tensor> {
     let flat = array(flat).values;
     let one = |matrix: &Matrix| {
@@ -82,17 +82,19 @@ fn orthogonal_in_memory(flat: &Tensor, matrices: &[Matrix]) -> Vec<Tensor> {
         .collect()
 }
 
-/// All matrices in one batch, which suits a GPU: padded to the largest's size with zeros, which stay zeros.
+/// All matrices in one batch, which suits a GPU. Zeros pad them to the largest size; the padding stays zero.
 #[derive(Debug)]
 struct Together {
-    /// `[M × rows × columns]`: where each number comes from in the flat buffer, and which are padding instead.
+    /// `[M × rows × columns]`: each number's index in the flat buffer.
     from: Tensor,
+    /// `[M × rows × columns]`: whether each number is padding.
     spare: Tensor,
     shape: [i64; 3],
-    /// `[K]`: the numbers of all matrices in the flat buffer, and where they lie in the batch.
+    /// `[K]`: indices of the matrices' numbers in the flat buffer.
     flat: Tensor,
+    /// `[K]`: indices of the same numbers in the batch.
     batched: Tensor,
-    /// `[M, 1, 1]`: the size of each update.
+    /// `[M, 1, 1]`: the factor that scales each update.
     sizes: Tensor,
 }
 
@@ -126,7 +128,7 @@ impl Together {
         }
     }
 
-    /// Writes the matrices' orthogonal updates, made of the flat `momentum`, to the flat `update`.
+    /// Computes the matrices' orthogonal updates from the flat `momentum`, and writes them to the flat `update`.
     fn replace(&self, update: &mut Tensor, momentum: &Tensor) {
         let found = momentum.index_select(0, &self.from).masked_fill(&self.spare, 0.0);
         let directions = orthogonal(&found.view(self.shape)) * &self.sizes;
@@ -135,8 +137,8 @@ impl Together {
     }
 }
 
-/// About the nearest orthogonal matrices to `[M, rows, columns]`: singular values come to lie between 0.7 and 1.2. Five
-/// Newton–Schulz iterations with the coefficients of <https://kellerjordan.github.io/posts/muon/>.
+/// Approximates the nearest orthogonal matrices to `[M, rows, columns]`, with singular values of about 0.7 to 1.2. Runs
+/// five Newton–Schulz iterations with the coefficients of <https://kellerjordan.github.io/posts/muon/>.
 fn orthogonal(matrices: &Tensor) -> Tensor {
     let is_tall = matrices.size()[1] > matrices.size()[2];
     let turned = |t: &Tensor| if is_tall { t.transpose(1, 2) } else { t.shallow_clone() };
@@ -163,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_of_muon_moves_every_direction_about_as_far() {
+    fn a_muon_update_moves_every_direction_about_equally_far() {
         tch::manual_seed(1);
         for shape in [[1, 24, 75], [1, 48, 24]] {
             let matrix = Tensor::randn(shape, (Kind::Float, Device::Cpu));
@@ -174,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn matrices_one_by_one_and_together_become_the_same() {
+    fn batched_and_separate_matrices_get_the_same_updates() {
         tch::manual_seed(2);
         let shapes: [(usize, usize, usize); 3] =
             [(7, 24, 75), (7 + 24 * 75, 42, 36), (7 + 24 * 75 + 42 * 36, 96, 88)];
@@ -189,11 +191,11 @@ mod tests {
             assert!(gap < 1e-4, "{matrix:?}: {gap}");
         }
         let ends = [update.narrow(0, 0, 7), update.narrow(0, count - 5, 5)];
-        assert!(ends.iter().all(|end| end.abs().max().double_value(&[]) == 0.0), "others changed");
+        assert!(ends.iter().all(|end| end.abs().max().double_value(&[]) == 0.0), "ends changed");
     }
 
     #[test]
-    fn a_hundred_steps_are_libtorchs_own() {
+    fn a_hundred_steps_match_libtorchs_adamw() {
         let vars = nn::VarStore::new(Device::Cpu);
         let theirs = vars.root().var("x", &[3], nn::Init::Const(0.5));
         let mut optimizer = nn::adamw(0.9, 0.999, 0.01).build(&vars, 1e-2).unwrap();

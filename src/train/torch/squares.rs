@@ -1,4 +1,4 @@
-//! The pictures' squares on a device.
+//! The pictures' squares, on the GPU if they fit.
 
 use tch::{Device, Kind, Tensor};
 
@@ -7,9 +7,10 @@ use crate::data::PictureFile;
 use crate::model::layout::INPUT_SIZE;
 use crate::train::views::pictures::unreadable;
 
-/// Bytes of GPU memory for pictures: 170,000 of them. More are read as they are needed.
+/// Maximum GPU memory for pictures, in bytes: about 170,000 pictures. A larger data set's pictures are uploaded as
+/// needed.
 const ON_DEVICE_BYTES: usize = 32 << 30;
-/// Bytes to leave for a network with a 128-pixel input: a step of 256 views and what libtorch keeps for itself.
+/// Bytes to leave free for a network with a 128-pixel input: a step of 256 views and libtorch's own reserve.
 const ROOM_BYTES: i64 = 4 << 30;
 const UPLOADED_AT_ONCE: usize = 256;
 
@@ -18,18 +19,18 @@ const UPLOADED_AT_ONCE: usize = 256;
 pub struct Squares {
     device: Device,
     side: i64,
-    /// `[N, 256, 256, 3]` bytes, all of them on a GPU if they fit.
+    /// `[N, 256, 256, 3]` bytes: all squares, if they are on a GPU.
     all: Option<Tensor>,
 }
 
 impl Squares {
-    /// The squares of a data set; on a GPU, all of them at once, unless they are too many.
+    /// Prepares the squares of a data set. Uploads all of them to a GPU if they fit.
     ///
-    /// * `count`: of the data set's pictures; `input_size`: of the network that is to be trained there.
+    /// * `count`: number of the data set's pictures; `input_size`: input size of the network to train on the device.
     ///
     /// # Panics
     ///
-    /// When the data set can no longer be read.
+    /// If the data set can no longer be read.
     pub fn new(cache: &PictureFile, count: usize, input_size: usize, device: Device) -> Self {
         let side = cache.side() as i64;
         let fits = count * cache.stride() <= ON_DEVICE_BYTES;
@@ -41,14 +42,14 @@ impl Squares {
         Self { device, side, all }
     }
 
-    /// Whether the device has all of them.
+    /// Whether all squares are on a GPU.
     pub fn are_on_device(&self) -> bool {
         self.all.is_some()
     }
 
-    /// `[K, 256, 256, 3]` bytes on the device: those of some pictures.
+    /// Returns the squares of some pictures on the device, as `[K, 256, 256, 3]` bytes.
     ///
-    /// * `read`: the same in memory, if they are not kept on the device.
+    /// * `read`: the same squares in host memory, if they are not on a GPU.
     pub fn of(&self, indices: &[usize], read: &[u8]) -> Tensor {
         let Some(all) = &self.all else { return upload_squares(read, self.side, self.device) };
         let indices: Vec<i64> = indices.iter().map(|&index| index as i64).collect();
@@ -62,7 +63,7 @@ fn on_gpu(cache: &PictureFile, count: usize, input_size: usize, device: Device) 
     // Libraries reserve memory on first use, so use them once before measuring what is left.
     let pixels = Tensor::zeros([1, 8, 8, 8], (Kind::Float, device));
     drop(pixels.conv2d::<Tensor>(&pixels, None, [1, 1], [0, 0], [1, 1], 1));
-    // Allocated and freed, so that libtorch keeps it for training.
+    // Allocates this room and frees it, so that libtorch keeps it for training.
     let room = ROOM_BYTES * (input_size / INPUT_SIZE).pow(2) as i64;
     let room = Tensor::f_empty([room], bytes).ok()?;
     let all = Tensor::f_empty([count as i64, side, side, 3], bytes).ok()?;

@@ -1,8 +1,9 @@
-//! From raw outputs to faces, inside the graph.
+//! Adds the nodes that turn raw outputs into faces.
 //!
-//! `MediaPipe`'s weighted suppression takes the best detection, averages it with all that overlap it, and goes
-//! on with the rest. The best ones are those that plain suppression picks; each other detection belongs to the
-//! first of them that it overlaps. So it needs no loop, only comparisons of picks with anchors.
+//! `MediaPipe`'s weighted suppression takes the best detection, averages it with every detection that overlaps it,
+//! and repeats this with the remaining detections. Plain suppression picks the same best detections. Every other
+//! detection belongs to the first pick that it overlaps. The graph therefore needs no loop: it compares every pick
+//! with every anchor.
 
 use super::graph::Attribute::Int;
 use super::graph::{Dim, Graph};
@@ -10,14 +11,14 @@ use crate::geometry::MIN_SUPPRESSION_IOU;
 use crate::model::anchors;
 use crate::model::layout::{ANCHORS, COORDINATES};
 
-/// The default of `MediaPipe`'s `FaceDetector`.
+/// Default minimum score of `MediaPipe`'s `FaceDetector`.
 const MIN_SCORE: f32 = 0.5;
-/// Logits are clipped to this before the sigmoid.
+/// Logits are clipped to ± this value before the sigmoid.
 const LOGIT_LIMIT: f32 = 100.0;
 
-/// Adds it behind `regressors` and `classificators`.
+/// Adds the nodes that follow `regressors` and `classificators`.
 pub(super) fn add(graph: &mut Graph, input_size: usize) {
-    // Callers may leave out an input that has a default value.
+    // A default value makes the input optional.
     graph.floats("min_score", &[1], &[MIN_SCORE]);
     graph.input("min_score", &[Dim::Fixed(1)]);
     let (values, scores) = decode(graph, input_size);
@@ -41,8 +42,8 @@ pub(super) fn add(graph: &mut Graph, input_size: usize) {
     graph.int_output("pictures", &[faces]);
 }
 
-/// `[N, 896, 16]` boxes and keypoints as fractions of the square, and `[N, 896]` scores; 0 for a box without
-/// area.
+/// Returns boxes and keypoints `[N, 896, 16]` in fractions of the square, and scores `[N, 896]`. The score of a box
+/// without area is 0.
 fn decode(graph: &mut Graph, input_size: usize) -> (String, String) {
     let size = graph.number(input_size as f32);
     let scaled = graph.node("Div", &["regressors", &size], &[]);
@@ -80,13 +81,13 @@ fn decode(graph: &mut Graph, input_size: usize) -> (String, String) {
     (values, scores)
 }
 
-/// What plain suppression picks, best first within each picture.
+/// Plain suppression's picks, best first within each picture.
 struct Picks {
-    /// `[F]`: places in the batch.
+    /// `[F]`: index of each pick's picture in the batch.
     picture: String,
-    /// `[F, 2]`: place in the batch, and anchor.
+    /// `[F, 2]`: index of each pick's picture and of its anchor.
     index: String,
-    /// `[F, 896, 16]`: every detection of each pick's picture.
+    /// `[F, 896, 16]`: all detections in each pick's picture.
     anchors: String,
 }
 
@@ -106,8 +107,8 @@ fn pick(graph: &mut Graph, values: &str, scores: &str) -> Picks {
     Picks { picture, index, anchors }
 }
 
-/// `[F, 896]`: how much each detection of a pick's picture counts in its average; 0 for those that do not
-/// overlap it, or overlap a better one.
+/// Returns `[F, 896]`: the weight of each detection in a pick's average. The weight is 0 if the detection does not
+/// overlap the pick, overlaps a better pick, or scores below the minimum.
 fn shares(graph: &mut Graph, values: &str, scores: &str, picks: &Picks) -> String {
     let own_scores = graph.node("Gather", &[scores, &picks.picture], &[Int("axis", 0)]);
     let near = overlapping(graph, values, picks);
@@ -115,7 +116,7 @@ fn shares(graph: &mut Graph, values: &str, scores: &str, picks: &Picks) -> Strin
     let near = graph.node("And", &[&near, &found], &[]); // [F, 896]
     let near = graph.node("Cast", &[&near], &[Int("to", 1)]);
 
-    // [F, F]: whether the pick of a column comes before that of the row, in the same picture.
+    // [F, F]: whether the column's pick precedes the row's pick in the same picture.
     let (rows, columns) = (graph.ints(&[1]), graph.ints(&[0]));
     let across = |graph: &mut Graph, op: &str, xs: &str| {
         let row = graph.node("Unsqueeze", &[xs, &rows], &[]);
@@ -144,7 +145,7 @@ fn shares(graph: &mut Graph, values: &str, scores: &str, picks: &Picks) -> Strin
     graph.node("Div", &[&weights, &total], &[])
 }
 
-/// `[F, 896]`: whether a detection of a pick's picture overlaps the pick.
+/// Returns `[F, 896]`: whether each detection in a pick's picture overlaps the pick.
 fn overlapping(graph: &mut Graph, values: &str, picks: &Picks) -> String {
     let pick = graph.node("GatherND", &[values, &picks.index], &[]); // [F, 16]
     let axis = graph.ints(&[1]);
@@ -170,7 +171,7 @@ fn overlapping(graph: &mut Graph, values: &str, picks: &Picks) -> String {
     graph.node("Greater", &[&iou, &least], &[])
 }
 
-/// Reduces the last of three dimensions, which disappears.
+/// Reduces the last of three dimensions and removes it.
 fn reduce(graph: &mut Graph, op: &str, xs: &str) -> String {
     graph.node(op, &[xs], &[super::graph::Attribute::Ints("axes", vec![2]), Int("keepdims", 0)])
 }

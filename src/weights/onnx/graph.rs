@@ -1,10 +1,10 @@
-//! A graph being built: nodes one after the other, each named for what it does and its number.
+//! Builds an ONNX graph node by node.
 //!
-//! Source: field numbers of ONNX's `onnx.proto`.
+//! Source of the field numbers: ONNX's `onnx.proto`.
 
 use crate::protobuf::Message;
 
-/// An ONNX graph.
+/// An ONNX graph under construction.
 #[derive(Debug, Default)]
 pub(super) struct Graph {
     nodes: Vec<Message>,
@@ -13,16 +13,16 @@ pub(super) struct Graph {
     outputs: Vec<Message>,
 }
 
-/// Type of an input or an output.
+/// A dimension of an input or an output.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Dim {
-    /// Always this.
+    /// A fixed length.
     Fixed(usize),
-    /// Any length; the same name means the same length.
+    /// Any length. Dimensions with equal names have equal lengths.
     Named(&'static str),
 }
 
-/// Element types.
+/// Element types, numbered as in ONNX.
 const FLOAT: i64 = 1;
 const INT64: i64 = 7;
 
@@ -34,14 +34,14 @@ pub(super) enum Attribute {
 }
 
 impl Graph {
-    /// Adds a node with one output, and names that.
+    /// Adds a node with one output and returns the output's name.
     pub(super) fn node(&mut self, op: &str, inputs: &[&str], attributes: &[Attribute]) -> String {
         let output = format!("{op}_{}", self.nodes.len());
         self.named(op, inputs, &output, attributes);
         output
     }
 
-    /// Like [`Graph::node`], with this name for the output.
+    /// Adds a node with one output that has the given name.
     pub(super) fn named(
         &mut self,
         op: &str,
@@ -55,20 +55,20 @@ impl Graph {
         self.nodes.push(node);
     }
 
-    /// Adds a constant in 32-bit floating point, and names it.
+    /// Adds a 32-bit floating-point constant and returns its name.
     pub(super) fn floats(&mut self, name: &str, shape: &[usize], values: &[f32]) -> String {
         let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.constant(name, shape, FLOAT, &raw)
     }
 
-    /// Adds a vector of whole numbers, and names it.
+    /// Adds a constant vector of 64-bit integers and returns its name.
     pub(super) fn ints(&mut self, values: &[i64]) -> String {
         let name = format!("ints_{}", self.initializers.len());
         let raw: Vec<u8> = values.iter().flat_map(|value| value.to_le_bytes()).collect();
         self.constant(&name, &[values.len()], INT64, &raw)
     }
 
-    /// Adds one floating-point number that fits every shape, and names it.
+    /// Adds a 32-bit floating-point scalar, which broadcasts to any shape, and returns its name.
     pub(super) fn number(&mut self, value: f32) -> String {
         let name = format!("number_{}", self.initializers.len());
         self.floats(&name, &[], &[value])
@@ -80,22 +80,22 @@ impl Graph {
         name.to_owned()
     }
 
-    /// Declares an input, of floating-point numbers.
+    /// Declares a 32-bit floating-point input.
     pub(super) fn input(&mut self, name: &str, shape: &[Dim]) {
         self.inputs.push(value_info(name, FLOAT, shape));
     }
 
-    /// Declares an output, of floating-point numbers.
+    /// Declares a 32-bit floating-point output.
     pub(super) fn output(&mut self, name: &str, shape: &[Dim]) {
         self.outputs.push(value_info(name, FLOAT, shape));
     }
 
-    /// Declares an output, of whole numbers.
+    /// Declares a 64-bit integer output.
     pub(super) fn int_output(&mut self, name: &str, shape: &[Dim]) {
         self.outputs.push(value_info(name, INT64, shape));
     }
 
-    /// The whole graph.
+    /// Encodes the graph as a `GraphProto` with the given name.
     pub(super) fn message(&self, name: &str) -> Message {
         let repeated = |graph, field, messages: &[Message]| {
             messages.iter().fold(graph, |graph: Message, message| graph.message(field, message))

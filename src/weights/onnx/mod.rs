@@ -1,6 +1,6 @@
-//! `.onnx`: the network for ONNX Runtime and whatever else reads it. Written, not read.
+//! Writes `.onnx` files for ONNX Runtime and other runtimes. Blazetune does not read `.onnx`.
 //!
-//! The input `input` is `[N, 3, S, S]`, RGB / 127.5 − 1, of pictures that were letterboxed into the square.
+//! The input `input` is `[N, 3, S, S]`: pictures letterboxed to a square, as RGB / 127.5 − 1.
 
 mod faces;
 mod graph;
@@ -13,24 +13,24 @@ use crate::model::layout::{ANCHORS, COORDINATES, Conv, Role};
 use crate::model::tensors::Weights;
 use crate::protobuf::Message;
 
-/// Version of the operators.
+/// Version of the operator set.
 const OPSET: i64 = 17;
-/// Version of the file format: the first that has this operator set.
+/// Version of the file format: the first one that supports this operator set.
 const IR_VERSION: i64 = 8;
 
-/// The network's outputs.
+/// The graph's outputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnnxOutputs {
     /// `regressors` `[N, 896, 16]` and `classificators` `[N, 896, 1]`, as in `MediaPipe`'s `.tflite`.
     Raw,
-    /// Faces after `MediaPipe`'s weighted non-maximum suppression, of the whole batch, as fractions of the
+    /// The faces of the whole batch after `MediaPipe`'s weighted non-maximum suppression, in fractions of the
     /// square: `boxes` `[F, 4]` (ymin, xmin, ymax, xmax), `scores` `[F]`, `keypoints` `[F, 6, 2]` (x, y)
-    /// and `pictures` `[F]`, each face's place in the batch. Another input, `min_score` `[1]`, is 0.5 where
-    /// not given.
+    /// and `pictures` `[F]`, the index of each face's picture in the batch. The optional input `min_score` `[1]`
+    /// defaults to 0.5.
     Faces,
 }
 
-/// The file's bytes, with `metadata` as its texts.
+/// Returns the file's bytes, with `metadata` as the model's metadata properties.
 pub fn write(
     weights: &Weights,
     outputs: OnnxOutputs,
@@ -60,13 +60,13 @@ pub fn write(
     model.into_bytes()
 }
 
-/// Adds the network, with the outputs of `Network::forward`.
+/// Adds the network. Its outputs are those of `Network::forward`.
 fn network(graph: &mut Graph, weights: &Weights) {
     let layout = weights.layout();
     let convs = layout.convs();
     let mut convs = convs.iter();
     let mut next = |graph: &mut Graph, xs: &str| {
-        convolve(graph, weights, convs.next().expect("as many as the table has"), xs)
+        convolve(graph, weights, convs.next().expect("the layout lists every convolution"), xs)
     };
     let stem = next(graph, "input");
     let mut xs = graph.node("Relu", &[&stem], &[]);
@@ -97,7 +97,7 @@ fn network(graph: &mut Graph, weights: &Weights) {
     for (name, numbers) in [("classificators", 1), ("regressors", COORDINATES)] {
         let mut head = |map: &str| {
             let ys = next(graph, map);
-            // Anchors of a cell lie side by side, so channels must come last.
+            // A cell's anchors must be adjacent after reshaping, so channels come last.
             let ys = graph.node("Transpose", &[&ys], &[Ints("perm", vec![0, 2, 3, 1])]);
             let shape = graph.ints(&[0, -1, numbers as i64]);
             graph.node("Reshape", &[&ys, &shape], &[])
@@ -113,7 +113,7 @@ fn convolve(graph: &mut Graph, weights: &Weights, conv: &Conv, xs: &str) -> Stri
     let weight = graph.floats(&name("weight"), &weight.shape, &weight.values);
     let bias = graph.floats(&name("bias"), &bias.shape, &bias.values);
     let stride = conv.stride as i64;
-    // TensorFlow's `SAME`: the spare row and column are at the bottom and right.
+    // TensorFlow's `SAME` padding adds the extra row at the bottom and the extra column on the right.
     let pads = match (conv.role, conv.stride) {
         (Role::Stem, _) => vec![1, 1, 2, 2],
         (Role::Depthwise, 1) => vec![1, 1, 1, 1],

@@ -1,10 +1,10 @@
-//! The machine that runs the program in a pickle.
+//! A stack machine that interprets pickles.
 
 use std::collections::HashMap;
 
 use super::{Id, PickleError, PickleValue, Result, TensorRef};
 
-/// What a state dict's pickle may name.
+/// Globals that a state dict's pickle may refer to.
 const GLOBALS: [&str; 18] = [
     "collections.OrderedDict",
     "collections.defaultdict",
@@ -26,16 +26,16 @@ const GLOBALS: [&str; 18] = [
     "builtins.dict",
 ];
 
-/// No tensor of this network has more than four.
+/// Maximum number of dimensions. This network's tensors have at most four.
 const MAX_DIMENSIONS: usize = 8;
 
-/// Reads a pickle opcode by opcode.
+/// An interpreter of a pickle's opcodes.
 pub(super) struct Machine<'a> {
     bytes: &'a [u8],
     pub(super) at: usize,
     pub(super) values: Vec<PickleValue<'a>>,
     pub(super) stack: Vec<Id>,
-    /// How high the stack was at each open mark.
+    /// Height of the stack at each open mark.
     marks: Vec<usize>,
     memo: HashMap<u32, Id>,
 }
@@ -90,14 +90,14 @@ impl<'a> Machine<'a> {
             b'h' | b'j' => return self.recall(opcode),
             b'u' | b's' => return self.set_items(opcode),
             b'e' | b'a' => return self.append(opcode),
-            b'b' => return self.pop().map(drop), // BUILD: attributes nobody reads
+            b'b' => return self.pop().map(drop), // BUILD: sets attributes, which nothing reads
             other => return Err(PickleError::Refused(format!("opcode 0x{other:02x}"))),
         };
         self.push(value);
         Ok(())
     }
 
-    /// A call, allowed only for constructors of tensors; nothing is really called.
+    /// Interprets a call. Only the constructors that state dicts need are allowed, and none is executed.
     fn reduce(&mut self) -> Result<()> {
         let (arguments, function) = (self.pop()?, self.pop()?);
         let (PickleValue::Tuple(arguments), PickleValue::Global(function)) =
@@ -116,13 +116,13 @@ impl<'a> Machine<'a> {
                 self.stack.push(tensor);
                 return Ok(());
             }
-            other => return Err(PickleError::Refused(format!("a call of {other}"))),
+            other => return Err(PickleError::Refused(format!("a call to {other}"))),
         };
         self.push(value);
         Ok(())
     }
 
-    /// `(storage, offset, shape, stride, …)`.
+    /// Reads a tensor's arguments: `(storage, offset, shape, stride, …)`.
     fn tensor(&self, arguments: &[Id]) -> Result<PickleValue<'a>> {
         let &[storage, offset, shape, stride, ..] = arguments else { return Err(self.damaged()) };
         let (&PickleValue::Storage(storage_type, storage), &PickleValue::Int(offset)) =
@@ -134,7 +134,7 @@ impl<'a> Machine<'a> {
         Ok(PickleValue::Tensor(TensorRef { storage_type, storage, offset, shape, stride }))
     }
 
-    /// `("storage", torch.FloatStorage, "0", "cpu", 1234)`.
+    /// Reads a storage's tuple, such as `("storage", torch.FloatStorage, "0", "cpu", 1234)`.
     fn storage(&mut self) -> Result<PickleValue<'a>> {
         let id = self.pop()?;
         let PickleValue::Tuple(parts) = self.value(id) else { return Err(self.damaged()) };
@@ -200,7 +200,7 @@ impl<'a> Machine<'a> {
     fn long(&mut self) -> Result<PickleValue<'a>> {
         let length = usize::from(self.byte()?);
         if length > 8 {
-            return Err(PickleError::Refused("an integer of more than 64 bits".to_owned()));
+            return Err(PickleError::Refused("an integer with more than 64 bits".to_owned()));
         }
         let bytes = self.take(length)?;
         let negative = bytes.last().is_some_and(|&byte| byte >= 0x80);
@@ -212,7 +212,7 @@ impl<'a> Machine<'a> {
     fn numbers(&self, tuple: Id) -> Result<Vec<i64>> {
         let PickleValue::Tuple(items) = self.value(tuple) else { return Err(self.damaged()) };
         if items.len() > MAX_DIMENSIONS {
-            return Err(PickleError::Refused(format!("a tensor of {} dimensions", items.len())));
+            return Err(PickleError::Refused(format!("a tensor with {} dimensions", items.len())));
         }
         let number = |&id: &Id| match self.value(id) {
             PickleValue::Int(number) => Ok(*number),

@@ -1,8 +1,8 @@
-//! The few pickle opcodes that state dicts use. Nothing is executed: a global is only a name, and only names that
-//! tensors need are known.
+//! Reads pickles with the few opcodes that state dicts use. Nothing is executed: a global is just a name, and only the
+//! names that state dicts need are accepted.
 //!
-//! Values lie in one list and refer to each other by number. However they are nested, shared or
-//! tied into loops, they take no more room than the file gave them, and no recursion to drop.
+//! All values are in one list and refer to each other by index. Nested, shared and cyclic values therefore need no
+//! extra memory, and dropping them needs no recursion.
 //!
 //! Source: Python's `pickletools.py`.
 
@@ -19,14 +19,14 @@ pub(super) struct Pickle<'a> {
     root: Id,
 }
 
-/// Which of the values.
+/// The index of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Id(usize);
 
-/// One of them.
+/// A value in a pickle.
 #[derive(Debug)]
 pub(super) enum PickleValue<'a> {
-    /// A value that tensors are not made of: `None`, a fraction.
+    /// A value that tensors do not need, such as `None` or a float.
     Other,
     Bool(bool),
     List(Vec<Id>),
@@ -34,9 +34,9 @@ pub(super) enum PickleValue<'a> {
     Text(&'a str),
     Tuple(Vec<Id>),
     Dict(Vec<(Id, Id)>),
-    /// `module.name`.
+    /// A global's `module.name`.
     Global(&'static str),
-    /// Where tensors' numbers lie: element type, file name.
+    /// A storage's type and key.
     Storage(&'static str, &'a str),
     Tensor(TensorRef<'a>),
 }
@@ -44,37 +44,37 @@ pub(super) enum PickleValue<'a> {
 /// A tensor as the pickle describes it.
 #[derive(Debug)]
 pub(super) struct TensorRef<'a> {
-    /// Such as `torch.FloatStorage`.
+    /// The storage's type, such as `torch.FloatStorage`.
     pub(super) storage_type: &'static str,
-    /// The file's name.
+    /// The storage's key.
     pub(super) storage: &'a str,
     pub(super) offset: i64,
     pub(super) shape: Vec<i64>,
     pub(super) stride: Vec<i64>,
 }
 
-/// Why a pickle is refused.
+/// The reason why a pickle is rejected.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PickleError {
-    /// It ends too early, or its stack is inconsistent.
+    /// The pickle ends too early, or its stack is inconsistent.
     #[error("the pickle is damaged at byte {0}")]
     Damaged(usize),
-    /// It asks for something that no state dict needs.
-    #[error("the pickle asks for {0}, which a state dict does not need; it is refused")]
+    /// The pickle contains something that no state dict needs.
+    #[error("the pickle is rejected because it contains {0}, which no state dict needs")]
     Refused(String),
 }
 
 type Result<T> = std::result::Result<T, PickleError>;
 
-/// A checkpoint of this network, with its optimizer's state and its history, has some thousands.
+/// Maximum number of values. This network's checkpoints have a few thousand, including optimizer state and history.
 const MAX_VALUES: usize = 1 << 18;
 
-/// Reads the one value a pickle holds.
+/// Reads a pickle.
 pub(super) fn load(bytes: &[u8]) -> Result<Pickle<'_>> {
     Ok(load_first(bytes)?.0)
 }
 
-/// Reads the value of the first of several pickles; also where the next one begins.
+/// Reads the first of several pickles. Also returns the offset of the next one.
 pub(super) fn load_first(bytes: &[u8]) -> Result<(Pickle<'_>, usize)> {
     let mut machine = Machine::new(bytes);
     loop {
@@ -92,12 +92,12 @@ pub(super) fn load_first(bytes: &[u8]) -> Result<(Pickle<'_>, usize)> {
 }
 
 impl<'a> Pickle<'a> {
-    /// What the pickle is of.
+    /// Returns the pickle's top-level value.
     pub(super) fn root(&self) -> Id {
         self.root
     }
 
-    /// The element type of each storage that it names, by its key.
+    /// Returns the type of each storage that the pickle refers to, by key.
     pub(super) fn storages(&self) -> HashMap<&'a str, &'static str> {
         let storage = |value: &PickleValue<'a>| match *value {
             PickleValue::Storage(kind, key) => Some((key, kind)),
@@ -106,12 +106,12 @@ impl<'a> Pickle<'a> {
         self.values.iter().filter_map(storage).collect()
     }
 
-    /// One of the pickle's values.
+    /// Returns one of the pickle's values.
     pub(super) fn value(&self, id: Id) -> &PickleValue<'a> {
         &self.values[id.0]
     }
 
-    /// An entry of a dict; `None` if there is none, or if it is not a dict.
+    /// Returns an entry of a dict, or `None` if the key is missing or `dict` is not a dict.
     pub(super) fn get(&self, dict: Id, key: &str) -> Option<Id> {
         let PickleValue::Dict(items) = self.value(dict) else { return None };
         let is_key = |&&(name, _): &&(Id, Id)| matches!(self.value(name), PickleValue::Text(text) if *text == key);
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dict_filled_after_it_was_shared_is_filled_for_all() {
+    fn a_shared_dict_that_is_filled_later_is_filled_everywhere() {
         // x = {'a': y}; y['c'] = 7; x['b'] = y
         let pickle =
             load(b"\x80\x02}q\0X\x01\0\0\0a}q\x01sX\x01\0\0\0bh\x01X\x01\0\0\0cK\x07ss.").unwrap();
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn endless_nesting_and_loops_are_harmless() {
+    fn deep_nesting_and_cycles_are_harmless() {
         let deep = [b"\x80\x02)".as_slice(), &vec![0x85; 200_000], b"."].concat();
         assert_eq!(load(&deep).unwrap().values.len(), 200_001);
         let deeper = [b"\x80\x02)".as_slice(), &vec![0x85; 1_000_000], b"."].concat();
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn tuples_and_marks_that_do_not_fit_are_damage() {
+    fn malformed_pickles_are_reported_as_damaged() {
         for bytes in
             ["\u{85}.", "(\u{85}.", "t.", "K", "X", "h\0.", "cposix", "u.", "(u.", "R.", "."]
         {

@@ -2,7 +2,7 @@
 //!
 //! Source: <https://flatbuffers.dev/internals/>.
 
-/// A table: its fields by number.
+/// A table, as fields with their numbers.
 #[derive(Debug, Clone, Default)]
 pub(super) struct NewTable(pub(super) Vec<(usize, FlatValue)>);
 
@@ -30,13 +30,13 @@ impl NewTable {
         self
     }
 
-    /// Adds a field that is a text.
+    /// Adds a text field.
     #[must_use]
     pub(super) fn text(self, field: usize, text: &str) -> Self {
         self.with(field, FlatValue::Text(text.to_owned()))
     }
 
-    /// The file of which this is the root, with an identifier of four bytes.
+    /// Returns a file with this table as its root and a four-byte identifier.
     pub(super) fn finish(&self, identifier: [u8; 4]) -> Vec<u8> {
         let mut writer = Writer(vec![0; 4]);
         writer.0.extend(identifier);
@@ -47,14 +47,14 @@ impl NewTable {
     }
 }
 
-/// Writes everything before the references to it; references only point forward.
+/// The bytes written so far. References only point forward, so each is filled in once its target is written.
 struct Writer(Vec<u8>);
 
 impl Writer {
     fn table(&mut self, table: &NewTable) -> usize {
         let count = table.0.iter().map(|&(field, _)| field + 1).max().unwrap_or(0);
         let vtable_length = 4 + 2 * count;
-        // Words come first, so that each is aligned.
+        // Four-byte fields come first, so that each is aligned.
         let mut order: Vec<&(usize, FlatValue)> = table.0.iter().collect();
         order.sort_by_key(|(_, value)| matches!(value, FlatValue::Byte(_)));
         let mut slots = vec![0u16; count];
@@ -125,14 +125,14 @@ impl Writer {
         self.refer(at, to);
     }
 
-    /// Begins a vector whose elements are aligned, and says where.
+    /// Begins a vector with aligned elements and returns its position.
     fn vector(&mut self, count: usize, alignment: usize) -> usize {
         self.pad_to(alignment, 4);
         self.0.extend((count as u32).to_le_bytes());
         self.0.len() - 4
     }
 
-    /// Pads so that what comes `ahead` bytes later is aligned.
+    /// Pads the file so that the position `ahead` bytes later is aligned.
     fn pad_to(&mut self, alignment: usize, ahead: usize) {
         let end = (self.0.len() + ahead).next_multiple_of(alignment) - ahead;
         self.0.resize(end, 0);
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_built_is_read_and_tensors_lie_aligned() {
+    fn a_built_table_is_read_back_and_its_tensors_are_aligned() {
         let inner = NewTable::default().text(0, "inner").with(2, FlatValue::Byte(7));
         let table = NewTable::default()
             .with(5, FlatValue::Bytes(vec![1, 2, 3]))
@@ -167,7 +167,7 @@ mod tests {
         assert_eq!(root.u32s(1, 8).unwrap(), [4, 5]);
         for table in root.tables(0).unwrap() {
             assert_eq!((table.text(0).unwrap().as_str(), table.u8(2).unwrap()), ("inner", 7));
-            assert_eq!(table.u32(1).unwrap(), 0, "a field that is not there has its default");
+            assert_eq!(table.u32(1).unwrap(), 0, "a missing field has its default");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The constants of a model: where a convolution's numbers lie in the file, and of what type they are.
+//! Finds a model's constants: the position and the type of each convolution's values in the file.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -30,12 +30,12 @@ pub(super) mod field {
 pub(super) const FLOAT32: u8 = 0;
 const FLOAT16: u8 = 1;
 pub(super) const INT8: u8 = 9;
-/// Dimensions of a tensor.
+/// Maximum number of dimensions of a tensor.
 const MAX_DIMENSIONS: usize = 8;
-/// Channels with a scale of their own.
+/// Maximum number of scales of a quantised tensor.
 const MAX_SCALES: usize = 256;
 
-/// A tensor with data of its own.
+/// A tensor with values in the file.
 #[derive(Debug, Clone)]
 pub(super) struct Constant {
     name: String,
@@ -48,7 +48,7 @@ pub(super) struct Constant {
 enum Stored {
     Float32,
     Float16,
-    /// Whole numbers, to be multiplied by one scale, or by one of each index of a dimension.
+    /// Integers with a single scale, or with one scale per index of a dimension.
     Int8(Vec<f32>, usize),
 }
 
@@ -63,7 +63,7 @@ impl Stored {
 }
 
 impl Constant {
-    /// Its numbers, whatever they are stored as.
+    /// Returns the constant's values as `f32`, whatever their stored type.
     pub(super) fn values(&self, bytes: &[u8]) -> Vec<f32> {
         let data = &bytes[self.range.clone()];
         match &self.stored {
@@ -78,7 +78,7 @@ impl Constant {
         }
     }
 
-    /// Replaces the numbers by others, in the same precision.
+    /// Overwrites the values of a floating-point constant, in its own precision.
     pub(super) fn overwrite(&self, bytes: &mut [u8], values: &[f32]) -> Result<(), TfliteError> {
         let data = &mut bytes[self.range.clone()];
         if self.stored == Stored::Float32 {
@@ -88,7 +88,7 @@ impl Constant {
             return Ok(());
         }
         for (pair, &value) in data.as_chunks_mut::<2>().0.iter_mut().zip(values) {
-            let half = f16::from_f32(value); // to nearest, ties to even
+            let half = f16::from_f32(value); // rounds to nearest, ties to even
             if !half.is_finite() {
                 let (name, value) = (self.name.clone(), value.to_string());
                 return Err(TfliteError::Range { name, value });
@@ -99,7 +99,7 @@ impl Constant {
     }
 }
 
-/// Every constant of the first subgraph that stands for floats, by name.
+/// Returns the first subgraph's constants that represent floats, by name.
 pub(super) fn constants(bytes: &[u8]) -> Result<BTreeMap<String, Constant>, TfliteError> {
     if !is_tflite(bytes) {
         return Err(TfliteError::NotTflite);
@@ -128,7 +128,7 @@ pub(super) fn constants(bytes: &[u8]) -> Result<BTreeMap<String, Constant>, Tfli
     Ok(constants)
 }
 
-/// A convolution's kernel or bias, of the right size.
+/// Finds a convolution's kernel or bias and checks its shape and size.
 pub(super) fn find<'a>(
     constants: &'a BTreeMap<String, Constant>,
     conv: &Conv,
@@ -151,7 +151,8 @@ pub(super) fn find<'a>(
     Ok(constant)
 }
 
-/// How whole numbers are scaled; `None` where zero is not zero, as in activations, or where it does not fit `shape`.
+/// Reads the scales of an integer tensor. Returns `None` if there are none, if they do not fit `shape`, or if a zero
+/// point is not 0, as in activations.
 fn int8(tensor: &Table<'_>, shape: &[u32]) -> Result<Option<Stored>, TfliteError> {
     let Some(scaling) = tensor.table(field::TENSOR_QUANTIZATION)? else { return Ok(None) };
     let scales = scaling.u32s(field::QUANTIZATION_SCALE, MAX_SCALES)?;

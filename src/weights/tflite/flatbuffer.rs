@@ -1,13 +1,13 @@
-//! A bounded reader of FlatBuffers: every offset is checked, and lengths are limited, since many
-//! tables may share one vector and would make a small file take long to read.
+//! Reads FlatBuffers with every offset checked and every length limited. Many tables can share a vector, so without
+//! limits a small file could take long to read.
 //!
 //! Source: <https://flatbuffers.dev/internals/>.
 
 use std::ops::Range;
 
-/// The bytes are not the `FlatBuffer` they should be.
+/// The bytes are not a valid `FlatBuffer`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("damaged at byte {0}: an offset points outside the file, or a length makes no sense")]
+#[error("damaged at byte {0}: an offset points outside the file, or a length is out of range")]
 pub struct Damaged(pub usize);
 
 /// A table within `bytes`.
@@ -22,13 +22,13 @@ pub(super) struct Table<'a> {
 
 type Result<T> = std::result::Result<T, Damaged>;
 
-/// Tables of a vector: `MediaPipe`'s files have some hundred tensors and operators.
+/// Maximum number of tables in a vector. `MediaPipe`'s files have a few hundred tensors and operators.
 const MAX_TABLES: usize = 4096;
-/// Bytes of a name.
+/// Maximum number of bytes in a string.
 const MAX_TEXT: usize = 1024;
 
 impl<'a> Table<'a> {
-    /// The table at the root.
+    /// Reads the root table.
     pub(super) fn root(bytes: &'a [u8]) -> Result<Self> {
         Self::at(bytes, u32_at(bytes, 0)? as usize)
     }
@@ -40,7 +40,7 @@ impl<'a> Table<'a> {
         Ok(Self { bytes, at, vtable, vtable_length })
     }
 
-    /// Where a field's value lies; `None` where it has its default.
+    /// Returns the position of a field's value, or `None` if the field has its default.
     fn field(&self, number: usize) -> Result<Option<usize>> {
         let slot = 4 + 2 * number;
         if slot + 2 > self.vtable_length {
@@ -50,24 +50,25 @@ impl<'a> Table<'a> {
         Ok((offset > 0).then_some(self.at + offset))
     }
 
-    /// Where a field's value lies; `None` where it has its default.
+    /// Returns the position of a 32-bit field's value, or `None` if the field has its default. The value must be inside
+    /// the file.
     pub(super) fn place(&self, number: usize) -> Result<Option<usize>> {
         let place = self.field(number)?;
         place.map(|at| u32_at(self.bytes, at).map(|_| at)).transpose()
     }
 
-    /// An 8-bit field, 0 by default.
+    /// Reads an 8-bit field, which defaults to 0.
     pub(super) fn u8(&self, number: usize) -> Result<u8> {
         let Some(at) = self.field(number)? else { return Ok(0) };
         self.bytes.get(at).copied().ok_or(Damaged(at))
     }
 
-    /// A 32-bit field, 0 by default.
+    /// Reads a 32-bit field, which defaults to 0.
     pub(super) fn u32(&self, number: usize) -> Result<u32> {
         self.field(number)?.map_or(Ok(0), |at| u32_at(self.bytes, at))
     }
 
-    /// Where the elements of a vector lie, and how many there are.
+    /// Returns the position of a vector's first element and the number of elements.
     fn vector(&self, number: usize, element_size: usize) -> Result<Option<(usize, usize)>> {
         let Some(field) = self.field(number)? else { return Ok(None) };
         let at = field.checked_add(u32_at(self.bytes, field)? as usize).ok_or(Damaged(field))?;
@@ -79,12 +80,12 @@ impl<'a> Table<'a> {
         }
     }
 
-    /// A vector of bytes, as a range of the file.
+    /// Returns a vector of bytes as a range of the file.
     pub(super) fn bytes(&self, number: usize) -> Result<Option<Range<usize>>> {
         Ok(self.vector(number, 1)?.map(|(at, count)| at..at + count))
     }
 
-    /// A string; what is not UTF-8 is replaced.
+    /// Reads a string and replaces invalid UTF-8.
     pub(super) fn text(&self, number: usize) -> Result<String> {
         let range = self.bytes(number)?.unwrap_or(0..0);
         if range.len() > MAX_TEXT {
@@ -93,20 +94,20 @@ impl<'a> Table<'a> {
         Ok(String::from_utf8_lossy(&self.bytes[range]).into_owned())
     }
 
-    /// The bytes of a vector whose elements have this size.
+    /// Returns the bytes of a vector with elements of the given size.
     pub(super) fn bytes_of(&self, number: usize, element_size: usize) -> Result<Option<&'a [u8]>> {
         let place = self.vector(number, element_size)?;
         Ok(place.map(|(at, count)| &self.bytes[at..at + count * element_size]))
     }
 
-    /// A table that a field refers to.
+    /// Reads the table that a field refers to.
     pub(super) fn table(&self, number: usize) -> Result<Option<Self>> {
         let Some(field) = self.field(number)? else { return Ok(None) };
         let to = field.checked_add(u32_at(self.bytes, field)? as usize).ok_or(Damaged(field))?;
         Self::at(self.bytes, to).map(Some)
     }
 
-    /// A vector of at most `most` 32-bit numbers.
+    /// Reads a vector of at most `most` 32-bit numbers.
     pub(super) fn u32s(&self, number: usize, most: usize) -> Result<Vec<u32>> {
         let (at, count) = self.vector(number, 4)?.unwrap_or((0, 0));
         if count > most {
@@ -115,7 +116,7 @@ impl<'a> Table<'a> {
         (0..count).map(|index| u32_at(self.bytes, at + 4 * index)).collect()
     }
 
-    /// A vector of tables.
+    /// Reads a vector of tables.
     pub(super) fn tables(&self, number: usize) -> Result<Vec<Self>> {
         let (at, count) = self.vector(number, 4)?.unwrap_or((0, 0));
         if count > MAX_TABLES {
@@ -146,18 +147,18 @@ fn u32_at(bytes: &[u8], at: usize) -> Result<u32> {
 mod tests {
     use super::*;
 
-    /// A table whose one field is a vector that says it has `count` elements.
+    /// Returns a table whose only field is a vector that claims to have `count` elements.
     fn table_of(count: u32, data: &[u8]) -> Vec<u8> {
         let mut bytes = vec![12, 0, 0, 0]; // The root table is at 12.
-        bytes.extend([6, 0, 8, 0, 4, 0, 0, 0]); // Its vtable, at 4: one field, 4 bytes in.
-        bytes.extend([8, 0, 0, 0, 4, 0, 0, 0]); // 8 back to the vtable; the vector is 4 ahead.
+        bytes.extend([6, 0, 8, 0, 4, 0, 0, 0]); // Its vtable is at 4, with one field at offset 4.
+        bytes.extend([8, 0, 0, 0, 4, 0, 0, 0]); // The vtable is 8 back, the vector 4 ahead.
         bytes.extend(count.to_le_bytes());
         bytes.extend(data);
         bytes
     }
 
     #[test]
-    fn a_vector_is_read_when_it_lies_within_the_file() {
+    fn a_vector_is_read_only_if_it_fits_in_the_file() {
         let bytes = table_of(2, &[7, 0, 0, 0, 9, 0, 0, 0]);
         assert_eq!(Table::root(&bytes).unwrap().u32s(0, 8), Ok(vec![7, 9]));
         for count in [3, u32::MAX] {
@@ -167,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn lengths_that_no_such_file_has_are_refused() {
+    fn excessive_lengths_are_rejected() {
         let zeros = vec![0; 1 << 16];
         let numbers = table_of(9, &zeros);
         assert!(Table::root(&numbers).unwrap().u32s(0, 8).is_err());

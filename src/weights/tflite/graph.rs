@@ -1,5 +1,6 @@
-//! A `.tflite` built from nothing, with weights of 32 bits or of 8: the same graph as `MediaPipe`'s with activations
-//! in the operators before them. It computes in 32 bits; weights of 8 bits are scaled to them when it is loaded.
+//! Builds a `.tflite` from scratch, with 32-bit or 8-bit weights. The graph is `MediaPipe`'s, with each activation
+//! fused into the preceding operator. It computes with 32-bit floats; 8-bit weights are dequantised when the file is
+//! loaded.
 //!
 //! Source: TensorFlow Lite's `schema.fbs`.
 
@@ -12,7 +13,7 @@ use super::quantised::quantise;
 use crate::model::layout::{ANCHORS, COORDINATES, Conv, Layout, Role, STEM_CHANNELS};
 use crate::model::tensors::Weights;
 
-/// Operators, by the schema's numbers.
+/// Operators, numbered as in the schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Op {
     Add = 0,
@@ -29,17 +30,17 @@ const RELU: u8 = 1;
 const SCHEMA_VERSION: i32 = 3;
 const INT32: u8 = 2;
 
-/// How kernels are kept; biases are of 32 bits.
+/// The type in which kernels are stored. Biases are always 32-bit floats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kernels {
     Float32,
     Int8,
 }
 
-/// The file's bytes.
+/// Returns the file's bytes.
 pub(super) fn write(weights: &Weights, kernels: Kernels, about: &About) -> Vec<u8> {
     let mut model = Model::new(kernels);
-    // Buffer 0 is empty by convention: that of whatever is computed.
+    // Buffer 0 is empty by convention. Computed tensors refer to it.
     model.buffers.push(NewTable::default());
     let size = weights.layout().input_size;
     let input = model.tensor("input", &[1, size, size, 3], FLOAT32, 0);
@@ -67,13 +68,13 @@ pub(super) fn write(weights: &Weights, kernels: Kernels, about: &About) -> Vec<u
         .finish(*MAGIC)
 }
 
-/// As `Network::forward`; `[1, 896, 1]` logits and `[1, 896, 16]` coordinates.
+/// Adds the network. Returns its logits `[1, 896, 1]` and coordinates `[1, 896, 16]`.
 fn network(model: &mut Model, weights: &Weights, input: i32) -> [i32; 2] {
     let layout = weights.layout();
     let convs = layout.convs();
     let mut convs = convs.iter();
     let mut next = |model: &mut Model, xs: i32, side: usize, activation: u8| {
-        let conv = convs.next().expect("as many as the table has");
+        let conv = convs.next().expect("the layout lists every convolution");
         model.convolve(weights, conv, xs, side, activation)
     };
     let mut side = layout.input_size / 2;
@@ -101,7 +102,7 @@ fn network(model: &mut Model, weights: &Weights, input: i32) -> [i32; 2] {
         .map(|(name, numbers)| heads(model, layout, &mut next, [branch, xs], (name, numbers)))
 }
 
-/// The heads of both grids, one anchor after the other.
+/// Adds both grids' heads for one output and concatenates their anchors.
 fn heads(
     model: &mut Model,
     layout: &Layout,
@@ -125,7 +126,7 @@ fn heads(
 
 struct Model {
     kernels: Kernels,
-    /// Operators that are used.
+    /// The operators used so far.
     codes: Vec<Op>,
     buffers: Vec<NewTable>,
     tensors: Vec<NewTable>,
@@ -154,7 +155,7 @@ impl Model {
         self.tensor(name, shape, kind, self.buffers.len() as i32 - 1)
     }
 
-    /// Adds an operator with one output, and returns the output.
+    /// Adds an operator with one output and returns the output.
     fn operator(
         &mut self,
         op: Op,
@@ -178,7 +179,7 @@ impl Model {
         output
     }
 
-    /// A kernel of 8 bits, and the operator that scales it; `dimension`: along which each has a scale.
+    /// Adds an 8-bit kernel and the operator that dequantises it, with a scale per index of `dimension`.
     fn int8(&mut self, name: &str, shape: &[usize], kernel: &[f32], dimension: usize) -> i32 {
         let (numbers, scales) = quantise(shape, kernel, dimension);
         let zeros = FlatValue::Longs(vec![0; scales.len()]);
@@ -193,7 +194,9 @@ impl Model {
         self.operator(Op::Dequantize, &[stored], scaled, 38, NewTable::default())
     }
 
-    /// * `side`: of the output's map.
+    /// Adds a convolution.
+    ///
+    /// * `side`: side of the output map, in cells.
     fn convolve(&mut self, weights: &Weights, conv: &Conv, xs: i32, side: usize, relu: u8) -> i32 {
         let bytes = |values: &[f32]| values.iter().flat_map(|value| value.to_le_bytes()).collect();
         let (weight, bias) = weights.conv(&conv.name);
@@ -222,8 +225,7 @@ impl Model {
         self.operator(op, &[xs, kernel, bias], ys, kind, options)
     }
 
-    /// A block's input as it is added to its output: smaller where the stride is 2, with more channels where
-    /// the output has more.
+    /// Adds a block's shortcut: the input, pooled if the stride is 2, and padded if the output has more channels.
     fn shortcut(
         &mut self,
         block: usize,

@@ -1,29 +1,29 @@
-//! What a `.tflite` says about itself: MediaPipe Tasks needs the input's normalisation, people the rest.
+//! Writes the metadata in a `.tflite`. `MediaPipe` Tasks needs the input's normalisation; the rest is for people.
 //!
-//! Source: MediaPipe's `metadata_schema.fbs`.
+//! Source: `MediaPipe`'s `metadata_schema.fbs`.
 
 use super::TfliteError;
 use super::build::{FlatValue, NewTable};
 use super::constants::field;
 use super::flatbuffer::{self, Damaged};
 
-/// What is written into an exported file beside its weights.
+/// A description of the model for an exported file.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct About {
     /// The model's name.
     pub name: String,
-    /// A sentence about it.
+    /// A sentence about the model.
     pub description: String,
-    /// Such as Blazetune's own version.
+    /// A version, such as Blazetune's.
     pub version: String,
-    /// The advice for `min_detection_confidence`, 0..1.
+    /// The recommended `min_detection_confidence`, 0..1.
     pub threshold: Option<f32>,
 }
 
-/// The buffer's name among a model's metadata.
+/// Name of the metadata entry in a model.
 pub(super) const NAME: &str = "TFLITE_METADATA";
 const IDENTIFIER: &[u8; 4] = b"M001";
-/// The first version of the schema's parsers that knows all that is used here.
+/// The first version of the metadata parser that supports every field used here.
 const MIN_PARSER_VERSION: &str = "1.0.0";
 const LICENCE: &str = "Apache-2.0 (the weights it was made from are Google's)";
 
@@ -35,7 +35,7 @@ mod union {
     pub(super) const THRESHOLD: u8 = 3;
 }
 
-/// The bytes of the metadata.
+/// Encodes the metadata.
 pub(super) fn bytes(about: &About) -> Vec<u8> {
     const RGB: u8 = 1;
     let of_kind = |kind: u8, value: NewTable| {
@@ -76,7 +76,7 @@ pub(super) fn bytes(about: &About) -> Vec<u8> {
         .finish(*IDENTIFIER)
 }
 
-/// A copy of a model with this metadata in place of its own, behind its end: nothing else moves.
+/// Returns a copy of a model with its metadata replaced. The new metadata is appended, so nothing else moves.
 pub(super) fn replace(model: &[u8], about: &About) -> Result<Vec<u8>, TfliteError> {
     let root = flatbuffer::Table::root(model)?;
     let is_ours = |entry: &&flatbuffer::Table<'_>| entry.text(0).is_ok_and(|name| name == NAME);

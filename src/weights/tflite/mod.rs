@@ -1,4 +1,4 @@
-//! `MediaPipe`'s `.tflite`: the weights lie in it as constants, and tuned ones take their place.
+//! Reads and writes `MediaPipe`'s `.tflite`, which contains the weights as constants.
 //!
 //! Source: TensorFlow Lite's `schema.fbs`.
 
@@ -20,44 +20,44 @@ use self::order::{from_pytorch, to_pytorch};
 use crate::model::layout::{Layout, SHORT, Variant};
 use crate::model::tensors::{Array, Arrays, LayoutError, Weights};
 
-/// The file is not one this network's weights can be read from or written to.
+/// The reason why weights cannot be read from or written to a `.tflite`.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TfliteError {
-    /// It does not start like a TensorFlow Lite model.
+    /// The file does not start like a TensorFlow Lite model.
     #[error("not a TensorFlow Lite model")]
     NotTflite,
-    /// It is cut off or altered.
+    /// The file is truncated or altered.
     #[error("the TensorFlow Lite model is damaged")]
     Damaged(#[from] Damaged),
-    /// A constant that the network needs is not there.
+    /// A constant that the network needs is missing.
     #[error(
         "the TensorFlow Lite model has no constant {0}; is it MediaPipe's short-range face detector?"
     )]
     Missing(String),
-    /// A constant has another shape or type.
-    #[error("constant {name} has {found} where {expected} is needed")]
+    /// A constant has the wrong shape or size.
+    #[error("constant {name} has {found} instead of {expected}")]
     Mismatch {
-        /// Its name.
+        /// The constant's name.
         name: String,
-        /// What is there.
+        /// Its shape and size in the file.
         found: String,
-        /// What should be.
+        /// The expected shape and size.
         expected: String,
     },
-    /// `MediaPipe`'s graph has one network's numbers built in.
+    /// The weights belong to a variant that `MediaPipe`'s graph does not support.
     #[error(
-        "no .tflite can hold {}: MediaPipe's graph takes its short-range network only; choose \
+        "a .tflite cannot hold {}: MediaPipe's graph only supports its short-range network; choose \
          .onnx, .safetensors or .pth",
         .0.title
     )]
     Variant(&'static Layout),
-    /// The weights themselves cannot be used.
+    /// The weights in the file are invalid.
     #[error(transparent)]
     Layout(#[from] LayoutError),
-    /// A value that does not fit into 16 bits.
-    #[error("{name} holds {value}, which a float16 .tflite cannot hold (at most 65504)")]
+    /// A value does not fit in a 16-bit float.
+    #[error("{name} holds {value}, which does not fit in a float16 .tflite (at most 65504)")]
     Range {
-        /// The tensor.
+        /// The tensor's name.
         name: String,
         /// The value, as text.
         value: String,
@@ -70,23 +70,23 @@ const BASE: &[u8] = include_bytes!(concat!(
     "/.deps/weights/face_detection_short_range.tflite"
 ));
 
-/// `MediaPipe`'s own file: Google's, Apache-2.0.
+/// Returns `MediaPipe`'s own file, which Google licenses under Apache-2.0.
 pub fn base() -> &'static [u8] {
     BASE
 }
 
-/// The weights in it.
+/// Returns the weights in [`base`].
 ///
 /// # Panics
 ///
-/// Never: the file is part of the binary, and a test reads it.
+/// Never, because the file is part of the binary and a test reads it.
 pub fn mediapipe() -> &'static Weights {
     static WEIGHTS: LazyLock<Weights> =
-        LazyLock::new(|| read(BASE).expect("the embedded model is whole"));
+        LazyLock::new(|| read(BASE).expect("the embedded model is valid"));
     &WEIGHTS
 }
 
-/// Whether these bytes start like a TensorFlow Lite model.
+/// Whether the bytes start like a TensorFlow Lite model.
 pub fn is_tflite(bytes: &[u8]) -> bool {
     bytes.get(4..8) == Some(MAGIC.as_slice())
 }
@@ -95,7 +95,7 @@ pub fn is_tflite(bytes: &[u8]) -> bool {
 ///
 /// # Errors
 ///
-/// [`TfliteError`]; hostile bytes never panic.
+/// [`TfliteError`] if the bytes do not contain the network. Hostile bytes never cause a panic.
 pub fn read(bytes: &[u8]) -> Result<Weights, TfliteError> {
     let constants = constants(bytes)?;
     let mut arrays = Arrays::new();
@@ -109,12 +109,12 @@ pub fn read(bytes: &[u8]) -> Result<Weights, TfliteError> {
     Ok(Weights::new(arrays)?)
 }
 
-/// A copy of `base` with these weights in the place of its own, in the precision it has; all else
-/// stays, `MediaPipe`'s metadata too.
+/// Returns a copy of `base` with the given weights, in the precision of `base`. Everything else stays unchanged,
+/// including `MediaPipe`'s metadata.
 ///
 /// # Errors
 ///
-/// [`TfliteError`] when `base` is not such a file, or a value does not fit.
+/// [`TfliteError`] if `base` does not contain the network, or if a value does not fit.
 pub fn write(base: &[u8], weights: &Weights) -> Result<Vec<u8>, TfliteError> {
     check_variant(weights)?;
     let constants = constants(base)?;
@@ -131,30 +131,30 @@ pub fn write(base: &[u8], weights: &Weights) -> Result<Vec<u8>, TfliteError> {
     Ok(bytes)
 }
 
-/// `MediaPipe`'s own file with these weights and this metadata, in 16 bits.
+/// Returns `MediaPipe`'s own file with the given weights, as 16-bit floats, and the given metadata.
 ///
 /// # Errors
 ///
-/// The same as [`write()`].
+/// Same as [`write()`].
 pub fn write_float16(weights: &Weights, about: &About) -> Result<Vec<u8>, TfliteError> {
     metadata::replace(&write(base(), weights)?, about)
 }
 
-/// The same graph in 32 bits, twice as large: every weight to the bit.
+/// Returns `MediaPipe`'s graph with exact 32-bit weights. The file is twice as large.
 ///
 /// # Errors
 ///
-/// [`TfliteError::Variant`].
+/// [`TfliteError::Variant`] for any network but the short-range one.
 pub fn write_float32(weights: &Weights, about: &About) -> Result<Vec<u8>, TfliteError> {
     check_variant(weights)?;
     Ok(graph::write(weights, Kernels::Float32, about))
 }
 
-/// The same graph with kernels of 8 bits, each output channel with a scale of its own; it computes in 32.
+/// Returns `MediaPipe`'s graph with 8-bit kernels and a scale per output channel. It computes with 32-bit floats.
 ///
 /// # Errors
 ///
-/// [`TfliteError::Variant`].
+/// [`TfliteError::Variant`] for any network but the short-range one.
 pub fn write_int8(weights: &Weights, about: &About) -> Result<Vec<u8>, TfliteError> {
     check_variant(weights)?;
     Ok(graph::write(weights, Kernels::Int8, about))
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn writing_back_what_was_read_changes_no_byte() {
+    fn writing_unchanged_weights_changes_no_byte() {
         assert_eq!(write(base(), mediapipe()).unwrap(), base());
     }
 
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_beyond_half_precision_is_refused_by_name() {
+    fn the_error_for_a_value_beyond_half_precision_names_the_tensor() {
         let mut arrays = mediapipe().arrays().clone();
         arrays.get_mut("classifier_8.bias").unwrap().values[0] = 1e6;
         let error = write(base(), &Weights::new(arrays).unwrap()).unwrap_err();
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_float32_file_holds_every_weight_to_the_bit() {
+    fn a_float32_file_stores_every_weight_exactly() {
         let wave = |index: usize, value: f32| value * (1.0 + 0.01 * (index as f32).sin());
         let mut arrays = mediapipe().arrays().clone();
         for array in arrays.values_mut() {
@@ -212,34 +212,34 @@ mod tests {
     }
 
     #[test]
-    fn metadata_is_replaced_without_touching_the_rest() {
+    fn replacing_the_metadata_leaves_the_rest_unchanged() {
         let about = About { name: "mine".into(), threshold: Some(0.4), ..About::default() };
         let file = write_float16(mediapipe(), &about).unwrap();
         assert_eq!(&read(&file).unwrap(), mediapipe());
         let differing = file.iter().zip(base()).filter(|(a, b)| a != b).count();
-        assert!(differing <= 4, "{differing} bytes of the base file have changed");
+        assert!(differing <= 4, "{differing} bytes of the base file changed");
     }
 
     #[test]
-    fn truncated_files_are_errors() {
-        // MediaPipe's metadata is appended behind the weights, so the last bytes are not missed.
+    fn truncated_files_are_rejected() {
+        // The last bytes are MediaPipe's metadata, which reading does not need.
         for length in (0..base().len() - 20_000).step_by(97) {
             assert!(read(&base()[..length]).is_err(), "{length} bytes");
         }
     }
 
     #[test]
-    fn flipped_bytes_never_panic() {
+    fn altered_bytes_never_cause_a_panic() {
         let mut rng = rand_pcg::Pcg64Mcg::seed_from_u64(1);
         for _ in 0..500 {
             let mut bytes = base().to_vec();
             for _ in 0..rng.random_range(1..40) {
-                // Structure lies at both ends, weights between.
+                // The structure is at both ends of the file, and the weights are in between.
                 let near = rng.random_range(0..20_000usize);
                 let at = if rng.random() { near } else { bytes.len() - 1 - near };
                 bytes[at] = rng.random();
             }
-            let _ = read(&bytes); // Either way is fine.
+            let _ = read(&bytes); // Success and failure are both fine.
         }
     }
 }

@@ -1,13 +1,13 @@
-//! The order of a kernel's numbers: TensorFlow has channels last, PyTorch has them first.
+//! Converts kernels between TensorFlow's channels-last order and `PyTorch`'s channels-first order.
 
 use crate::model::layout::{Conv, Role};
 
-/// `[O, H, W, I]` (depthwise `[1, H, W, C]`) to `[O, I, H, W]`.
+/// Converts `[O, H, W, I]` (depthwise: `[1, H, W, C]`) to `[O, I, H, W]`.
 pub(super) fn to_pytorch(conv: &Conv, values: &[f32]) -> Vec<f32> {
     positions(conv).map(|position| values[position]).collect()
 }
 
-/// The reverse of [`to_pytorch`].
+/// Reverses [`to_pytorch`].
 pub(super) fn from_pytorch(conv: &Conv, values: &[f32]) -> Vec<f32> {
     let mut kernel = vec![0.0; values.len()];
     for (position, &value) in positions(conv).zip(values) {
@@ -16,7 +16,7 @@ pub(super) fn from_pytorch(conv: &Conv, values: &[f32]) -> Vec<f32> {
     kernel
 }
 
-/// Where each element of `[O, I, H, W]` lies in TensorFlow's order.
+/// Returns the index in TensorFlow's order of each element of `[O, I, H, W]`.
 fn positions(conv: &Conv) -> impl Iterator<Item = usize> {
     let [outputs, inputs, height, width] = conv.shape;
     let depthwise = conv.role == Role::Depthwise;

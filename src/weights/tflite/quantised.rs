@@ -1,13 +1,13 @@
-//! Kernels of 8 bits: whole numbers from -127 to 127, and for each output channel what they are multiplied by.
+//! 8-bit kernels: integers from -127 to 127, and a scale per output channel.
 
-/// The numbers, and the scale of each channel, of which there are `shape[dimension]`.
+/// Quantises a kernel. Returns its integers and the scales of its `shape[dimension]` channels.
 pub(super) fn quantise(shape: &[usize], kernel: &[f32], dimension: usize) -> (Vec<i8>, Vec<f32>) {
     let mut scales = vec![0.0f32; shape[dimension]];
     for (index, value) in kernel.iter().enumerate() {
         let scale = &mut scales[channel(shape, dimension, index)];
         *scale = scale.max(value.abs() / LARGEST);
     }
-    // Channels of zeros stay zeros, whatever they are multiplied by.
+    // A channel of zeros gets scale 1, to avoid dividing by zero.
     scales.iter_mut().filter(|scale| !scale.is_normal()).for_each(|scale| *scale = 1.0);
     let number = |(index, value): (usize, &f32)| {
         let scaled = value / scales[channel(shape, dimension, index)];
@@ -18,7 +18,7 @@ pub(super) fn quantise(shape: &[usize], kernel: &[f32], dimension: usize) -> (Ve
 
 const LARGEST: f32 = 127.0;
 
-/// The reverse of [`quantise`]; all channels may share one scale.
+/// Reverses [`quantise`]. All channels may share one scale.
 pub(super) fn scaled(shape: &[u32], numbers: &[u8], scales: &[f32], dimension: usize) -> Vec<f32> {
     let shape: Vec<usize> = shape.iter().map(|&length| length as usize).collect();
     let value = |(index, number): (usize, &u8)| {
@@ -28,7 +28,7 @@ pub(super) fn scaled(shape: &[u32], numbers: &[u8], scales: &[f32], dimension: u
     numbers.iter().enumerate().map(value).collect()
 }
 
-/// The channel of the element at `index`, row by row.
+/// Returns the channel of the element at a row-major `index`.
 fn channel(shape: &[usize], dimension: usize, index: usize) -> usize {
     let stride: usize = shape[dimension + 1..].iter().product();
     index / stride % shape[dimension]
@@ -39,7 +39,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_channel_uses_the_whole_range_and_zeros_stay_zeros() {
+    fn every_channel_uses_the_full_range_and_zeros_stay_zero() {
         for (dimension, kernel) in
             [(0, [127.0, -12.7, 0.0, 0.0, 2.54, 0.02]), (1, [127.0, 0.0, 2.54, -12.7, 0.0, 0.02])]
         {

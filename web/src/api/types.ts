@@ -2,7 +2,7 @@
 // `blazetune schema > web/src/api/schema.json` and `npm --prefix web run types`.
 
 /**
- * Who changes a job's state.
+ * Who changed a job's state.
  */
 export type Actor = "user" | "server" | "worker";
 /**
@@ -10,7 +10,7 @@ export type Actor = "user" | "server" | "worker";
  */
 export type BoxShape = "xywh" | "xyxy" | "cxcywh";
 /**
- * Of a data set.
+ * A data set's id.
  */
 export type DatasetId = string;
 /**
@@ -18,7 +18,7 @@ export type DatasetId = string;
  */
 export type Units = "pixels" | "fractions";
 /**
- * How far a data set is.
+ * The status of a data set's import.
  */
 export type DatasetStatus = "importing" | "ready" | "failed";
 /**
@@ -42,7 +42,7 @@ export type Difficulty = "easy" | "medium" | "hard";
  */
 export type SplitChoice = "val" | "train" | "test" | "all";
 /**
- * Of a job.
+ * A job's id.
  */
 export type JobId = string;
 /**
@@ -50,11 +50,11 @@ export type JobId = string;
  */
 export type JobKind = "train" | "evaluate" | "mix";
 /**
- * Of a model that was imported or trained.
+ * The id of an imported, trained or mixed model.
  */
 export type ModelId = string;
 /**
- * How far a job is.
+ * A job's state.
  */
 export type JobState =
   | "queued"
@@ -81,7 +81,7 @@ export type ModelKind = "base" | "imported" | "trained" | "mixed";
 export type VariantName = "short" | "back";
 
 /**
- * Average precision at one overlap.
+ * Average precision at one IoU.
  */
 export interface ApAtIou {
   /**
@@ -89,7 +89,7 @@ export interface ApAtIou {
    */
   ap: number | null;
   /**
-   * Overlap from which a detection is of a face.
+   * Minimum IoU for a detection to match a face.
    */
   iou: number;
 }
@@ -111,11 +111,11 @@ export interface Artifact {
   size_bytes: number;
 }
 /**
- * The best epoch of a job so far.
+ * A job's best epoch so far.
  */
 export interface BestEpoch {
   /**
-   * From 1.
+   * The epoch, from 1.
    */
   epoch: number;
   metrics: ValMetrics;
@@ -207,41 +207,41 @@ export interface ValMetrics {
   val_iou: number | null;
 }
 /**
- * Detections of similar scores.
+ * Detections with similar scores.
  */
 export interface Bin {
   /**
-   * Detections.
+   * Number of detections.
    */
   count: number;
   /**
-   * Scores from this …
+   * Lower limit of the scores, inclusive.
    */
   from: number;
   /**
-   * Their mean score; `null` without detections.
+   * Mean score of the detections; `null` without detections.
    */
   mean_score: number | null;
   /**
-   * Share of them that are of a face; `null` without detections.
+   * Share of the detections that match a face; `null` without detections.
    */
   precision: number | null;
   /**
-   * … to below this; the last bin holds 1 too.
+   * Upper limit of the scores, exclusive; the last bin includes 1.
    */
   to: number;
 }
 /**
- * Scores against observed precision.
+ * Comparison of scores with observed precision.
  */
 export interface Calibration {
   /**
-   * Ten of equal width, lowest scores first.
+   * Ten bins of equal width, lowest scores first.
    */
   bins: Bin[];
   /**
-   * Expected calibration error, 0..1: how far mean score and precision of a bin are apart, mean over
-   * all detections; `null` without detections.
+   * Expected calibration error, 0..1: the difference between each bin's mean score and precision, averaged over all
+   * detections; `null` without detections.
    *
    * Source: Naeini, Cooper, Hauskrecht: "Obtaining Well Calibrated Probabilities Using Bayesian
    * Binning", 2015.
@@ -573,12 +573,12 @@ export interface RowTally1 {
   };
 }
 /**
- * A face that was found.
+ * A face that a network found.
  */
 export interface DetectedFace {
   box: Rect;
   /**
-   * `[x, y]` of right eye, left eye, nose, mouth, right ear, left ear.
+   * `[x, y]` of the right eye, left eye, nose, mouth, right ear and left ear.
    *
    * @minItems 6
    * @maxItems 6
@@ -592,7 +592,7 @@ export interface DetectedFace {
     [number, number]
   ];
   /**
-   * 0..1.
+   * The score, 0..1.
    */
   score: number;
 }
@@ -716,7 +716,7 @@ export interface IouBin {
   mean_score: number | null;
 }
 /**
- * Faces up to a difficulty.
+ * Average precision on faces up to a difficulty.
  */
 export interface DifficultyRow {
   /**
@@ -725,7 +725,7 @@ export interface DifficultyRow {
   ap50: number | null;
   difficulty: Difficulty;
   /**
-   * How many faces there are.
+   * Number of faces that count.
    */
   faces: number;
 }
@@ -734,8 +734,8 @@ export interface Disk {
   total_bytes: number;
 }
 /**
- * One model on one data set. Sizes are lengths of a box's longer side in pixels of the network's
- * input; figures are 0..1, and `null` where there is no face to measure on.
+ * An evaluation of one model on one data set. Sizes are lengths of a box's longer side, in pixels of the network's
+ * input. Figures are 0..1, or `null` if there are no faces to measure them on.
  */
 export interface EvaluatedModel {
   /**
@@ -743,46 +743,46 @@ export interface EvaluatedModel {
    */
   ap50_95: number | null;
   /**
-   * At score 0.5, `MediaPipe`'s default.
+   * Figures at score threshold 0.5, `MediaPipe`'s default.
    */
   at_default: Operating | null;
   /**
-   * At IoU 0.50, 0.55 … 0.95.
+   * Average precision at IoU 0.50, 0.55 … 0.95.
    */
   average_precision: ApAtIou[];
   /**
-   * Where F1 is best: advice for `MediaPipe`'s `min_detection_confidence`.
+   * Figures at the threshold with the best F1, which is the recommended `min_detection_confidence` for `MediaPipe`.
    */
   best: Operating | null;
   /**
-   * WIDER FACE's easy, medium and hard; empty where the data set does not say which faces those are.
+   * Figures for WIDER FACE's easy, medium and hard faces; empty if the data set has no difficulties.
    */
   by_difficulty?: DifficultyRow[];
   /**
-   * Figures by the folder that the picture lies in, sorted by name.
+   * Figures for each folder of pictures, sorted by name.
    */
   by_folder: FolderRow[];
   /**
-   * At IoU 0.5, of faces of at least 0, 6, 12 and 24 pixels. Smaller faces are ignored; false
+   * Figures at IoU 0.5 for faces of at least 0, 6, 12 and 24 pixels. Smaller faces are ignored, and false
    * detections of any size count.
    */
   by_min_size: SizeRow[];
   /**
-   * At IoU 0.5, of faces of 6–12, 12–24, 24–48 and at least 48 pixels. Only false detections of
-   * those sizes count.
+   * Figures at IoU 0.5 for faces of 6–12, 12–24, 24–48 and at least 48 pixels. Only false detections in the same
+   * range count.
    */
   by_size: SizeRow[];
   /**
-   * At IoU 0.5 and score 0.02, 0.04 … 0.98.
+   * Figures at IoU 0.5 and score thresholds 0.02, 0.04 … 0.98.
    */
   by_threshold: Operating[];
   calibration: Calibration;
   /**
-   * Detections of any score.
+   * Number of detections, whatever their score.
    */
   detections: number;
   /**
-   * Faces in those pictures.
+   * Number of faces in those pictures.
    */
   faces: number;
   /**
@@ -794,41 +794,41 @@ export interface EvaluatedModel {
    */
   model: string;
   /**
-   * Measured on.
+   * Number of pictures.
    */
   pictures: number;
   /**
-   * At IoU 0.5, at most 200 points, best score first.
+   * Precision-recall curve at IoU 0.5, with at most 200 points, best score first.
    */
   precision_recall: Operating[];
   /**
-   * Pictures with the most mistakes at the best threshold, worst first, at most 20.
+   * The pictures with the most mistakes at the best threshold, worst first; at most 20.
    */
   worst: WorstPicture[];
 }
 /**
- * Precision, recall and F1 at one score.
+ * Precision, recall and F1 at one score threshold.
  */
 export interface Operating {
   /**
-   * Harmonic mean of both.
+   * Harmonic mean of precision and recall.
    */
   f1: number;
   /**
-   * Share of the detections that are of a face.
+   * Share of the detections that match a face.
    */
   precision: number;
   /**
-   * Share of the faces that are found.
+   * Share of the faces that are detected.
    */
   recall: number;
   /**
-   * Detections of at least this score count.
+   * Detections with at least this score count.
    */
   threshold: number;
 }
 /**
- * Pictures of one folder.
+ * Figures for the pictures of one folder.
  */
 export interface FolderRow {
   /**
@@ -836,15 +836,15 @@ export interface FolderRow {
    */
   ap50: number | null;
   /**
-   * The same, of faces of at least 12 pixels.
+   * Average precision at IoU 0.5 for faces of at least 12 pixels.
    */
   ap50_ge12: number | null;
   /**
-   * At the whole data set's best threshold.
+   * Figures at the whole data set's best threshold.
    */
   at_best: Operating | null;
   /**
-   * Faces in those pictures.
+   * Number of faces in those pictures.
    */
   faces: number;
   /**
@@ -852,12 +852,12 @@ export interface FolderRow {
    */
   folder: string;
   /**
-   * Pictures in the folder.
+   * Number of pictures in the folder.
    */
   pictures: number;
 }
 /**
- * Faces of some sizes.
+ * Figures for a range of face sizes.
  */
 export interface SizeRow {
   /**
@@ -865,19 +865,19 @@ export interface SizeRow {
    */
   ap50: number | null;
   /**
-   * How many faces there are.
+   * Number of faces in the range.
    */
   faces: number;
   /**
-   * At least this many pixels.
+   * Lower limit of the size in pixels, inclusive.
    */
   from_px: number;
   /**
-   * Share that is found at the best threshold.
+   * Share of the faces that are detected at the best threshold.
    */
   recall: number | null;
   /**
-   * Below this many; `null` has no end.
+   * Upper limit of the size in pixels, exclusive; `null` means no limit.
    */
   to_px: number | null;
 }
@@ -886,19 +886,19 @@ export interface SizeRow {
  */
 export interface WorstPicture {
   /**
-   * Detections of no face.
+   * Number of detections that match no face.
    */
   false_detections: number;
   /**
-   * Faces of at least 12 pixels that were not found.
+   * Number of faces of at least 12 pixels that were not detected.
    */
   missed: number;
   /**
-   * Its path in the data set.
+   * The picture's path in the data set.
    */
   name: string;
   /**
-   * Its place among the pictures that were measured on.
+   * Index of the picture among the evaluated pictures.
    */
   picture: number;
 }
@@ -982,31 +982,31 @@ export interface Job {
   verbs: JobVerb[];
 }
 /**
- * How far a job is.
+ * A job's progress.
  */
 export interface JobProgress {
   /**
-   * The current epoch, from 1; 0 while the base model is measured, and for a job that does not train.
+   * The current epoch, from 1; 0 while the base model is measured, and always 0 for a job that does not train.
    */
   epoch: number;
   /**
-   * Epochs in all; 0 for a job that does not train.
+   * The total number of epochs; 0 for a job that does not train.
    */
   epochs: number;
   /**
-   * Seconds until the end.
+   * Estimated seconds until the job ends.
    */
   eta_s: number | null;
   /**
-   * Training views or pictures per second.
+   * Training views per second, or pictures per second for a job that does not train.
    */
   images_per_s: number | null;
   /**
-   * Steps done in this epoch; pictures measured, for a job that does not train.
+   * Steps done in this epoch, or pictures done for a job that does not train.
    */
   step: number;
   /**
-   * Steps per epoch; pictures to measure, for a job that does not train.
+   * Steps per epoch, or the total number of pictures for a job that does not train.
    */
   steps: number;
 }
@@ -1278,20 +1278,20 @@ export interface System {
   };
 }
 /**
- * A change of a job's state, or a restart, which leaves the state as it is.
+ * A change of a job's state, or a restart, which does not change the state.
  */
 export interface Transition {
   actor: Actor;
   /**
-   * `None` for a new job.
+   * The state before; `None` for a new job.
    */
   from: JobState | null;
   /**
-   * Why.
+   * Why it was made.
    */
   reason: string;
   /**
-   * RFC 3339.
+   * When it happened; RFC 3339.
    */
   time: string;
   to: JobState;
