@@ -54,19 +54,27 @@ const CONNECTIONS: u32 = 8;
 /// Fails if the file cannot be opened, is damaged, or was made by a newer version.
 pub async fn open(path: &Path) -> anyhow::Result<SqlitePool> {
     let pool = connect(path, true).await?;
-    let found: String = sqlx::query_scalar("pragma quick_check(1)").fetch_one(&pool).await?;
+    let migrated = migrate(&pool).await;
+    if migrated.is_err() {
+        pool.close().await; // A dropped pool would keep the files open for a while.
+    }
+    migrated.map(|()| pool)
+}
+
+/// Applies new migrations to a database that is not damaged.
+async fn migrate(pool: &SqlitePool) -> anyhow::Result<()> {
+    let found: String = sqlx::query_scalar("pragma quick_check(1)").fetch_one(pool).await?;
     ensure!(
         found == "ok",
         "the database is damaged ({found}); stop the server and restore a backup"
     );
-    match sqlx::migrate!().run(&pool).await {
+    match sqlx::migrate!().run(pool).await {
         Err(MigrateError::VersionMissing(version)) => bail!(
             "the database was made by a newer version of Blazetune (schema {version}); \
              start that version, or choose another folder with --data"
         ),
-        done => done?,
+        done => Ok(done?),
     }
-    Ok(pool)
 }
 
 /// Copies the database to a new file. The copy is consistent even if a server is running.
