@@ -5,6 +5,7 @@ mod cache;
 mod copies;
 mod decode;
 mod decoding;
+mod extensions;
 mod foreign;
 mod ignored;
 pub mod import;
@@ -32,7 +33,6 @@ use image::RgbImage;
 pub use self::archive::{ArchiveError, ArchiveLimits, Odd};
 pub use self::cache::{CACHE_SIZE, PictureFile};
 pub use self::decode::{PictureError, read_upright};
-pub use self::judge::DoubtfulTable;
 pub use self::labels::{BoxShape, LabelOptions, Units};
 pub use self::manifest::{
     Counts, DatasetSummary, Difficulty, FaceSizes, Manifest, Picture, Split, Splits,

@@ -7,7 +7,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::archive::{ArchiveError, ArchiveLimits};
-use super::judge::DoubtfulTable;
 use super::labels::LabelOptions;
 use super::plan_error::PlanError;
 use crate::disk;
@@ -68,9 +67,6 @@ pub enum ImportError {
     /// The tables cannot be understood.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// A table fits its pictures only if it means something else than it says.
-    #[error(transparent)]
-    Doubtful(#[from] DoubtfulTable),
     /// The tables are larger than memory should hold.
     #[error("the archive's label files hold more than {} MB", MAX_TABLE_BYTES >> 20)]
     TablesTooLarge,
@@ -142,31 +138,8 @@ impl From<ArchiveError> for ImportError {
 /// What a picture that was left out is counted under in a report.
 pub const BAD_PICTURE: &str = "bad picture";
 
-/// Extensions of pictures. The last row cannot be read, and is named in the report.
-const PICTURES: [&str; 23] = [
-    "jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "bmp", "dib", "gif", "tif",
-    "tiff", //
-    "heic", "heif", "hif", "avif", "jxl", "jp2", "psd", "dng", "cr2", "nef", "arw",
-];
-
-/// Extensions of files that may hold labels.
-const LABELS: [&str; 8] = ["csv", "tsv", "json", "xml", "txt", "yaml", "yml", "names"];
-
 /// Receives progress, from several threads; breaking ends the import.
 pub type OnProgress<'a> = dyn Fn(ImportProgress) -> ControlFlow<()> + Sync + 'a;
 
-pub(super) fn is_picture(path: &str) -> bool {
-    PICTURES.contains(&extension(path).as_str())
-}
-
-pub(super) fn is_label_file(path: &str) -> bool {
-    LABELS.contains(&extension(path).as_str())
-}
-
 /// All tables together; they are read into memory.
 pub(super) const MAX_TABLE_BYTES: u64 = 512 << 20;
-
-fn extension(path: &str) -> String {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    name.rsplit_once('.').map(|(_, extension)| extension.to_lowercase()).unwrap_or_default()
-}

@@ -83,6 +83,10 @@ pub enum PlanError {
         /// Another table and its row.
         second: String,
     },
+    /// The boxes of a table fit their pictures only if they mean something else than its columns say. The text shows
+    /// what was found and how to say what is meant.
+    #[error("{0}")]
+    Doubtful(String),
     /// Nothing to train on.
     #[error("the archive holds {0} annotations ({1}) but none to train on; add a train.csv")]
     NoTraining(&'static str, String),

@@ -5,11 +5,10 @@ use std::io::{self, Read};
 use std::ops::ControlFlow;
 
 use super::archive::{Archive, ArchiveError, Odd, Visitor};
+use super::extensions::{is_label_file, is_picture};
 use super::foreign;
 use super::labels::LabelFile;
-use super::options::{
-    ImportError, ImportProgress, MAX_TABLE_BYTES, OnProgress, is_label_file, is_picture,
-};
+use super::options::{ImportError, ImportProgress, MAX_TABLE_BYTES, OnProgress};
 use super::reporter::Reporter;
 
 /// What an archive holds.

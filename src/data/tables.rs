@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::labels::yolo::DataYaml;
-use super::labels::{self, Format, LabelFile, LabelOptions, Table, Unread, WANTED};
+use super::labels::{self, LabelFile, LabelFormat, LabelOptions, LabelTable, Unread, WANTED};
 use super::manifest::Split;
 use super::plan_error::PlanError;
 use super::reporter::Reporter;
@@ -11,7 +11,7 @@ use super::reporter::Reporter;
 /// A label file and the split that its name or its folder says.
 #[derive(Debug)]
 pub(super) struct FaceTable {
-    pub(super) labels: Table,
+    pub(super) labels: LabelTable,
     /// `None` leaves it to the seeded split.
     pub(super) split: Option<Split>,
 }
@@ -24,22 +24,22 @@ pub(super) fn read_all(
     options: &LabelOptions,
     report: &mut Reporter,
 ) -> Result<Vec<FaceTable>, PlanError> {
-    let mut by_format: BTreeMap<Format, Vec<&LabelFile>> = BTreeMap::new();
+    let mut by_format: BTreeMap<LabelFormat, Vec<&LabelFile>> = BTreeMap::new();
     let mut others = 0;
     for file in files {
-        match Format::of(file) {
+        match labels::format_of(file) {
             Some(format) => by_format.entry(format).or_default().push(file),
             None => others += 1,
         }
     }
     // Texts without a line name pictures without objects only beside others that have some.
     if by_format
-        .get(&Format::Yolo)
+        .get(&LabelFormat::Yolo)
         .is_some_and(|files| files.iter().all(|file| file.text.trim().is_empty()))
     {
-        others += by_format.remove(&Format::Yolo).map_or(0, |files| files.len() as u64);
+        others += by_format.remove(&LabelFormat::Yolo).map_or(0, |files| files.len() as u64);
     }
-    let has_yolo = by_format.contains_key(&Format::Yolo);
+    let has_yolo = by_format.contains_key(&LabelFormat::Yolo);
     let mut names = files.iter().filter(|file| has_yolo && is_names(&file.path));
     let names = names.find_map(DataYaml::read);
     if names.is_some() {
@@ -50,19 +50,19 @@ pub(super) fn read_all(
     let mut tables = Vec::new();
     for (&format, of_format) in &by_format {
         match format {
-            Format::Csv | Format::Coco | Format::Wider => {
+            LabelFormat::Csv | LabelFormat::Coco | LabelFormat::Wider => {
                 for file in of_format {
                     read_one(format, file, options, report, &mut tables)?;
                 }
             }
-            Format::Voc | Format::Yolo => {
+            LabelFormat::Voc | LabelFormat::Yolo => {
                 read_many(format, of_format, &names, options, report, &mut tables)?;
             }
         }
     }
     refuse_mixed(&tables)?;
     if tables.is_empty() {
-        let csv = by_format.get(&Format::Csv).and_then(|files| files.first());
+        let csv = by_format.get(&LabelFormat::Csv).and_then(|files| files.first());
         return Err(match csv {
             None => PlanError::NoTable,
             Some(file) => {
@@ -78,7 +78,7 @@ pub(super) fn read_all(
 
 /// Reads a file that is a table by itself.
 fn read_one(
-    format: Format,
+    format: LabelFormat,
     file: &LabelFile,
     options: &LabelOptions,
     report: &mut Reporter,
@@ -86,8 +86,8 @@ fn read_one(
 ) -> Result<(), PlanError> {
     let own = report.child();
     let read = match format {
-        Format::Coco => labels::coco::read(file, options, own),
-        Format::Wider => labels::wider::read(file, own),
+        LabelFormat::Coco => labels::coco::read(file, options, own),
+        LabelFormat::Wider => labels::wider::read(file, own),
         _ => labels::read(file, options, own),
     };
     match read {
@@ -104,7 +104,7 @@ fn read_one(
 
 /// Reads a format with a file per picture: a table per split that the folders say.
 fn read_many(
-    format: Format,
+    format: LabelFormat,
     of_format: &[&LabelFile],
     names: &DataYaml,
     options: &LabelOptions,
@@ -120,7 +120,7 @@ fn read_many(
         let name = files[0].path.rsplit_once('/').map_or(".", |(folder, _)| folder).to_owned();
         let own = report.child();
         let read = match format {
-            Format::Voc => labels::voc::read(name.clone(), &files, options, own),
+            LabelFormat::Voc => labels::voc::read(name.clone(), &files, options, own),
             _ => labels::yolo::read(name.clone(), &files, names, options, own),
         };
         let labels = read.map_err(|error| unread(&name, error))?;

@@ -1,7 +1,8 @@
 //! Whether a table's boxes fit their pictures as named, or only when they are read otherwise.
 
-use super::frame::{Frame, Measured};
-use crate::data::labels::{BoxShape, Table};
+use super::frame::{Frame, TurnedPicture};
+use crate::data::labels::{BoxShape, LabelTable};
+use crate::data::plan_error::PlanError;
 
 /// A face whose picture is known.
 #[derive(Debug)]
@@ -10,15 +11,9 @@ pub(super) struct Sample<'a> {
     pub(super) name: &'a str,
     pub(super) row: u64,
     pub(super) numbers: [f32; 4],
-    pub(super) measured: Measured,
+    pub(super) measured: TurnedPicture,
     pub(super) frame: Frame,
 }
-
-/// A table whose boxes fit their pictures only if they mean something else than its columns say. Its text shows what
-/// was found and how to say what is meant.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct DoubtfulTable(String);
 
 /// Boxes may reach over the edge by this share of the picture's size.
 const MARGIN: f32 = 0.05;
@@ -35,7 +30,7 @@ pub(super) fn fit(shape: BoxShape, numbers: [f32; 4], frame: Frame) -> bool {
 }
 
 /// Refuses a table of which most boxes leave their pictures as its columns name them.
-pub(super) fn check(samples: &[Sample<'_>], table: &Table) -> Result<(), DoubtfulTable> {
+pub(super) fn check(samples: &[Sample<'_>], table: &LabelTable) -> Result<(), PlanError> {
     let leaving = |numbers: fn([f32; 4]) -> [f32; 4], shape| {
         samples.iter().filter(|sample| !fit(shape, numbers(sample.numbers), sample.frame)).count()
     };
@@ -71,7 +66,7 @@ pub(super) fn check(samples: &[Sample<'_>], table: &Table) -> Result<(), Doubtfu
         .collect();
     let (file, header, all) = (&table.path, &table.header, samples.len());
     let (named, examples) = (described(table.shape), examples.join("; "));
-    Err(DoubtfulTable(format!(
+    Err(PlanError::Doubtful(format!(
         "{count} of {all} boxes in {file} would leave their pictures as {named}; {instead}. Its first line is \"{header}\"; {examples}"
     )))
 }
@@ -93,7 +88,7 @@ fn looks_like(shape: BoxShape, named: BoxShape) -> String {
     )
 }
 
-fn other_size(samples: &[Sample<'_>], table: &Table) -> String {
+fn other_size(samples: &[Sample<'_>], table: &LabelTable) -> String {
     let reach = samples.iter().fold([0.0_f32; 2], |reach, sample| {
         let [x, y, w, h] = table.shape.to_xywh(sample.numbers);
         [reach[0].max(x + w), reach[1].max(y + h)]

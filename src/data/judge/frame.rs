@@ -13,7 +13,7 @@ const SAME_SIZE: f32 = 1.0;
 
 /// A picture's size, and how its EXIF orientation turns it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Measured {
+pub(super) struct TurnedPicture {
     /// Upright, in pixels.
     pub(super) width: u32,
     /// Upright, in pixels.
@@ -21,7 +21,7 @@ pub(super) struct Measured {
     orientation: Orientation,
 }
 
-impl Measured {
+impl TurnedPicture {
     pub(super) fn of(stored: &Stored) -> Self {
         Self { width: stored.width, height: stored.height, orientation: stored.orientation }
     }
@@ -53,7 +53,7 @@ pub(super) struct Frame {
 
 impl Frame {
     /// What a face was drawn on; `None` if the row's size has another shape than the picture.
-    pub(super) fn of(face: &PlannedFace, measured: Measured, units: Units) -> Option<Self> {
+    pub(super) fn of(face: &PlannedFace, measured: TurnedPicture, units: Units) -> Option<Self> {
         let upright = measured.upright_size();
         let in_units = |[width, height]: [f32; 2]| match units {
             Units::Pixels => [width, height],
@@ -80,7 +80,7 @@ impl Frame {
     }
 
     /// A turned picture as it is stored, unless the row says which it is.
-    pub(super) fn if_turned(self, measured: Measured, units: Units) -> Self {
+    pub(super) fn if_turned(self, measured: TurnedPicture, units: Units) -> Self {
         if !measured.is_turned() || self.is_stated {
             return self;
         }
@@ -92,7 +92,7 @@ impl Frame {
     }
 
     /// Turns a point of this frame into pixels of the upright picture.
-    pub(super) fn upright(self, [x, y]: [f32; 2], measured: Measured) -> [f32; 2] {
+    pub(super) fn upright(self, [x, y]: [f32; 2], measured: TurnedPicture) -> [f32; 2] {
         let (u, v) = (x / self.width, y / self.height);
         let [u, v] = match measured.orientation {
             Orientation::Rotate90 if self.is_stored => [1.0 - v, u],

@@ -6,13 +6,12 @@
 mod doubt;
 mod frame;
 
-pub use self::doubt::DoubtfulTable;
-
 use self::doubt::{Sample, check, fit};
-use self::frame::{Frame, Measured};
+use self::frame::{Frame, TurnedPicture};
 use super::decoding::Stored;
-use super::labels::{Format, Table, Units};
+use super::labels::{LabelFormat, LabelTable, Units};
 use super::plan::{Plan, PlannedFace, PlannedPicture};
+use super::plan_error::PlanError;
 use super::reporter::Reporter;
 
 /// Turns the numbers of all planned faces into pixels of the upright picture: left, top, width, height.
@@ -21,12 +20,12 @@ use super::reporter::Reporter;
 ///
 /// # Errors
 ///
-/// [`DoubtfulTable`].
+/// [`PlanError::Doubtful`].
 pub(super) fn judge(
     plan: &mut Plan,
     stored: &[Option<&Stored>],
     report: &mut Reporter,
-) -> Result<(), DoubtfulTable> {
+) -> Result<(), PlanError> {
     let Plan { pictures, tables } = plan;
     for (index, table) in tables.iter().enumerate() {
         let table = &table.labels;
@@ -40,7 +39,7 @@ pub(super) fn judge(
         let mut reading = Reading { table, are_as_stored, report };
         for ((name, picture), stored) in pictures.iter_mut().zip(stored) {
             let Some(stored) = stored else { continue };
-            reading.read(index, name, picture, Measured::of(stored));
+            reading.read(index, name, picture, TurnedPicture::of(stored));
         }
     }
     Ok(())
@@ -51,13 +50,13 @@ fn samples<'a>(
     pictures: &'a [(String, PlannedPicture)],
     stored: &[Option<&Stored>],
     index: usize,
-    table: &Table,
+    table: &LabelTable,
 ) -> Vec<Sample<'a>> {
     let known =
         pictures.iter().zip(stored).filter_map(|(picture, stored)| Some((picture, (*stored)?)));
     known
         .flat_map(|((name, picture), stored)| {
-            let measured = Measured::of(stored);
+            let measured = TurnedPicture::of(stored);
             let faces = picture.faces.iter().filter(move |face| face.table == index);
             faces.filter_map(move |face| {
                 let frame = Frame::of(face, measured, table.units)?;
@@ -69,7 +68,7 @@ fn samples<'a>(
 
 /// Whether boxes of turned pictures without a stated size were drawn on the pictures as they are stored: most would
 /// leave the upright picture, and none would leave the stored one.
-fn are_as_stored(samples: &[Sample<'_>], table: &Table) -> bool {
+fn are_as_stored(samples: &[Sample<'_>], table: &LabelTable) -> bool {
     let turned =
         samples.iter().filter(|sample| sample.measured.is_turned() && !sample.frame.is_stated);
     let (mut all, mut leaving, mut leaving_stored) = (0, 0, 0);
@@ -83,9 +82,9 @@ fn are_as_stored(samples: &[Sample<'_>], table: &Table) -> bool {
 }
 
 /// Says how a table was read, if not to the letter.
-fn note(samples: &[Sample<'_>], table: &Table, report: &mut Reporter) {
+fn note(samples: &[Sample<'_>], table: &LabelTable, report: &mut Reporter) {
     let file = &table.path;
-    if table.format == Format::Csv && table.units == Units::Fractions && !samples.is_empty() {
+    if table.format == LabelFormat::Csv && table.units == Units::Fractions && !samples.is_empty() {
         let text = "its numbers were read as fractions of the pictures' width and height";
         report.note(format!("{file}: {text}"));
     }
@@ -109,7 +108,7 @@ fn note(samples: &[Sample<'_>], table: &Table, report: &mut Reporter) {
 
 /// Reads one table's faces.
 struct Reading<'a> {
-    table: &'a Table,
+    table: &'a LabelTable,
     are_as_stored: bool,
     report: &'a mut Reporter,
 }
@@ -119,7 +118,13 @@ const KEYPOINT_MARGIN: f32 = 0.1;
 
 impl Reading<'_> {
     /// Reads the table's faces in one picture.
-    fn read(&mut self, index: usize, name: &str, picture: &mut PlannedPicture, measured: Measured) {
+    fn read(
+        &mut self,
+        index: usize,
+        name: &str,
+        picture: &mut PlannedPicture,
+        measured: TurnedPicture,
+    ) {
         for mut face in std::mem::take(&mut picture.faces) {
             if face.table != index || self.convert(&mut face, name, measured) {
                 picture.faces.push(face);
@@ -130,7 +135,7 @@ impl Reading<'_> {
     }
 
     /// Returns whether the face can be used.
-    fn convert(&mut self, face: &mut PlannedFace, name: &str, measured: Measured) -> bool {
+    fn convert(&mut self, face: &mut PlannedFace, name: &str, measured: TurnedPicture) -> bool {
         let Some(mut frame) = Frame::of(face, measured, self.table.units) else {
             let [width, height] = face.size.unwrap_or_default();
             let reason = format!(

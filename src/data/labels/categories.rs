@@ -68,7 +68,7 @@ const OTHER_CATEGORY: &str = "other category";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::data::labels::{Table, csv_table};
+    use crate::data::labels::{LabelTable, csv_table};
 
     #[test]
     fn of_several_categories_the_one_called_face_counts_or_the_user_says() {
@@ -78,7 +78,7 @@ mod tests {
             let face_categories = face_categories.iter().map(ToString::to_string).collect();
             csv_table(bytes, &LabelOptions { face_categories, ..LabelOptions::default() })
         };
-        let faces = |table: Table| table.rows.iter().map(|row| row.face).collect::<Vec<_>>();
+        let faces = |table: LabelTable| table.rows.iter().map(|row| row.face).collect::<Vec<_>>();
         let at = Face::At([1.0, 1.0, 9.0, 9.0]);
         assert_eq!(faces(read(text, &[]).unwrap()), [at, Face::Other]);
         assert_eq!(faces(read(text, &["PERSON"]).unwrap()), [Face::Other, at]);

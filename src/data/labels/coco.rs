@@ -8,8 +8,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::categories::keep_faces;
-use super::format::{Format, LabelFile, Unread, table};
-use super::{BoxShape, Face, LabelOptions, Row, Table, Units};
+use super::format::{LabelFile, LabelFormat, Unread, table};
+use super::{BoxShape, Face, LabelOptions, LabelTable, Row, Units};
 use crate::data::reporter::Reporter;
 use crate::geometry::Keypoints;
 
@@ -60,7 +60,7 @@ pub(in crate::data) fn read(
     file: &LabelFile,
     options: &LabelOptions,
     mut report: Reporter,
-) -> Result<Table, Unread> {
+) -> Result<LabelTable, Unread> {
     let coco: Coco = serde_json::from_str(&file.text)
         .map_err(|error| Unread::Damaged(format!("it looks like COCO JSON, but {error}")))?;
     let images: BTreeMap<String, &Image> =
@@ -99,7 +99,7 @@ pub(in crate::data) fn read(
         }
     }
     keep_faces(&mut rows, options, &file.path, &mut report)?;
-    let source = (file.path.clone(), Format::Coco, 1);
+    let source = (file.path.clone(), LabelFormat::Coco, 1);
     Ok(table(source, (BoxShape::Xywh, Units::Pixels), rows, given, report))
 }
 
@@ -136,7 +136,7 @@ fn keypoints(annotation: &Annotation, names: Option<&[String]>) -> Keypoints {
 mod tests {
     use super::*;
 
-    fn parsed(text: &str) -> Result<Table, Unread> {
+    fn parsed(text: &str) -> Result<LabelTable, Unread> {
         let file = LabelFile { path: "a.json".to_owned(), text: text.to_owned() };
         read(&file, &LabelOptions::default(), Reporter::default())
     }

@@ -4,11 +4,11 @@ use csv::{ReaderBuilder, StringRecord, Trim};
 
 use super::categories::keep_faces;
 use super::columns::{Columns, KEYPOINTS};
-use super::format::{Format, LabelFile, Unread};
+use super::format::{LabelFile, LabelFormat, Unread};
 use super::units::units;
-use super::{Face, LabelOptions, Row, Table};
+use super::{Face, LabelOptions, LabelTable, Row};
+use crate::data::extensions::is_picture;
 use crate::data::manifest::Difficulty;
-use crate::data::options::is_picture;
 use crate::data::reporter::Reporter;
 use crate::geometry::Keypoints;
 
@@ -17,7 +17,7 @@ pub(in crate::data) fn read(
     file: &LabelFile,
     options: &LabelOptions,
     report: Reporter,
-) -> Result<Table, Unread> {
+) -> Result<LabelTable, Unread> {
     let path = file.path.as_str();
     let (delimiter, text, skipped) = delimiter(&file.text);
     let mut reader = ReaderBuilder::new()
@@ -70,9 +70,9 @@ pub(in crate::data) fn read(
     }
     keep_faces(&mut rows, options, path, &mut reading.report)?;
     let units = units(&rows, options, &reading.names)?;
-    Ok(Table {
+    Ok(LabelTable {
         path: path.to_owned(),
-        format: Format::Csv,
+        format: LabelFormat::Csv,
         files: 1,
         header: shortened(first_line),
         shape: reading.shape,
@@ -246,7 +246,7 @@ mod tests {
     use crate::data::labels::csv_table;
     use crate::data::report::ImportReport;
 
-    fn parsed(text: &[u8]) -> Table {
+    fn parsed(text: &[u8]) -> LabelTable {
         csv_table(text, &LabelOptions::default()).unwrap()
     }
 

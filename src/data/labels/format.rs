@@ -1,14 +1,14 @@
-//! Which format a label file has, told by its content.
+//! The formats of label files.
 
 use std::fmt;
 
-use super::{BoxShape, Row, Table, Units, text};
+use super::{BoxShape, LabelTable, Row, Units, text};
 use crate::data::names::Difference;
 use crate::data::reporter::Reporter;
 
 /// A format of labels.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::data) enum Format {
+pub(in crate::data) enum LabelFormat {
     Csv,
     Coco,
     Voc,
@@ -38,7 +38,7 @@ pub(in crate::data) struct LabelFile {
     pub(in crate::data) text: String,
 }
 
-impl fmt::Display for Format {
+impl fmt::Display for LabelFormat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Csv => "CSV",
@@ -50,28 +50,13 @@ impl fmt::Display for Format {
     }
 }
 
-impl Format {
+impl LabelFormat {
     /// Differences of names that the format itself makes, and that need no note.
     pub(in crate::data) fn expected_differences(self) -> &'static [Difference] {
         match self {
             Self::Csv => &[],
             Self::Coco | Self::Voc | Self::Wider => &[Difference::Folder],
             Self::Yolo => &[Difference::Folder, Difference::Extension],
-        }
-    }
-
-    /// The format of a file; `None` for anything else. An empty text file may be YOLO's for a picture without objects.
-    pub(in crate::data) fn of(file: &LabelFile) -> Option<Self> {
-        let LabelFile { path, text } = file;
-        let extension = path.rsplit_once('.').map(|(_, extension)| extension.to_lowercase())?;
-        match extension.as_str() {
-            "csv" | "tsv" => Some(Self::Csv),
-            "json" => (text.contains("\"annotations\"") && text.contains("\"images\""))
-                .then_some(Self::Coco),
-            "xml" => text.contains("<annotation>").then_some(Self::Voc),
-            "txt" if super::wider::is_wider(text) => Some(Self::Wider),
-            "txt" if super::yolo::is_yolo(text) => Some(Self::Yolo),
-            _ => None,
         }
     }
 }
@@ -84,13 +69,13 @@ impl LabelFile {
 
 /// A table of a format that says what its numbers are.
 pub(super) fn table(
-    (path, format, files): (String, Format, u64),
+    (path, format, files): (String, LabelFormat, u64),
     (shape, units): (BoxShape, Units),
     rows: Vec<Row>,
     given: u64,
     report: Reporter,
-) -> Table {
-    Table {
+) -> LabelTable {
+    LabelTable {
         path,
         format,
         files,

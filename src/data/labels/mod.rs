@@ -5,6 +5,7 @@ pub(super) mod coco;
 mod columns;
 mod csv;
 mod format;
+mod recognise;
 mod text;
 mod units;
 pub(super) mod voc;
@@ -22,7 +23,8 @@ use crate::geometry::Keypoints;
 
 pub(super) use self::columns::WANTED;
 pub(super) use self::csv::read;
-pub(super) use self::format::{Format, LabelFile, Unread};
+pub(super) use self::format::{LabelFile, LabelFormat, Unread};
+pub(super) use self::recognise::format_of;
 
 /// What the four numbers of a box are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -93,10 +95,10 @@ pub struct LabelOptions {
 
 /// One label file.
 #[derive(Debug)]
-pub(super) struct Table {
+pub(super) struct LabelTable {
     /// Its path in the archive, or that of the folder of its files.
     pub(super) path: String,
-    pub(super) format: Format,
+    pub(super) format: LabelFormat,
     /// Files that it was read from.
     pub(super) files: u64,
     /// Its first line, which names the columns.
@@ -114,7 +116,7 @@ pub(super) struct Table {
     pub(super) report: Reporter,
 }
 
-impl Table {
+impl LabelTable {
     /// The folder it is in, without a slash at its end; empty at the archive's root.
     pub(super) fn folder(&self) -> &str {
         self.path.rsplit_once('/').map_or("", |(folder, _)| folder)
@@ -175,6 +177,6 @@ impl Row {
 
 /// Reads the bytes of a CSV file, `a.csv`.
 #[cfg(test)]
-fn csv_table(bytes: &[u8], options: &LabelOptions) -> Result<Table, Unread> {
+fn csv_table(bytes: &[u8], options: &LabelOptions) -> Result<LabelTable, Unread> {
     read(&LabelFile::new("a.csv".to_owned(), bytes), options, Reporter::default())
 }

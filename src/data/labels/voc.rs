@@ -5,8 +5,8 @@ use serde::Deserialize;
 use std::sync::Arc;
 
 use super::categories::keep_faces;
-use super::format::{Format, LabelFile, Unread, table};
-use super::{BoxShape, Face, LabelOptions, Row, Table, Units};
+use super::format::{LabelFile, LabelFormat, Unread, table};
+use super::{BoxShape, Face, LabelOptions, LabelTable, Row, Units};
 use crate::data::reporter::Reporter;
 
 #[derive(Deserialize)]
@@ -46,7 +46,7 @@ pub(in crate::data) fn read(
     files: &[&LabelFile],
     options: &LabelOptions,
     mut report: Reporter,
-) -> Result<Table, Unread> {
+) -> Result<LabelTable, Unread> {
     let (mut rows, mut given) = (Vec::new(), 0);
     for file in files {
         let path: Arc<str> = file.path.as_str().into();
@@ -85,7 +85,7 @@ pub(in crate::data) fn read(
         }
     }
     keep_faces(&mut rows, options, &folder, &mut report)?;
-    let source = (folder, Format::Voc, files.len() as u64);
+    let source = (folder, LabelFormat::Voc, files.len() as u64);
     Ok(table(source, (BoxShape::Xyxy, Units::Pixels), rows, given, report))
 }
 

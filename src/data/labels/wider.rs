@@ -3,9 +3,9 @@
 //!
 //! Source: `readme.txt` of WIDER FACE's annotations.
 
-use super::format::{Format, LabelFile, Unread, table};
-use super::{BoxShape, Face, Row, Table, Units};
-use crate::data::options::is_picture;
+use super::format::{LabelFile, LabelFormat, Unread, table};
+use super::{BoxShape, Face, LabelTable, Row, Units};
+use crate::data::extensions::is_picture;
 use crate::data::reporter::Reporter;
 
 /// Position of the flag of an invalid face: too unclear to count.
@@ -19,7 +19,7 @@ pub(super) fn is_wider(text: &str) -> bool {
 }
 
 /// Reads a file.
-pub(in crate::data) fn read(file: &LabelFile, mut report: Reporter) -> Result<Table, Unread> {
+pub(in crate::data) fn read(file: &LabelFile, mut report: Reporter) -> Result<LabelTable, Unread> {
     let mut lines = (1_u64..).zip(file.text.lines()).filter(|(_, line)| !line.trim().is_empty());
     let (mut rows, mut given) = (Vec::new(), 0);
     while let Some((number, path)) = lines.next() {
@@ -43,7 +43,7 @@ pub(in crate::data) fn read(file: &LabelFile, mut report: Reporter) -> Result<Ta
             rows.push(Row::new(number, path.to_owned(), face));
         }
     }
-    let source = (file.path.clone(), Format::Wider, 1);
+    let source = (file.path.clone(), LabelFormat::Wider, 1);
     Ok(table(source, (BoxShape::Xywh, Units::Pixels), rows, given, report))
 }
 

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::categories::keep_faces;
-use super::format::{Format, LabelFile, Unread, table};
-use super::{BoxShape, Face, LabelOptions, Row, Table, Units};
+use super::format::{LabelFile, LabelFormat, Unread, table};
+use super::{BoxShape, Face, LabelOptions, LabelTable, Row, Units};
 use crate::data::reporter::Reporter;
 use crate::geometry::Keypoints;
 
@@ -85,7 +85,7 @@ pub(in crate::data) fn read(
     yaml: &DataYaml,
     options: &LabelOptions,
     mut report: Reporter,
-) -> Result<Table, Unread> {
+) -> Result<LabelTable, Unread> {
     let (mut rows, mut given) = (Vec::new(), 0);
     for file in files {
         let path: Arc<str> = file.path.as_str().into();
@@ -114,7 +114,7 @@ pub(in crate::data) fn read(
         given += count.max(1);
     }
     keep_faces(&mut rows, options, &folder, &mut report)?;
-    let source = (folder, Format::Yolo, files.len() as u64);
+    let source = (folder, LabelFormat::Yolo, files.len() as u64);
     Ok(table(source, (BoxShape::Cxcywh, Units::Fractions), rows, given, report))
 }
 

@@ -52,14 +52,14 @@ pub(super) enum Match<'a> {
 }
 
 /// Finds pictures by name.
-pub(super) struct Names<'a> {
+pub(super) struct PictureNames<'a> {
     pictures: &'a BTreeSet<String>,
     spelt: Index<'a>,
     /// The same pictures under the names that other encodings give them.
     respelt: Index<'a>,
 }
 
-impl<'a> Names<'a> {
+impl<'a> PictureNames<'a> {
     pub(super) fn new(pictures: &'a BTreeSet<String>) -> Self {
         let (mut spelt, mut respelt) = (Index::default(), Index::default());
         for path in pictures {
@@ -159,7 +159,7 @@ impl<'a> Names<'a> {
     }
 }
 
-/// Pictures that [`Names::nearest`] compares with, so that a report on a large set takes no minutes.
+/// Pictures that [`PictureNames::nearest`] compares with, so that a report on a large set takes no minutes.
 const MOST_COMPARED: usize = 10_000;
 
 /// Pictures by the parts of their folded paths.
@@ -256,7 +256,7 @@ mod tests {
     fn found(folder: &str, names: &[&str], pictures: &[&str]) -> Vec<Option<(String, Difference)>> {
         let pictures: BTreeSet<String> = pictures.iter().map(ToString::to_string).collect();
         let written: BTreeSet<&str> = names.iter().copied().collect();
-        let matches = Names::new(&pictures).find(folder, &written);
+        let matches = PictureNames::new(&pictures).find(folder, &written);
         names
             .iter()
             .map(|name| match matches[name] {
@@ -338,6 +338,6 @@ mod tests {
     fn the_nearest_name_is_shown_where_none_fits() {
         let pictures: BTreeSet<String> =
             ["i/party-01.jpg", "i/street.jpg"].map(str::to_owned).into();
-        assert_eq!(Names::new(&pictures).nearest("i/partie-01.jpg"), Some("i/party-01.jpg"));
+        assert_eq!(PictureNames::new(&pictures).nearest("i/partie-01.jpg"), Some("i/party-01.jpg"));
     }
 }

@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use self::contradiction::without_contradictions;
 use self::negatives::{leave_out_unknown, split_of_negative};
-use super::labels::{Face, LabelFile, LabelOptions, Row, Table};
+use super::labels::{Face, LabelFile, LabelOptions, LabelTable, Row};
 use super::manifest::{Difficulty, Split};
-use super::names::{Difference, Match, Names};
+use super::names::{Difference, Match, PictureNames};
 use super::plan_error::PlanError;
 use super::reporter::{Reporter, kinds};
 use super::tables::{self, FaceTable};
@@ -71,7 +71,7 @@ pub(super) fn plan(
     report: &mut Reporter,
 ) -> Result<Plan, PlanError> {
     let mut tables = tables::read_all(files, options, report)?;
-    let names = Names::new(pictures);
+    let names = PictureNames::new(pictures);
     let matches: Vec<_> = tables.iter().map(|table| matches(&names, table)).collect();
     let used = without_contradictions(&tables, &matches, report)?;
     let mut planned: BTreeMap<String, PlannedPicture> =
@@ -150,7 +150,7 @@ impl PlannedPicture {
 
 type Matches<'t, 'p> = HashMap<&'t str, Match<'p>>;
 
-fn matches<'p>(names: &Names<'p>, table: &FaceTable) -> HashMap<String, Match<'p>> {
+fn matches<'p>(names: &PictureNames<'p>, table: &FaceTable) -> HashMap<String, Match<'p>> {
     let written: BTreeSet<&str> =
         table.labels.rows.iter().map(|row| row.image_path.as_str()).collect();
     let found: Matches<'_, 'p> = names.find(table.labels.folder(), &written);
@@ -166,7 +166,7 @@ fn stricter(a: Option<Split>, b: Option<Split>, is_first: bool) -> Option<Split>
 fn unfound(
     name: &str,
     found: &Match<'_>,
-    names: &Names<'_>,
+    names: &PictureNames<'_>,
     report: &Reporter,
 ) -> (&'static str, String) {
     if let Match::Ambiguous([first, second]) = found {
@@ -182,7 +182,11 @@ fn unfound(
 }
 
 /// Says how many names were matched leniently, by kind.
-fn note_differences(table: &Table, matches: &HashMap<String, Match<'_>>, report: &mut Reporter) {
+fn note_differences(
+    table: &LabelTable,
+    matches: &HashMap<String, Match<'_>>,
+    report: &mut Reporter,
+) {
     let mut by_kind: BTreeMap<Difference, (u64, &str, &str)> = BTreeMap::new();
     for (name, found) in matches {
         let Match::Found(path, difference) = found else { continue };
