@@ -16,10 +16,10 @@ pub const CACHE_SIZE: u32 = 256;
 /// `[N, 256, 256, 3]` bytes: pictures as `MediaPipe` would sample them at this size, for training views. Smoothed
 /// pictures would lack the aliasing that a deployed model sees.
 pub(super) const SQUARES: CacheFile = CacheFile { name: "pictures.u8", side: CACHE_SIZE };
-/// `[N, 128, 128, 3]` bytes: pictures as a deployed model is fed them, for validation.
+/// `[N, 128, 128, 3]` bytes: pictures exactly as a deployed model receives them, for validation.
 pub(super) const INPUTS: CacheFile = CacheFile { name: "inputs.u8", side: INPUT_SIZE as u32 };
 
-/// One of the files.
+/// One of the two cache files.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct CacheFile {
     name: &'static str,
@@ -27,27 +27,27 @@ pub(super) struct CacheFile {
 }
 
 impl CacheFile {
-    /// Pixels a side.
+    /// Returns the side of a picture, in pixels.
     pub(super) fn side(self) -> u32 {
         self.side
     }
 
-    /// Bytes a picture.
+    /// Returns the number of bytes per picture.
     pub(super) fn stride(self) -> usize {
         (self.side * self.side * 3) as usize
     }
 
-    /// A new file in `folder`.
+    /// Creates the file in `folder`.
     pub(super) fn create(self, folder: &Path) -> io::Result<File> {
         OpenOptions::new().read(true).write(true).create_new(true).open(folder.join(self.name))
     }
 
-    /// The file in `folder`, to read.
+    /// Opens the file in `folder` for reading.
     pub(super) fn open(self, folder: &Path) -> io::Result<File> {
         File::open(folder.join(self.name))
     }
 
-    /// The file in `folder`, to read and write.
+    /// Opens the file in `folder` for reading and writing.
     pub(super) fn open_to_write(self, folder: &Path) -> io::Result<File> {
         OpenOptions::new().read(true).write(true).open(folder.join(self.name))
     }
@@ -66,7 +66,7 @@ impl CacheFile {
     }
 }
 
-/// One of the files, to read pictures from. It is read, not mapped: mapped pages count as the process's memory, and
+/// A cache file to read pictures from. It is not memory-mapped: mapped pages would count as the process's memory, and
 /// training reads all of them.
 #[derive(Debug)]
 pub struct PictureFile {
@@ -75,35 +75,35 @@ pub struct PictureFile {
 }
 
 impl PictureFile {
-    /// A file of `[N, side, side, 3]` bytes.
+    /// Wraps a file of `[N, side, side, 3]` bytes.
     pub fn new(file: File, side: usize) -> Self {
         Self { file, side }
     }
 
-    /// Pixels a side.
+    /// Returns the side of a picture, in pixels.
     pub fn side(&self) -> usize {
         self.side
     }
 
-    /// Bytes a picture.
+    /// Returns the number of bytes per picture.
     pub fn stride(&self) -> usize {
         self.side * self.side * 3
     }
 
-    /// Reads picture `index`: `[side, side, 3]` bytes.
+    /// Reads picture `index` into a buffer of `[side, side, 3]` bytes.
     ///
     /// # Errors
     ///
-    /// When it cannot be read.
+    /// Fails if the picture cannot be read.
     pub fn read(&self, index: usize, into: &mut [u8]) -> io::Result<()> {
         self.file.read_exact_at(into, (index * self.stride()) as u64)
     }
 
-    /// Reads some pictures, one after another.
+    /// Reads several pictures into one buffer of `[N, side, side, 3]` bytes.
     ///
     /// # Errors
     ///
-    /// When one cannot be read.
+    /// Fails if a picture cannot be read.
     pub fn read_all(&self, indices: &[usize]) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; indices.len() * self.stride()];
         for (&index, into) in indices.iter().zip(bytes.chunks_exact_mut(self.stride())) {
@@ -114,30 +114,30 @@ impl PictureFile {
 }
 
 impl ImportedDataset {
-    /// `[N, 256, 256, 3]` bytes: what training views are cut from.
+    /// Opens the pictures that training views are cut from: `[N, 256, 256, 3]` bytes.
     ///
     /// # Errors
     ///
-    /// When the file cannot be opened.
+    /// Fails if the file cannot be opened.
     pub fn squares(&self) -> io::Result<PictureFile> {
         Ok(PictureFile::new(SQUARES.open(&self.dir)?, SQUARES.side as usize))
     }
 
-    /// `[N, 128, 128, 3]` bytes: each picture as a deployed model is fed it.
+    /// Opens the pictures as a deployed model receives them: `[N, 128, 128, 3]` bytes.
     ///
     /// # Errors
     ///
-    /// When the file cannot be opened.
+    /// Fails if the file cannot be opened.
     pub fn inputs(&self) -> io::Result<PictureFile> {
         Ok(PictureFile::new(INPUTS.open(&self.dir)?, INPUTS.side as usize))
     }
 }
 
-/// The picture's part of its square.
+/// Crops a square to the picture in it.
 pub(super) fn crop(square: Vec<u8>, letterbox: &Letterbox) -> Option<RgbImage> {
     let square = RgbImage::from_raw(CACHE_SIZE, CACHE_SIZE, square)?;
     let (left, top) = (letterbox.left.round() as u32, letterbox.top.round() as u32);
-    let whole = |length: f32| length.round().max(1.0) as u32; // A hair of a picture is still one.
+    let whole = |length: f32| length.round().max(1.0) as u32; // At least one pixel.
     let (width, height) = (whole(letterbox.width), whole(letterbox.height));
     Some(image::imageops::crop_imm(&square, left, top, width, height).to_image())
 }

@@ -1,4 +1,4 @@
-//! One picture, from a file's bytes to its places in the cache.
+//! Decodes one picture, from the bytes of its file to the pixels for the cache.
 
 use std::io::Cursor;
 
@@ -10,19 +10,19 @@ use super::foreign::{self, Foreign};
 use super::resample;
 use crate::geometry::{INPUT_SIZE, Letterbox};
 
-/// Memory that decoding takes: up to 16 bits per channel, rotated, and converted to RGB.
+/// Memory for decoding a pixel: up to 16 bits per channel, a rotated copy, and the conversion to RGB.
 const BYTES_A_PIXEL: u64 = 12;
 
 /// A picture that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PictureError {
-    /// Not a picture, or a damaged one.
+    /// The file is damaged or not a picture.
     #[error("cannot be decoded ({0})")]
     Decode(#[from] image::ImageError),
-    /// Unreadable.
+    /// The file cannot be read.
     #[error("cannot be read ({0})")]
     Read(#[from] std::io::Error),
-    /// Too many pixels.
+    /// The picture has too many pixels.
     #[error("has {width} × {height} pixels; at most {limit} megapixels are accepted")]
     TooLarge {
         /// Its width, in pixels.
@@ -32,13 +32,13 @@ pub enum PictureError {
         /// The limit, in millions of pixels.
         limit: u32,
     },
-    /// A format that cannot be read.
+    /// The format is not supported.
     #[error("{}", .0.advice())]
     Foreign(Foreign),
-    /// A JPEG without its end.
+    /// The end of the JPEG is missing.
     #[error("is cut short: the end of the JPEG is missing, so download or copy it again")]
     CutShort,
-    /// The decoder panicked on it.
+    /// The decoder panicked.
     #[error("cannot be decoded (the decoder gave up)")]
     Panicked,
 }
@@ -48,9 +48,9 @@ pub(super) struct Decoded {
     /// Upright, in pixels of the original.
     pub(super) width: u32,
     pub(super) height: u32,
-    /// How the picture as stored was turned.
+    /// EXIF orientation of the stored picture.
     pub(super) orientation: Orientation,
-    /// Whether it is of nearly one colour.
+    /// Whether it is nearly all one colour.
     pub(super) is_flat: bool,
     pub(super) letterbox: Letterbox,
     /// `[256, 256, 3]`.
@@ -59,7 +59,7 @@ pub(super) struct Decoded {
     pub(super) input: Vec<u8>,
 }
 
-/// Decodes, turns upright, letterboxes.
+/// Decodes a picture, turns it upright and letterboxes it.
 pub(super) fn decode(bytes: &[u8], megapixels: u32) -> Result<Decoded, PictureError> {
     if foreign::is_jpeg_cut_short(bytes) {
         return Err(PictureError::CutShort);
@@ -73,7 +73,7 @@ pub(super) fn decode(bytes: &[u8], megapixels: u32) -> Result<Decoded, PictureEr
     Ok(Decoded { width, height, orientation, is_flat, letterbox, square, input })
 }
 
-/// About how many bytes [`decode`] takes, the picture's own included.
+/// Estimates how many bytes [`decode`] needs, including those of the encoded picture.
 pub(super) fn memory(bytes: &[u8], megapixels: u32) -> u64 {
     let header = std::panic::catch_unwind(|| {
         ImageReader::new(Cursor::new(bytes)).with_guessed_format()?.into_dimensions()
@@ -87,17 +87,17 @@ pub(super) fn memory(bytes: &[u8], megapixels: u32) -> u64 {
     bytes.len() as u64 + if is_decoded { pixels * BYTES_A_PIXEL } else { 0 }
 }
 
-/// A picture as it should look: RGB, rotated by its EXIF orientation, black where transparent.
+/// Decodes a picture as a viewer shows it: RGB, turned by its EXIF orientation, over black if it is transparent.
 ///
 /// # Errors
 ///
-/// [`PictureError`]; a picture of more than `megapixels` is refused before it is decoded.
+/// [`PictureError`]. A picture of more than `megapixels` million pixels is refused before it is decoded.
 pub fn read_upright(bytes: &[u8], megapixels: u32) -> Result<RgbImage, PictureError> {
     read_safely(bytes, megapixels).map(|(picture, _)| picture)
 }
 
 fn read_safely(bytes: &[u8], megapixels: u32) -> Result<(RgbImage, Orientation), PictureError> {
-    // There are many decoders, fed with arbitrary bytes: a panic is an error here.
+    // The many decoders get arbitrary bytes, so a panic counts as an error.
     let read = std::panic::catch_unwind(|| read(bytes, megapixels));
     read.unwrap_or(Err(PictureError::Panicked)).map_err(|error| match foreign::format(bytes) {
         Some(format) => PictureError::Foreign(format),
@@ -130,12 +130,12 @@ fn read(bytes: &[u8], megapixels: u32) -> Result<(RgbImage, Orientation), Pictur
     Ok((picture.into_rgb8(), orientation))
 }
 
-/// Pixels that [`is_flat`] looks at, about.
+/// About how many pixels [`is_flat`] looks at.
 const LOOKED_AT: usize = 20_000;
-/// Values of a picture of one colour differ by at most this.
+/// In a picture of nearly one colour, the values of a channel differ by at most this.
 const FLAT: u8 = 8;
 
-/// Whether all pixels have nearly one colour: a transparent picture over black, or 10 bits stored in 16.
+/// Whether a picture is nearly all one colour, such as a transparent one over black, or 10 bits stored in 16.
 fn is_flat(picture: &RgbImage) -> bool {
     let step = (picture.as_raw().len() / 3 / LOOKED_AT).max(1);
     let (mut least, mut most) = ([u8::MAX; 3], [0; 3]);

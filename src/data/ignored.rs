@@ -1,4 +1,4 @@
-//! Places that count neither as faces nor as background: painted over, so that nothing is learnt from them and no
+//! Places that count neither as faces nor as background. They are painted grey: nothing is learnt from them, and no
 //! detection there counts as wrong.
 
 use std::io;
@@ -8,10 +8,10 @@ use super::cache::{CacheFile, INPUTS, SQUARES};
 use super::manifest::Picture;
 use crate::geometry::{Letterbox, Rect};
 
-/// The middle of a network's input range, -1 to 1.
+/// The middle of the network's input range, which is -1 to 1.
 const GREY: u8 = 127;
 
-/// Paints the ignored places of all pictures grey, but for the faces in them.
+/// Paints the ignored places of all pictures grey, except for the faces inside them.
 pub(super) fn paint(work: &Path, pictures: &[Picture]) -> io::Result<()> {
     if pictures.iter().all(|picture| picture.ignored.is_empty()) {
         return Ok(());
@@ -30,6 +30,8 @@ pub(super) fn paint(work: &Path, pictures: &[Picture]) -> io::Result<()> {
     Ok(())
 }
 
+/// Paints the ignored places of one picture grey.
+///
 /// * `square`: `[side, side, 3]` bytes.
 fn paint_one(square: &mut [u8], kind: CacheFile, picture: &Picture) {
     let letterbox = Letterbox::exact(picture.width, picture.height, kind.side());

@@ -1,4 +1,4 @@
-//! Data sets: from an uploaded archive to pictures in a cache, with their faces.
+//! Data sets: uploaded archives, imported as cached pictures with their faces.
 
 mod archive;
 mod cache;
@@ -55,7 +55,7 @@ pub struct ImportedDataset {
     pub manifest: Manifest,
 }
 
-/// A data set's folder cannot be used.
+/// The error for a data set whose folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("the data set in {dir} cannot be used: {reason}")]
 pub struct DatasetError {
@@ -64,16 +64,16 @@ pub struct DatasetError {
 }
 
 impl ImportedDataset {
-    /// Whether a folder looks like one that [`import::import`] made.
+    /// Whether a folder looks like a data set that [`import::import`] created.
     pub fn is_at(dir: &Path) -> bool {
         dir.join(MANIFEST).is_file()
     }
 
-    /// Opens a folder that [`import::import`] made.
+    /// Opens a data set that [`import::import`] created.
     ///
     /// # Errors
     ///
-    /// [`DatasetError`] when a file is missing, damaged or of the wrong length.
+    /// [`DatasetError`] if a file is missing, damaged or of the wrong length.
     pub fn open(dir: &Path) -> Result<Self, DatasetError> {
         let failed = |reason: String| DatasetError { dir: dir.to_owned(), reason };
         let text = std::fs::read(dir.join(MANIFEST)).map_err(|error| failed(error.to_string()))?;
@@ -96,12 +96,12 @@ impl ImportedDataset {
         Ok(Self { dir: dir.to_owned(), manifest })
     }
 
-    /// Makes another folder of the same data set, with hard links: its files never change, so this takes neither space
-    /// nor time.
+    /// Links the data set's files into another folder. They never change, so hard links save the space and time of a
+    /// copy.
     ///
     /// # Errors
     ///
-    /// Any error of the file system; some cannot have one file in two folders.
+    /// Any error of the file system. Some file systems do not support hard links.
     pub fn link(&self, dir: &Path) -> io::Result<()> {
         let work = import::work_folder(dir);
         disk::remove_folder(&work)?;
@@ -117,16 +117,16 @@ impl ImportedDataset {
             disk::sync_folder(dir.parent().unwrap_or(Path::new(".")))
         });
         if published.is_err() {
-            let _ = disk::remove_folder(&work); // An import into this folder removes it otherwise.
+            let _ = disk::remove_folder(&work); // If this fails, the next import removes it.
         }
         published
     }
 
-    /// A picture, 256 pixels on its longer side; `None` when there is no such index.
+    /// Returns a picture, 256 pixels on its longer side; `None` if the index is out of range.
     ///
     /// # Errors
     ///
-    /// When the cache cannot be read.
+    /// Fails if the cache cannot be read.
     pub fn picture(&self, index: usize) -> io::Result<Option<RgbImage>> {
         let Some(picture) = self.manifest.pictures.get(index) else { return Ok(None) };
         let square = SQUARES.read(&SQUARES.open(&self.dir)?, index)?;

@@ -1,30 +1,30 @@
-//! Why the labels of an archive cannot be used.
+//! Errors in an archive's labels.
 
 use super::labels::{Units, WANTED};
 
-/// The label files of an archive cannot be understood.
+/// The reasons why an archive's labels cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PlanError {
-    /// There is no label file.
+    /// The archive has no label file.
     #[error(
         "the archive holds no labels: expected a CSV file with the columns {}, COCO JSON, Pascal VOC XML, YOLO text or WIDER FACE text",
         WANTED
     )]
     NoTable,
-    /// No CSV file has the columns.
+    /// No CSV file has the expected columns.
     #[error(
         "the archive holds no labels: expected a CSV file with the columns {}, but {file} begins with \"{line}\"",
         WANTED
     )]
     NoAnnotations {
-        /// The first of them.
+        /// The first CSV file.
         file: String,
         /// Its first line.
         line: String,
     },
-    /// A table begins with values.
+    /// A table has no header.
     #[error(
-        "{file} has no header: its first line is \"{line}\"; put a line with the names of its columns above it, such as {} or image_path,x1,y1,x2,y2",
+        "{file} has no header: its first line is \"{line}\"; add a line with the column names above it, such as {} or image_path,x1,y1,x2,y2",
         WANTED
     )]
     NoHeader {
@@ -33,9 +33,9 @@ pub enum PlanError {
         /// Its first line.
         line: String,
     },
-    /// Categories of which none is called a face.
+    /// It is unclear which categories are faces.
     #[error(
-        "{file} has boxes of the categories {found}; say which of them are faces: ?face_categories={first}, or * for all"
+        "{file} has boxes of the categories {found}; say which of them are faces: ?face_categories={first}, or ?face_categories=* for all"
     )]
     Categories {
         /// The table.
@@ -45,9 +45,9 @@ pub enum PlanError {
         /// One of them.
         first: String,
     },
-    /// Fractions among pixels, or pixels among fractions.
+    /// A table mixes pixels and fractions.
     #[error(
-        "row {row} of {file}: {values} look like {}, but most rows are {}; fix the row, or say which they are: ?units={}",
+        "row {row} of {file}: {values} look like {}, but most rows are in {}; fix the row, or state the unit: ?units={}",
         other(*.most), .most.name(), .most.name()
     )]
     MixedUnits {
@@ -61,9 +61,9 @@ pub enum PlanError {
         most: Units,
     },
     /// Labels in two formats.
-    #[error("the archive holds labels in two formats: {0} and {1}; keep the files of one")]
+    #[error("the archive holds labels in two formats: {0} and {1}; keep the files of only one format")]
     Mixed(String, String),
-    /// A label file that breaks its format.
+    /// A label file is malformed.
     #[error("{file} cannot be read: {reason}")]
     Damaged {
         /// The file.
@@ -78,16 +78,16 @@ pub enum PlanError {
     Contradiction {
         /// The picture's path.
         picture: String,
-        /// A table and its row.
+        /// A table and a row of it.
         first: String,
-        /// Another table and its row.
+        /// Another table and a row of it.
         second: String,
     },
-    /// The boxes of a table fit their pictures only if they mean something else than its columns say. The text shows
-    /// what was found and how to say what is meant.
+    /// Many boxes of a table do not fit their pictures if its columns mean what their names say. The text shows
+    /// examples and tells the user what to do.
     #[error("{0}")]
     Doubtful(String),
-    /// Nothing to train on.
+    /// No picture is for training.
     #[error("the archive holds {0} annotations ({1}) but none to train on; add a train.csv")]
     NoTraining(&'static str, String),
 }

@@ -1,4 +1,4 @@
-//! All problems of a data set, read from its folder.
+//! Reads the full list of a data set's import problems from its folder.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
@@ -7,20 +7,20 @@ use super::ImportedDataset;
 use super::report::ImportProblem;
 use super::reporter::PROBLEMS;
 
-/// Reads problems in the order in which the import found them.
+/// An iterator over problems, in the order in which the import found them.
 #[derive(Debug)]
 pub struct Problems {
-    /// None has been written if there are none.
+    /// `None` if the import found no problems: it then writes no file.
     file: Option<BufReader<File>>,
     position: u64,
 }
 
 impl ImportedDataset {
-    /// The problems from a position on: 0, or a [`Problems::position`] of before.
+    /// Returns the problems from a position on: 0, or an earlier [`Problems::position`].
     ///
     /// # Errors
     ///
-    /// When the file cannot be read.
+    /// Fails if the file cannot be read.
     pub fn problems(&self, from: u64) -> io::Result<Problems> {
         let file = match File::open(self.dir.join(PROBLEMS)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
@@ -35,7 +35,7 @@ impl ImportedDataset {
 }
 
 impl Problems {
-    /// Where the next problem begins, in bytes.
+    /// Returns the byte offset of the next problem.
     pub fn position(&self) -> u64 {
         self.position
     }

@@ -1,4 +1,4 @@
-//! Reporting while an import runs: a few problems of each kind in memory, all of them on the disk.
+//! Collects problems during an import: a few of each kind in memory, all of them on disk.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -7,47 +7,47 @@ use std::path::{Path, PathBuf};
 
 use super::report::{ImportProblem, ImportReport};
 
-/// How many problems of each kind are in the report itself.
+/// How many problems of each kind the report itself includes.
 const TOLD: usize = 20;
 
-/// A data set's file of all problems, one JSON object a line.
+/// The file with all problems of a data set, one JSON object per line.
 pub(super) const PROBLEMS: &str = "problems.jsonl";
 
-/// Kinds of problems that more than one module must know.
+/// Kinds of problems that are used in several places.
 pub(super) mod kinds {
     /// A row whose picture is not in the archive.
     pub(in crate::data) const MISSING: &str = "picture not in the archive";
 }
 
-/// Collects an import's problems.
+/// The problems of an import.
 #[derive(Debug, Default)]
 pub(super) struct Reporter {
-    /// What the report says so far.
+    /// The report so far.
     pub(super) told: ImportReport,
-    /// Where all problems are written; `None` keeps only the told ones.
+    /// Folder for the log of all problems; with `None`, only those in the report are kept.
     folder: Option<PathBuf>,
     log: Option<BufWriter<File>>,
-    /// The first error of the log. The import fails with it in the end.
+    /// The first error in writing the log. [`Self::finish`] returns it.
     failed: Option<io::Error>,
 }
 
 impl Reporter {
-    /// Logs every problem to a nameless file in `folder` until [`Self::finish`] writes them out.
+    /// Returns a reporter that logs every problem to an unnamed file in `folder`. [`Self::finish`] writes the final file.
     pub(super) fn new(folder: &Path) -> Self {
         Self { folder: Some(folder.to_owned()), ..Self::default() }
     }
 
-    /// A reporter of its own, to be appended or dropped.
+    /// Returns a separate reporter, which can later be appended or dropped.
     pub(super) fn child(&self) -> Self {
         Self { folder: self.folder.clone(), ..Self::default() }
     }
 
-    /// Says how the archive was understood.
+    /// Adds a note on how the archive was read.
     pub(super) fn note(&mut self, text: String) {
         self.told.notes.push(text);
     }
 
-    /// Adds a problem; `kind` is what it is counted under.
+    /// Adds a problem and counts it under `kind`.
     pub(super) fn add(&mut self, kind: &str, file: &str, row: Option<u64>, reason: String) {
         let is_told = self.has_room(kind);
         *self.told.counts.entry(kind.to_owned()).or_default() += 1;
@@ -64,19 +64,19 @@ impl Reporter {
         }
     }
 
-    /// Adds a problem for which a row was left out.
+    /// Adds a problem that caused a row to be left out.
     pub(super) fn lose_row(&mut self, kind: &str, file: &str, row: u64, reason: String) {
         self.told.rows.lose(kind, 1);
         self.add(kind, file, Some(row), reason);
     }
 
-    /// Adds a problem for which a file was left out.
+    /// Adds a problem that caused a file to be left out.
     pub(super) fn lose_file(&mut self, kind: &str, file: &str, reason: String) {
         self.told.files.lose(kind, 1);
         self.add(kind, file, None, reason);
     }
 
-    /// Whether the next problem of a kind is told, and not only logged.
+    /// Whether the report has room for another problem of a kind. Otherwise it is only logged.
     pub(super) fn has_room(&self, kind: &str) -> bool {
         self.told.counts.get(kind).is_none_or(|&count| count < TOLD as u64)
     }
@@ -91,7 +91,7 @@ impl Reporter {
         log.write_all(b"\n")
     }
 
-    /// Adds what a child has found.
+    /// Adds the problems, counts and notes of a child.
     pub(super) fn append(&mut self, mut child: Self) {
         if let Err(error) = self.append_log(&mut child) {
             self.failed.get_or_insert(error);

@@ -5,11 +5,11 @@ use image::RgbImage;
 /// Sub-pixel positions per source pixel, as in `OpenCV`'s fixed-point warp.
 const POSITIONS: i32 = 32;
 
-/// `[size, size, 3]` RGB bytes: the picture scaled to fit a square, centred, black around it.
+/// Scales a picture to fit a square, centred on black. Returns `[size, size, 3]` RGB bytes.
 ///
-/// Sampled bilinearly at single points, without smoothing first, so large pictures alias: this is
-/// what a deployed model is fed. Output pixel `i` lies at source coordinate `i × scale` with no
-/// half-pixel shift, and positions are rounded to 1/32 of a source pixel.
+/// Samples bilinearly without smoothing first, so large pictures alias, as they do for a deployed
+/// model. Output pixel `i` is at source coordinate `i × scale` without a half-pixel shift, and
+/// positions are rounded to 1/32 of a source pixel.
 ///
 /// Source: `MediaPipe` `image_to_tensor_converter_opencv.cc` (`cv::warpPerspective`, linear,
 /// constant border).
@@ -33,17 +33,17 @@ pub fn letterbox(picture: &RgbImage, size: u32) -> Vec<u8> {
     bytes
 }
 
-/// Two neighbours along one axis and their shares, in 1/32; an outside neighbour has none.
+/// Two neighbours along one axis and their shares in 1/32; a neighbour outside the picture has the share 0.
 struct Tap {
     at: [usize; 2],
     shares: [u32; 2],
 }
 
 impl Tap {
-    /// The taps at `position`, in 1/32 of a pixel, of a row or column of `length` pixels.
+    /// Returns the tap at `position`, in 1/32 of a pixel, along a row or column of `length` pixels.
     fn new(position: i32, length: i32) -> Self {
         let (first, second) = (position.div_euclid(POSITIONS), position.rem_euclid(POSITIONS));
-        // Outside is black, and so is anything times nothing.
+        // A share of 0 makes neighbours outside the picture black.
         let neighbour = |at: i32, share: i32| {
             if (0..length).contains(&at) { (at as usize, share as u32) } else { (0, 0) }
         };
@@ -52,7 +52,7 @@ impl Tap {
     }
 }
 
-/// The bilinear mean; outside is black.
+/// Returns the bilinear mean; pixels outside the picture are black.
 fn sample(picture: &RgbImage, columns: &Tap, rows: &Tap) -> [u8; 3] {
     let stride = picture.width() as usize * 3;
     let mut sums = [(POSITIONS * POSITIONS / 2) as u32; 3];
@@ -87,7 +87,7 @@ mod tests {
         assert_eq!(pixel(5, 29), [0, 0, 0]);
     }
 
-    /// What `OpenCV`'s documentation describes, one pixel at a time.
+    /// The warp as `OpenCV`'s documentation defines it, one pixel at a time.
     fn slowly(picture: &RgbImage, size: u32) -> Vec<u8> {
         let (width, height) = (i64::from(picture.width()), i64::from(picture.height()));
         let longer = width.max(height) as f64;
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_is_what_the_definition_says_whatever_the_shape() {
+    fn every_byte_matches_the_definition_for_any_shape() {
         for (width, height) in [(480, 361), (7, 100), (1, 1), (300, 3), (97, 129), (256, 256)] {
             let noise = |x: u32, y: u32| ((x * 2_654_435) ^ (y * 40_503)).wrapping_mul(97) >> 8;
             let picture = RgbImage::from_fn(width, height, |x, y| {

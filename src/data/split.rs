@@ -1,13 +1,14 @@
-//! The seeded split, for data sets that have none.
+//! The seeded split, for data sets without one.
 
 use sha2::{Digest, Sha256};
 
 use super::manifest::Split;
 
-/// Gives `val_share` of the pictures to validation: the same `seed` and name give the same side, and other pictures
-/// only shift the border. Pictures with and without faces are split separately, so that both sides have some of each.
+/// Assigns the share `val_share` of the pictures to validation. Pictures are ranked by a hash of `seed` and name, so
+/// adding a picture moves few others to the other side. Pictures with and without faces are split separately, so that
+/// both sides have some of each.
 ///
-/// * `pictures`: name and whether there is a face.
+/// * `pictures`: each picture's name and whether it has a face.
 pub(super) fn split(pictures: &[(&str, bool)], val_share: f64, seed: u64) -> Vec<Split> {
     let mut splits = vec![Split::Train; pictures.len()];
     for with_face in [true, false] {
@@ -35,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_split_depends_on_names_and_seed_alone() {
+    fn the_split_depends_only_on_names_and_seed() {
         let names: Vec<String> = (0..100).map(|number| format!("{number}.jpg")).collect();
         let pictures: Vec<(&str, bool)> =
             names.iter().map(|name| (name.as_str(), !name.starts_with('9'))).collect();
@@ -49,7 +50,7 @@ mod tests {
     }
 
     #[test]
-    fn two_pictures_with_faces_go_to_both_sides() {
+    fn two_pictures_with_faces_go_to_different_sides() {
         let splits = split(&[("a", true), ("b", true)], 0.0, 0);
         assert_eq!(splits.iter().filter(|&&side| side == Split::Val).count(), 1);
     }

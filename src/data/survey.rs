@@ -1,4 +1,4 @@
-//! The first look at an archive: its label files' content and its pictures' names.
+//! The first pass over an archive, which reads its label files and lists its pictures.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read};
@@ -11,7 +11,7 @@ use super::labels::LabelFile;
 use super::options::{ImportError, ImportProgress, MAX_TABLE_BYTES, OnProgress};
 use super::reporter::Reporter;
 
-/// What an archive holds.
+/// An archive's label files and pictures.
 #[derive(Debug, Default)]
 pub(super) struct Survey {
     /// Files that may hold labels, sorted by path.
@@ -20,7 +20,7 @@ pub(super) struct Survey {
     pub(super) pictures: BTreeSet<String>,
 }
 
-/// Looks through an archive.
+/// Makes the first pass over an archive.
 pub(super) fn survey(
     archive: &Archive,
     progress: &OnProgress<'_>,
@@ -44,9 +44,9 @@ pub(super) fn survey(
 
 struct Looking<'a> {
     survey: Survey,
-    /// Tables and pictures so far.
+    /// Paths of label files and pictures so far.
     seen: BTreeSet<String>,
-    /// Bytes that tables may still take.
+    /// How many more bytes of label files may be read.
     room: u64,
     progress: &'a OnProgress<'a>,
     report: &'a mut Reporter,
@@ -69,7 +69,7 @@ impl Visitor for Looking<'_> {
 
     fn file(&mut self, path: &str, content: &mut dyn Read) -> io::Result<()> {
         if !is_label_file(path) {
-            // Some pictures have no extension, or one that is not theirs.
+            // Some pictures have no extension or a wrong one.
             let mut head = Vec::new();
             content.take(foreign::HEAD).read_to_end(&mut head)?;
             if foreign::is_picture(&head) && self.seen.insert(path.to_owned()) {
@@ -90,7 +90,7 @@ impl Visitor for Looking<'_> {
         if is_label_file(path) && odd != Odd::NotAFile {
             return Err(ArchiveError::Table(path.to_owned(), odd));
         }
-        // A file that is read was counted when it was offered.
+        // `wants` has already counted every file, but links and devices do not reach it.
         self.report.told.files.given += u64::from(odd == Odd::NotAFile);
         self.report.lose_file("entry that cannot be used", path, format!("{odd}; it was left out"));
         Ok(())

@@ -1,4 +1,4 @@
-//! Kinds of failure, which decide whether another try could help.
+//! Kinds of failure. The kind decides whether a retry can help.
 
 use std::io;
 
@@ -6,57 +6,57 @@ use serde::{Deserialize, Serialize};
 
 use crate::disk;
 
-/// A kind of failure.
+/// The kind of failure that ended a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Cause {
-    /// Loss or weights are no longer finite numbers.
+    /// The loss or the weights are no longer finite.
     Diverged,
     /// The data set cannot be used.
     BadData,
-    /// The weights to begin with cannot be used.
+    /// A model's weights cannot be used.
     BadWeights,
     /// The checkpoint to continue from is missing or damaged.
     BadCheckpoint,
-    /// The requested device is not there.
+    /// The requested device is not available.
     NoDevice,
     /// A GPU stopped responding.
     DeviceLost,
-    /// Memory ran out, on the device or the machine.
+    /// The GPU or the machine ran out of memory.
     OutOfMemory,
-    /// No room to write.
+    /// The disk is full.
     DiskFull,
-    /// Writing or reading failed for another reason.
+    /// Reading or writing failed for another reason.
     DiskError,
-    /// The job's folder is gone.
+    /// The job's folder is missing.
     NoFolder,
     /// A bug in Blazetune.
     Internal,
     /// The worker was killed.
     Killed,
-    /// It ended by another signal.
+    /// The worker was ended by another signal.
     Crashed,
-    /// It ended with an exit code and without a report.
+    /// The worker exited without a report.
     Exited,
-    /// It made no progress.
+    /// The worker made no progress.
     Hung,
-    /// It reported something that cannot be read.
+    /// The worker reported something that cannot be parsed.
     Nonsense,
-    /// It could not be started.
+    /// The worker could not be started.
     NotStarted,
 }
 
-/// What libtorch and the allocator say when there is no memory.
+/// Phrases in the error messages of libtorch and the allocator when memory runs out.
 const MEMORY: [&str; 4] =
     ["out of memory", "can't allocate memory", "memory allocation of", "std::bad_alloc"];
-/// What libtorch says when a GPU has gone.
+/// Phrases in libtorch's error messages when a GPU stops responding.
 const DEVICE: [&str; 3] = ["CUDA error", "CUDA driver", "NCCL"];
 
-/// Exit codes of a worker that cannot even report: the numbers of `ENOSPC` and `EIO`.
+/// Exit codes of a worker that cannot write its report: the numbers of `ENOSPC` and `EIO`.
 const EXIT_CODES: [(Cause, u8); 2] = [(Cause::DiskFull, 28), (Cause::DiskError, 5)];
 
 impl Cause {
-    /// The cause that a panic's text or a worker's last words name; `None` if they name none.
+    /// Returns the cause that a panic's text or a worker's last output names; `None` if the text names none.
     pub fn of_words(text: &str) -> Option<Self> {
         let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
         if has(&MEMORY) {
@@ -66,7 +66,7 @@ impl Cause {
         }
     }
 
-    /// The cause of an error of the file system.
+    /// Returns the cause of a file system error.
     pub fn of_io(error: &io::Error) -> Self {
         match error.kind() {
             _ if disk::is_full(error) => Self::DiskFull,
@@ -75,18 +75,18 @@ impl Cause {
         }
     }
 
-    /// The exit code of a worker that cannot even report.
+    /// Returns the exit code of a worker that cannot write its report.
     pub fn exit_code(self) -> u8 {
         EXIT_CODES.into_iter().find(|&(cause, _)| cause == self).map_or(1, |(_, code)| code)
     }
 
-    /// The cause for a worker that ended with this exit code.
+    /// Returns the cause for a worker that ended with this exit code.
     pub fn of_exit_code(code: i32) -> Self {
         let is_it = |&(_, known): &(Self, u8)| i32::from(known) == code;
         EXIT_CODES.into_iter().find(is_it).map_or(Self::Exited, |(cause, _)| cause)
     }
 
-    /// Whether continuing from the last checkpoint at once could succeed.
+    /// Whether an immediate retry from the last checkpoint can succeed.
     pub fn may_pass(self) -> bool {
         match self {
             Self::DeviceLost
@@ -114,18 +114,18 @@ impl Cause {
         self.may_pass() || matches!(self, Self::NoDevice | Self::DiskFull | Self::DiskError)
     }
 
-    /// Whether the disk needs attention.
+    /// Whether the disk caused the failure.
     pub fn is_of_disk(self) -> bool {
         matches!(self, Self::DiskFull | Self::DiskError)
     }
 
-    /// Its name in JSON and in the database.
+    /// Returns the cause's name in JSON and in the database.
     pub fn name(self) -> String {
         let name = serde_json::to_value(self).ok();
         name.and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
     }
 
-    /// The cause of this name.
+    /// Returns the cause with this name.
     pub fn named(name: &str) -> Option<Self> {
         serde_json::from_value(name.into()).ok()
     }
@@ -136,7 +136,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_and_errors_tell_what_kind_of_failure_it_was() {
+    fn messages_and_error_numbers_determine_the_cause() {
         let words = |text| Cause::of_words(text);
         assert_eq!(words("CUDA out of memory. Tried to allocate"), Some(Cause::OutOfMemory));
         assert_eq!(words("memory allocation of 64 bytes failed"), Some(Cause::OutOfMemory));
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_cannot_report_says_it_with_its_exit_code() {
+    fn a_worker_that_cannot_report_names_the_cause_with_its_exit_code() {
         for cause in [Cause::DiskFull, Cause::DiskError] {
             assert_eq!(Cause::of_exit_code(cause.exit_code().into()), cause);
         }

@@ -1,25 +1,25 @@
-//! What the server wants of a worker: the content of `control.json`.
+//! The content of `control.json`: the server's current command to a worker.
 
 use serde::{Deserialize, Serialize};
 
-/// `control.json`: what the server wants of a worker.
+/// A command from the server to a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
-    /// Go on.
+    /// Keep working.
     #[default]
     Run,
     /// Save a checkpoint and exit; the job continues later.
     Pause,
-    /// End now, keep the result.
+    /// End now and keep the result.
     Stop,
-    /// End now, keep nothing.
+    /// End now and keep nothing.
     Cancel,
 }
 
 /// The content of `control.json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Control {
-    /// What to do.
+    /// The current command.
     pub command: Command,
 }

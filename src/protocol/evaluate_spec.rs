@@ -1,4 +1,4 @@
-//! What an evaluation is asked to do.
+//! Parameters of an evaluation job.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,30 +10,30 @@ use uuid::Uuid;
 
 use super::train_spec::DeviceChoice;
 
-/// What a user asks for: `params` of an evaluation job.
+/// An evaluation job's `params`, as the user submits them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EvaluateParams {
     /// The model to measure.
     pub model_id: ModelChoice,
-    /// A second model to compare with.
+    /// A second model to compare it with.
     pub compare_with: Option<ModelChoice>,
-    /// Which pictures of the data set to measure on.
+    /// The pictures to measure on.
     pub split: SplitChoice,
 }
 
-/// `"mediapipe"`, or the id of a model.
+/// A model, written as `"mediapipe"` or the model's ID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum ModelChoice {
     /// `MediaPipe`'s published weights.
     Mediapipe,
-    /// An imported model or one trained here.
+    /// An imported or trained model.
     Model(Uuid),
 }
 
-/// Stands for `MediaPipe`'s published weights, in place of a file or an id.
+/// The name of `MediaPipe`'s published weights, accepted in place of a file or an ID.
 pub const MEDIAPIPE: &str = "mediapipe";
-/// Its id in the list of models, which is taken too.
+/// The ID of the same weights in the list of models, also accepted.
 const BASE: &str = "base";
 
 impl TryFrom<String> for ModelChoice {
@@ -42,9 +42,9 @@ impl TryFrom<String> for ModelChoice {
     fn try_from(text: String) -> Result<Self, String> {
         match text.as_str() {
             MEDIAPIPE | BASE => Ok(Self::Mediapipe),
-            id => Uuid::try_parse(id).map(Self::Model).map_err(|_| {
-                format!("unknown model {id:?}; use {MEDIAPIPE:?}, or the id of a model")
-            }),
+            id => Uuid::try_parse(id)
+                .map(Self::Model)
+                .map_err(|_| format!("unknown model {id:?}; use {MEDIAPIPE:?} or a model's ID")),
         }
     }
 }
@@ -58,26 +58,26 @@ impl From<ModelChoice> for String {
     }
 }
 
-/// Pictures of a data set.
+/// A selection of a data set's pictures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum SplitChoice {
-    /// The pictures that training measures on.
+    /// The validation pictures.
     #[default]
     Val,
-    /// The pictures that training learns from.
+    /// The training pictures.
     Train,
     /// The pictures that training never sees.
     Test,
-    /// Every one.
+    /// All pictures.
     All,
 }
 
 impl SplitChoice {
-    /// Every one.
+    /// Every choice.
     pub const ALL: [Self; 4] = [Self::Val, Self::Train, Self::Test, Self::All];
 
-    /// Its name, as on the command line and in JSON.
+    /// Returns the split's name on the command line and in JSON.
     pub fn name(self) -> &'static str {
         match self {
             Self::Val => "val",
@@ -103,29 +103,29 @@ impl FromStr for SplitChoice {
     }
 }
 
-/// The content of an evaluation's `spec.json`: all that a worker needs to know.
+/// The spec of an evaluation job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EvaluationSpec {
     /// The user's name for the data set.
     pub dataset: String,
     /// Folder of the imported data set.
     pub dataset_dir: PathBuf,
-    /// Which of its pictures to measure on.
+    /// The pictures to measure on.
     pub split: SplitChoice,
-    /// The model to measure, then the one to compare it with, if any.
+    /// The model to measure, then the model to compare it with, if any.
     pub models: Vec<NamedModel>,
-    /// Where to measure.
+    /// The device to measure on.
     pub device: DeviceChoice,
-    /// Threads for a CPU job; `None` takes every core.
+    /// Number of CPU threads; `None` means one per core.
     pub threads: Option<usize>,
 }
 
 /// A model to measure.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NamedModel {
-    /// The user's name for it.
+    /// The user's name for the model.
     pub name: String,
-    /// Its weights; `None` for `MediaPipe`'s own.
+    /// The weights file; `None` means `MediaPipe`'s published weights.
     pub file: Option<PathBuf>,
 }
 
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_model_is_mediapipes_or_has_an_id() {
+    fn a_model_is_mediapipe_or_an_id() {
         let read = |text: &str| serde_json::from_value::<ModelChoice>(text.into());
         assert_eq!(read("mediapipe").unwrap(), ModelChoice::Mediapipe);
         assert_eq!(read("base").unwrap(), ModelChoice::Mediapipe);
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_splits_are_those_of_json() {
+    fn split_names_match_json() {
         for split in SplitChoice::ALL {
             assert_eq!(serde_json::to_value(split).unwrap(), split.name());
             assert_eq!(split.name().parse(), Ok(split));

@@ -1,4 +1,4 @@
-//! What a worker reports: one JSON object per line of `events.jsonl`, append only.
+//! Events that a worker reports. `events.jsonl` holds one JSON object per line and is append-only.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,9 +12,9 @@ use crate::model::layout::Variant;
 /// One line of `events.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Event {
-    /// 1, 2, 3 … without gaps, across restarts of the worker.
+    /// Sequence number: 1, 2, 3 … without gaps, even across restarts of the worker.
     pub seq: u64,
-    /// RFC 3339, UTC. Called `at` in JSON because some bodies have their own `time`.
+    /// Time in RFC 3339 format, UTC. It is named `at` in JSON because some bodies have a field `time`.
     #[serde(rename = "at")]
     pub time: String,
     /// What happened.
@@ -22,52 +22,52 @@ pub struct Event {
     pub body: Body,
 }
 
-/// What happened. JSON: `{"type": "epoch", …}`.
+/// What happened, such as `{"type": "epoch", …}` in JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Body {
-    /// A worker has started on the job; again after each crash or restart.
+    /// A worker has started on the job, for the first time or after a crash or restart.
     Started(Started),
-    /// Progress within an epoch, at most about twice a second.
+    /// Progress within an epoch, reported at most about twice a second.
     Step(Step),
-    /// Progress of an evaluation, at most about twice a second.
+    /// Progress of an evaluation or a mix, reported at most about twice a second.
     Measured(Measured),
-    /// An epoch has ended, its checkpoint is on disk and its metrics are final.
+    /// An epoch has ended, and its metrics are final.
     Epoch(Box<MetricsRow>),
-    /// Sample detections were written.
+    /// Sample detections after an epoch.
     Sample(Samples),
-    /// Files can be downloaded from now on.
+    /// Files can be downloaded.
     Artifacts(Artifacts),
-    /// The end; nothing follows.
+    /// The worker has ended; this is its last event.
     Finished(Finished),
 }
 
 /// A worker has started on the job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Started {
-    /// `cpu`, `cuda:0` ….
+    /// The device, such as `cpu` or `cuda:0`.
     pub device: String,
-    /// Epochs already done, from the checkpoint; 0 for a fresh start.
+    /// Epochs already done according to the checkpoint; 0 for a fresh start.
     pub resumed_at_epoch: u32,
-    /// Steps already done in the epoch after them.
+    /// Steps already done in the next epoch.
     #[serde(default)]
     pub resumed_at_step: u32,
-    /// Epochs to do in all; 0 for a job that does not train.
+    /// Total number of epochs; 0 for a job that does not train.
     pub epochs: u32,
-    /// Steps per epoch; for a job that does not train, pictures to measure, once for each model.
+    /// Steps per epoch. For a job that does not train, the number of pictures to measure, counted once per model.
     pub steps: u32,
-    /// Views per optimizer step; absent for a job that does not train, and in events of earlier versions.
+    /// Views per optimizer step; absent for a job that does not train, and in events from earlier versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub views_per_step: Option<u32>,
 }
 
-/// Progress within an epoch; means since the epoch began.
+/// Progress within an epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[schemars(rename = "StepEvent")]
 pub struct Step {
-    /// The epoch under way, from 1; 0 while the baseline is measured.
+    /// The current epoch, from 1.
     pub epoch: u32,
-    /// Epochs in all.
+    /// Total number of epochs.
     pub epochs: u32,
     /// Steps done in this epoch.
     pub step: u32,
@@ -77,35 +77,35 @@ pub struct Step {
     pub lr: f64,
     /// Training views per second.
     pub images_per_s: f64,
-    /// Seconds until the job's end, evaluation included.
+    /// Estimated seconds until the job ends, including validation.
     pub eta_s: f64,
-    /// Mean losses.
+    /// Means over the epoch's steps so far.
     pub train: TrainMetrics,
 }
 
-/// Progress of an evaluation.
+/// Progress of an evaluation or a mix.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Measured {
-    /// Pictures measured, once for each model.
+    /// Pictures measured so far, counted once per model.
     pub pictures: u32,
-    /// Pictures to measure in all.
+    /// Total number of pictures to measure, counted once per model.
     pub total: u32,
     /// Pictures per second.
     pub images_per_s: f64,
-    /// Seconds until the last of them.
+    /// Estimated seconds until all pictures are measured.
     pub eta_s: f64,
 }
 
-/// Sample detections of one epoch.
+/// Sample detections after an epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Samples {
-    /// The epoch they were made after; 0 is the base model.
+    /// The epoch; 0 is the base model.
     pub epoch: u32,
-    /// The same few validation pictures every time.
+    /// A few validation pictures, the same for every epoch.
     pub pictures: Vec<SamplePicture>,
 }
 
-/// One sample picture. Boxes are fractions of the picture.
+/// A sample picture. Boxes are in fractions of the picture.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SamplePicture {
     /// Index in the data set.
@@ -118,51 +118,51 @@ pub struct SamplePicture {
     pub height: u32,
     /// The annotated faces.
     pub ground_truth: Vec<Rect>,
-    /// What the base model finds.
+    /// The base model's detections.
     pub baseline: Vec<ScoredBox>,
-    /// What the model finds now.
+    /// The fine-tuned model's detections after the epoch.
     pub tuned: Vec<ScoredBox>,
 }
 
-/// A detection, as shown in samples.
+/// A detection in a sample picture.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ScoredBox {
-    /// Fractions of the picture.
+    /// The box, in fractions of the picture.
     #[serde(rename = "box")]
     pub rect: Rect,
-    /// 0..1.
+    /// The score, 0..1.
     pub score: f32,
 }
 
-/// Files of `artifacts/` that are ready before the end.
+/// Files in `artifacts/` that are ready before the job ends.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Artifacts {
-    /// New files, and those that have changed.
+    /// New and changed files.
     pub artifacts: Vec<Artifact>,
 }
 
 /// How a worker ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finished {
-    /// How.
+    /// The outcome.
     pub outcome: Outcome,
-    /// If the outcome is `failed`, a sentence that the user can act on.
+    /// If the outcome is `failed`, a message that the user can act on.
     pub error: Option<String>,
-    /// What kind of failure that is.
+    /// If the outcome is `failed`, the kind of failure.
     #[serde(default)]
     pub cause: Option<Cause>,
-    /// The files of `artifacts/`.
+    /// The files in `artifacts/`.
     pub artifacts: Vec<Artifact>,
-    /// How much of the base model is in the result, if there is a result.
+    /// How much of the base model the result contains, if the job produced a model.
     #[serde(default, rename = "retention")]
     pub mixing: Option<Mixing>,
-    /// Which network the result is.
+    /// The network variant of the result.
     #[serde(default)]
     pub variant: Variant,
 }
 
 impl Finished {
-    /// An end without a result.
+    /// Returns the event for a worker that ended without a result.
     pub fn without_result(outcome: Outcome) -> Self {
         Self {
             outcome,
@@ -174,7 +174,7 @@ impl Finished {
         }
     }
 
-    /// An end by failure.
+    /// Returns the event for a worker that failed.
     pub fn failed(cause: Cause, error: String) -> Self {
         let failed = Self::without_result(Outcome::Failed);
         Self { error: Some(error), cause: Some(cause), ..failed }
@@ -185,28 +185,28 @@ impl Finished {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
-    /// Every epoch was done.
+    /// The job did all its work.
     Completed,
-    /// Ended early because it no longer improved.
+    /// Training ended early because the model no longer improved.
     EarlyStopped,
-    /// Ended early because it was told to; the result is kept.
+    /// The job was told to stop; its result is kept.
     Stopped,
-    /// Told to pause; it continues from the last checkpoint.
+    /// The job was told to pause; it continues later from the last checkpoint.
     Paused,
-    /// Told to cancel.
+    /// The job was told to cancel.
     Cancelled,
-    /// Could not continue.
+    /// The job could not continue.
     Failed,
 }
 
-/// A file that a job leaves.
+/// A file that a job delivers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Artifact {
     /// File name within `artifacts/`.
     pub name: String,
-    /// Its length.
+    /// Size of the file in bytes.
     pub size_bytes: u64,
-    /// SHA-256 of its bytes, in hexadecimal.
+    /// SHA-256 of the file, in hexadecimal.
     pub sha256: String,
 }
 
@@ -217,7 +217,7 @@ mod tests {
     use crate::protocol::mixing::Reason;
 
     #[test]
-    fn every_kind_of_event_is_read_back_as_it_was_written() {
+    fn every_kind_of_event_survives_a_round_trip() {
         let train = TrainMetrics {
             loss: 1.0,
             box_loss: 0.5,

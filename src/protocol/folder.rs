@@ -1,4 +1,4 @@
-//! A job's folder: every path in it, and the files that say what to do.
+//! A job's folder: its paths, its spec, its control file and its event log.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,14 +9,14 @@ use super::job_spec::Work;
 use super::log::EventLog;
 use crate::disk;
 
-/// The folder.
+/// A job's folder.
 #[derive(Debug, Clone)]
 pub struct JobDir(PathBuf);
 
-/// Among the artifacts of a job that trains: the best epoch's weights, before they were mixed.
+/// File name of a training job's artifact that holds the best epoch's weights before mixing.
 pub const UNMIXED: &str = "unmixed.safetensors";
 
-/// The folder's files cannot be used.
+/// A file in a job's folder cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot use {path}")]
 pub struct JobDirError {
@@ -26,9 +26,9 @@ pub struct JobDirError {
 }
 
 impl JobDirError {
-    /// What kind of failure it is.
+    /// Returns the kind of failure.
     pub fn cause(&self) -> Cause {
-        // A `spec.json` that cannot be parsed is of another version.
+        // A `spec.json` that cannot be parsed comes from another version of Blazetune.
         match self.source.kind() {
             io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => Cause::Internal,
             _ => Cause::of_io(&self.source),
@@ -37,62 +37,62 @@ impl JobDirError {
 }
 
 impl JobDir {
-    /// The folder at `path`, which need not exist yet.
+    /// Creates a handle to the folder at `path`; the folder need not exist yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self(path.into())
     }
 
-    /// Its path.
+    /// Returns the folder's path.
     pub fn path(&self) -> &Path {
         &self.0
     }
 
-    /// In: what to do.
+    /// Returns the path of the spec, which the server writes.
     pub fn spec_file(&self) -> PathBuf {
         self.0.join("spec.json")
     }
 
-    /// In: go on, pause, stop or cancel.
+    /// Returns the path of the control file, which the server writes.
     pub fn control_file(&self) -> PathBuf {
         self.0.join("control.json")
     }
 
-    /// Out: what happened.
+    /// Returns the path of the event log, which the worker writes.
     pub fn events_file(&self) -> PathBuf {
         self.0.join("events.jsonl")
     }
 
-    /// In, for tests only: what should go wrong; see [`crate::worker::faults`].
+    /// Returns the path of the faults to inject, which only tests write; see [`crate::worker::faults`].
     pub fn faults_file(&self) -> PathBuf {
         self.0.join("faults.json")
     }
 
-    /// Out: touched while work makes progress.
+    /// Returns the path of the heartbeat, which the worker touches while it makes progress.
     pub fn heartbeat_file(&self) -> PathBuf {
         self.0.join("heartbeat")
     }
 
-    /// Out: the log.
+    /// Returns the path of the worker's log.
     pub fn log_file(&self) -> PathBuf {
         self.0.join("log.jsonl")
     }
 
-    /// Out: where to continue.
+    /// Returns the path of the checkpoints folder.
     pub fn checkpoints(&self) -> PathBuf {
         self.0.join("checkpoints")
     }
 
-    /// Out: where to continue; absent at first.
+    /// Returns the path of the last checkpoint; the file is absent at first.
     pub fn last_checkpoint(&self) -> PathBuf {
         self.checkpoints().join("last.safetensors")
     }
 
-    /// Out: the checkpoint before that, for when the last one is damaged.
+    /// Returns the path of the checkpoint before the last, which is used if the last one is damaged.
     pub fn previous_checkpoint(&self) -> PathBuf {
         self.checkpoints().join("previous.safetensors")
     }
 
-    /// Out: the result.
+    /// Returns the path of the artifacts folder.
     pub fn artifacts(&self) -> PathBuf {
         self.0.join("artifacts")
     }
@@ -101,7 +101,7 @@ impl JobDir {
     ///
     /// # Errors
     ///
-    /// [`JobDirError`].
+    /// [`JobDirError`] if a file or folder cannot be written.
     pub fn create(&self, work: &Work) -> Result<(), JobDirError> {
         for folder in [self.0.clone(), self.checkpoints(), self.artifacts()] {
             std::fs::create_dir_all(&folder).map_err(failed(&folder))?;
@@ -110,38 +110,38 @@ impl JobDir {
         write_json(&self.spec_file(), work)
     }
 
-    /// Gives the worker a command.
+    /// Sends a command to the worker.
     ///
     /// # Errors
     ///
-    /// [`JobDirError`].
+    /// [`JobDirError`] if the file cannot be written.
     pub fn command(&self, command: Command) -> Result<(), JobDirError> {
         write_json(&self.control_file(), &Control { command })
     }
 
-    /// What to do.
+    /// Reads the job's spec.
     ///
     /// # Errors
     ///
-    /// [`JobDirError`] when it is missing or not what it should be.
+    /// [`JobDirError`] if the file is missing or invalid.
     pub fn work(&self) -> Result<Work, JobDirError> {
         let path = self.spec_file();
         let text = std::fs::read(&path).map_err(failed(&path))?;
         serde_json::from_slice(&text).map_err(|error| failed(&path)(error.into()))
     }
 
-    /// The current command. A file that is missing or unreadable says `run`.
+    /// Returns the current command: `run` if the file is missing or unreadable.
     pub fn wanted(&self) -> Command {
         let control = std::fs::read(self.control_file()).ok();
         let control = control.and_then(|text| serde_json::from_slice::<Control>(&text).ok());
         control.unwrap_or_default().command
     }
 
-    /// Opens `events.jsonl` to continue after its last whole line.
+    /// Opens `events.jsonl` to append after its last complete line.
     ///
     /// # Errors
     ///
-    /// [`JobDirError`].
+    /// [`JobDirError`] if the file cannot be read or written.
     pub fn events(&self) -> Result<EventLog, JobDirError> {
         let path = self.events_file();
         EventLog::open(&path).map_err(failed(&path))
@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_job_without_a_readable_control_file_runs_on() {
+    fn a_job_without_a_readable_control_file_keeps_running() {
         let folder = tempfile::tempdir().unwrap();
         let job = JobDir::new(folder.path());
         assert_eq!(job.wanted(), Command::Run);

@@ -1,4 +1,4 @@
-//! What a worker needs to know: the content of `spec.json`.
+//! The content of `spec.json`, which tells a worker what to do.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use super::evaluate_spec::EvaluationSpec;
 use super::mix_spec::MixSpec;
 use super::train_spec::TrainSpec;
 
-/// The content of `spec.json`. JSON: `{"kind": "train", …}`.
+/// The content of `spec.json`, such as `{"kind": "train", …}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Work {
@@ -18,31 +18,30 @@ pub enum Work {
     Mix(MixSpec),
 }
 
-/// What a worker that trains needs to know.
+/// The spec of a training job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobSpec {
-    /// For logs and the model's name.
+    /// The job's ID, recorded in the model's metadata.
     pub job_id: String,
-    /// The user's name for it.
+    /// The user's name for the job.
     pub name: String,
     /// Folder of the imported data set.
     pub dataset_dir: std::path::PathBuf,
     /// Weights file to start from, if `params.init` names a model.
     pub init_file: Option<std::path::PathBuf>,
-    /// Threads for a CPU job; `None` takes every core.
+    /// Number of CPU threads; `None` means one per core.
     pub threads: Option<usize>,
-    /// When to save a checkpoint within an epoch.
+    /// How often to save a checkpoint within an epoch.
     #[serde(default)]
     pub checkpoints: CheckpointEvery,
-    /// Batches are this many times smaller than `params` says, and each step accumulates as many more of them: for a
-    /// GPU with too little memory.
+    /// Divides the batch size and multiplies the number of batches per step, to save GPU memory.
     #[serde(default = "one")]
     pub batch_divisor: u32,
-    /// The job continues from the checkpoint of a finished job, which was asked for this many epochs; it fails when
-    /// that checkpoint is missing.
+    /// Number of epochs of the finished job that this job extends, if any. The worker then continues from the finished
+    /// job's checkpoint, and fails if the checkpoint is missing.
     #[serde(default)]
     pub extends_epochs: Option<u32>,
-    /// What to do.
+    /// The training parameters.
     pub params: TrainSpec,
 }
 
@@ -50,13 +49,13 @@ fn one() -> u32 {
     1
 }
 
-/// When to save a checkpoint within an epoch; one is always saved after each epoch.
+/// How often to save a checkpoint within an epoch. A checkpoint is also saved after each epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct CheckpointEvery {
-    /// Seconds since the last one.
+    /// Seconds between checkpoints.
     pub seconds: u64,
-    /// Steps since the last one, or since the epoch began; 0 ignores steps.
+    /// Steps between checkpoints, counted from the start of the epoch; 0 saves by time only.
     pub steps: u32,
 }
 

@@ -1,4 +1,4 @@
-//! `events.jsonl`: one JSON object per line, append only.
+//! The event log, `events.jsonl`: one JSON object per line, append-only.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom, Write};
@@ -7,19 +7,19 @@ use std::path::Path;
 use super::events::{Body, Event};
 use crate::time::now;
 
-/// `events.jsonl`, open at its end.
+/// An event log that is open for appending.
 #[derive(Debug)]
 pub struct EventLog {
     file: File,
     last_seq: u64,
-    /// Epochs that have their row in the file.
+    /// Epochs whose rows are in the file.
     epochs: Vec<u32>,
-    /// Epochs that were done when the first worker began.
+    /// Number of epochs that were done before the first worker began.
     done_before: Option<u32>,
 }
 
 impl EventLog {
-    /// Opens it to continue after its last whole line, and cuts off a line torn by a crash.
+    /// Opens the log to append after its last complete line. Removes a partial line that a crash left behind.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
         let mut file =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
@@ -48,21 +48,22 @@ impl EventLog {
         Ok(Self { file, last_seq, epochs, done_before })
     }
 
-    /// Epochs done before this job's first worker began: 0, or those of the job that this one extends.
+    /// Returns the number of epochs done before this job's first worker began, which is 0 unless the job extends
+    /// another.
     pub fn done_before(&self) -> u32 {
         self.done_before.unwrap_or(0)
     }
 
-    /// Whether this epoch's row was reported before.
+    /// Whether this epoch's row has been reported.
     pub fn has_epoch(&self, epoch: u32) -> bool {
         self.epochs.contains(&epoch)
     }
 
-    /// Appends one event, in one write.
+    /// Appends one event in a single write.
     ///
     /// # Errors
     ///
-    /// Any error of the file system.
+    /// Any file system error.
     pub fn append(&mut self, body: Body) -> io::Result<()> {
         match &body {
             Body::Started(started) => {
@@ -92,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn sequence_numbers_go_on_after_a_torn_line() {
+    fn sequence_numbers_continue_after_a_torn_line() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
         EventLog::open(&path).unwrap().append(finished()).unwrap();
@@ -107,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_done_before_the_first_worker_is_known_to_every_later_one() {
+    fn every_worker_knows_the_epochs_done_before_the_first_worker() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
         assert_eq!(EventLog::open(&path).unwrap().done_before(), 0);

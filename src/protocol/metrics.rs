@@ -1,4 +1,4 @@
-//! Rows of the metrics table, and the values in them.
+//! Rows of the metrics table and the values in them.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -6,29 +6,29 @@ use serde::{Deserialize, Serialize};
 use super::diagnostics::Diagnostics;
 use super::train_spec::Monitor;
 
-/// One row of the metrics table; `epoch` 0 is the base model.
+/// A row of the metrics table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct MetricsRow {
-    /// From 1; 0 is the base model.
+    /// The epoch, from 1; 0 is the base model.
     pub epoch: u32,
     /// Optimizer steps done since the job began.
     pub step: u64,
-    /// RFC 3339, UTC.
+    /// Time in RFC 3339 format, UTC.
     pub time: String,
     /// Learning rate of the epoch's last step.
     pub lr: f64,
-    /// Training views per second, over the epoch.
+    /// Training views per second over the epoch.
     pub images_per_s: f64,
-    /// Wall time of the epoch, evaluation included.
+    /// Wall time of the epoch in seconds, including validation.
     pub seconds: f64,
-    /// Whether this is the best epoch so far, by the job's `monitor`.
+    /// Whether this is the best epoch so far according to the job's `monitor`.
     pub is_best: bool,
     /// Means over the epoch's steps; absent in row 0.
     pub train: Option<TrainMetrics>,
-    /// Diagnostics of the epoch; absent in row 0 and in rows of older versions.
+    /// Diagnostics of the epoch; absent in row 0 and in rows from earlier versions.
     #[serde(default)]
     pub diagnostics: Option<Diagnostics>,
-    /// Over the whole validation set, with the averaged weights.
+    /// Metrics of the averaged weights on the whole validation set.
     pub val: ValMetrics,
 }
 
@@ -36,58 +36,58 @@ pub struct MetricsRow {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default)]
 pub struct TrainMetrics {
-    /// The whole loss.
+    /// Total loss.
     pub loss: f64,
-    /// Its box part, weighted.
+    /// Weighted box loss.
     #[serde(rename = "box")]
     pub box_loss: f64,
-    /// Its score part over positive anchors, weighted.
+    /// Weighted score loss at positive anchors.
     pub positive: f64,
-    /// Its score part over background anchors, weighted.
+    /// Weighted score loss at background anchors.
     pub background: f64,
-    /// Positive anchors per face that was not ignored.
+    /// Mean number of positive anchors per face, not counting ignored faces.
     pub positives_per_face: f64,
     /// Norm of the gradient before clipping.
     pub gradient_norm: f64,
 }
 
 impl TrainMetrics {
-    /// Every figure, in the order of the fields.
+    /// Returns all figures in field order.
     pub fn to_array(self) -> [f64; 6] {
         let Self { loss, box_loss, positive, background, positives_per_face, gradient_norm } = self;
         [loss, box_loss, positive, background, positives_per_face, gradient_norm]
     }
 
-    /// Makes it from every figure, in the order of the fields.
+    /// Creates the metrics from all figures in field order.
     pub fn from_array(figures: [f64; 6]) -> Self {
         let [loss, box_loss, positive, background, positives_per_face, gradient_norm] = figures;
         Self { loss, box_loss, positive, background, positives_per_face, gradient_norm }
     }
 
-    /// Adds other sums to these.
+    /// Adds another batch's sums.
     pub fn add(&mut self, other: &Self) {
         let (own, other) = (self.to_array(), other.to_array());
         *self = Self::from_array(std::array::from_fn(|at| own[at] + other[at]));
     }
 
-    /// The means, from sums over this many steps.
+    /// Returns the means, given sums over this many steps.
     #[must_use]
     pub fn means(self, steps: u32) -> Self {
         Self::from_array(self.to_array().map(|sum| sum / f64::from(steps)))
     }
 }
 
-/// Measures over a whole data set. A measure is `null` in JSON if there is nothing to measure.
+/// Metrics on a whole data set. A metric is `null` in JSON if there is nothing to measure it on.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize, JsonSchema)]
 pub struct ValMetrics {
-    /// The whole loss.
+    /// Total loss.
     pub loss: f64,
-    /// Its box part, weighted.
+    /// Weighted box loss.
     #[serde(rename = "box")]
     pub box_loss: f64,
-    /// Its score part over positive anchors, weighted.
+    /// Weighted score loss at positive anchors.
     pub positive: f64,
-    /// Its score part over background anchors, weighted.
+    /// Weighted score loss at background anchors.
     pub background: f64,
     /// Share of the positive anchors that score at least 0.5.
     pub positive_accuracy: Option<f64>,
@@ -95,40 +95,40 @@ pub struct ValMetrics {
     pub background_accuracy: Option<f64>,
     /// Mean IoU of the decoded boxes at positive anchors.
     pub val_iou: Option<f64>,
-    /// Average precision at IoU 0.5, faces of every size.
+    /// Average precision at IoU 0.5, for faces of every size.
     pub ap50: Option<f64>,
-    /// Mean of the average precision at IoU 0.50, 0.55 … 0.95.
+    /// Mean of the average precisions at IoU 0.50, 0.55 … 0.95.
     pub ap50_95: Option<f64>,
-    /// Like `ap50`, for faces of at least 6 pixels of the 128-pixel input.
+    /// Like `ap50`, but for faces of at least 6 pixels of the 128-pixel input.
     pub ap50_ge6: Option<f64>,
-    /// At least 12 pixels.
+    /// Like `ap50`, but for faces of at least 12 pixels.
     pub ap50_ge12: Option<f64>,
-    /// At least 24 pixels.
+    /// Like `ap50`, but for faces of at least 24 pixels.
     pub ap50_ge24: Option<f64>,
-    /// At score 0.5.
+    /// Precision at a score threshold of 0.5.
     pub precision: Option<f64>,
-    /// At score 0.5.
+    /// Recall at a score threshold of 0.5.
     pub recall: Option<f64>,
-    /// At score 0.5.
+    /// F1 at a score threshold of 0.5.
     pub f1: Option<f64>,
-    /// The score at which `best_f1` is reached: advice for `min_detection_confidence`.
+    /// The score threshold that gives `best_f1`; the recommended `min_detection_confidence`.
     pub best_threshold: Option<f64>,
-    /// The best F1 over all thresholds, for faces of at least 6 pixels of the input (of every size if there are none):
-    /// nobody would choose a threshold for faces too small to see.
+    /// The best F1 over all thresholds, for faces of at least 6 pixels of the input, or of every size if there are
+    /// none. Smaller faces are too small for the network, so they should not affect the choice of a threshold.
     pub best_f1: Option<f64>,
-    /// At that score, the share of detections that are faces.
+    /// Share of the detections that are faces, at `best_threshold`.
     #[serde(default)]
     pub best_precision: Option<f64>,
-    /// At that score, the share of faces that are found.
+    /// Share of the faces that are detected, at `best_threshold`.
     #[serde(default)]
     pub best_recall: Option<f64>,
-    /// Mean distance of keypoints from the base model's, in face widths, on faces that both find.
+    /// Mean distance of the keypoints from the base model's, in face widths, over the faces that both models detect.
     pub keypoint_nme: Option<f64>,
 }
 
 impl ValMetrics {
-    /// The measure that decides which epoch and which mix is best, as a number to maximise. If there are no faces of
-    /// its size, faces of every size decide.
+    /// Returns the metric that decides which epoch and which mix are best, as a number to maximise. Falls back to
+    /// `ap50` if no face is large enough for the metric.
     pub fn monitored(&self, monitor: Monitor) -> f64 {
         let chosen = match monitor {
             Monitor::Ap50Ge6 => self.ap50_ge6,
@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_row_of_a_version_without_diagnostics_is_read() {
+    fn a_row_from_a_version_without_diagnostics_can_be_read() {
         let val = serde_json::to_value(ValMetrics::default()).unwrap();
         let row = serde_json::json!({
             "epoch": 0, "step": 0, "time": "", "lr": 0.0, "images_per_s": 0.0, "seconds": 0.0,

@@ -1,4 +1,4 @@
-//! What a mix is asked to do.
+//! Parameters of a mixing job.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::train_spec::DeviceChoice;
 
-/// What a user asks for: `params` of a job that mixes.
+/// A mixing job's `params`, as the user submits them.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct MixParams {
     /// The fine-tuned model.
@@ -16,18 +16,18 @@ pub struct MixParams {
     pub retain: f64,
 }
 
-/// The content of a mix's `spec.json`: all that a worker needs to know.
+/// The spec of a mixing job.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MixSpec {
     /// Weights file of the fine-tuned model.
     pub weights_file: PathBuf,
     /// Share of the base model's weights in the mix, 0..1.
     pub retain: f64,
-    /// Folder of the imported data set that the model was trained on, to measure the mix on; `None` when it was
-    /// deleted.
+    /// Folder of the data set that the model was trained on; the mix is measured on its pictures. `None` if the data
+    /// set has been deleted.
     pub dataset_dir: Option<PathBuf>,
-    /// Where to measure.
+    /// The device to measure on.
     pub device: DeviceChoice,
-    /// Threads for a CPU job; `None` takes every core.
+    /// Number of CPU threads; `None` means one per core.
     pub threads: Option<usize>,
 }

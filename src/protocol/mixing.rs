@@ -1,35 +1,35 @@
-//! How much of the base model is in a result, and why.
+//! How much of the base model a result contains, and why.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::metrics::ValMetrics;
 
-/// The mixes that were tried, and the one that became the result.
+/// The chosen mix, and all mixes that were measured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Mixing {
     /// Share of the base model in the result, 0..1.
     pub retain: f64,
-    /// Why this one.
+    /// Why this mix was chosen.
     pub reason: Reason,
-    /// What each mix measured, by its share.
+    /// The measured mixes, in ascending order of share.
     #[serde(default)]
     pub curve: Vec<Mix>,
 }
 
 impl Mixing {
-    /// What the chosen mix measured.
+    /// Returns the chosen mix's metrics, if it was measured.
     pub fn result(&self) -> Option<&ValMetrics> {
         self.curve.iter().find(|mix| mix.retain == self.retain).map(|mix| &mix.val)
     }
 }
 
-/// Measures of one mix.
+/// Metrics of one mix.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Mix {
     /// Share of the base model, 0..1.
     pub retain: f64,
-    /// Over the whole validation set.
+    /// Metrics on the whole validation set.
     pub val: ValMetrics,
 }
 
@@ -37,10 +37,10 @@ pub struct Mix {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
-    /// The job's parameters said so.
+    /// The job's parameters set the share.
     Requested,
-    /// The best average precision among the mixes that are nowhere worse than the base model.
+    /// The mix is no worse than the base model for any size of face, and scores close to the best such mix.
     KeepsEverySize,
-    /// Every mix is worse for some size of face; this one loses least.
+    /// Every mix is worse than the base model for some size of face; this one loses the least.
     LosesLeast,
 }

@@ -1,4 +1,4 @@
-//! Everything that a server and its workers say to each other: a job's folder, and what is in its files.
+//! The protocol between the server and its workers: a job's folder and the content of its files.
 
 pub mod cause;
 pub mod control;

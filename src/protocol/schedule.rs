@@ -1,18 +1,18 @@
-//! The batch size, the learning rate and what trains, step by step.
+//! The batch size, the learning rate, the part of the network that trains, and the decay of the moving average.
 
 use super::train_spec::{Schedule, TrainSpec};
 
-/// Optimizer steps that fine-tuning needs at least; see `docs/recipe.md`.
+/// Minimum number of optimizer steps for fine-tuning; see `docs/recipe.md`.
 const ENOUGH_STEPS: u64 = 4000;
 const SMALLEST_BATCH: u64 = 8;
-/// On a CPU, larger batches gain nothing.
+/// Larger batches are no faster on a CPU.
 const LARGEST_BATCH: u64 = 64;
-/// A step of this network is a thousand small operations. We estimate that launching them takes longer than the GPU
-/// needs for 64 views; see `docs/performance.md`.
+/// A training step runs thousands of small operations on a GPU. In batches of up to 128 views, launching them takes
+/// longer than running them; see `docs/performance.md`.
 const LARGEST_BATCH_ON_GPU: u64 = 256;
 
-/// Views per batch: the requested number, or the largest power of two that leaves a job on this many pictures enough
-/// steps.
+/// Returns the number of views per batch: the requested number, or the largest power of two that gives a job on this
+/// many pictures enough steps.
 pub fn batch_size(spec: &TrainSpec, pictures: usize, on_gpu: bool) -> usize {
     if spec.batch_size > 0 {
         return spec.batch_size as usize;
@@ -23,14 +23,14 @@ pub fn batch_size(spec: &TrainSpec, pictures: usize, on_gpu: bool) -> usize {
     (1u64 << fitting).clamp(SMALLEST_BATCH, largest) as usize
 }
 
-/// Whether a job can make its batches this many times smaller without changing its steps.
+/// Whether a job's batch size can be divided by `divisor` without changing the job's steps.
 pub fn can_divide_batches(spec: &TrainSpec, divisor: u32, views_per_step: u32) -> bool {
     views_per_step.is_multiple_of(spec.accumulate_batches * divisor)
 }
 
-/// Rises linearly over the warm-up, then follows the schedule.
+/// Returns a step's learning rate, which rises linearly during the warm-up and then follows the schedule.
 ///
-/// * `step`: optimizer steps done before this one, below `steps_per_epoch × epochs`.
+/// * `step`: number of optimizer steps done before this one, less than `steps_per_epoch × epochs`.
 pub fn learning_rate(spec: &TrainSpec, step: u64, steps_per_epoch: u64) -> f64 {
     let total = (steps_per_epoch * u64::from(spec.epochs)) as f64;
     let warmup = (spec.warmup_epochs * steps_per_epoch as f64).min(total / 2.0).floor();
@@ -54,7 +54,7 @@ pub fn learning_rate(spec: &TrainSpec, step: u64, steps_per_epoch: u64) -> f64 {
     spec.learning_rate * share
 }
 
-/// The part of the network that an epoch changes.
+/// A part of the network to train.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TrainedPart {
     /// The four heads.
@@ -65,7 +65,7 @@ pub enum TrainedPart {
     All,
 }
 
-/// The part of the network that trains in an epoch (from 1), and its share of the learning rate.
+/// Returns the part of the network that trains in an epoch, and its share of the learning rate. `epoch` counts from 1.
 pub fn part(spec: &TrainSpec, epoch: u32) -> (TrainedPart, f64) {
     let stages = &spec.unfreeze;
     if epoch <= stages.heads_epochs {
@@ -77,7 +77,7 @@ pub fn part(spec: &TrainSpec, epoch: u32) -> (TrainedPart, f64) {
     }
 }
 
-/// Decay of the moving average at this step: short memory at first, `ema_decay` later.
+/// Returns the decay of the moving average at this step. The decay is small at first and rises to `ema_decay`.
 pub fn ema_decay(spec: &TrainSpec, step: u64) -> f64 {
     let step = step as f64;
     spec.ema_decay.min((1.0 + step) / (10.0 + step))
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_constant_schedule_stays_and_the_step_schedule_falls_twice() {
+    fn the_constant_schedule_stays_at_the_peak_and_the_step_schedule_drops_twice() {
         let rate = |schedule, step| {
             let spec =
                 TrainSpec { epochs: 10, warmup_epochs: 0.0, schedule, ..TrainSpec::default() };
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_the_network_change_one_after_the_other() {
+    fn parts_of_the_network_are_unfrozen_in_stages() {
         let unfreeze = Unfreeze {
             heads_epochs: 1,
             heads_rate: 0.5,
@@ -127,13 +127,13 @@ mod tests {
     }
 
     #[test]
-    fn a_warm_up_longer_than_the_job_leaves_half_of_it_to_train() {
+    fn a_warm_up_takes_at_most_half_the_job() {
         let spec = TrainSpec { epochs: 1, warmup_epochs: 50.0, ..TrainSpec::default() };
         assert!((learning_rate(&spec, 5, 10) - spec.learning_rate).abs() < 1e-12);
     }
 
     #[test]
-    fn a_small_job_takes_small_batches_and_a_large_one_large_ones() {
+    fn larger_jobs_get_larger_batches() {
         let size = |epochs, pictures| {
             let spec = TrainSpec { epochs, ..TrainSpec::default() };
             [false, true].map(|on_gpu| batch_size(&spec, pictures, on_gpu))
@@ -145,18 +145,18 @@ mod tests {
     }
 
     #[test]
-    fn an_extended_job_has_the_learning_rates_of_one_planned_that_long() {
+    fn an_extended_job_has_the_learning_rates_of_an_equally_long_job() {
         let first = TrainSpec { epochs: 12, ..TrainSpec::default() };
         let longer = TrainSpec { epochs: 60, ..first.clone() };
         let (end, steps) = (12 * 155, 155);
         let rate = |spec, step| learning_rate(spec, step, steps);
-        assert!(rate(&longer, end) > 50.0 * rate(&first, end - 1), "up from the floor");
+        assert!(rate(&longer, end) > 50.0 * rate(&first, end - 1), "rises from the floor");
         let rest: Vec<f64> = (end..60 * 155).map(|step| rate(&longer, step)).collect();
-        assert!(rest.is_sorted_by(|a, b| a >= b), "without a new warm-up");
+        assert!(rest.is_sorted_by(|a, b| a >= b), "has no second warm-up");
     }
 
     #[test]
-    fn batches_are_divided_as_long_as_steps_keep_their_views() {
+    fn batches_can_be_divided_only_if_steps_keep_their_views() {
         let spec = TrainSpec { accumulate_batches: 2, ..TrainSpec::default() };
         assert!(can_divide_batches(&spec, 4, 24) && !can_divide_batches(&spec, 8, 24));
     }

@@ -1,4 +1,4 @@
-//! Advice about a result, in sentences.
+//! Advice about a result, in plain language.
 
 use serde::Serialize;
 
@@ -10,20 +10,20 @@ use crate::train::views::pictures::Pictures;
 /// Advice in `card.json`.
 #[derive(Debug, Serialize)]
 pub struct Advice {
-    /// For `min_detection_confidence` of `MediaPipe`'s `FaceDetector`: where F1 is best.
+    /// The recommended `min_detection_confidence` of `MediaPipe`'s `FaceDetector`: the threshold with the best F1.
     pub threshold: Option<f64>,
-    /// At that score, the share of detections that are faces.
+    /// Share of the detections that are faces, at `threshold`.
     pub precision: Option<f64>,
-    /// At that score, the share of faces that are found.
+    /// Share of the faces that are detected, at `threshold`.
     pub recall: Option<f64>,
-    /// What to expect on pictures like those of the validation set.
+    /// The expected change on pictures like those in the validation set.
     pub expected_change: String,
     /// How long the model takes to run.
     pub latency: &'static str,
 }
 
 impl Advice {
-    /// Makes advice from what the base model and the result measured on the validation pictures.
+    /// Derives advice from the metrics of the base model and the result on the validation pictures.
     pub fn new(
         variant: Variant,
         baseline: Option<&ValMetrics>,
@@ -34,15 +34,15 @@ impl Advice {
         let side = |face: &crate::geometry::Rect| face.width().max(face.height());
         let faces = seen.filter(|face| side(face) * INPUT_SIZE as f32 >= SEEN_PX).count();
         let base = match variant {
-            Variant::Short => "MediaPipe's own model",
-            Variant::Back => "the model it began with",
+            Variant::Short => "MediaPipe's model",
+            Variant::Back => "the initial model",
         };
         Self {
             threshold: result.best_threshold,
             precision: result.best_precision,
             recall: result.best_recall,
             expected_change: sentence(base, baseline, result, faces, pictures.val.len()),
-            latency: "the network has the same shape, so it takes as long as the base model",
+            latency: "the same as the base model's, because the architecture is unchanged",
         }
     }
 }
@@ -57,12 +57,13 @@ fn sentence(
     let figures =
         |val: &ValMetrics| Some((val.best_threshold?, val.best_precision?, val.best_recall?));
     let (Some(before), Some(after)) = (before.and_then(figures), figures(after)) else {
-        return "There are no faces in the validation pictures to measure with.".to_owned();
+        return "The validation pictures have no faces or no detections to compare.".to_owned();
     };
     let percent = |share: f64| format!("{:.0} %", share * 100.0);
     format!(
-        "At a threshold of {:.2} it finds {} of the {faces} faces of at least {SEEN_PX} pixels in your {pictures} \
-         validation pictures, and {} of what it reports are faces; {base}, at its best threshold of {:.2}, finds {} of them and is right in {}.",
+        "At a threshold of {:.2}, the new model finds {} of the {faces} faces of at least {SEEN_PX} \
+         pixels in your {pictures} validation pictures, and {} of its detections are faces. At its \
+         best threshold of {:.2}, {base} finds {} of these faces, and {} of its detections are faces.",
         after.0,
         percent(after.2),
         percent(after.1),
@@ -77,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_advice_states_the_change_in_one_sentence() {
+    fn the_advice_compares_the_result_with_the_base_model() {
         let val = |threshold, precision, recall| ValMetrics {
             best_threshold: Some(threshold),
             best_precision: Some(precision),
@@ -85,7 +86,7 @@ mod tests {
             ..ValMetrics::default()
         };
         let text = sentence(
-            "MediaPipe's own model",
+            "MediaPipe's model",
             Some(&val(0.5, 0.9, 0.2)),
             &val(0.234, 0.8, 0.55),
             120,
@@ -93,11 +94,12 @@ mod tests {
         );
         assert_eq!(
             text,
-            "At a threshold of 0.23 it finds 55 % of the 120 faces of at least 6 pixels in your 40 validation \
-             pictures, and 80 % of what it reports are faces; MediaPipe's own model, at its best threshold of 0.50, \
-             finds 20 % of them and is right in 90 %."
+            "At a threshold of 0.23, the new model finds 55 % of the 120 faces of at least 6 pixels \
+             in your 40 validation pictures, and 80 % of its detections are faces. At its best \
+             threshold of 0.50, MediaPipe's model finds 20 % of these faces, and 90 % of its \
+             detections are faces."
         );
-        let none = sentence("the model it began with", None, &ValMetrics::default(), 0, 4);
-        assert_eq!(none, "There are no faces in the validation pictures to measure with.");
+        let none = sentence("the initial model", None, &ValMetrics::default(), 0, 4);
+        assert_eq!(none, "The validation pictures have no faces or no detections to compare.");
     }
 }

@@ -1,4 +1,4 @@
-//! What a job leaves: weights in every format, and the card that says where they come from.
+//! A job's artifacts: weights in every format, and a card that records their origin.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,18 +23,18 @@ use crate::train::views::pictures::Pictures;
 use crate::weights::export::{Format, Notes};
 use crate::weights::{WeightsError, safetensors, tflite};
 
-/// What the artifacts are made of.
+/// What [`write()`] needs to make the artifacts.
 #[derive(Debug)]
 pub struct ArtifactSources<'a> {
-    /// What was asked for.
+    /// The job's spec.
     pub spec: &'a JobSpec,
-    /// The data set.
+    /// The data set's pictures.
     pub pictures: &'a Pictures,
     /// One row per epoch, including the base model's.
     pub rows: &'a [MetricsRow],
-    /// How much of the base model is in `best`.
+    /// How much of the base model `best` contains.
     pub mixing: &'a Mixing,
-    /// What `best` measured.
+    /// The metrics of `best`.
     pub result: &'a ValMetrics,
     /// The result: the best epoch's weights, mixed with the base model's.
     pub best: &'a Weights,
@@ -60,11 +60,11 @@ struct Card<'a> {
     recommended_threshold: Option<f64>,
     advice: Advice,
     baseline: Option<&'a MetricsRow>,
-    /// What the model in `best.*` measured.
+    /// The metrics of `best.*`.
     result: &'a ValMetrics,
     #[serde(rename = "retention")]
     mixing: &'a Mixing,
-    /// The epoch they come from, before it was mixed with the base model.
+    /// The best epoch's row, measured before its weights were mixed with the base model.
     best: Option<&'a MetricsRow>,
     last: Option<&'a MetricsRow>,
     files: &'a [Artifact],
@@ -75,15 +75,15 @@ struct Card<'a> {
 struct Base {
     file: String,
     sha256: String,
-    /// `None` if only the user knows.
+    /// `None` if only the user knows it.
     licence: Option<&'static str>,
 }
 
-/// Writes `best.*`, `last.*` and `card.json` into the job's `artifacts/`.
+/// Writes `best.*`, `last.*`, the unmixed weights and `card.json` to the job's `artifacts/`.
 ///
 /// # Errors
 ///
-/// [`RunError`] when a file cannot be read, written or exported.
+/// [`RunError`] if a file cannot be read, written or exported.
 pub fn write(dir: &JobDir, content: &ArtifactSources<'_>) -> Result<Vec<Artifact>, RunError> {
     let folder = dir.artifacts();
     std::fs::create_dir_all(&folder)?;
@@ -150,11 +150,11 @@ fn base(content: &ArtifactSources<'_>) -> std::io::Result<Base> {
     }
 }
 
-/// Writes the weights in every format delivered for the network, with `metadata` in formats that can hold it.
+/// Writes the weights in every format that the network supports, with `metadata` in the formats that can hold it.
 ///
 /// # Errors
 ///
-/// [`RunError`] when a file cannot be written or a format cannot hold the weights.
+/// [`RunError`] if a file cannot be written or a format cannot hold the weights.
 pub fn write_formats(
     folder: &Path,
     stem: &str,
@@ -165,7 +165,7 @@ pub fn write_formats(
     let notes = Notes { texts: metadata, ..Notes::default() };
     let write = |format: Format| {
         let bytes = match format {
-            // MediaPipe's own metadata is kept: there may be no better name or threshold yet.
+            // Keeps MediaPipe's metadata, because there may be no better name or threshold yet.
             Format::Tflite => tflite::write(tflite::base(), weights).map_err(WeightsError::from),
             _ => format.write(weights, &notes),
         };
@@ -180,7 +180,7 @@ pub fn write_formats(
 ///
 /// # Errors
 ///
-/// The same as [`write_formats`].
+/// [`RunError`] if the file cannot be written.
 pub fn write_unmixed(folder: &Path, weights: &Weights) -> Result<Artifact, RunError> {
     let bytes = safetensors::write(weights, &BTreeMap::new()).map_err(export)?;
     Ok(artifact(folder, UNMIXED, &bytes)?)
@@ -201,17 +201,17 @@ fn dataset(dir: &Path) -> Result<serde_json::Value, RunError> {
     }))
 }
 
-/// Writes a file of the job.
+/// Writes an artifact and returns its description.
 pub(super) fn artifact(folder: &Path, name: &str, bytes: &[u8]) -> std::io::Result<Artifact> {
     disk::write(&folder.join(name), bytes)?;
     Ok(described(name, bytes))
 }
 
-/// A file of the folder that is there.
+/// Returns the description of an artifact that already exists.
 ///
 /// # Errors
 ///
-/// Any error of the file system.
+/// Any file system error.
 pub fn existing(folder: &Path, name: &str) -> std::io::Result<Artifact> {
     Ok(described(name, &std::fs::read(folder.join(name))?))
 }

@@ -1,4 +1,4 @@
-//! Why a job ends without a result.
+//! Errors that end a job without a result.
 
 use std::error::Error;
 
@@ -11,29 +11,29 @@ use crate::protocol::folder::JobDirError;
 use crate::train::TrainError;
 use crate::train::device::DeviceError;
 
-/// A job cannot go on.
+/// An error that ends a job.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// Training itself failed.
+    /// Training failed.
     #[error(transparent)]
     Train(#[from] TrainError),
-    /// There is nothing to measure, or nothing to measure on.
+    /// The models cannot be evaluated.
     #[error(transparent)]
     Evaluation(#[from] EvaluationError),
-    /// No such device.
+    /// The requested device cannot be used.
     #[error(transparent)]
     Device(#[from] DeviceError),
-    /// This build cannot do the job.
+    /// The job needs libtorch, which this build does not have.
     #[error(transparent)]
     NeedsTorch(#[from] NeedsTorch),
     /// The data set cannot be read.
     #[error("the data set cannot be read; import it again")]
     Data(#[source] Box<dyn Error + Send + Sync>),
-    /// The weights to start from cannot be used.
-    #[error("the weights to start from cannot be used")]
+    /// The weights of the model to train or mix cannot be used.
+    #[error("the model's weights cannot be used")]
     Init(#[source] Box<dyn Error + Send + Sync>),
-    /// The weights hold NaN or infinity.
-    #[error("the weights are no longer finite numbers; try a lower learning rate")]
+    /// The weights contain NaN or infinity.
+    #[error("the weights are no longer finite; try a lower learning rate")]
     NotFinite(#[from] LayoutError),
     /// The job's folder cannot be used.
     #[error(transparent)]
@@ -44,16 +44,16 @@ pub enum RunError {
     /// A file of the job cannot be written.
     #[error("cannot write to the job's folder; is the disk full?")]
     Disk(#[from] std::io::Error),
-    /// The system gives no threads.
+    /// The job's threads cannot be started.
     #[error("cannot start the job's threads: {0}")]
     Threads(String),
-    /// The result cannot be written in one of its formats.
+    /// The result cannot be exported in one of the formats.
     #[error("cannot export the result")]
     Export(#[source] Box<dyn Error + Send + Sync>),
 }
 
 impl RunError {
-    /// What kind of failure it is.
+    /// Returns the kind of failure.
     pub fn cause(&self) -> Cause {
         match self {
             Self::Train(TrainError::Diverged { .. }) | Self::NotFinite(_) => Cause::Diverged,
@@ -72,19 +72,19 @@ impl RunError {
     }
 }
 
-/// An evaluation that cannot be done.
+/// An error that ends an evaluation.
 #[derive(Debug, thiserror::Error)]
 pub enum EvaluationError {
     /// A model's weights cannot be used.
     #[error("the weights of the model {name:?} cannot be used")]
     Weights {
-        /// The model.
+        /// The model's name.
         name: String,
-        /// Why.
+        /// Why the weights cannot be used.
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
-    /// There is nothing to measure on.
-    #[error("the data set has no {0} pictures; evaluate on another split, such as \"all\"")]
+    /// The split has no pictures.
+    #[error("the data set has no {0} pictures; choose another split, such as \"all\"")]
     NoPictures(SplitChoice),
 }

@@ -22,14 +22,14 @@ use crate::train::views::pictures::Pictures;
 use crate::weights;
 use crate::weights::tflite;
 
-/// Shortest time between two reports.
+/// Minimum time between two progress reports.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
 
-/// Measures the models and writes the report; a paused evaluation starts over later.
+/// Measures the models and writes the report. A paused evaluation starts over when it resumes.
 ///
 /// # Errors
 ///
-/// [`RunError`] when the weights, the data set or the job's folder cannot be used.
+/// [`RunError`] if the weights, the data set or the job's folder cannot be used.
 pub fn run(
     dir: &JobDir,
     spec: &EvaluationSpec,
@@ -47,7 +47,11 @@ pub fn run(
     }
     let total = (models.len() * pictures.val.len()) as u32;
     let device_name = device.to_string();
-    info!("measuring {} models on {} pictures on {device_name}", models.len(), pictures.val.len());
+    info!(
+        "measuring {} models on {} pictures, using {device_name}",
+        models.len(),
+        pictures.val.len()
+    );
     let started = Started {
         device: device_name,
         resumed_at_epoch: 0,
@@ -86,19 +90,19 @@ fn load(model: &NamedModel) -> Result<(String, Weights), EvaluationError> {
     Ok((name, weights))
 }
 
-/// Artifacts have no folders.
+/// Returns the file name of a drawing. Artifacts cannot be in subfolders.
 fn flat_name(suffix: &str, place: usize, _picture: &str) -> String {
     format!("worst{suffix}_{place:02}.jpg")
 }
 
-/// Reports progress and obeys commands.
+/// Reports progress and follows commands.
 struct Reporter<'a> {
     dir: &'a JobDir,
     events: &'a mut EventLog,
     total: u32,
     began: Instant,
     reported: Instant,
-    /// How the job ends when it is interrupted.
+    /// How the job ends if it is interrupted.
     outcome: Outcome,
     failed: Option<std::io::Error>,
 }
@@ -123,7 +127,7 @@ impl<'a> Reporter<'a> {
             }
         }
         self.outcome = match self.dir.wanted() {
-            // Half a report is of no use, so the server never stops an evaluation.
+            // The server never stops an evaluation, because half a report is useless.
             Command::Run | Command::Stop => return ControlFlow::Continue(()),
             Command::Pause => Outcome::Paused,
             Command::Cancel => Outcome::Cancelled,

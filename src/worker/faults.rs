@@ -1,8 +1,8 @@
-//! Faults that tests inject: a file in the job's folder names the points at which a worker should die, hang or meet a
-//! full disk. No server writes it; without it, nothing here does anything.
+//! Fault injection for tests. A file in the job's folder lists the points at which the worker is to die, hang or fail.
+//! The server never writes this file; without it, no fault fires.
 //!
-//! `faults.json`: `[{"at": "step", "number": 7, "do": "kill"}, …]`. Each fires once over all workers of the job: it is
-//! removed from the file before it fires.
+//! Example of `faults.json`: `[{"at": "step", "number": 7, "do": "kill"}, …]`. Each fault fires only once, even if the
+//! job has several workers, because it is removed from the file before it fires.
 
 use std::io;
 use std::time::Duration;
@@ -15,17 +15,17 @@ use crate::disk;
 use crate::protocol::control::Command;
 use crate::protocol::folder::JobDir;
 
-/// Where a fault can happen.
+/// A point at which a fault can fire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Point {
     /// After this many optimizer steps of the job.
     Step,
-    /// After the checkpoint at this many optimizer steps was saved.
+    /// After the checkpoint at this many optimizer steps is saved.
     Saved,
-    /// Before the row of this epoch is reported; its checkpoint is saved.
+    /// After this epoch's checkpoint is saved and before its row is reported.
     Row,
-    /// After the artifacts were written, before the end is reported.
+    /// After the artifacts are written and before the end is reported.
     End,
 }
 
@@ -35,36 +35,36 @@ pub enum Point {
 pub enum Fault {
     /// The worker dies at once, as if killed.
     Kill,
-    /// It stands still, as if its device hung.
+    /// The worker stops making progress, as if its device hung.
     Hang,
-    /// It waits for a command other than `run`, which it obeys the next time it looks.
+    /// The worker waits for a command other than `run`, and follows the command at its next check.
     Wait,
-    /// Its next write finds the disk full.
+    /// The worker fails as if the disk were full.
     DiskFull,
-    /// Its next write meets a broken disk.
+    /// The worker fails as if the disk were broken.
     DiskBroken,
-    /// libtorch finds the GPU's memory full.
+    /// The worker fails as if libtorch ran out of GPU memory.
     CudaMemory,
-    /// libtorch loses the GPU.
+    /// The worker fails as if libtorch lost the GPU.
     DeviceLost,
-    /// It panics, as with a bug of ours.
+    /// The worker panics, as if it had a bug.
     Panic,
 }
 
-/// One of them.
+/// A fault and the point at which it fires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedFault {
-    /// Where.
+    /// The point.
     pub at: Point,
     /// The number of the step or epoch; ignored for [`Point::End`].
     #[serde(default)]
     pub number: u64,
-    /// What.
+    /// The fault.
     #[serde(rename = "do")]
     pub fault: Fault,
 }
 
-/// The planned faults that have not fired.
+/// The planned faults that have not fired yet.
 #[derive(Debug)]
 pub struct Faults {
     dir: JobDir,
@@ -72,27 +72,27 @@ pub struct Faults {
 }
 
 impl Faults {
-    /// The faults of a job; none without a readable file.
+    /// Reads a job's planned faults; there are none without a readable file.
     pub fn of(dir: &JobDir) -> Self {
         let planned = std::fs::read(dir.faults_file()).ok();
         let planned = planned.and_then(|text| serde_json::from_slice(&text).ok());
         Self { dir: dir.clone(), planned: planned.unwrap_or_default() }
     }
 
-    /// Whether there is one after this many steps.
+    /// Whether a fault is planned after this many steps.
     pub fn has_step(&self, step: u64) -> bool {
         self.planned.iter().any(|planned| planned.at == Point::Step && planned.number == step)
     }
 
-    /// Fires the fault that is planned for this point.
+    /// Fires the fault that is planned for this point, if there is one.
     ///
     /// # Errors
     ///
-    /// Those of a full or broken disk, if that is planned here.
+    /// The error of a full or broken disk, if such a fault fires.
     ///
     /// # Panics
     ///
-    /// Fails like libtorch or like a bug, if that is planned here.
+    /// If a fault fires that imitates libtorch or a bug.
     pub fn meet(&mut self, at: Point, number: u64) -> io::Result<()> {
         let is_here = |planned: &PlannedFault| {
             planned.at == at && (planned.number == number || at == Point::End)
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_fault_happens_once_over_all_workers_of_a_job() {
+    fn a_fault_fires_only_once_even_with_several_workers() {
         let folder = tempfile::tempdir().unwrap();
         let dir = JobDir::new(folder.path());
         let text =

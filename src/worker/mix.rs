@@ -1,4 +1,4 @@
-//! A job that mixes a model with the base model: more or less of it, without training.
+//! A mixing job, which mixes a model with the base model without training.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,11 +28,11 @@ use crate::train::views::pictures::Pictures;
 use crate::weights;
 use crate::weights::tflite::mediapipe;
 
-/// Mixes, measures the base model and the mix if there are pictures, and writes the mix in every format.
+/// Mixes the models, measures the base model and the mix if there is a data set, and writes the mix in every format.
 ///
 /// # Errors
 ///
-/// [`RunError`] when the weights, the data set or the job's folder cannot be used.
+/// [`RunError`] if the weights, the data set or the job's folder cannot be used.
 pub fn run(dir: &JobDir, spec: &MixSpec, events: &mut EventLog) -> Result<Finished, RunError> {
     let device = device::choose(spec.device)?;
     let tuned = load(&spec.weights_file)?;
@@ -40,7 +40,7 @@ pub fn run(dir: &JobDir, spec: &MixSpec, events: &mut EventLog) -> Result<Finish
     let pictures = spec.dataset_dir.as_deref().map(Pictures::open).transpose();
     let pictures = pictures.map_err(|error| RunError::Data(error.into()))?;
     let total = pictures.as_ref().map_or(0, |pictures| 2 * pictures.val.len() as u32);
-    info!("keeping {:.0} % of the base model", spec.retain * 100.0);
+    info!("mixing in {:.0} % of the base model", spec.retain * 100.0);
     events.append(Body::Started(Started {
         device: device.to_string(),
         resumed_at_epoch: 0,
@@ -89,7 +89,7 @@ fn measure(
     Ok(validate(&runner, pictures, &Loss::default(), reference, &heartbeat::beat))
 }
 
-/// Reports the base model's measures, as row 0 of a training job does, and that half the work is done.
+/// Reports the base model's metrics as row 0, as in a training job, and reports that half the work is done.
 fn report(
     events: &mut EventLog,
     baseline: &Validation,

@@ -1,4 +1,4 @@
-//! A worker: one job in its folder, from its first step or its last checkpoint to its result.
+//! The worker, which runs one job from its first step or last checkpoint to its result.
 
 pub mod advice;
 pub mod artifacts;

@@ -1,4 +1,4 @@
-//! Reports a worker's panic as what it was: a failed disk, libtorch's complaint, or a bug of ours.
+//! Reports the cause of a worker's panic: a disk failure, a libtorch error, or a bug in Blazetune.
 
 use std::any::Any;
 use std::backtrace::Backtrace;
@@ -10,7 +10,7 @@ use crate::protocol::cause::Cause;
 use crate::protocol::events::Finished;
 use crate::train::views::pictures::failed_read;
 
-/// Writes each panic to the log, with its place and a backtrace for a bug report.
+/// Writes each panic to the log, with its location and a backtrace for a bug report.
 pub(super) fn log() {
     let print = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
@@ -21,7 +21,7 @@ pub(super) fn log() {
     }));
 }
 
-/// How a job ends after a panic.
+/// Returns the final event of a job that panicked.
 pub(super) fn finished(panic: &(dyn Any + Send)) -> Finished {
     let (cause, sentence) = explain(text(panic));
     Finished::failed(cause, sentence)
@@ -51,15 +51,15 @@ fn explain(panic: &str) -> (Cause, String) {
     }
 }
 
-/// The first line of what libtorch complained about, if the panic is libtorch's. A backtrace of its C++ code follows
-/// that line. `tch` unwraps its error, so the panic has the error's `Debug` form.
+/// Returns the first line of libtorch's error, if the panic came from libtorch. The other lines are a C++ backtrace.
+/// `tch` unwraps the error, so the panic's text contains the error's `Debug` form.
 fn of_libtorch(panic: &str) -> Option<String> {
     let (_, quoted) = panic.split_once("Torch(\"")?;
     let end = quoted.find("\\n").or_else(|| quoted.rfind("\")")).unwrap_or(quoted.len());
     Some(quoted[..end].replace("\\\"", "\"").replace("\\'", "'"))
 }
 
-/// The text of a panic with this complaint of libtorch's.
+/// Returns the text of a panic caused by this libtorch error.
 pub(super) fn text_of_libtorch(complaint: &str) -> String {
     format!("called `Result::unwrap()` on an `Err` value: Torch({complaint:?})")
 }
@@ -70,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn libtorch_is_quoted_without_its_backtrace_and_decides_the_cause() {
+    fn a_libtorch_error_is_quoted_without_its_backtrace_and_determines_the_cause() {
         let memory = "CUDA out of memory. Tried to allocate 2.00 GiB\nException raised from malloc\nframe #0: NCCL";
         let told = "libtorch says: CUDA out of memory. Tried to allocate 2.00 GiB; try a smaller batch_size";
         assert_eq!(explain(&torch(memory)), (Cause::OutOfMemory, told.to_owned()));
@@ -78,12 +78,12 @@ mod tests {
         let told = "libtorch says: CUDA error: unspecified \"launch\" failure";
         assert_eq!(explain(&torch(lost)), (Cause::DeviceLost, told.to_owned()));
         let told = "libtorch says: CUDA error: it's gone";
-        assert_eq!(explain(&torch("CUDA error: it's gone")).1, told, "of one line");
+        assert_eq!(explain(&torch("CUDA error: it's gone")).1, told, "a one-line error");
     }
 
     #[cfg(feature = "torch")]
     #[test]
-    fn a_complaint_of_libtorch_about_what_we_asked_for_is_our_bug() {
+    fn a_libtorch_error_about_our_arguments_is_our_bug() {
         use tch::{Device, Kind, Tensor};
         let zeros = |rows| Tensor::zeros([rows, 3], (Kind::Float, Device::Cpu));
         let panic = panic::catch_unwind(|| zeros(2).matmul(&zeros(2))).unwrap_err();
@@ -95,11 +95,11 @@ mod tests {
     }
 
     #[test]
-    fn a_panic_of_ours_is_a_bug_and_only_its_first_line_is_quoted() {
+    fn our_own_panic_is_a_bug_and_only_its_first_line_is_quoted() {
         let told =
             "this is a bug in Blazetune; please report it with the job's log: assertion failed";
         assert_eq!(explain("assertion failed\n  left: 1"), (Cause::Internal, told.to_owned()));
-        // Libraries named in a backtrace say nothing about the cause.
+        // Library names in a backtrace say nothing about the cause.
         assert_eq!(explain(&torch("no kernel\nframe #1: NCCL")).0, Cause::Internal);
     }
 }

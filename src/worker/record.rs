@@ -1,4 +1,4 @@
-//! Records each epoch: the row of metrics, the best and the last weights, sample detections.
+//! Records each epoch: its row of metrics, the best and the last weights, and sample detections.
 
 use tracing::info;
 
@@ -16,7 +16,7 @@ use crate::train::trainer::EpochReport;
 use crate::train::validation::{Validation, validate};
 
 impl TrainingJob<'_> {
-    /// Reports what a crash has kept from being reported; at first, the baseline.
+    /// Reports what an earlier worker could not report because it crashed. In a new job, reports the base model's row.
     pub(super) fn catch_up(&mut self) -> Result<(), RunError> {
         if self.state.rows.is_empty() {
             let row = MetricsRow {
@@ -55,14 +55,15 @@ impl TrainingJob<'_> {
         Ok(())
     }
 
-    /// Validates, saves, then reports, in this order: what is reported is on disk.
+    /// Validates, saves and then reports, so that everything that is reported is already on disk.
     ///
-    /// An epoch that was left in the middle is measured for the result only: the checkpoint is still of its middle,
-    /// without the row, so that an extended job can finish it.
+    /// An unfinished epoch is measured only for the result. Its row is not saved in the checkpoint, which stays in the
+    /// middle of the epoch, so that an extended job can finish the epoch.
     pub(super) fn record(&mut self, epoch: u32, is_whole: bool) -> Result<(), RunError> {
         let report = self.trainer.report(epoch)?;
         let layout = self.kept.last.layout();
-        let weights = Weights::from_flat(layout, &self.trainer.averaged())?; // Fails when they are not finite.
+        // Fails if the weights are not finite.
+        let weights = Weights::from_flat(layout, &self.trainer.averaged())?;
         let runner = Runner::new(&weights, self.device)?;
         let reference = Some(&self.baseline.detections[..]);
         let loss = &self.spec.params.loss;
@@ -119,10 +120,11 @@ impl TrainingJob<'_> {
 
     fn publish(&mut self, row: MetricsRow, found: &Validation) -> Result<(), RunError> {
         if self.events.has_epoch(row.epoch) {
-            return Ok(()); // By a worker that could not save it, or one whose checkpoint was damaged.
+            // An earlier worker reported this epoch, but its checkpoint lacked the epoch or was damaged.
+            return Ok(());
         }
         let (epoch, artifacts) = (row.epoch, self.dir.artifacts());
-        // Written before the row, so that a client that sees the row finds the files that it names.
+        // Written before the row is reported, so that a client that sees the row finds the files that the row names.
         tensorboard::append(&artifacts, &row)?;
         let written = sheets::written(&artifacts, std::slice::from_ref(&row))?;
         self.events.append(Body::Artifacts(written))?;

@@ -19,43 +19,43 @@ use crate::protocol::events::Artifact;
 use crate::train::evaluation::Evaluation;
 use crate::train::views::pictures::{Entry, Pictures};
 
-/// What the files are made of.
+/// What [`write()`] needs to make the artifacts.
 #[derive(Debug)]
 pub struct ReportSources<'a> {
-    /// The user's name for it.
+    /// The user's name for the data set.
     pub dataset_name: &'a str,
-    /// Which of its pictures were measured on.
+    /// The split that the models were measured on.
     pub split: SplitChoice,
     /// The data set.
     pub dataset: &'a ImportedDataset,
-    /// Its pictures, with those that were measured on as `val`.
+    /// The data set's pictures; `val` holds those that the models were measured on.
     pub pictures: &'a Pictures,
-    /// The model, then the one it is compared with.
+    /// The model's evaluation, then the evaluation of the model that it is compared with, if any.
     pub evaluations: &'a [Evaluation],
 }
 
-/// `report.json`.
+/// The content of `report.json`.
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "EvaluationReport")]
 struct File<'a> {
     format_version: u32,
-    /// The user's name for it.
+    /// The user's name for the data set.
     dataset: &'a str,
     /// SHA-256 of the data set's content.
     content_hash: &'a str,
     split: SplitChoice,
     /// Side of the network's input, in pixels.
     input_px: usize,
-    /// The model, then the one it is compared with.
+    /// The model, then the model that it is compared with, if any.
     models: Vec<Figures<'a>>,
 }
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(rename = "EvaluatedModel")]
 struct Figures<'a> {
-    /// The user's name for it.
+    /// The user's name for the model.
     model: &'a str,
-    /// How far keypoints are from the first model's, over the face's width; `null` for the first.
+    /// Mean distance of the keypoints from the first model's, in face widths; `null` for the first model.
     keypoint_nme: Option<f64>,
     #[serde(flatten)]
     report: &'a EvaluationReport,
@@ -73,18 +73,18 @@ pub fn describe(generator: &mut SchemaGenerator) {
     generator.subschema_for::<File<'_>>();
 }
 
-/// Suffixes of the names of each model's files.
+/// Suffix of the file names of each model.
 pub const SUFFIXES: [&str; 2] = ["", "_compare"];
 
-/// Writes `report.json`, and what was annotated and found in COCO's formats, into `folder`, and the
-/// worst pictures with their mistakes drawn in.
+/// Writes an evaluation's artifacts to `folder`: `report.json`, the annotations and detections in COCO format, and
+/// the worst pictures with their mistakes drawn in.
 ///
-/// * `drawing`: the path in `folder` of a drawing, of the model's suffix, its place from 1 and the
+/// * `drawing`: returns a drawing's path in `folder`, given the model's suffix, the drawing's number from 1 and the
 ///   picture's path in the data set.
 ///
 /// # Errors
 ///
-/// When a picture cannot be read, or a file cannot be written.
+/// If a picture cannot be read or a file cannot be written.
 pub fn write(
     folder: &Path,
     content: &ReportSources<'_>,
@@ -138,7 +138,7 @@ fn coco_pictures<'a>(
     pictures.val.iter().zip(&evaluation.results).map(picture).collect()
 }
 
-/// The same result with boxes as fractions of the picture.
+/// Returns the result with its boxes in fractions of the picture.
 fn in_picture(
     dataset: &ImportedDataset,
     index: usize,
@@ -151,7 +151,8 @@ fn in_picture(
     PictureResult { detections: detections.collect(), faces }
 }
 
-/// A picture, by its place in `Pictures::val`; `None` if the data set no longer has it.
+/// Draws the mistakes in the picture at `place` in `Pictures::val`. Returns `None` if the data set no longer has the
+/// picture.
 fn draw_mistakes(
     content: &ReportSources<'_>,
     evaluation: &Evaluation,

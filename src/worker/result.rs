@@ -16,38 +16,38 @@ use crate::train::mixing;
 use crate::train::validation::Validation;
 use crate::train::views::pictures::Pictures;
 
-/// A job that trains no further epochs.
+/// A training job after its last epoch.
 #[derive(Debug)]
 pub struct Ended<'a> {
-    /// Its folder.
+    /// The job's folder.
     pub dir: &'a JobDir,
-    /// What was asked for.
+    /// The job's spec.
     pub spec: &'a JobSpec,
-    /// Its data set.
+    /// The data set's pictures.
     pub pictures: &'a Pictures,
     /// One row per epoch, including the base model's.
     pub rows: &'a [MetricsRow],
-    /// The weights after the best epoch; the job's first weights if there is none.
+    /// The weights after the best epoch; the initial weights if there was no epoch.
     pub best: Weights,
-    /// The weights after the last epoch.
+    /// The weights after the last epoch; the initial weights if there was no epoch.
     pub last: Weights,
     /// The base model.
     pub base: &'a Weights,
-    /// What the base model finds.
+    /// The base model's validation.
     pub baseline: &'a Validation,
-    /// Where to measure.
+    /// The device to measure on.
     pub device: Device,
 }
 
 impl Ended<'_> {
-    /// Chooses the mix, writes the artifacts, and reports both.
+    /// Chooses the mix and writes the artifacts. Returns the worker's final event.
     ///
     /// # Errors
     ///
-    /// [`RunError`] when a file cannot be read, written or exported.
+    /// [`RunError`] if a file cannot be read, written or exported.
     pub fn finish(&self, outcome: Outcome) -> Result<Finished, RunError> {
         let params = &self.spec.params;
-        // Weights that did not start from MediaPipe's cannot be mixed with them.
+        // Weights that did not start from the base model cannot be mixed with it.
         let retain = if params.init == Init::Scratch { Retain::Share(0.0) } else { params.retain };
         let (mixing, best, found) = mixing::choose(
             &self.best,
@@ -60,7 +60,7 @@ impl Ended<'_> {
             &heartbeat::beat,
         )?;
         info!(
-            "the result keeps {:.0} % of the base model: ap50_ge6 {:.3}",
+            "the result contains {:.0} % of the base model: ap50_ge6 {:.3}",
             mixing.retain * 100.0,
             found.metrics.ap50_ge6.unwrap_or_default()
         );

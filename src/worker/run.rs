@@ -1,4 +1,4 @@
-//! Runs the job in a folder to its end, and reports how it ended.
+//! Runs the job in a folder and reports how it ended.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -18,19 +18,20 @@ use crate::protocol::job_spec::Work;
 use crate::protocol::log::EventLog;
 use crate::train::device;
 
-/// Does the job in `dir` and reports how it ended, failures included.
+/// Runs the job in `dir` and reports how it ended, including failures.
 ///
 /// # Errors
 ///
-/// Why not even the end could be reported.
+/// The [`Cause`] of the failure, if the end of the job cannot be reported.
 pub fn run(dir: &JobDir) -> Result<Outcome, Cause> {
     heartbeat::begin(&dir.heartbeat_file());
     panics::log();
     let mut events = dir.events().map_err(|error| {
-        warn!("cannot report anything: {}", chain(&error));
+        warn!("cannot open the event log: {}", chain(&error));
         error.cause()
     })?;
-    // Nothing that a panic left half done is used again: the next worker starts from the last checkpoint.
+    // Catching a panic is safe: nothing that the panic interrupted is used again, and the next worker starts from the
+    // last checkpoint.
     let finished = match catch_unwind(AssertUnwindSafe(|| work(dir, &mut events))) {
         Ok(Ok(finished)) => finished,
         Ok(Err(error)) => Finished::failed(error.cause(), chain(&error)),
@@ -43,8 +44,8 @@ pub fn run(dir: &JobDir) -> Result<Outcome, Cause> {
     info!("the job ended: {outcome:?}");
     let cause = finished.cause;
     if let Err(error) = events.append(Body::Finished(finished)) {
-        warn!("cannot report the end: {error}");
-        // The server learns it from the exit code instead.
+        warn!("cannot report the end of the job: {error}");
+        // The exit code tells the server the cause instead.
         return Err(cause.filter(|cause| cause.is_of_disk()).unwrap_or(Cause::of_io(&error)));
     }
     Ok(outcome)
@@ -58,8 +59,8 @@ fn work(dir: &JobDir, events: &mut EventLog) -> Result<Finished, RunError> {
     }
 }
 
-/// Works on this many threads, or on one per core. The work itself runs on one of them, so that small tasks wake no
-/// other.
+/// Runs `work` in a pool of this many threads, or of one thread per core. `work` itself runs on a thread of the pool,
+/// so that small tasks do not wake other threads.
 fn on_threads<T: Send>(
     threads: Option<usize>,
     work: impl FnOnce() -> Result<T, RunError> + Send,

@@ -1,20 +1,20 @@
-//! Sample detections on a few fixed validation pictures, before and after.
+//! Sample detections on a few fixed validation pictures, before and after training.
 
 use crate::eval::suppression::Detection;
 use crate::geometry::{INPUT_SIZE, Rect};
 use crate::protocol::events::{SamplePicture, ScoredBox};
 use crate::train::views::pictures::{Entry, Pictures};
 
-/// Pictures shown.
+/// Number of sample pictures.
 const PICTURES: usize = 8;
-/// Detections below this score are not worth showing.
+/// Lowest score of a detection that is shown.
 const MIN_SCORE: f32 = 0.1;
-/// A picture with more faces than this is too crowded to look at.
+/// Pictures with more faces than this are too crowded to be samples.
 const MANY_FACES: usize = 40;
 
-/// What the base model and the tuned model find in the sample pictures.
+/// Returns the sample pictures with the detections of the base model and the fine-tuned model.
 ///
-/// * `baseline`, `tuned`: detections of every validation picture, in order.
+/// * `baseline`, `tuned`: detections on every validation picture, in the order of `Pictures::val`.
 pub fn pictures(
     pictures: &Pictures,
     baseline: &[Vec<Detection>],
@@ -41,7 +41,8 @@ pub fn pictures(
     chosen(pictures).into_iter().map(sample).collect()
 }
 
-/// Chooses pictures, evenly spread over the validation pictures that have a face large enough to see.
+/// Chooses pictures, evenly spread over the validation pictures that are not crowded and have a face large enough to
+/// see. If there are none, chooses from all validation pictures.
 fn chosen(pictures: &Pictures) -> Vec<usize> {
     let visible = |face: &Rect| face.height() * INPUT_SIZE as f32 >= 6.0;
     let good = |&at: &usize| {

@@ -1,4 +1,4 @@
-//! The diagnostics' artifacts: sheets of sample views, and `TensorBoard`'s event file.
+//! The artifacts with diagnostics: sheets of sample views and `TensorBoard`'s event file.
 
 use std::io;
 use std::path::Path;
@@ -12,11 +12,12 @@ use crate::protocol::metrics::MetricsRow;
 use crate::train::diagnostics::sheet;
 use crate::train::trainer::Trainer;
 
-/// Draws the epoch's sample views, if it should have some and they were not drawn before, and returns the file's name.
+/// Draws the epoch's sheet of sample views, unless it is already drawn. Returns the file's name, or `None` if the epoch
+/// has no sheet.
 ///
 /// # Errors
 ///
-/// [`RunError`] when the file cannot be written.
+/// [`RunError`] if the file cannot be written.
 pub fn save_views(
     folder: &Path,
     epoch: u32,
@@ -31,11 +32,11 @@ pub fn save_views(
     Ok(path.exists().then_some(name))
 }
 
-/// The event file as it is now, and those sample views of `rows` that exist.
+/// Describes the current event file and the existing sheets of sample views of `rows`.
 ///
 /// # Errors
 ///
-/// Any error of the file system.
+/// Any file system error.
 pub fn written(folder: &Path, rows: &[MetricsRow]) -> io::Result<Artifacts> {
     let views = rows.iter().filter_map(|row| row.diagnostics.as_ref()?.sample_views.as_deref());
     let names = views.chain([tensorboard::FILE]).filter(|name| folder.join(name).exists());

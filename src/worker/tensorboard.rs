@@ -1,7 +1,7 @@
-//! The metrics and sample views as an event file that `TensorBoard` reads.
+//! Writes the metrics and sample views to an event file for `TensorBoard`.
 //!
-//! A file is a sequence of records, each framed by its length and two checksums; each record is an `Event` in
-//! protobuf's encoding. Sources: TensorFlow's `core/lib/io/record_writer.h`, `core/util/event.proto` and
+//! The file is a sequence of records. Each record is an `Event` in protobuf encoding, framed by its length and two
+//! checksums. Sources: TensorFlow's `core/lib/io/record_writer.h`, `core/util/event.proto` and
 //! `core/framework/summary.proto`.
 
 use std::fs::OpenOptions;
@@ -16,16 +16,16 @@ use crate::protobuf::Message;
 use crate::protocol::diagnostics::{Diagnostics, FaceSize};
 use crate::protocol::metrics::MetricsRow;
 
-/// Its name; `TensorBoard` looks for `tfevents` in it.
+/// The event file's name; `TensorBoard` looks for `tfevents` in it.
 pub const FILE: &str = "events.out.tfevents.blazetune";
 
-/// Rewrites the file, whatever a killed worker left of it.
+/// Writes the whole file again, because a killed worker may have left it incomplete.
 ///
-/// * `folder`: where the sheets of sample views are too.
+/// * `folder`: the folder of artifacts, which also holds the sheets of sample views.
 ///
 /// # Errors
 ///
-/// Any error of the file system; the file is as it was then.
+/// Any file system error; the file is then unchanged.
 pub fn rewrite(folder: &Path, rows: &[MetricsRow]) -> io::Result<()> {
     let begin = rows.first().map_or(0.0, wall_time);
     let version = Message::default().double(1, begin).text(3, "brain.Event:2");
@@ -36,18 +36,18 @@ pub fn rewrite(folder: &Path, rows: &[MetricsRow]) -> io::Result<()> {
     disk::write(&folder.join(FILE), &bytes)
 }
 
-/// Adds an epoch, in one write. A reader that has the file open sees it.
+/// Appends an epoch in a single write. A reader that has the file open sees the new epoch.
 ///
 /// # Errors
 ///
-/// Any error of the file system; [`rewrite`] repairs a file that was left half written.
+/// Any file system error; [`rewrite`] repairs a partially written file.
 pub fn append(folder: &Path, row: &MetricsRow) -> io::Result<()> {
     let mut file = OpenOptions::new().append(true).open(folder.join(FILE))?;
     file.write_all(&record(event(row, folder)))?;
     file.sync_data()
 }
 
-/// An `Event` with all figures of an epoch. Its step is the epoch.
+/// Returns an `Event` with all figures of an epoch; the event's step is the epoch.
 fn event(row: &MetricsRow, folder: &Path) -> Message {
     let mut summary = Message::default();
     for (tag, number) in scalars(row) {
@@ -62,7 +62,7 @@ fn event(row: &MetricsRow, folder: &Path) -> Message {
     event.message(5, &summary)
 }
 
-/// An `Image`; `None` where the file is gone.
+/// Returns an `Image`; `None` if the file cannot be read.
 fn picture(path: &Path) -> Option<Message> {
     let (width, height) = image::image_dimensions(path).ok()?;
     let jpeg = std::fs::read(path).ok()?;
@@ -70,10 +70,10 @@ fn picture(path: &Path) -> Option<Message> {
     Some(size.int(3, RGB).bytes(4, &jpeg))
 }
 
-/// `Image.colorspace`.
+/// The value of `Image.colorspace` for RGB.
 const RGB: i64 = 3;
 
-/// Everything that is a number, by its tag.
+/// Returns all figures of an epoch with their tags.
 fn scalars(row: &MetricsRow) -> Vec<(String, f64)> {
     let mut scalars = numbers("val", &json!(row.val));
     if let Some(train) = &row.train {
@@ -108,7 +108,7 @@ fn inside(found: &Diagnostics) -> Vec<(String, f64)> {
     scalars
 }
 
-/// `6_to_12_px`, `24_px_and_more`
+/// Returns a tag such as `6_to_12_px` or `24_px_and_more`.
 fn range(FaceSize { from, to, .. }: &FaceSize) -> String {
     match to {
         Some(to) => format!("{from}_to_{to}_px"),
@@ -116,19 +116,19 @@ fn range(FaceSize { from, to, .. }: &FaceSize) -> String {
     }
 }
 
-/// The fields of an object that are numbers.
+/// Returns the numeric fields of an object, tagged `group/field`.
 fn numbers(group: &str, object: &Value) -> Vec<(String, f64)> {
     let fields = object.as_object().into_iter().flatten();
     fields.filter_map(|(name, value)| Some((format!("{group}/{name}"), value.as_f64()?))).collect()
 }
 
-/// Seconds since 1970.
+/// Returns a row's time in seconds since 1970.
 fn wall_time(row: &MetricsRow) -> f64 {
     let time: Result<jiff::Timestamp, _> = row.time.parse();
     time.map_or(0.0, |time| time.as_millisecond() as f64 / 1e3)
 }
 
-/// Length, its checksum, data, its checksum.
+/// Returns a record: the length and its checksum, then the data and its checksum.
 fn record(event: Message) -> Vec<u8> {
     let data = event.into_bytes();
     let length = (data.len() as u64).to_le_bytes();
@@ -160,16 +160,16 @@ mod tests {
         }
     }
 
-    /// RFC 3720, B.4.
+    /// Source: RFC 3720, B.4.
     #[test]
-    fn checksums_are_the_published_ones() {
+    fn checksums_match_the_published_ones() {
         let unmasked = 0x8a91_36aau32; // of 32 zero bytes
         let masked = unmasked.rotate_right(15).wrapping_add(0xa282_ead8).to_le_bytes();
         assert_eq!(masked_crc(&[0; 32]), masked);
     }
 
     #[test]
-    fn a_file_that_grew_is_the_one_written_at_once() {
+    fn appending_gives_the_same_file_as_rewriting() {
         let folder = tempfile::tempdir().unwrap();
         let read = || std::fs::read(folder.path().join(FILE)).unwrap();
         let rows: Vec<MetricsRow> = (0..3).map(row).collect();
@@ -180,6 +180,6 @@ mod tests {
         assert_eq!(read(), whole);
         std::fs::write(folder.path().join(FILE), &whole[..whole.len() - 9]).unwrap();
         rewrite(folder.path(), &rows).unwrap();
-        assert_eq!(read(), whole, "and a torn one is mended");
+        assert_eq!(read(), whole, "repairs a torn file");
     }
 }

@@ -1,4 +1,4 @@
-//! A job that trains, from its first step or its last checkpoint to its artifacts.
+//! A training job, from its first step or last checkpoint to its artifacts.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -27,10 +27,10 @@ use crate::train::views::pictures::Pictures;
 use crate::train::{TrainError, device, init};
 use crate::weights::tflite::mediapipe;
 
-/// How often an epoch reports, looks for commands, and checks that the loss is still finite.
+/// How often an epoch reports progress, looks for commands and checks that the loss is still finite.
 const REPORT_EVERY: Duration = Duration::from_millis(500);
 
-/// A running job.
+/// A running training job.
 pub(super) struct TrainingJob<'a> {
     pub(super) dir: &'a JobDir,
     pub(super) events: &'a mut EventLog,
@@ -41,22 +41,22 @@ pub(super) struct TrainingJob<'a> {
     pub(super) trainer: Trainer<'a>,
     pub(super) kept: Kept,
     pub(super) state: TrainingState,
-    /// What the base model finds.
+    /// The base model's validation.
     pub(super) baseline: Validation,
     pub(super) faults: Faults,
-    /// When this worker began, and the epochs done by then, to estimate the time left.
+    /// When this worker began, and the number of epochs done by then. Used to estimate the time left.
     began: (Instant, f64),
-    /// When this worker began the epoch, and the seconds that the epoch had already taken.
+    /// When this worker began the epoch, and the seconds that earlier workers spent on it.
     epoch_began: (Instant, f64),
     reported: Instant,
     saved: Instant,
 }
 
-/// Runs the job in `dir` from where it was left.
+/// Runs the job in `dir`, from its last checkpoint if it has one.
 ///
 /// # Errors
 ///
-/// [`RunError`].
+/// [`RunError`] if the job fails.
 pub fn run(dir: &JobDir, spec: &JobSpec, events: &mut EventLog) -> Result<Finished, RunError> {
     let device = device::choose(spec.params.device)?;
     let pictures = open(&spec.dataset_dir)?;
@@ -130,7 +130,7 @@ impl TrainingJob<'_> {
         Ok(Outcome::Completed)
     }
 
-    /// Ends a job that was told to stop or pause while it had no worker.
+    /// Ends a job that was told to stop, pause or cancel before this worker took its first step.
     fn not_begin(&mut self, outcome: Outcome) -> Result<Outcome, RunError> {
         let progress = self.trainer.progress();
         if outcome == Outcome::Stopped && progress.step > 0 {
@@ -140,7 +140,7 @@ impl TrainingJob<'_> {
         Ok(outcome)
     }
 
-    /// Leaves an epoch in the middle. When the job stops, what it learnt in this epoch counts too.
+    /// Leaves an unfinished epoch. If the job was told to stop, the unfinished epoch counts towards its result.
     fn leave(&mut self, epoch: u32, outcome: Outcome) -> Result<Outcome, RunError> {
         if outcome != Outcome::Cancelled {
             self.save()?;
@@ -164,7 +164,7 @@ impl TrainingJob<'_> {
         by_steps || self.saved.elapsed() >= Duration::from_secs(every.seconds)
     }
 
-    /// Reports progress within an epoch; fails when training has diverged.
+    /// Reports progress within an epoch. Fails if training has diverged.
     fn report(&mut self, epoch: u32) -> Result<(), RunError> {
         self.reported = Instant::now();
         let EpochReport { step, lr, images_per_s, train } = self.trainer.report(epoch)?;
@@ -176,13 +176,13 @@ impl TrainingJob<'_> {
         Ok(self.events.append(Body::Step(step))?)
     }
 
-    /// Seconds that the epoch has taken, over all workers.
+    /// Returns the seconds that all workers together have spent on the epoch.
     pub(super) fn epoch_seconds(&self) -> f64 {
         let (began, before) = self.epoch_began;
         before + began.elapsed().as_secs_f64()
     }
 
-    /// Saves a checkpoint; within an epoch, also the epoch's sample views.
+    /// Saves a checkpoint and, within an epoch, the epoch's sample views.
     pub(super) fn save(&mut self) -> Result<(), RunError> {
         if self.trainer.progress().step > 0 {
             let epoch = self.state.epoch + 1;
@@ -193,7 +193,8 @@ impl TrainingJob<'_> {
         Ok(self.faults.meet(Point::Saved, self.state.steps)?)
     }
 
-    /// An extended job starts with all its patience: the finished job may have used it up.
+    /// Whether training should stop early. An extended job starts with its full patience, because the finished job may
+    /// have used it up.
     fn no_longer_improves(&self) -> bool {
         let patience = self.spec.params.early_stopping_patience;
         let best = self.state.rows.iter().rev().find(|row| row.is_best).map_or(0, |row| row.epoch);
@@ -235,7 +236,7 @@ fn started(
     let (resumed_at_epoch, resumed_at_step) = (state.epoch, state.progress.step);
     let pictures = trainer.pictures();
     info!(
-        "training on {device} with {pictures} pictures, from epoch {resumed_at_epoch} and step {resumed_at_step}"
+        "training on {device} with {pictures} pictures, after {resumed_at_epoch} epochs and {resumed_at_step} steps"
     );
     Started {
         device: device.to_string(),
@@ -251,7 +252,7 @@ fn epochs_done(state: &TrainingState, trainer: &Trainer<'_>) -> f64 {
     f64::from(state.epoch) + f64::from(state.progress.step) / f64::from(trainer.steps_per_epoch())
 }
 
-/// How a command ends the job; `None` if it goes on.
+/// Returns the outcome that a command leads to; `None` if the job keeps running.
 fn ending(command: Command) -> Option<Outcome> {
     match command {
         Command::Run => None,
@@ -279,8 +280,8 @@ fn first_weights(spec: &JobSpec) -> Result<Weights, RunError> {
     }
 }
 
-/// The base model of a job that starts from `first`: `MediaPipe`'s own weights. For the back camera's network Google
-/// publishes none, so there the base model is `first` itself.
+/// Returns the base model of a job that starts from `first`: `MediaPipe`'s weights, or `first` itself for the back
+/// camera's network, because Google publishes no weights for that network.
 fn base(first: &Weights) -> &Weights {
     match first.layout().variant {
         Variant::Short => mediapipe(),

@@ -145,7 +145,7 @@ fn labels_in_two_formats_are_refused() {
     assert_eq!(
         text,
         "the archive holds labels in two formats: labels.csv (CSV) and _annotations.coco.json (COCO JSON); keep the \
-        files of one"
+        files of only one format"
     );
 }
 

@@ -1,4 +1,4 @@
-//! Tables that say different things about one picture.
+//! Tables that disagree about a picture.
 
 use std::collections::HashMap;
 
@@ -8,11 +8,11 @@ use crate::data::plan_error::PlanError;
 use crate::data::reporter::Reporter;
 use crate::data::tables::{self, FaceTable};
 
-/// Names of tables that win over another one beside them with different boxes.
+/// Names of tables that take precedence over a contradicting table in the same folder.
 const PREFERRED: [&str; 7] =
     ["annotations", "labels", "train", "training", "val", "validation", "test"];
 
-/// Returns the tables to use. Tables are put together unless a picture has different boxes in two of them.
+/// Returns the indices of the tables to use: all of them, unless a picture has different boxes in two.
 pub(super) fn without_contradictions(
     tables: &[FaceTable],
     matches: &[HashMap<String, Match<'_>>],
@@ -40,7 +40,7 @@ pub(super) fn without_contradictions(
             let (kept, dropped) = if is_preferred[0] { (first, second) } else { (second, first) };
             is_used[dropped] = false;
             report.note(format!(
-                "{} was not used: {picture} has other boxes there than in {}",
+                "{} was not used: its boxes for {picture} differ from those in {}",
                 tables[dropped].labels.path, tables[kept].labels.path
             ));
             report.told.files.lose("table that contradicts another", 1);
@@ -49,7 +49,7 @@ pub(super) fn without_contradictions(
     Ok((0..tables.len()).filter(|&index| is_used[index]).collect())
 }
 
-/// A table's boxes by picture, as left, top, width and height, with a row of each picture.
+/// A table's boxes by picture, as left, top, width and height, with the number of the picture's first row.
 type Boxes<'p> = HashMap<&'p str, (u64, Vec<[f32; 4]>)>;
 
 fn boxes<'p>(table: &FaceTable, matches: &HashMap<String, Match<'p>>) -> Boxes<'p> {
@@ -68,7 +68,7 @@ fn boxes<'p>(table: &FaceTable, matches: &HashMap<String, Match<'p>>) -> Boxes<'
     boxes
 }
 
-/// The first picture, by name, that has different boxes in two tables, and a row of each.
+/// Returns the first picture, by name, that has different boxes in two tables, and a row of each table.
 fn contradiction(a: &Boxes<'_>, b: &Boxes<'_>) -> Option<(String, [u64; 2])> {
     let differing = a.iter().filter_map(|(path, (row, boxes))| {
         let (other, others) = b.get(path)?;
@@ -77,7 +77,7 @@ fn contradiction(a: &Boxes<'_>, b: &Boxes<'_>) -> Option<(String, [u64; 2])> {
     differing.min().map(|(path, rows)| (path.to_owned(), rows))
 }
 
-/// Whether two pictures have the same boxes, but for the rounding of a number written to two places.
+/// Whether two lists of boxes are the same, apart from rounding to two decimal places.
 fn are_equal(a: &[[f32; 4]], b: &[[f32; 4]]) -> bool {
     let is_near = |(a, b): (&f32, &f32)| (a - b).abs() <= 0.01;
     a.len() == b.len() && a.as_flattened().iter().zip(b.as_flattened()).all(is_near)
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fuller_table_beside_the_annotations_does_not_count() {
+    fn a_fuller_table_beside_the_annotations_is_not_used() {
         let tables = [
             ("annotations.csv", "a.jpg,1,1,5,5\n"),
             ("annotations_full.csv", "a.jpg,1,1,5,5\na.jpg,9,9,5,5\n"),

@@ -1,4 +1,4 @@
-//! From tables and file names to the pictures to import: whose faces, which split.
+//! Plans an import: which pictures, with which faces, in which split.
 
 mod contradiction;
 mod negatives;
@@ -19,7 +19,7 @@ use crate::geometry::Keypoints;
 /// What to import.
 #[derive(Debug)]
 pub(super) struct Plan {
-    /// By path, sorted.
+    /// The pictures, sorted by path.
     pub(super) pictures: Vec<(String, PlannedPicture)>,
     /// The tables, without their rows.
     pub(super) tables: Vec<FaceTable>,
@@ -31,33 +31,33 @@ pub(super) struct PlannedPicture {
     /// `None` leaves it to the seeded split.
     pub(super) split: Option<Split>,
     pub(super) faces: Vec<PlannedFace>,
-    /// Rows that name the picture and no face.
+    /// Number of rows that say that the picture has no face.
     pub(super) empty_rows: u64,
-    /// Whether some row names it.
+    /// Whether a row names it.
     has_rows: bool,
     /// Whether some of its rows cannot be used.
     pub(super) has_bad_rows: bool,
-    /// Rows of four zeros.
+    /// Rows of four zeros: index of the table and number of the row.
     zeros: Vec<(usize, u64)>,
 }
 
 /// A row with a face.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct PlannedFace {
-    /// Its table's index.
+    /// Index of its table.
     pub(super) table: usize,
-    /// The file it is in.
+    /// The file that the row is in.
     pub(super) file: Arc<str>,
     pub(super) row: u64,
-    /// The box: numbers of the table's shape and units until [`super::judge`] turns them into left, top, width and
-    /// height in pixels.
+    /// The box, in the table's shape and units until [`super::judge`] converts it to left, top, width and height in
+    /// pixels.
     pub(super) numbers: [f32; 4],
-    /// Width and height of the picture that the labels were drawn on, if the row has them.
+    /// Width and height of the picture that the labels were drawn on, if the row states them.
     pub(super) size: Option<[f32; 2]>,
-    /// In the unit of `numbers`.
+    /// In the same unit as `numbers`.
     pub(super) keypoints: Keypoints,
     pub(super) difficulty: Option<Difficulty>,
-    /// It counts neither as a face nor as background.
+    /// Whether it counts neither as a face nor as background.
     pub(super) is_ignored: bool,
 }
 
@@ -93,7 +93,7 @@ pub(super) fn plan(
                     entry.add(index, row, file);
                     if !is_first && entry.split != table.split {
                         let reason =
-                            format!("{path} is in another split as well; the stricter one counts");
+                            format!("{path} is also in another split; the stricter one counts");
                         report.add("picture in two splits", file, Some(row.number), reason);
                     }
                     entry.split = stricter(entry.split, table.split, is_first);
@@ -157,12 +157,12 @@ fn matches<'p>(names: &PictureNames<'p>, table: &FaceTable) -> HashMap<String, M
     found.into_iter().map(|(name, found)| (name.to_owned(), found)).collect()
 }
 
-/// Pictures of several tables get the split that is trained on least.
+/// Combines the splits of a picture's tables: the one that is trained on least wins.
 fn stricter(a: Option<Split>, b: Option<Split>, is_first: bool) -> Option<Split> {
     if is_first { b } else { a.max(b) }
 }
 
-/// Why a row has no picture.
+/// Explains why no picture was found for a row.
 fn unfound(
     name: &str,
     found: &Match<'_>,
@@ -170,18 +170,17 @@ fn unfound(
     report: &Reporter,
 ) -> (&'static str, String) {
     if let Match::Ambiguous([first, second]) = found {
-        let reason =
-            format!("{name:?} may be either of {first} and {second}; write the whole path");
+        let reason = format!("{name:?} may be either {first} or {second}; write the whole path");
         return ("name of several pictures", reason);
     }
-    // Comparing with every name takes time, and only a few are shown.
+    // Comparing with every name is slow, and the report shows only a few of these problems.
     let nearest = if report.has_room(kinds::MISSING) { names.nearest(name) } else { None };
     let hint =
         nearest.map(|nearest| format!("; the nearest name is {nearest}")).unwrap_or_default();
     (kinds::MISSING, format!("the archive holds no picture {name:?}{hint}"))
 }
 
-/// Says how many names were matched leniently, by kind.
+/// Notes how many names were matched leniently, by kind.
 fn note_differences(
     table: &LabelTable,
     matches: &HashMap<String, Match<'_>>,
@@ -247,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn folders_named_for_splits_split_the_pictures_negatives_too() {
+    fn folders_named_after_splits_also_split_the_negatives() {
         let tables = [
             ("wider_train/annotations.csv", "images/a.jpg,1,1,5,5\n"),
             ("wider_val/annotations.csv", "images/a.jpg,1,1,5,5\n"),
@@ -279,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_with_bad_rows_alone_is_left_out_and_not_taken_for_an_empty_one() {
+    fn a_picture_with_only_bad_rows_is_left_out_rather_than_taken_for_a_negative() {
         let rows = "a.jpg,1,1,x,5\nb.jpg,1,1,x,5\nb.jpg,1,1,5,5\nc.jpg,,,,\n";
         let pictures = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"];
         let planned = planned(&[("annotations.csv", rows)], &pictures).unwrap();
@@ -305,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn zeros_name_a_negative_only_where_the_picture_has_no_other_row() {
+    fn zeros_mark_a_negative_only_if_the_picture_has_no_other_row() {
         let rows = "a.jpg,0,0,0,0\nb.jpg,0,0,0,0\nb.jpg,1,1,5,5\n";
         let planned = planned(&[("annotations.csv", rows)], &["a.jpg", "b.jpg"]).unwrap();
         assert_eq!(planned.pictures["a.jpg"].faces.len(), 0);
@@ -321,14 +320,14 @@ mod tests {
         let notes = planned.unwrap().report.told.notes;
         assert!(notes[0].starts_with("1 names in annotations.csv differ"), "{notes:?}");
         assert!(
-            notes[1].starts_with("2 names in annotations.csv have another extension"),
+            notes[1].starts_with("2 names in annotations.csv have a different extension"),
             "{notes:?}"
         );
         assert!(notes[1].ends_with("i/a.png was matched with i/a.jpg"), "{notes:?}");
     }
 
     #[test]
-    fn a_picture_in_no_tables_folder_is_trained_on() {
+    fn a_picture_outside_every_tables_folder_is_trained_on() {
         let tables = [("l/train.csv", "i/a.jpg,1,1,5,5\n"), ("l/val.csv", "i/b.jpg,1,1,5,5\n")];
         let planned = planned(&tables, &["i/a.jpg", "i/b.jpg", "i/c.jpg", "lx/d.jpg"]).unwrap();
         let (train, val) = (Some(Split::Train), Some(Split::Val));

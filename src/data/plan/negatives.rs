@@ -1,4 +1,4 @@
-//! Pictures without faces: which of them are known to have none, and what they are for.
+//! Negatives: which pictures are known to show no face, and which split they are in.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use crate::data::manifest::Split;
 use crate::data::reporter::Reporter;
 use crate::data::tables::{self, FaceTable};
 
-/// Leaves out pictures that may have faces that no row tells of: they are not negatives.
+/// Leaves out pictures that may show unlabelled faces, since they are not negatives.
 pub(super) fn leave_out_unknown(
     planned: &mut BTreeMap<String, PlannedPicture>,
     unmatched: u64,
@@ -42,13 +42,13 @@ pub(super) fn leave_out_unknown(
     });
     if without_rows > 0 {
         report.note(format!(
-            "{without_rows} pictures without a row were left out: {unmatched} rows found no picture, so some of these may show faces. Pictures without a row count as pictures without faces only if every row finds its picture"
+            "{without_rows} pictures without a row were left out: {unmatched} rows found no picture, so these pictures may show faces. A picture without a row counts as a negative only if every row finds its picture"
         ));
     }
 }
 
-/// A picture without a row is for what its folders say, or else for what the tables of the innermost folder around it
-/// say, if they agree.
+/// Returns the split of a picture without a row: the one that its folders name, or else the one of the tables in the
+/// innermost folder around it, if they agree.
 pub(super) fn split_of_negative(path: &str, tables: &[FaceTable]) -> Option<Split> {
     let open = if tables.iter().any(|table| table.split == Some(Split::Val)) {
         Some(Split::Train)

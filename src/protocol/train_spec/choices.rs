@@ -1,10 +1,10 @@
-//! Parameters with a few choices.
+//! Parameters with named choices.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-/// `"mediapipe"`, `"scratch"`, or the id of a model.
+/// The initial weights, written as `"mediapipe"`, `"scratch"` or a model's ID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(from = "InitText", into = "InitText")]
 pub enum Init {
@@ -13,7 +13,7 @@ pub enum Init {
     Mediapipe,
     /// Random weights.
     Scratch,
-    /// An imported model or one trained here.
+    /// An imported or trained model.
     Model(Uuid),
 }
 
@@ -27,7 +27,7 @@ impl JsonSchema for Init {
             "anyOf": [
                 {"const": "mediapipe", "description": "MediaPipe's published weights"},
                 {"const": "scratch", "description": "random weights"},
-                {"type": "string", "format": "uuid", "description": "the id of a model"}
+                {"type": "string", "format": "uuid", "description": "a model's ID"}
             ]
         })
     }
@@ -67,14 +67,14 @@ impl From<Init> for InitText {
     }
 }
 
-/// `"auto"`, or a number from 0 to 1.
+/// A share of the base model, written as `"auto"` or a number from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]
 #[serde(from = "RetainText", into = "RetainText")]
 pub enum Retain {
-    /// Chosen by the rule of [`crate::train::mixing`].
+    /// The share that [`crate::train::mixing`] chooses.
     #[default]
     Auto,
-    /// This share of the base model.
+    /// A fixed share.
     Share(f64),
 }
 
@@ -118,9 +118,9 @@ impl JsonSchema for Retain {
         schemars::json_schema!({
             "anyOf": [
                 {"const": "auto", "description": "chosen on the validation pictures"},
-                {"const": 0.0, "description": "the tuned weights alone"},
+                {"const": 0.0, "description": "only the fine-tuned weights"},
                 {"const": 0.15, "description": "a little"},
-                {"const": 0.3, "description": "a third, about"},
+                {"const": 0.3, "description": "about a third"},
                 {"const": 0.5, "description": "half"},
                 {"type": "number", "minimum": 0, "maximum": 1, "description": "another share"}
             ]
@@ -138,25 +138,26 @@ pub(super) fn share(retain: &Retain, (): &()) -> garde::Result {
     }
 }
 
-/// How BatchNorm returns between the folded convolutions.
+/// How BatchNorm is unfolded from the convolutions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Unfold {
-    /// With the statistics of training pictures, so that training starts at the given weights. The statistics stay
-    /// fixed, so what a view teaches does not depend on the rest of its batch.
+    /// Measures BatchNorm's statistics on training pictures, so that unfolding does not change the network. The
+    /// statistics then stay fixed, so a view's gradient does not depend on the rest of its batch.
     #[default]
     Frozen,
-    /// Starts like `frozen`, but then normalises each batch with its own statistics, which the running statistics
-    /// follow. Slower.
+    /// Starts like `frozen`, but normalises each batch with its own statistics and updates the running statistics.
+    /// Slower.
     Calibrated,
-    /// As published: gamma 1, beta the bias, mean 0, variance 1, each batch normalised with its own statistics. Slower.
+    /// Follows the published trainer: gamma is 1, beta is the bias, the mean is 0 and the variance is 1. Each batch is
+    /// normalised with its own statistics. Slower.
     Identity,
-    /// No BatchNorm: trains the folded convolutions.
+    /// Trains the folded convolutions, without BatchNorm.
     Folded,
 }
 
 impl Unfold {
-    /// Whether a batch is normalised with its own statistics.
+    /// Whether each batch is normalised with its own statistics.
     pub fn uses_batches(self) -> bool {
         matches!(self, Self::Calibrated | Self::Identity)
     }
@@ -166,45 +167,45 @@ impl Unfold {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Schedule {
-    /// Falls along a cosine to its final share.
+    /// Falls along a cosine from the peak to the final learning rate.
     #[default]
     Cosine,
-    /// Stays at its peak.
+    /// Stays at the peak.
     Constant,
-    /// Falls in two equal steps, after 60 and 85 % of the job.
+    /// Drops twice by the same factor, after 60 % and 85 % of the steps that follow the warm-up.
     Step,
 }
 
-/// A measure of the validation set to optimise.
+/// The validation metric to optimise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Monitor {
-    /// Average precision for faces of at least 6 pixels, which the network can see.
+    /// Average precision for faces of at least 6 pixels. Smaller faces are too small for the network.
     #[default]
     Ap50Ge6,
-    /// At least 12 pixels.
+    /// Average precision for faces of at least 12 pixels.
     Ap50Ge12,
-    /// At least 24 pixels.
+    /// Average precision for faces of at least 24 pixels.
     Ap50Ge24,
-    /// Faces of every size.
+    /// Average precision for faces of every size.
     Ap50,
-    /// Faces of every size, averaged over ever stricter overlaps.
+    /// Average precision for faces of every size, averaged over IoU thresholds from 0.50 to 0.95.
     #[serde(rename = "ap50_95")]
     Ap5095,
     /// The best F1 over all thresholds.
     BestF1,
-    /// The loss.
+    /// The validation loss.
     Loss,
 }
 
-/// How faces are assigned to anchors.
+/// How anchors are assigned to faces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Assignment {
-    /// The anchors that already find the face best, up to ten.
+    /// Assigns up to ten anchors whose current outputs match the face best.
     #[default]
     Dynamic,
-    /// All anchors of the cell, of either grid, that overlaps the face most.
+    /// Assigns all anchors of the cell that has the highest IoU with the face, in either grid.
     BestCell,
 }
 
@@ -215,7 +216,7 @@ pub enum BoxLoss {
     /// 1 minus the distance-IoU.
     #[default]
     Diou,
-    /// The Huber loss of the box's edges, as fractions of the view: small faces cost little.
+    /// The Huber loss of the box's edges, in fractions of the view. Small faces contribute little to it.
     Huber,
 }
 
@@ -223,23 +224,23 @@ pub enum BoxLoss {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum OptimizerChoice {
-    /// Orthogonal updates for the convolutions that mix channels, AdamW for the rest.
+    /// Orthogonal updates for the convolutions that combine channels, and AdamW for all other parameters.
     #[default]
     Muon,
-    /// AdamW for all.
+    /// AdamW for all parameters.
     Adamw,
 }
 
-/// `"auto"`, `"cpu"`, `"cuda"` or `"cuda:1"`.
+/// A device, written as `"auto"`, `"cpu"`, `"cuda"` or `"cuda:1"`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum DeviceChoice {
-    /// A GPU if there is one, else the CPU.
+    /// A GPU if there is one, otherwise the CPU.
     #[default]
     Auto,
     /// The CPU.
     Cpu,
-    /// The GPU of this number.
+    /// The GPU with this number.
     Cuda(u8),
 }
 

@@ -1,4 +1,4 @@
-//! Parameters that belong together.
+//! Groups of related parameters.
 
 use garde::Validate;
 use schemars::JsonSchema;
@@ -6,27 +6,27 @@ use serde::{Deserialize, Serialize};
 
 use super::choices::{Assignment, BoxLoss};
 
-/// A training view is one affine cut of a picture, resized to the network's 128 pixels.
+/// Settings of training views. A view is an affine cut of a picture, resized to the network's input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct Views {
-    /// Smallest share of the picture's longer side that a view shows; drawn log-uniformly.
+    /// Smallest share of the picture's longer side that a view shows. Shares are drawn log-uniformly.
     #[garde(range(min = 0.05, max = 4.0))]
     pub scale_min: f64,
-    /// Largest share; above 1, the picture is shrunk into the view.
+    /// Largest share; above 1, the picture fills only part of the view.
     #[garde(range(min = 0.05, max = 4.0), custom(at_least(self.scale_min)))]
     pub scale_max: f64,
-    /// Share of the zooms (views of part of the picture) that are centred near a face.
+    /// Probability that a view of only part of a picture is centred near a face.
     #[garde(range(min = 0.0, max = 1.0))]
     pub zoom_on_face: f64,
-    /// Share of the views that are mosaics: four pictures side by side, each at half the size. They show
-    /// more and smaller faces at once.
+    /// Share of the views that are mosaics: four pictures in a two-by-two grid, each at half size. Mosaics show more
+    /// and smaller faces.
     #[garde(range(min = 0.0, max = 1.0))]
     pub mosaic: f64,
-    /// Probability of a left-right flip.
+    /// Probability of a horizontal flip.
     #[garde(range(min = 0.0, max = 1.0))]
     pub flip: f64,
-    /// Views are rotated by up to this angle, either way.
+    /// Largest rotation of a view in either direction, in degrees.
     #[garde(range(min = 0.0, max = 45.0))]
     pub rotation_degrees: f64,
 }
@@ -54,20 +54,20 @@ fn at_least(minimum: f64) -> impl FnOnce(&f64, &()) -> garde::Result {
     }
 }
 
-/// Ranges of the colour changes of a view.
+/// Ranges of a view's colour changes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct Colours {
-    /// Brightness is multiplied by 1 plus or minus up to this.
+    /// Largest change in brightness: 0.3 multiplies brightness by a random factor from 0.7 to 1.3.
     #[garde(range(min = 0.0, max = 0.9))]
     pub brightness: f64,
-    /// Like brightness, around the view's mean.
+    /// Largest change in contrast, relative to the view's mean.
     #[garde(range(min = 0.0, max = 0.9))]
     pub contrast: f64,
-    /// Like brightness, around each pixel's grey.
+    /// Largest change in saturation, relative to each pixel's grey.
     #[garde(range(min = 0.0, max = 0.9))]
     pub saturation: f64,
-    /// Probability that a view loses its colours.
+    /// Probability that a view becomes greyscale.
     #[garde(range(min = 0.0, max = 1.0))]
     pub grey: f64,
 }
@@ -78,21 +78,21 @@ impl Default for Colours {
     }
 }
 
-/// Weights and shape of the loss.
+/// Weights and settings of the loss.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct Loss {
-    /// How faces are assigned to anchors.
+    /// How anchors are assigned to faces.
     #[garde(skip)]
     pub assignment: Assignment,
-    /// Weight of the quality focal loss of scores at positive anchors.
+    /// Weight of the quality focal loss of the scores at positive anchors.
     #[garde(range(min = 0.0, max = 1000.0))]
     pub positive_weight: f64,
-    /// Weight of the quality focal loss of scores at background anchors.
+    /// Weight of the quality focal loss of the scores at background anchors.
     #[garde(range(min = 0.0, max = 1000.0))]
     pub background_weight: f64,
-    /// Hard negatives: background anchors with the highest scores that count, per positive anchor, at least ten per
-    /// view. 0 takes all.
+    /// Number of background anchors that the loss uses for each positive anchor: those with the highest scores, and at
+    /// least ten per view. 0 uses all.
     #[garde(range(min = 0.0, max = 1000.0))]
     pub hard_negatives: f64,
     /// Box regression loss.
@@ -101,23 +101,23 @@ pub struct Loss {
     /// Weight of the box regression loss.
     #[garde(range(min = 0.0, max = 1000.0))]
     pub box_weight: f64,
-    /// Weight of the keypoints' distance from their labels, if the data set has any, or else from the base model's
-    /// keypoints on faces that it is sure of. Without it, keypoints drift as the backbone changes, and crops made from
-    /// them turn.
+    /// Weight of the keypoints' distance from their labels. Keypoints without a label are compared with the base
+    /// model's if the base model detects the face with a score of at least 0.5. At a weight of 0, keypoints drift as
+    /// the backbone changes, and crops aligned to them rotate.
     #[garde(range(min = 0.0, max = 1000.0))]
     pub keypoint_weight: f64,
-    /// Weight of the teacher: the distance of scores and boxes from the base model's, on faces that it is sure of. A
-    /// little preserves large faces; 1 is for models that will meet pictures unlike those they train on, and costs
-    /// small faces.
+    /// Weight of the teacher loss: the distance of scores and boxes from the base model's, at anchors that the base
+    /// model scores at least 0.5. A small weight preserves large faces. A weight of 1 suits models that will see
+    /// pictures unlike their training pictures, but these models detect fewer small faces.
     #[garde(range(min = 0.0, max = 1000.0))]
     pub teacher_weight: f64,
-    /// Exponent of the focal factor: how strongly easy anchors are ignored.
+    /// Exponent of the focal factor; larger values give easy anchors less weight.
     #[garde(range(min = 0.0, max = 5.0))]
     pub focal_gamma: f64,
-    /// Lowest target score of a positive anchor; above it, the target is the overlap of its box with the face's.
+    /// Minimum target score of a positive anchor. Above it, the target is the IoU of the anchor's box with the face.
     #[garde(range(min = 0.0, max = 1.0))]
     pub min_quality: f64,
-    /// Faces below this many pixels of the 128-pixel view are ignored: neither face nor background.
+    /// Faces smaller than this, in pixels of the 128-pixel view, count neither as faces nor as background.
     #[garde(range(min = 0.0, max = 128.0))]
     pub min_face_px: f64,
 }
@@ -140,20 +140,20 @@ impl Default for Loss {
     }
 }
 
-/// Staged unfreezing: first the heads alone, then the second backbone too, then everything.
+/// Staged unfreezing: first only the heads train, then the second backbone as well, then everything.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct Unfreeze {
     /// Epochs in which only the heads train.
     #[garde(range(max = 10_000))]
     pub heads_epochs: u32,
-    /// Share of the learning rate in these epochs.
+    /// Learning rate in these epochs, as a share of the scheduled rate.
     #[garde(range(min = 0.0, max = 10.0))]
     pub heads_rate: f64,
-    /// Further epochs in which the second backbone trains too.
+    /// Further epochs in which the second backbone trains as well.
     #[garde(range(max = 10_000))]
     pub second_backbone_epochs: u32,
-    /// Share of the learning rate in these epochs.
+    /// Learning rate in these epochs, as a share of the scheduled rate.
     #[garde(range(min = 0.0, max = 10.0))]
     pub second_backbone_rate: f64,
 }

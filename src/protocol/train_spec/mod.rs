@@ -16,21 +16,21 @@ pub use groups::{Colours, Loss, Unfreeze, Views};
 use self::presets::Preset;
 use choices::share;
 
-/// Parameters of a fine-tuning job. Fields left out take their defaults; unknown fields are refused.
+/// Parameters of a training job. Missing fields take their default values; unknown fields are rejected.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct TrainSpec {
-    /// Where the other parameters start from.
+    /// The preset that provides the other parameters' default values.
     #[garde(skip)]
     pub preset: Preset,
-    /// Passes over the training pictures; 0 measures and exports what it starts from.
+    /// Passes over the training pictures; 0 only measures and exports the initial weights.
     #[garde(range(max = 10_000))]
     pub epochs: u32,
-    /// Views per batch; 0 chooses from 8 to 64, on a GPU up to 256, by the number of pictures and epochs. Small batches
-    /// learn more in few epochs; large ones are faster on a GPU.
+    /// Views per batch. 0 chooses 8 to 64, or up to 256 on a GPU, based on the number of pictures and epochs. Small
+    /// batches learn more in few epochs; large batches are faster on a GPU.
     #[garde(range(max = 2048))]
     pub batch_size: u32,
-    /// Batches whose gradients are summed for one optimizer step: large steps in little memory.
+    /// Batches per optimizer step; their gradients are summed. More batches allow large steps with little memory.
     #[garde(range(min = 1, max = 1024))]
     pub accumulate_batches: u32,
     /// The optimizer.
@@ -42,45 +42,46 @@ pub struct TrainSpec {
     /// How the learning rate changes after the warm-up.
     #[garde(skip)]
     pub schedule: Schedule,
-    /// Share of the peak at which the cosine and step schedules end.
+    /// Final learning rate of the cosine and step schedules, as a share of the peak.
     #[garde(range(min = 0.0, max = 1.0))]
     pub final_learning_rate_ratio: f64,
     /// Epochs over which the learning rate rises linearly from zero.
     #[garde(range(min = 0.0, max = 100.0))]
     pub warmup_epochs: f64,
-    /// Decoupled weight decay of the convolutions' weights.
+    /// Decoupled weight decay for the convolutions' weights.
     #[garde(range(min = 0.0, max = 1.0))]
     pub weight_decay: f64,
-    /// Gradients are clipped to this norm; with a small one, every step has the same length.
+    /// Maximum norm of the gradient; larger gradients are scaled down to it. A small maximum gives all gradients
+    /// the same norm.
     #[garde(range(min = 0.001, max = 1e6))]
     pub gradient_clip_norm: f64,
-    /// Decay per step of the exponential moving average that is evaluated and saved; 0 switches it off.
+    /// Decay per step of the exponential moving average of the weights, which is evaluated and saved; 0 turns it off.
     #[garde(range(min = 0.0, max = 0.999_999))]
     pub ema_decay: f64,
-    /// Fixes the views, their order and scratch weights. On a CPU, the same seed gives the same numbers, unless batches
-    /// are normalised with their own statistics.
+    /// Seed of the views, their order and random initial weights. On a CPU, the same seed gives the same result, unless
+    /// batches are normalised with their own statistics.
     #[garde(range(max = 9_007_199_254_740_991_u64))]
     pub seed: u64,
-    /// Where the weights start.
+    /// The initial weights.
     #[garde(skip)]
     pub init: Init,
-    /// How BatchNorm returns between the folded convolutions.
+    /// How BatchNorm is unfolded from the convolutions.
     #[garde(skip)]
     pub unfold: Unfold,
-    /// Share of the base model to mix into the result, from 0 to 1. `auto` mixes in as much as costs nothing or wins
-    /// back what fine-tuning forgot.
+    /// Share of the base model to mix into the result, from 0 to 1. `auto` measures several shares and chooses the
+    /// largest that recovers what fine-tuning forgot and costs almost no accuracy.
     #[garde(custom(share))]
     pub retain: Retain,
     /// Freezes the keypoint rows of the two regressor heads.
     #[garde(skip)]
     pub freeze_keypoint_heads: bool,
-    /// What decides which epoch is best, and which mix with the base model.
+    /// The metric that decides which epoch and which mix with the base model are best.
     #[garde(skip)]
     pub monitor: Monitor,
-    /// Stops after this many epochs without a better `monitor`; 0 never stops early.
+    /// Stops after this many epochs without an improvement in `monitor`; 0 never stops early.
     #[garde(range(max = 10_000))]
     pub early_stopping_patience: u32,
-    /// Where to train: `auto` takes a GPU if there is one.
+    /// The device to train on; `auto` uses a GPU if there is one.
     #[garde(skip)]
     pub device: DeviceChoice,
     /// How a training view is cut from a picture.
@@ -89,7 +90,7 @@ pub struct TrainSpec {
     /// How a view's colours are changed.
     #[garde(dive)]
     pub colours: Colours,
-    /// The parts of the loss.
+    /// Weights and settings of the loss.
     #[garde(dive)]
     pub loss: Loss,
     /// Staged unfreezing: parts of the network that start training later.
@@ -133,16 +134,16 @@ impl Default for TrainSpec {
 pub struct Violation {
     /// JSON pointer from the spec's root, such as `/views/scale_max`.
     pub pointer: String,
-    /// What is wrong with it.
+    /// What is wrong with the value.
     pub detail: String,
 }
 
 impl TrainSpec {
-    /// Every value outside its limits.
+    /// Checks every value against its limits.
     ///
     /// # Errors
     ///
-    /// At least one [`Violation`].
+    /// One [`Violation`] for each invalid value.
     pub fn check(&self) -> Result<(), Vec<Violation>> {
         let report = self.validate().err();
         let violation = |(path, error): &(garde::Path, garde::Error)| Violation {
@@ -154,18 +155,18 @@ impl TrainSpec {
         if violations.is_empty() { Ok(()) } else { Err(violations) }
     }
 
-    /// Weights that did not start from the base model's cannot be mixed with them.
+    /// Rejects mixing for scratch weights: weights that did not start from the base model cannot be mixed with it.
     fn mixed_scratch(&self) -> Option<Violation> {
         let is_mixed = matches!(self.retain, Retain::Share(share) if share > 0.0);
         (self.init == Init::Scratch && is_mixed).then(|| Violation {
             pointer: "/retain".to_owned(),
-            detail: "has to be 0 or \"auto\" where init is \"scratch\": random weights cannot be mixed with \
-                     the base model"
+            detail: "must be 0 or \"auto\" if init is \"scratch\": random weights cannot be \
+                     mixed with the base model"
                 .to_owned(),
         })
     }
 
-    /// JSON Schema of the parameters, with defaults, limits and descriptions; `x-presets` says what each
+    /// Returns the JSON Schema of the parameters, with defaults, limits and descriptions. `x-presets` lists what each
     /// preset changes.
     pub fn schema() -> serde_json::Value {
         let mut schema = schemars::schema_for!(Self).to_value();
@@ -180,12 +181,12 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_defaults_are_within_their_own_limits() {
+    fn the_defaults_are_within_the_limits() {
         assert_eq!(TrainSpec::default().check(), Ok(()));
     }
 
     #[test]
-    fn every_violation_is_named_with_its_pointer() {
+    fn every_violation_has_a_pointer() {
         let spec: TrainSpec =
             serde_json::from_value(json!({"epochs": 20_000, "views": {"scale_max": 0.1}})).unwrap();
         let violations = spec.check().unwrap_err();
@@ -204,13 +205,13 @@ mod tests {
     }
 
     #[test]
-    fn unknown_fields_are_refused() {
+    fn unknown_fields_are_rejected() {
         let error = serde_json::from_value::<TrainSpec>(json!({"epoch": 3})).unwrap_err();
         assert!(error.to_string().contains("unknown field `epoch`"), "{error}");
     }
 
     #[test]
-    fn init_and_device_read_as_they_are_written() {
+    fn init_and_device_survive_a_round_trip() {
         let id = "01970000-0000-7000-8000-000000000000";
         for (init, device) in [("mediapipe", "cpu"), ("scratch", "auto"), (id, "cuda:1")] {
             let value = json!({"init": init, "device": device});
@@ -223,12 +224,13 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_shows_limits_defaults_and_descriptions() {
+    fn the_schema_has_limits_defaults_and_descriptions() {
         let schema = TrainSpec::schema();
         let epochs = &schema["properties"]["epochs"];
         assert_eq!((&epochs["minimum"], &epochs["maximum"]), (&json!(0), &json!(10_000)));
         assert_eq!(epochs["default"], json!(12));
-        let text = "Passes over the training pictures; 0 measures and exports what it starts from.";
+        let text =
+            "Passes over the training pictures; 0 only measures and exports the initial weights.";
         assert_eq!(epochs["description"], json!(text));
     }
 }

@@ -4,16 +4,16 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-/// A set of parameters for a kind of pictures; single parameters can override it.
+/// A set of parameters that suits one kind of picture. Individual parameters override it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Preset {
     /// Faces of every size.
     #[default]
     Balanced,
-    /// Many small faces: pictures are shown smaller, and nothing is reserved for large faces.
+    /// Many small faces: pictures are scaled down more, and none of the base model is mixed in.
     Crowd,
-    /// One or two large faces, as in video calls: views zoom in on them, and more of the base model is kept.
+    /// One or two large faces, as in video calls: views zoom in more, and 30 % of the base model is mixed in.
     Selfie,
     /// The recipe of the only published trainer, for comparison. It makes the model worse on crowds.
     Published,
@@ -23,7 +23,7 @@ impl Preset {
     /// All presets.
     pub const ALL: [Self; 4] = [Self::Balanced, Self::Crowd, Self::Selfie, Self::Published];
 
-    /// The parameters that differ from the defaults.
+    /// Returns the parameters that differ from the defaults.
     pub fn params(self) -> Value {
         match self {
             Self::Balanced => json!({}),
@@ -41,8 +41,8 @@ impl Preset {
     }
 }
 
-/// After <https://github.com/shameem4/trainable_blazeface>. Its focal loss weighs faces by 80 × 0.25 and background
-/// by 40 × 0.75. It squeezes pictures into the input, where ours are letterboxed.
+/// Returns the parameters of <https://github.com/shameem4/trainable_blazeface>. Its focal loss weights faces by
+/// 80 × 0.25 and background by 40 × 0.75. It stretches pictures to fit the input, whereas we letterbox them.
 fn published() -> Value {
     json!({
         "batch_size": 32,
@@ -73,10 +73,10 @@ fn published() -> Value {
     })
 }
 
-/// Fills in what `params` leaves out, from the preset that it names.
+/// Fills in the missing values of `params` from the preset that it names.
 pub fn expand(params: &mut Value) {
     let Some(name) = params.get("preset") else { return };
-    let Ok(preset) = Preset::deserialize(name) else { return }; // Refused when it is read.
+    let Ok(preset) = Preset::deserialize(name) else { return }; // Parsing the spec rejects it.
     fill(params, preset.params());
 }
 
@@ -90,7 +90,7 @@ fn fill(into: &mut Value, from: Value) {
     }
 }
 
-/// `{"crowd": {…}, …}`, for the schema.
+/// Returns `{"crowd": {…}, …}` for the schema.
 pub fn table() -> Value {
     let entry =
         |preset: &Preset| (json!(preset).as_str().unwrap_or_default().to_owned(), preset.params());
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_beside_a_preset_wins() {
+    fn explicit_parameters_override_a_preset() {
         let crowd = spec(json!({"preset": "crowd", "epochs": 3, "views": {"scale_max": 1.3}}));
         assert_eq!(
             (crowd.preset, crowd.epochs, crowd.retain),

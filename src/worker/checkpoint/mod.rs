@@ -1,7 +1,6 @@
-//! Checkpoints: everything that changes in training, in one file that holds its own checksum.
+//! Checkpoints: everything that changes during training, in one file with a checksum.
 //!
-//! Two are kept, so that there is one to continue from if a crash interrupts the writing of the other, or the disk
-//! damages it.
+//! A job keeps its last two checkpoints, so that it can continue from one if a crash or the disk damages the other.
 
 mod vectors;
 
@@ -28,17 +27,17 @@ use crate::train::engine;
 use crate::train::progress::Progress;
 use crate::train::trainer::Trainer;
 
-/// Progress and rows: the checkpoint besides the flat vectors.
+/// The part of a checkpoint that is not in the flat vectors: progress and rows.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrainingState {
     /// Epochs done.
     pub epoch: u32,
     /// Optimizer steps done.
     pub steps: u64,
-    /// Views per optimizer step; absent in checkpoints of earlier versions.
+    /// Views per optimizer step; absent from checkpoints of earlier versions.
     #[serde(default, rename = "views_a_step")]
     views_per_step: Option<u32>,
-    /// Progress within the epoch after these.
+    /// Progress within the next epoch.
     #[serde(default, rename = "within")]
     pub progress: Progress,
     /// One row per epoch, including the base model's.
@@ -46,22 +45,22 @@ pub struct TrainingState {
 }
 
 impl TrainingState {
-    /// Views per step of a job with these parameters on `pictures` pictures. An automatic batch size depends on the
-    /// device, but steps must not change when a job continues on another device.
+    /// Returns the number of views per step for a job with these parameters on `pictures` pictures. An automatic batch
+    /// size depends on the device, but the steps must not change when a job continues on another device.
     fn views_per_step(&self, spec: &TrainSpec, pictures: usize) -> u32 {
-        // Earlier versions did not save it, and had one rule for all devices.
+        // Earlier versions did not save this number. They used the CPU's batch size on all devices.
         let before =
             || schedule::batch_size(spec, pictures, false) as u32 * spec.accumulate_batches;
         self.views_per_step.unwrap_or_else(before)
     }
 }
 
-/// The epochs' results.
+/// The weights of the best and the last epoch.
 #[derive(Debug, Clone)]
 pub struct Kept {
-    /// The weights after the best epoch; before the first epoch, the job's first weights.
+    /// The weights after the best epoch; before the first epoch, the initial weights.
     pub best: Weights,
-    /// The weights after the last epoch.
+    /// The weights after the last epoch; before the first epoch, the initial weights.
     pub last: Weights,
 }
 
@@ -71,43 +70,43 @@ pub enum CheckpointError {
     /// Reading or writing failed.
     #[error("cannot access checkpoint {0}")]
     Io(String, #[source] io::Error),
-    /// It is damaged, or of another job.
+    /// The checkpoint is missing, damaged, or from another job.
     #[error("checkpoint {path} cannot be used: {reason}")]
     Unusable {
-        /// The file.
+        /// The checkpoint's path.
         path: String,
-        /// What is wrong with it.
+        /// What is wrong with the checkpoint.
         reason: String,
     },
 }
 
-/// The checkpoint to continue from, and what is wrong with a newer one.
+/// The checkpoint to continue from, and the error of a newer checkpoint that is damaged.
 #[derive(Debug)]
 pub struct FoundCheckpoint {
-    /// The newest whole checkpoint.
+    /// The newest intact checkpoint, if there is one.
     pub newest: Option<Checkpoint>,
-    /// What is wrong with a newer one.
+    /// The error of a newer, damaged checkpoint, if there is one.
     pub damaged: Option<CheckpointError>,
 }
 
-/// A whole checkpoint.
+/// An intact checkpoint.
 #[derive(Debug)]
 pub struct Checkpoint {
-    /// The file.
+    /// The content of the file.
     pub bytes: Vec<u8>,
-    /// What it says.
+    /// The training state in the file.
     pub state: TrainingState,
 }
 
 const STATE: &str = "state";
 const CHECKSUM: &str = "sha256";
 
-/// Finds the newest whole checkpoint of a job.
+/// Finds a job's newest intact checkpoint.
 ///
 /// # Errors
 ///
-/// [`CheckpointError`] when a file cannot be read, or when both are damaged. If the only checkpoint so far is damaged,
-/// none is found: the job may start over.
+/// [`CheckpointError`] if a file cannot be read, or if both checkpoints are damaged. A job whose only checkpoint is
+/// damaged has no intact checkpoint, which is no error: the job can start over.
 pub fn newest(dir: &JobDir) -> Result<FoundCheckpoint, CheckpointError> {
     let (last, previous) = (dir.last_checkpoint(), dir.previous_checkpoint());
     let damaged = match read(&last) {
@@ -132,21 +131,21 @@ fn read(path: &Path) -> Result<Option<Checkpoint>, CheckpointError> {
     Ok(Some(Checkpoint { bytes, state }))
 }
 
-/// The state in a file, if its checksum is right.
+/// Returns the training state in a file, if the checksum is correct.
 fn verified(bytes: &[u8]) -> Result<TrainingState, String> {
     let (_, metadata) = SafeTensors::read_metadata(bytes).map_err(|error| error.to_string())?;
     let file = SafeTensors::deserialize(bytes).map_err(|error| error.to_string())?;
-    let texts = metadata.metadata().as_ref().ok_or("it holds no training state")?;
-    let text = texts.get(STATE).ok_or("it holds no training state")?;
+    let texts = metadata.metadata().as_ref().ok_or("it contains no training state")?;
+    let text = texts.get(STATE).ok_or("it contains no training state")?;
     let expected = texts.get(CHECKSUM).ok_or("it has no checksum")?;
     let tensors = file.tensors();
     if checksum(text, tensors.iter().map(|(name, view)| (name.as_str(), view))) != *expected {
-        return Err("it is damaged: its checksum is not that of its content".to_owned());
+        return Err("it is damaged: its checksum does not match its content".to_owned());
     }
     serde_json::from_str(text).map_err(|error| error.to_string())
 }
 
-/// SHA-256 of everything in the file, in the order of the names.
+/// Returns the SHA-256 of the state and the tensors, with the tensors sorted by name.
 fn checksum<'a>(
     state: &str,
     tensors: impl Iterator<Item = (&'a str, &'a TensorView<'a>)>,
@@ -162,11 +161,11 @@ fn checksum<'a>(
     hex::encode(digest.finalize())
 }
 
-/// Saves everything that changes, atomically, and keeps the checkpoint before.
+/// Saves a checkpoint atomically and keeps the previous one.
 ///
 /// # Errors
 ///
-/// [`CheckpointError::Io`]; there is a whole checkpoint then, if there was one before.
+/// [`CheckpointError::Io`]. An intact checkpoint remains if there was one before.
 pub fn save(
     dir: &JobDir,
     trainer: &Trainer<'_>,
@@ -203,11 +202,12 @@ fn encoded(
     serialize(views, Some(HashMap::from(metadata))).map_err(io::Error::other)
 }
 
-/// Goes back to the newest whole checkpoint; `None` if there is none.
+/// Restores the newest intact checkpoint. Returns `None` if there is none.
 ///
 /// # Errors
 ///
-/// [`CheckpointError`], also for a job that extends another and has no checkpoint; nothing has changed then.
+/// [`CheckpointError`] if no checkpoint can be used, or if a job that extends another has none. `trainer` and `kept`
+/// are then unchanged.
 pub fn restore(
     dir: &JobDir,
     spec: &JobSpec,
@@ -218,13 +218,13 @@ pub fn restore(
     if newest.is_none() && spec.extends_epochs.is_some() {
         let missing = CheckpointError::Unusable {
             path: dir.last_checkpoint().display().to_string(),
-            reason: "it is missing, and this job was to continue from it".to_owned(),
+            reason: "it is missing, but the extended job must continue from it".to_owned(),
         };
         return Err(damaged.unwrap_or(missing));
     }
     if let Some(damaged) = damaged {
-        warn!("continuing from the previous checkpoint: {damaged}");
-        // It must not become the previous checkpoint when the next one is saved.
+        warn!("ignoring the last checkpoint: {damaged}");
+        // Otherwise the next save would keep the damaged file as the previous checkpoint.
         let path = dir.last_checkpoint();
         disk::remove_file(&path)
             .map_err(|error| CheckpointError::Io(path.display().to_string(), error))?;
@@ -236,7 +236,7 @@ pub fn restore(
     };
     let file = SafeTensors::deserialize(&bytes).map_err(|error| unusable(error.to_string()))?;
 
-    // All are read before any is changed.
+    // Reads everything before it changes anything.
     let mut engine = trainer.state();
     let (mut best, mut last) = (kept.best.flat(), kept.last.flat());
     for (name, mut vector) in vectors(&mut engine, &mut best, &mut last) {
@@ -250,7 +250,7 @@ pub fn restore(
         Weights::from_flat(layout, flat).map_err(|error| unusable(error.to_string()))
     };
     *kept = Kept { best: weights(&best)?, last: weights(&last)? };
-    // Until it has its own checkpoint, an extending job uses the finished job's parameters.
+    // If the checkpoint lacks the views per step, they follow from the finished job's number of epochs.
     let began = TrainSpec {
         epochs: spec.extends_epochs.unwrap_or(spec.params.epochs),
         ..spec.params.clone()
@@ -261,7 +261,7 @@ pub fn restore(
     Ok(Some(state))
 }
 
-/// The figures' sums as earlier versions wrote them, in an order of their own.
+/// Reads the figures' sums from an earlier version's checkpoint, which stored them in a different order.
 fn old_figures(file: &SafeTensors<'_>) -> Option<TrainMetrics> {
     let sums: [f32; 6] = singles(file.tensor("epoch.figures").ok()?.data()).try_into().ok()?;
     let [loss, box_loss, positive, background, gradient_norm, positives_per_face] =
@@ -274,11 +274,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_checkpoint_without_views_per_step_has_those_of_earlier_versions() {
+    fn a_checkpoint_without_views_per_step_uses_the_earlier_rule() {
         let spec = TrainSpec { epochs: 100, accumulate_batches: 2, ..TrainSpec::default() };
         let before = serde_json::json!({"epoch": 1, "steps": 10, "rows": []});
         let before: TrainingState = serde_json::from_value(before).unwrap();
-        assert_eq!(before.views_per_step(&spec, 20_000), 128, "on a GPU it would be 512 now");
+        assert_eq!(before.views_per_step(&spec, 20_000), 128, "the rule now gives 512 on a GPU");
         let known = TrainingState { views_per_step: Some(48), ..before };
         assert_eq!(known.views_per_step(&spec, 20_000), 48);
     }

@@ -4,13 +4,13 @@ use safetensors::tensor::{Dtype, TensorView};
 
 use crate::train::engine::EngineState;
 
-/// A flat vector in the file.
+/// A flat vector of a checkpoint.
 pub(super) enum Vector<'a> {
     Single(&'a mut Vec<f32>),
     Double(&'a mut Vec<f64>),
 }
 
-/// The flat vectors, by name.
+/// Returns the flat vectors with their names.
 pub(super) fn vectors<'a>(
     engine: &'a mut EngineState,
     best: &'a mut Vec<f32>,
@@ -44,7 +44,7 @@ impl Vector<'_> {
         }
     }
 
-    /// Little-endian.
+    /// Returns the values as little-endian bytes.
     pub(super) fn bytes(&self) -> Vec<u8> {
         match self {
             Self::Single(values) => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
@@ -52,11 +52,11 @@ impl Vector<'_> {
         }
     }
 
-    /// Reads the vector from the file.
+    /// Replaces the values with those in the file.
     pub(super) fn read(&mut self, name: &str, view: &TensorView<'_>) -> Result<(), String> {
         if view.dtype() != self.dtype() || view.shape() != [self.len()] {
             let (shape, expected) = (view.shape(), self.len());
-            return Err(format!("{name} has shape {shape:?} where [{expected}] is needed"));
+            return Err(format!("{name} has shape {shape:?} instead of [{expected}]"));
         }
         match self {
             Self::Single(values) => **values = singles(view.data()),
@@ -69,7 +69,7 @@ impl Vector<'_> {
     }
 }
 
-/// Values in single precision, little-endian.
+/// Decodes little-endian values in single precision.
 pub(super) fn singles(bytes: &[u8]) -> Vec<f32> {
     bytes.as_chunks().0.iter().map(|&four| f32::from_le_bytes(four)).collect()
 }

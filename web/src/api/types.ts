@@ -38,7 +38,7 @@ export type Split = "train" | "val" | "test";
  */
 export type Difficulty = "easy" | "medium" | "hard";
 /**
- * Pictures of a data set.
+ * A selection of a data set's pictures.
  */
 export type SplitChoice = "val" | "train" | "test" | "all";
 /**
@@ -94,7 +94,7 @@ export interface ApAtIou {
   iou: number;
 }
 /**
- * A file that a job leaves.
+ * A file that a job delivers.
  */
 export interface Artifact {
   /**
@@ -102,11 +102,11 @@ export interface Artifact {
    */
   name: string;
   /**
-   * SHA-256 of its bytes, in hexadecimal.
+   * SHA-256 of the file, in hexadecimal.
    */
   sha256: string;
   /**
-   * Its length.
+   * Size of the file in bytes.
    */
   size_bytes: number;
 }
@@ -121,31 +121,31 @@ export interface BestEpoch {
   metrics: ValMetrics;
 }
 /**
- * Measures over a whole data set. A measure is `null` in JSON if there is nothing to measure.
+ * Metrics on a whole data set. A metric is `null` in JSON if there is nothing to measure it on.
  */
 export interface ValMetrics {
   /**
-   * Average precision at IoU 0.5, faces of every size.
+   * Average precision at IoU 0.5, for faces of every size.
    */
   ap50: number | null;
   /**
-   * Mean of the average precision at IoU 0.50, 0.55 … 0.95.
+   * Mean of the average precisions at IoU 0.50, 0.55 … 0.95.
    */
   ap50_95: number | null;
   /**
-   * At least 12 pixels.
+   * Like `ap50`, but for faces of at least 12 pixels.
    */
   ap50_ge12: number | null;
   /**
-   * At least 24 pixels.
+   * Like `ap50`, but for faces of at least 24 pixels.
    */
   ap50_ge24: number | null;
   /**
-   * Like `ap50`, for faces of at least 6 pixels of the 128-pixel input.
+   * Like `ap50`, but for faces of at least 6 pixels of the 128-pixel input.
    */
   ap50_ge6: number | null;
   /**
-   * Its score part over background anchors, weighted.
+   * Weighted score loss at background anchors.
    */
   background: number;
   /**
@@ -153,40 +153,40 @@ export interface ValMetrics {
    */
   background_accuracy: number | null;
   /**
-   * The best F1 over all thresholds, for faces of at least 6 pixels of the input (of every size if there are none):
-   * nobody would choose a threshold for faces too small to see.
+   * The best F1 over all thresholds, for faces of at least 6 pixels of the input, or of every size if there are
+   * none. Smaller faces are too small for the network, so they should not affect the choice of a threshold.
    */
   best_f1: number | null;
   /**
-   * At that score, the share of detections that are faces.
+   * Share of the detections that are faces, at `best_threshold`.
    */
   best_precision: number | null;
   /**
-   * At that score, the share of faces that are found.
+   * Share of the faces that are detected, at `best_threshold`.
    */
   best_recall: number | null;
   /**
-   * The score at which `best_f1` is reached: advice for `min_detection_confidence`.
+   * The score threshold that gives `best_f1`; the recommended `min_detection_confidence`.
    */
   best_threshold: number | null;
   /**
-   * Its box part, weighted.
+   * Weighted box loss.
    */
   box: number;
   /**
-   * At score 0.5.
+   * F1 at a score threshold of 0.5.
    */
   f1: number | null;
   /**
-   * Mean distance of keypoints from the base model's, in face widths, on faces that both find.
+   * Mean distance of the keypoints from the base model's, in face widths, over the faces that both models detect.
    */
   keypoint_nme: number | null;
   /**
-   * The whole loss.
+   * Total loss.
    */
   loss: number;
   /**
-   * Its score part over positive anchors, weighted.
+   * Weighted score loss at positive anchors.
    */
   positive: number;
   /**
@@ -194,11 +194,11 @@ export interface ValMetrics {
    */
   positive_accuracy: number | null;
   /**
-   * At score 0.5.
+   * Precision at a score threshold of 0.5.
    */
   precision: number | null;
   /**
-   * At score 0.5.
+   * Recall at a score threshold of 0.5.
    */
   recall: number | null;
   /**
@@ -623,74 +623,74 @@ export interface Device {
   threads?: number | null;
 }
 /**
- * Figures over all views of one epoch.
+ * Diagnostics over all views of one epoch.
  */
 export interface Diagnostics {
   /**
-   * Faces to learn, by their size in the view, smallest first.
+   * Faces to learn, grouped by size in the view, smallest first.
    */
   faces: FaceSize[];
   /**
-   * The loss by anchor grid, 16 × 16 first.
+   * The loss of each anchor grid, 16 × 16 first.
    */
   grids: GridLoss[];
   /**
-   * The artifact that shows some of the views, if there is one.
+   * Name of the artifact that shows some of the views, if there is one.
    */
   sample_views: string | null;
   /**
-   * Positive anchors by the IoU of their box, in ten equal bins from 0 to 1.
+   * Positive anchors, grouped by the IoU of their box with the face, in ten equal bins from 0 to 1.
    */
   score_by_iou: IouBin[];
   /**
-   * Share of the views without a face to learn.
+   * Share of the views that have no face to learn.
    */
   views_without_face: number;
 }
 /**
- * Faces of one range of sizes: √(width × height) in pixels of the 128-pixel view.
+ * Faces in one range of sizes. A face's size is √(width × height), in pixels of the 128-pixel view.
  */
 export interface FaceSize {
   /**
-   * How many, over all views.
+   * Number of faces, over all views.
    */
   count: number;
   /**
-   * The smallest size, in pixels.
+   * Lower limit of the size in pixels, inclusive.
    */
   from: number;
   /**
-   * Positive anchors per face, on average.
+   * Mean number of positive anchors per face.
    */
   positives_per_face: number | null;
   /**
-   * The end of the sizes, in pixels, not included; `null` for no end.
+   * Upper limit of the size in pixels, exclusive; `null` means no limit.
    */
   to: number | null;
   /**
-   * Share of the faces for which no anchor was positive.
+   * Share of the faces that have no positive anchor.
    */
   without_positive: number | null;
 }
 /**
- * What the anchors of one grid add to the loss: means over the epoch's steps, weighted, so that the
- * grids' add up to the epoch's.
+ * The losses at one grid's anchors, as weighted means over the epoch's steps. The losses of the two grids add up to
+ * the epoch's losses.
  */
 export interface GridLoss {
   /**
-   * The score part over background anchors.
+   * Score loss at background anchors.
    */
   background: number;
   /**
-   * The box part.
+   * Box loss.
    */
   box: number;
   /**
-   * The score part over positive anchors.
+   * Score loss at positive anchors.
    */
   positive: number;
   /**
-   * Share of all positive anchors that are of this grid.
+   * Share of all positive anchors that belong to this grid.
    */
   share_of_positives: number | null;
   /**
@@ -699,19 +699,19 @@ export interface GridLoss {
   side: number;
 }
 /**
- * Positive anchors whose box has an IoU from `from` to 0.1 more.
+ * Positive anchors whose box has an IoU from `from` to `from` + 0.1.
  */
 export interface IouBin {
   /**
-   * How many positive anchors there were.
+   * Number of positive anchors.
    */
   count: number;
   /**
-   * The lowest IoU.
+   * Lower limit of the IoU.
    */
   from: number;
   /**
-   * Their score, 0..1, on average.
+   * Mean score of the anchors, 0..1.
    */
   mean_score: number | null;
 }
@@ -786,11 +786,11 @@ export interface EvaluatedModel {
    */
   faces: number;
   /**
-   * How far keypoints are from the first model's, over the face's width; `null` for the first.
+   * Mean distance of the keypoints from the first model's, in face widths; `null` for the first model.
    */
   keypoint_nme: number | null;
   /**
-   * The user's name for it.
+   * The user's name for the model.
    */
   model: string;
   /**
@@ -903,7 +903,7 @@ export interface WorstPicture {
   picture: number;
 }
 /**
- * `report.json`.
+ * The content of `report.json`.
  */
 export interface EvaluationReport {
   /**
@@ -911,7 +911,7 @@ export interface EvaluationReport {
    */
   content_hash: string;
   /**
-   * The user's name for it.
+   * The user's name for the data set.
    */
   dataset: string;
   format_version: number;
@@ -920,7 +920,7 @@ export interface EvaluationReport {
    */
   input_px: number;
   /**
-   * The model, then the one it is compared with.
+   * The model, then the model that it is compared with, if any.
    */
   models: EvaluatedModel[];
   split: SplitChoice;
@@ -1022,23 +1022,23 @@ export interface JobOrigin {
   };
 }
 /**
- * One row of the metrics table; `epoch` 0 is the base model.
+ * A row of the metrics table.
  */
 export interface MetricsRow {
   /**
-   * Diagnostics of the epoch; absent in row 0 and in rows of older versions.
+   * Diagnostics of the epoch; absent in row 0 and in rows from earlier versions.
    */
   diagnostics: Diagnostics | null;
   /**
-   * From 1; 0 is the base model.
+   * The epoch, from 1; 0 is the base model.
    */
   epoch: number;
   /**
-   * Training views per second, over the epoch.
+   * Training views per second over the epoch.
    */
   images_per_s: number;
   /**
-   * Whether this is the best epoch so far, by the job's `monitor`.
+   * Whether this is the best epoch so far according to the job's `monitor`.
    */
   is_best: boolean;
   /**
@@ -1046,7 +1046,7 @@ export interface MetricsRow {
    */
   lr: number;
   /**
-   * Wall time of the epoch, evaluation included.
+   * Wall time of the epoch in seconds, including validation.
    */
   seconds: number;
   /**
@@ -1054,7 +1054,7 @@ export interface MetricsRow {
    */
   step: number;
   /**
-   * RFC 3339, UTC.
+   * Time in RFC 3339 format, UTC.
    */
   time: string;
   /**
@@ -1068,11 +1068,11 @@ export interface MetricsRow {
  */
 export interface TrainMetrics {
   /**
-   * Its score part over background anchors, weighted.
+   * Weighted score loss at background anchors.
    */
   background: number;
   /**
-   * Its box part, weighted.
+   * Weighted box loss.
    */
   box: number;
   /**
@@ -1080,20 +1080,20 @@ export interface TrainMetrics {
    */
   gradient_norm: number;
   /**
-   * The whole loss.
+   * Total loss.
    */
   loss: number;
   /**
-   * Its score part over positive anchors, weighted.
+   * Weighted score loss at positive anchors.
    */
   positive: number;
   /**
-   * Positive anchors per face that was not ignored.
+   * Mean number of positive anchors per face, not counting ignored faces.
    */
   positives_per_face: number;
 }
 /**
- * Measures of one mix.
+ * Metrics of one mix.
  */
 export interface Mix {
   /**
@@ -1103,11 +1103,11 @@ export interface Mix {
   val: ValMetrics;
 }
 /**
- * The mixes that were tried, and the one that became the result.
+ * The chosen mix, and all mixes that were measured.
  */
 export interface Mixing {
   /**
-   * What each mix measured, by its share.
+   * The measured mixes, in ascending order of share.
    */
   curve: Mix[];
   reason: Reason;
@@ -1169,11 +1169,11 @@ export interface Provenance {
   parent_id: string | null;
 }
 /**
- * One sample picture. Boxes are fractions of the picture.
+ * A sample picture. Boxes are in fractions of the picture.
  */
 export interface SamplePicture {
   /**
-   * What the base model finds.
+   * The base model's detections.
    */
   baseline: ScoredBox[];
   /**
@@ -1193,7 +1193,7 @@ export interface SamplePicture {
    */
   name: string;
   /**
-   * What the model finds now.
+   * The fine-tuned model's detections after the epoch.
    */
   tuned: ScoredBox[];
   /**
@@ -1202,42 +1202,42 @@ export interface SamplePicture {
   width: number;
 }
 /**
- * A detection, as shown in samples.
+ * A detection in a sample picture.
  */
 export interface ScoredBox {
   box: Rect;
   /**
-   * 0..1.
+   * The score, 0..1.
    */
   score: number;
 }
 /**
- * Sample detections of one epoch.
+ * Sample detections after an epoch.
  */
 export interface Samples {
   /**
-   * The epoch they were made after; 0 is the base model.
+   * The epoch; 0 is the base model.
    */
   epoch: number;
   /**
-   * The same few validation pictures every time.
+   * A few validation pictures, the same for every epoch.
    */
   pictures: SamplePicture[];
 }
 /**
- * Progress within an epoch; means since the epoch began.
+ * Progress within an epoch.
  */
 export interface StepEvent {
   /**
-   * The epoch under way, from 1; 0 while the baseline is measured.
+   * The current epoch, from 1.
    */
   epoch: number;
   /**
-   * Epochs in all.
+   * Total number of epochs.
    */
   epochs: number;
   /**
-   * Seconds until the job's end, evaluation included.
+   * Estimated seconds until the job ends, including validation.
    */
   eta_s: number;
   /**
