@@ -1,4 +1,4 @@
-//! Diagnostics of an epoch: which faces got targets, how scores follow overlap, where the loss comes from.
+//! Diagnostics of an epoch: which faces have positive anchors, how scores relate to IoU, and where the loss comes from.
 
 pub mod native;
 pub mod sheet;

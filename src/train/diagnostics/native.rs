@@ -1,4 +1,4 @@
-//! An epoch's diagnostics, from batches that our own kernels ran.
+//! Collects an epoch's diagnostics from batches of the native engine.
 
 use super::sheet::Sheet;
 use super::sums::{self, BINS, COUNT, OF_BIN, OF_GRID, OF_SIZE, SIZES_PX, bin_from};
@@ -9,12 +9,12 @@ use crate::protocol::diagnostics::Diagnostics;
 use crate::train::loss::native::{Costs, ViewCosts, learnt};
 use crate::train::views::{ViewFace, size_px};
 
-/// Diagnostics of the epoch so far.
+/// An epoch's diagnostics so far.
 #[derive(Debug)]
 pub struct NativeWatch {
-    /// `[32]`: sizes, grids, bins.
+    /// `[40]`: sums by face size, then by grid, then by IoU bin.
     sums: Vec<f64>,
-    /// Views seen, and how many of these had no face.
+    /// Number of views seen, and number of those without a face to learn.
     views: [usize; 2],
     first: Option<Sheet>,
 }
@@ -26,14 +26,14 @@ impl Default for NativeWatch {
 }
 
 impl NativeWatch {
-    /// Continues from a checkpoint.
+    /// Continues with the sums and view counts from a checkpoint.
     pub fn restored(sums: Vec<f64>, views: [usize; 2]) -> Self {
         Self { sums, views, first: None }
     }
 
     /// Adds a batch.
     ///
-    /// * `faces`: of each view; `logits`: `[N, 896]`.
+    /// * `faces`: the faces of each view; `logits`: `[N, 896]`.
     pub fn observe(
         &mut self,
         inputs: &Inputs,
@@ -58,22 +58,22 @@ impl NativeWatch {
         self.views[1] += faces.iter().filter(|faces| learnt(faces).is_empty()).count();
     }
 
-    /// The first views of the epoch with their targets, once.
+    /// Takes the sheet of the epoch's first views. Returns `None` if there is none or if it is already taken.
     pub fn take_sheet(&mut self) -> Option<Sheet> {
         self.first.take()
     }
 
-    /// All sums, for checkpoints.
+    /// Returns all sums, for checkpoints.
     pub fn sums(&self) -> &[f64] {
         &self.sums
     }
 
-    /// Views seen, and how many of these had no face, for checkpoints.
+    /// Returns the number of views seen, and the number of those without a face to learn, for checkpoints.
     pub fn views(&self) -> [usize; 2] {
         self.views
     }
 
-    /// The diagnostics of an epoch with this many steps.
+    /// Returns the diagnostics of an epoch of `steps` steps.
     pub fn diagnostics(&self, steps: u32) -> Diagnostics {
         sums::diagnostics(&self.sums, steps, self.views)
     }
@@ -120,8 +120,8 @@ impl Sums {
     }
 }
 
-/// The last range that begins at or below a number.
+/// Returns the index of the last range that starts at or below `number`.
 fn range(number: f64, from: &[f64]) -> usize {
-    // In single precision, as the tensors have it.
+    // Compares in single precision, like libtorch's tensors.
     from.iter().rposition(|&from| number as f32 >= from as f32).unwrap_or(0)
 }

@@ -1,4 +1,4 @@
-//! A contact sheet of training views, as the network saw them, with their targets drawn.
+//! A contact sheet of training views as the network saw them, with their faces and positive anchors drawn in.
 
 use image::codecs::jpeg::JpegEncoder;
 use image::imageops::{self, FilterType};
@@ -10,29 +10,29 @@ use crate::model::layout::{ANCHORS, INPUT_SIZE};
 use crate::model::native::Inputs;
 use crate::train::views::ViewFace;
 
-/// A face too small, or too much cut off, to learn.
+/// Colour of an ignored face: too small or too truncated to learn.
 pub(super) const IGNORED: Rgb<u8> = Rgb([255, 140, 30]);
-/// The centre of a positive anchor.
+/// Colour of a positive anchor's centre.
 pub(super) const POSITIVE: Rgb<u8> = Rgb([255, 60, 220]);
 
-/// Views per sheet.
+/// Maximum number of views per sheet.
 pub(super) const VIEWS: usize = 12;
 const COLUMNS: usize = 4;
-/// Enlargement: each pixel of a view is drawn as a square of this side.
+/// Enlargement factor: each pixel of a view becomes a square with this side.
 const ZOOM: u32 = 2;
 /// Gap between views, in pixels.
 const GAP: u32 = 4;
-/// How far a dot reaches from its centre, in pixels.
+/// How far a dot extends from its centre, in pixels.
 const DOT: u32 = 2;
 const JPEG_QUALITY: u8 = 90;
 
-/// The name of an epoch's sheet among the job's artifacts; `None` for most epochs. Epochs that are powers of two have
-/// one: many early on, when targets change most, and few overall.
+/// Returns the name of an epoch's sheet among the job's artifacts, or `None` if the epoch has no sheet. Only epochs
+/// that are powers of two have one. This gives many sheets early on, when targets change most, and few overall.
 pub fn file_name(epoch: u32) -> Option<String> {
     epoch.is_power_of_two().then(|| format!("views-epoch-{epoch}.jpg"))
 }
 
-/// The first views of a batch, and what is in them.
+/// The first views of a batch, with their faces and positive anchors.
 #[derive(Debug)]
 pub struct Sheet {
     /// `[side, side, 3]` bytes each.
@@ -41,13 +41,16 @@ pub struct Sheet {
     side: u32,
     /// The faces of each view.
     faces: Vec<Vec<ViewFace>>,
-    /// Positive anchors, as `view × 896 + anchor`.
+    /// The positive anchors, as `view × 896 + anchor`.
     positives: Vec<usize>,
 }
 
 impl Sheet {
-    /// * `views`: `[side, side, 3]` bytes each; `faces`: of each view, and of more; `positives`: as
-    ///   `view × 896 + anchor`.
+    /// Creates a sheet.
+    ///
+    /// * `views`: `[side, side, 3]` bytes each.
+    /// * `faces`: the faces of each view; faces of further views are dropped.
+    /// * `positives`: the positive anchors, as `view × 896 + anchor`.
     pub(super) fn new(
         views: Vec<Vec<u8>>,
         side: usize,
@@ -58,7 +61,7 @@ impl Sheet {
         Self { views, side: side as u32, faces, positives }
     }
 
-    /// A sheet of a batch's first views.
+    /// Creates a sheet of a batch's first views.
     pub(super) fn of_inputs(
         inputs: &Inputs,
         faces: &[Vec<ViewFace>],
@@ -72,11 +75,11 @@ impl Sheet {
         Self::new(views, INPUT_SIZE, faces, positives)
     }
 
-    /// Draws them: faces to learn green, ignored faces orange, centres of positive anchors pink.
+    /// Draws the sheet: faces to learn in green, ignored faces in orange, and centres of positive anchors in pink.
     pub fn draw(&self) -> RgbImage {
         let side = INPUT_SIZE as u32 * ZOOM;
         let mut tiles = self.tiles();
-        // The faces to learn last, so that nothing covers them.
+        // Faces to learn are drawn after ignored faces, so that ignored faces do not cover them.
         for ignored in [true, false] {
             let colour = if ignored { IGNORED } else { GREEN };
             for (tile, faces) in tiles.iter_mut().zip(&self.faces) {
@@ -111,11 +114,11 @@ impl Sheet {
     }
 }
 
-/// The sheet as a file.
+/// Encodes the sheet as a JPEG file.
 ///
 /// # Errors
 ///
-/// None in practice: it writes to memory.
+/// In practice, encoding never fails, because it writes to memory.
 pub fn jpeg(sheet: &RgbImage) -> ImageResult<Vec<u8>> {
     let mut bytes = Vec::new();
     sheet.write_with_encoder(JpegEncoder::new_with_quality(&mut bytes, JPEG_QUALITY))?;
@@ -136,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn few_epochs_have_a_sheet_the_first_among_them() {
+    fn only_epochs_that_are_powers_of_two_have_a_sheet() {
         let named: Vec<u32> = (0..=20).filter(|&epoch| file_name(epoch).is_some()).collect();
         assert_eq!(named, [1, 2, 4, 8, 16]);
     }

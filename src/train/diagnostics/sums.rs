@@ -1,29 +1,31 @@
-//! The sums that an epoch's diagnostics are made of.
+//! The sums behind an epoch's diagnostics.
 
 use crate::model::layout::{GRIDS, Grid};
 use crate::protocol::diagnostics::{Diagnostics, FaceSize, GridLoss, IouBin};
 
-/// Lower limits of the ranges of sizes, in pixels.
+/// Lower limits of the face size ranges, in pixels.
 pub(super) const SIZES_PX: [f64; 4] = [0.0, 6.0, 12.0, 24.0];
-/// Bins of IoU.
+/// Number of IoU bins.
 pub(super) const BINS: usize = 10;
-/// Sums kept for each range of sizes: faces, positives, faces without a positive.
+/// Number of sums per size range: faces, positives, faces without a positive.
 pub(super) const OF_SIZE: usize = 3;
-/// Sums kept for each grid: positives, then box, positive and background loss.
+/// Number of sums per grid: positives, box loss, score loss at positives, background loss.
 pub(super) const OF_GRID: usize = 4;
-/// Sums kept for each bin: positives, and their scores.
+/// Number of sums per IoU bin: positives, and their scores.
 pub(super) const OF_BIN: usize = 2;
-/// All sums.
+/// Total number of sums.
 pub(super) const COUNT: usize = OF_SIZE * SIZES_PX.len() + OF_GRID * GRIDS.len() + OF_BIN * BINS;
 
-/// The lower end of a bin.
+/// Returns the lower limit of a bin.
 pub(super) fn bin_from(at: usize) -> f64 {
     at as f64 / BINS as f64
 }
 
-/// Makes diagnostics from the sums, in this order: sizes, grids, bins.
+/// Computes the diagnostics from the sums.
 ///
-/// * `steps`: how many the epoch had; `views`: how many it had, and how many of these had no face.
+/// * `sums`: sums by face size, then by grid, then by IoU bin.
+/// * `steps`: the number of steps in the epoch.
+/// * `views`: the number of views in the epoch, and the number of those without a face to learn.
 pub(super) fn diagnostics(sums: &[f64], steps: u32, views: [usize; 2]) -> Diagnostics {
     let (sizes, rest) = sums.split_at(OF_SIZE * SIZES_PX.len());
     let (grids, bins) = rest.split_at(OF_GRID * GRIDS.len());
@@ -74,7 +76,7 @@ fn iou_bins(sums: &[f64]) -> Vec<IouBin> {
     (0..BINS).map(bin).collect()
 }
 
-/// One column of a matrix of `R` rows that is stored row by row.
+/// Returns one column of a row-major matrix with `R` rows.
 fn column<const R: usize>(matrix: &[f64], at: usize) -> [f64; R] {
     let width = matrix.len() / R;
     std::array::from_fn(|row| matrix[row * width + at])

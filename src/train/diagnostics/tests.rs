@@ -1,4 +1,4 @@
-//! Tests of the sums and the sheet of views, on one batch.
+//! Tests the sums and the sheet on one batch.
 
 use image::Rgb;
 use tch::{Device, Kind, Tensor};
@@ -15,9 +15,10 @@ use crate::train::loss::torch::targets::{Faces, Targets};
 use crate::train::loss::torch::{Parts, StepCountTensors};
 use crate::train::views::ViewFace;
 
-/// Three views: two faces of 4 and 32 pixels, an ignored one of 8, and nothing. The large face has
-/// three anchors: two of the 16 × 16 grid, which find it exactly, and one of the 8 × 8 grid, whose
-/// box is half of it. The small one has none. Every score is 0.5.
+/// Observes a batch of three views. The first view has a face of 4 pixels and a face of 32 pixels, the second has an
+/// ignored face of 8 pixels, and the third has no face. The large face has three positive anchors: two in the 16 × 16
+/// grid, whose boxes match it exactly, and one in the 8 × 8 grid, whose box has half its height. The small face has no
+/// positive anchor. Every score is 0.5.
 fn observed() -> (TorchWatch, Parts) {
     let device = Device::Cpu;
     let face =
@@ -50,7 +51,7 @@ fn observed() -> (TorchWatch, Parts) {
 }
 
 #[test]
-fn faces_are_counted_by_size_with_their_positives() {
+fn faces_and_their_positives_are_counted_by_size() {
     let found = observed().0.diagnostics(1);
     let counts: Vec<u64> = found.faces.iter().map(|size| size.count).collect();
     assert_eq!(counts, [1, 0, 0, 1], "ignored faces do not count");
@@ -62,7 +63,7 @@ fn faces_are_counted_by_size_with_their_positives() {
 }
 
 #[test]
-fn the_grids_share_the_whole_loss() {
+fn the_losses_of_the_grids_add_up_to_the_whole_loss() {
     let (watch, parts) = observed();
     let found = watch.diagnostics(1);
     let shares: Vec<_> = found.grids.iter().map(|grid| grid.share_of_positives).collect();
@@ -80,17 +81,17 @@ fn the_grids_share_the_whole_loss() {
 }
 
 #[test]
-fn scores_stand_by_the_overlap_of_their_boxes() {
+fn scores_are_grouped_by_iou() {
     let found = observed().0.diagnostics(1);
     let bins = &found.score_by_iou;
     assert_eq!(bins.iter().map(|bin| bin.count).sum::<u64>(), 3);
     assert_eq!((bins[5].count, bins[5].mean_score), (1, Some(0.5)));
-    assert_eq!((bins[9].count, bins[9].mean_score), (2, Some(0.5)), "an IoU of 1 is in the last");
+    assert_eq!((bins[9].count, bins[9].mean_score), (2, Some(0.5)), "IoU 1 is in the last bin");
     assert_eq!(bins[0].mean_score, None);
 }
 
 #[test]
-fn batches_add_up_and_without_any_there_is_nothing() {
+fn losses_are_means_over_steps_and_an_epoch_without_batches_is_empty() {
     let (mut watch, _) = observed();
     let twice: Vec<f64> = watch.sums().iter().map(|sum| 2.0 * sum).collect();
     watch = TorchWatch::restored(&twice, watch.views(), Device::Cpu);
@@ -101,14 +102,14 @@ fn batches_add_up_and_without_any_there_is_nothing() {
 }
 
 #[test]
-fn a_sheet_shows_learnt_and_ignored_faces_and_anchors_in_their_views() {
+fn a_sheet_draws_faces_and_positive_anchors_in_the_right_views() {
     let sheet = observed().0.take_sheet().unwrap().draw();
     assert_eq!(sheet.dimensions(), (3 * 260 + 4, 264));
     let at = |view: u32, x: u32, y: u32| *sheet.get_pixel(4 + view * 260 + x, 4 + y);
-    assert_eq!(at(0, 96, 128), GREEN, "the left edge of the face of 32 pixels");
+    assert_eq!(at(0, 96, 128), GREEN, "the left edge of the 32-pixel face");
     assert_eq!(at(1, 120, 128), IGNORED, "the left edge of the ignored face");
-    // Anchor 3 of the 16 × 16 grid lies in its second cell, 12 pixels from the left.
+    // Anchor 3 is in the second cell of the 16 × 16 grid, 12 pixels from the left.
     assert_eq!(at(0, 24, 8), POSITIVE);
-    assert_eq!(at(1, 24, 8), Rgb([128; 3]), "nothing of another view");
-    assert!((0..256).all(|x| at(2, x, 128) == Rgb([128; 3])), "nothing where there is nothing");
+    assert_eq!(at(1, 24, 8), Rgb([128; 3]), "the anchor of another view is not drawn");
+    assert!((0..256).all(|x| at(2, x, 128) == Rgb([128; 3])), "a view without faces stays empty");
 }

@@ -1,4 +1,4 @@
-//! An epoch's diagnostics, from batches that libtorch ran.
+//! Collects an epoch's diagnostics from batches that libtorch ran.
 
 use tch::{Device, Kind, Tensor};
 
@@ -10,14 +10,14 @@ use crate::train::loss::torch::Parts;
 use crate::train::loss::torch::targets::{Faces, Targets};
 use crate::train::views::ViewFace;
 
-/// A batch as the loss saw it.
+/// A batch with its targets, outputs and loss.
 #[derive(Debug, Clone, Copy)]
 pub struct Seen<'a> {
-    /// `[N, 3, side, side]`: what the network was shown.
+    /// `[N, 3, side, side]`: the network's inputs.
     pub inputs: &'a Tensor,
-    /// The faces of each view.
+    /// The faces in each view.
     pub view_faces: &'a [Vec<ViewFace>],
-    /// The same as tensors.
+    /// The same faces as tensors.
     pub faces: &'a Faces,
     /// The targets of each anchor.
     pub targets: &'a Targets,
@@ -27,15 +27,15 @@ pub struct Seen<'a> {
     pub parts: &'a Parts,
 }
 
-/// Sums over the batches of an epoch, on the device: nothing is read before the epoch's end, because the host would
-/// have to wait for the device.
+/// An epoch's diagnostics so far. The sums stay on the device, because reading them after every batch would make the
+/// host wait.
 #[derive(Debug)]
 pub struct TorchWatch {
-    /// `[32]`: sizes, grids, bins.
+    /// `[40]`: sums by face size, then by grid, then by IoU bin.
     sums: Tensor,
     sizes: Ranges,
     overlaps: Ranges,
-    /// Views seen, and how many of these had no face.
+    /// Number of views seen, and number of those without a face to learn.
     views: [usize; 2],
     first: Option<First>,
 }
@@ -51,16 +51,16 @@ struct First {
 }
 
 impl TorchWatch {
-    /// Nothing seen yet.
+    /// Creates the diagnostics of an epoch that has no views yet.
     pub fn new(device: Device) -> Self {
         Self::restored(&[0.0; COUNT], [0; 2], device)
     }
 
-    /// Continues from a checkpoint.
+    /// Continues with the sums and view counts from a checkpoint.
     pub fn restored(sums: &[f64], views: [usize; 2], device: Device) -> Self {
         let bins: Vec<f64> = (0..BINS).map(bin_from).collect();
         Self {
-            // Counts over a long epoch exceed single precision.
+            // Uses double precision, because counts over a long epoch exceed single precision.
             sums: Tensor::from_slice(sums).to_device(device),
             sizes: Ranges::new(&SIZES_PX, device),
             overlaps: Ranges::new(&bins, device),
@@ -76,7 +76,7 @@ impl TorchWatch {
         self.sums += Tensor::cat(&sums.map(|t| t.reshape([-1])), 0);
         let count = seen.inputs.size()[0] as usize;
         if self.views[0] == 0 {
-            // A view would keep the whole batch alive.
+            // Without the copy, the narrowed tensor would keep the whole batch in memory.
             let inputs = seen.inputs.narrow(0, 0, count.min(VIEWS) as i64).copy();
             let (faces, positive) = (seen.view_faces.to_vec(), seen.targets.positive.copy());
             self.first = Some(First { inputs, faces, positive });
@@ -85,27 +85,27 @@ impl TorchWatch {
         self.views[1] += seen.faces.views_without();
     }
 
-    /// The first views of the epoch with their targets, once.
+    /// Takes the sheet of the epoch's first views. Returns `None` if there is none or if it is already taken.
     pub fn take_sheet(&mut self) -> Option<Sheet> {
         self.first.take().map(First::read)
     }
 
-    /// All sums, for checkpoints.
+    /// Returns all sums, for checkpoints.
     pub fn sums(&self) -> Vec<f64> {
         Vec::try_from(&self.sums.to_device(Device::Cpu)).unwrap_or_default()
     }
 
-    /// Views seen, and how many of these had no face, for checkpoints.
+    /// Returns the number of views seen, and the number of those without a face to learn, for checkpoints.
     pub fn views(&self) -> [usize; 2] {
         self.views
     }
 
-    /// The diagnostics of an epoch with this many steps.
+    /// Returns the diagnostics of an epoch of `steps` steps.
     pub fn diagnostics(&self, steps: u32) -> Diagnostics {
         sums::diagnostics(&self.sums(), steps, self.views)
     }
 
-    /// `[3, 4]`
+    /// Returns the sums by face size: `[3, 4]`.
     fn by_size(&self, Seen { faces, targets, .. }: &Seen<'_>) -> Tensor {
         if faces.learnt() == 0 {
             let shape = [OF_SIZE as i64, SIZES_PX.len() as i64];
@@ -120,7 +120,7 @@ impl TorchWatch {
             .matmul(&self.sizes.members(&sizes))
     }
 
-    /// `[2, 10]`
+    /// Returns the sums by IoU bin: `[2, 10]`.
     fn by_overlap(&self, Seen { targets, logits, parts, .. }: &Seen<'_>) -> Tensor {
         let one = targets.positive.to_kind(Kind::Float).reshape([-1]);
         let scores = logits.detach().reshape([-1]).sigmoid() * &one;
@@ -144,7 +144,7 @@ impl First {
     }
 }
 
-/// `[4, 2]`
+/// Returns the sums by grid: `[4, 2]`.
 fn by_grid(Seen { targets, parts, .. }: &Seen<'_>) -> Tensor {
     let each = &parts.each;
     let first = (GRIDS[0].side * GRIDS[0].side * GRIDS[0].anchors_per_cell) as i64;
@@ -156,17 +156,17 @@ fn by_grid(Seen { targets, parts, .. }: &Seen<'_>) -> Tensor {
     Tensor::stack(&halves.iter().map(sum).collect::<Vec<_>>(), 1)
 }
 
-/// Which range a number is in.
+/// Consecutive ranges of numbers.
 #[derive(Debug)]
 struct Ranges {
-    /// `[R]`
+    /// `[R]`: lower limits, inclusive.
     from: Tensor,
-    /// `[R]`
+    /// `[R]`: upper limits, exclusive.
     to: Tensor,
 }
 
 impl Ranges {
-    /// Each range ends where the next begins; the last has no end.
+    /// Creates ranges from their lower limits. Each range ends where the next one starts; the last has no upper limit.
     fn new(from: &[f64], device: Device) -> Self {
         let to: Vec<f64> = from.iter().skip(1).copied().chain([f64::INFINITY]).collect();
         let tensor =
@@ -174,7 +174,7 @@ impl Ranges {
         Self { from: tensor(from), to: tensor(&to) }
     }
 
-    /// `[M]` → `[M, R]`: 1 where a number is in a range.
+    /// Returns 1 if a number is in a range and 0 otherwise: `[M]` → `[M, R]`.
     fn members(&self, numbers: &Tensor) -> Tensor {
         let numbers = numbers.unsqueeze(1);
         numbers.ge_tensor(&self.from).logical_and(&numbers.lt_tensor(&self.to)).to_kind(Kind::Float)

@@ -1,17 +1,18 @@
-//! Numbers of the loss, the same for libtorch and for our own kernels.
+//! Constants of the loss, shared by libtorch and the native kernels.
 
-/// The most anchors per face, and how many candidates' overlaps add up to its number of anchors.
+/// Maximum number of anchors per face. A face's number of anchors is the sum of its `TOP` highest candidate IoUs.
 pub(super) const TOP: i64 = 10;
-/// An anchor may be assigned to a face whose centre is within this many of its cells.
+/// An anchor is a candidate for a face if their centres are at most this many cells apart on each axis.
 pub(super) const RADIUS: f64 = 1.5;
-/// Weight of −ln IoU in the cost of an anchor.
+/// Weight of −ln(IoU) in an anchor's cost.
 pub(super) const IOU_COST: f64 = 3.0;
-/// Cost of an anchor that must not be assigned.
+/// An anchor with this cost or more cannot be assigned.
 pub(super) const FORBIDDEN: f64 = 1e6;
-/// Overlap from which a box of the base model counts as a face's, and score from which it is sure.
+/// Minimum IoU at which a box of the base model matches a face.
 pub(super) const SAME_FACE: f64 = 0.5;
+/// Minimum score at which the base model is sure of a face.
 pub(super) const SURE: f64 = 0.5;
-/// Keypoint errors below this count quadratically, in face widths.
+/// Keypoint error, in face widths, below which the keypoint loss is about quadratic.
 pub(super) const FOOT: f64 = 0.02;
-/// Hard negatives per view, at least.
+/// Minimum number of hard negatives per view.
 pub(super) const FEWEST_NEGATIVES: i64 = 10;

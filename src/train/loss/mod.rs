@@ -1,5 +1,5 @@
-//! The loss: which anchors are assigned to which face, and the loss of their outputs. Each part is written twice: for
-//! libtorch's tensors, and for the native engine.
+//! The loss: assigns anchors to faces and computes the loss of their outputs. Each part exists twice: once for libtorch
+//! and once for the native engine.
 
 mod constants;
 pub mod native;

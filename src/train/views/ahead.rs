@@ -1,13 +1,13 @@
-//! Prepares the next batch while a step runs, to occupy threads that single-threaded parts, such as the optimizer,
-//! leave idle.
+//! Prepares the next batch while a step runs. This keeps threads busy that single-threaded parts of a step, such as the
+//! optimizer, leave idle.
 
 use super::batch::{Batch, Cutter};
 
-/// An epoch's batches, one after the other.
+/// An epoch's batches, each prepared while the previous one is in use.
 #[derive(Debug)]
 pub(in crate::train) struct Ahead<'a> {
     cutter: Cutter<'a>,
-    /// The pictures of each batch.
+    /// Indices of each remaining batch's pictures.
     batches: std::vec::IntoIter<Vec<usize>>,
     next: Option<Batch>,
 }
@@ -17,7 +17,7 @@ impl<'a> Ahead<'a> {
         Self { cutter, batches: batches.into_iter(), next: None }
     }
 
-    /// Works on the next batch while the one after it is prepared; `None` after the last.
+    /// Calls `work` with the next batch while preparing the one after it. Returns `None` after the last batch.
     pub(in crate::train) fn with_next<T>(&mut self, work: impl FnOnce(Batch) -> T) -> Option<T> {
         let Self { cutter, batches, next } = self;
         let cutter = *cutter;

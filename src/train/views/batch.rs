@@ -1,4 +1,4 @@
-//! A training batch: views of some pictures, and the faces in them.
+//! A training batch: views and the faces in them.
 
 use rand::RngExt;
 use rayon::prelude::*;
@@ -11,55 +11,55 @@ use crate::geometry::Rect;
 use crate::model::native::Inputs;
 use crate::protocol::train_spec::TrainSpec;
 
-/// Tiles of a mosaic, row by row.
+/// Number of tiles in a mosaic. Tiles are ordered row by row.
 const TILES: usize = 4;
-/// Distance between the keys of a picture's views within one epoch; no job has that many epochs.
+/// Offset that each tile adds to the epoch in its random key. No job has this many epochs, so keys never collide.
 const TILE_EPOCHS: u32 = 1 << 14;
 
-/// One view of one picture.
+/// A view and the picture that it shows.
 #[derive(Debug, Clone)]
 pub(in crate::train) struct Cut {
     pub(in crate::train) picture: usize,
     pub(in crate::train) view: View,
 }
 
-/// How far a batch's pixels are prepared before an engine gets it.
+/// How much of the rendering happens on the CPU before an engine gets a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Rendering {
-    /// The views themselves, for our own kernels.
+    /// Renders the views, for the native kernels.
     Native,
-    /// The squares that libtorch renders them from.
+    /// Reads the squares from which libtorch renders the views.
     Squares,
-    /// Nothing: the device has the squares.
+    /// Does nothing, because the squares are already on the device.
     OnDevice,
 }
 
 /// The prepared pixels of a batch.
 #[derive(Debug)]
 pub enum Pixels {
-    /// The views.
+    /// The rendered views.
     Native(Inputs),
-    /// `[K, 256, 256, 3]` bytes: the square of each single view, then that of each tile.
+    /// The squares of the single views and the squares of the tiles, each `[K, 256, 256, 3]` bytes.
     Squares([Vec<u8>; 2]),
-    /// Nothing.
+    /// No pixels; the squares are already on the device.
     OnDevice,
 }
 
-/// Views and the faces in them. Mosaics come last.
+/// Views and the faces in them. Single views come first, then mosaics.
 #[derive(Debug)]
-#[cfg_attr(not(feature = "torch"), expect(dead_code, reason = "libtorch renders from the cuts"))]
+#[cfg_attr(not(feature = "torch"), expect(dead_code, reason = "only libtorch uses the cuts"))]
 pub struct Batch {
-    /// Views of one picture.
+    /// Single views, each of one picture.
     pub(in crate::train) singles: Vec<Cut>,
-    /// The tiles of mosaics, four each.
+    /// The tiles of the mosaics, four per mosaic.
     pub(in crate::train) tiles: Vec<Cut>,
-    /// The faces of each view.
+    /// The faces in each view.
     pub faces: Vec<Vec<ViewFace>>,
     /// The pixels of all views.
     pub pixels: Pixels,
 }
 
-/// Cuts an epoch's views, on any thread.
+/// A cutter of an epoch's views, which can be copied to any thread.
 #[derive(Debug, Clone, Copy)]
 pub struct Cutter<'a> {
     spec: &'a TrainSpec,
@@ -73,7 +73,9 @@ pub struct Cutter<'a> {
 }
 
 impl<'a> Cutter<'a> {
-    /// * `side`: of the network's input, in pixels.
+    /// Creates a cutter for one epoch.
+    ///
+    /// * `side`: side of the network's input, in pixels.
     pub fn new(
         spec: &'a TrainSpec,
         pictures: &'a Pictures,
@@ -85,11 +87,11 @@ impl<'a> Cutter<'a> {
         Self { spec, cache, entries, train, epoch, side, rendering }
     }
 
-    /// Cuts one view for each of these pictures: of the picture alone, or a mosaic of it and three others.
+    /// Cuts one view per picture: either of the picture alone, or a mosaic of the picture and three others.
     ///
     /// # Panics
     ///
-    /// When the data set can no longer be read.
+    /// If the data set can no longer be read.
     pub fn cut(&self, indices: &[usize]) -> Batch {
         let drawn: Vec<Vec<Cut>> = indices.par_iter().map(|&index| self.draw(index)).collect();
         let (singles, tiles): (Vec<_>, Vec<_>) =
@@ -107,7 +109,7 @@ impl<'a> Cutter<'a> {
         Batch { singles, tiles, faces, pixels }
     }
 
-    /// Renders several views at once.
+    /// Renders views in parallel. Mosaics come last.
     fn render(&self, singles: &[Cut], tiles: &[Cut]) -> Inputs {
         let views: Vec<&[Cut]> = singles.chunks(1).chain(tiles.chunks(TILES)).collect();
         let mut inputs = Inputs::zeros(views.len());
@@ -129,20 +131,20 @@ impl<'a> Cutter<'a> {
         self.cache.read_all(&indices).unwrap_or_else(unreadable)
     }
 
-    /// Draws a view of this picture alone, or the tiles of a mosaic.
+    /// Draws a random view of the picture alone, or the four tiles of a mosaic.
     fn draw(&self, picture: usize) -> Vec<Cut> {
         let (side, min_face_px) = (self.side, self.spec.loss.min_face_px);
         match self.others(picture) {
             None => vec![self.view(picture, 0, min_face_px, side)],
             Some([b, c, d]) => {
-                // A tile has half as many pixels.
+                // A tile is drawn at half size, so the minimum face size at full size is twice as large.
                 let tile = |(at, picture)| self.view(picture, at, 2.0 * min_face_px, side / 2);
                 (0u32..).zip([picture, b, c, d]).map(tile).collect()
             }
         }
     }
 
-    /// The three pictures that share a mosaic with this one; `None` when it is not in a mosaic.
+    /// Returns the three pictures that share a mosaic with this picture, or `None` if its view is not a mosaic.
     fn others(&self, picture: usize) -> Option<[usize; 3]> {
         let mosaics = self.epoch + TILES as u32 * TILE_EPOCHS + 1;
         let mut rng = rng((self.spec.seed, mosaics, picture));
@@ -159,7 +161,7 @@ impl<'a> Cutter<'a> {
     }
 }
 
-/// The faces of the tiles as fractions of the mosaic.
+/// Returns the faces of a mosaic's tiles, as fractions of the mosaic.
 fn tile_faces(tiles: &[Cut]) -> Vec<ViewFace> {
     let place = |(tile, face): (usize, &ViewFace)| {
         let (x, y) = face.rect.centre();
@@ -184,7 +186,7 @@ mod tests {
     use crate::model::layout::INPUT_SIZE;
     use std::io::Write;
 
-    /// Pictures that are each of one brightness, `index × 10`, with a face in the middle.
+    /// Creates pictures with a face in the centre. Every byte of a picture is `index × 10`.
     fn pictures(count: i64) -> Pictures {
         let file = |side: usize| {
             let mut file = tempfile::tempfile().unwrap();
@@ -236,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn a_mosaic_shows_four_pictures_at_half_their_size_each_with_its_face() {
+    fn a_mosaic_shows_four_pictures_at_half_size_with_their_faces() {
         let (pictures, spec) = (pictures(20), spec(1.0));
         let cutter = cutter(&spec, &pictures, 1);
         let batch = cutter.cut(&[7]);
@@ -247,13 +249,13 @@ mod tests {
             let value = inputs.row(0, y)[x * 3];
             ((value + 1.0) * 12.75).round() as usize
         };
-        assert_eq!(shade(20, 20), 7, "its own picture comes first");
+        assert_eq!(shade(20, 20), 7, "the given picture comes first");
         let others = cutter.others(7).unwrap();
         assert_eq!([shade(20, 100), shade(100, 20), shade(100, 100)], others);
     }
 
     #[test]
-    fn as_many_views_are_mosaics_as_was_asked_for_and_always_the_same() {
+    fn the_share_of_mosaics_matches_the_spec_and_views_are_reproducible() {
         let pictures = pictures(20);
         let all: Vec<usize> = (0..20).collect();
         let count = |share: f64| {

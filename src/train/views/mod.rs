@@ -1,4 +1,4 @@
-//! Training views: affine cuts of pictures, with the faces in them.
+//! Training views: affine cuts of pictures, and the faces in them.
 
 pub(super) mod ahead;
 pub mod batch;
@@ -17,74 +17,75 @@ use crate::geometry::{Keypoints, Rect};
 use crate::model::layout::INPUT_SIZE;
 use crate::protocol::train_spec::{Colours, TrainSpec, Views};
 
-/// A picture of the cache, from which views are cut.
+/// A cached picture that views are cut from.
 #[derive(Debug, Clone)]
 pub struct Source {
-    /// The picture within its square, as fractions of the square.
+    /// The area of the square that the picture fills, as fractions of the square.
     pub content: Rect,
-    /// Its faces, as fractions of the square.
+    /// The box of each face, as fractions of the square.
     pub faces: Vec<Rect>,
-    /// The keypoints of each face, as fractions of the square; empty where none is labelled.
+    /// The keypoints of each face, as fractions of the square; empty if no keypoints are labelled.
     pub keypoints: Vec<Keypoints>,
 }
 
 /// A face in a view.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ViewFace {
-    /// Fractions of the view.
+    /// The face's box, as fractions of the view.
     pub rect: Rect,
-    /// Too small or too much cut off to learn: neither face nor background.
+    /// Whether the face is too small or too truncated to learn. It then counts as neither face nor background.
     pub ignored: bool,
-    /// Fractions of the view.
+    /// The face's keypoints, as fractions of the view.
     pub keypoints: Keypoints,
 }
 
 impl ViewFace {
-    /// A face of which no keypoint is known.
+    /// Creates a face without known keypoints.
     pub fn new(rect: Rect, ignored: bool) -> Self {
         Self { rect, ignored, keypoints: Keypoints::default() }
     }
 }
 
-/// One view of a picture: where it lies, and which faces are in it.
+/// One view of a picture: the area that it shows and the faces in it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct View {
-    /// Centre in the square, x then y.
+    /// Centre x, y, as fractions of the square.
     centre: (f32, f32),
-    /// Side, as a share of the square's.
+    /// Side, as a fraction of the square's side.
     scale: f32,
-    /// Radians.
+    /// Rotation in radians.
     angle: f32,
     flipped: bool,
-    /// Pixels of its side once it is rendered.
+    /// Side of the rendered view, in pixels.
     side: usize,
-    /// How far the sampling grid is off, in pixels of the view; see [`sampling_shift`].
+    /// Shift of the sampling grid, in pixels of the view; see [`sampling_shift`].
     shift: f32,
-    /// The faces in it.
+    /// The faces in the view.
     pub faces: Vec<ViewFace>,
     colour: ColourChange,
 }
 
-/// Colour changes of a view.
+/// A view's colour changes. A factor of 1 changes nothing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ColourChange {
-    /// What every value is multiplied by.
+    /// Factor for every colour value.
     pub brightness: f32,
-    /// 0 is the view's mean.
+    /// Contrast factor; 0 turns the view into one uniform grey.
     pub contrast: f32,
-    /// 0 is grey.
+    /// Saturation factor; 0 removes all colour.
     pub saturation: f32,
 }
 
-/// How much red, green and blue add to grey: the luma of ITU-R BT.601.
+/// Weights of red, green and blue in a grey value: the luma of ITU-R BT.601.
 const GREY: [f32; 3] = [0.299, 0.587, 0.114];
-/// A face of which less than this share is visible is ignored rather than learnt.
+/// Minimum visible share of a face's box; a face below it is ignored.
 const MIN_VISIBLE: f32 = 0.5;
-/// How far from the middle of a zoom its face may lie, as a share of the view.
+/// Maximum distance, on each axis, between the centre of a view that zooms in on a face and the face's centre, as a
+/// fraction of the view's side.
 const FACE_JITTER: f32 = 0.35;
 
 impl View {
-    /// A random cut of `source`; the same `seed`, `epoch` and `index` give the same one.
+    /// Draws a random view of `source`. The same key, `(seed, epoch, index)`, gives the same view.
     pub fn draw(
         source: &Source,
         views: &Views,
@@ -119,13 +120,13 @@ impl View {
         view
     }
 
-    /// The same cut, to be rendered with this many pixels per side.
+    /// Returns the same view, rendered with `side` pixels per side.
     #[must_use]
     pub fn sized(self, side: usize) -> Self {
         Self { side, shift: sampling_shift(self.scale, side), ..self }
     }
 
-    /// The whole square, unchanged: what a deployed model is fed.
+    /// Returns a view of the whole square, unchanged, like the input of a deployed model.
     pub fn whole(source: &Source, min_face_px: f64) -> Self {
         let place = |rect: &Rect| {
             let ignored = size_px(rect) < min_face_px as f32;
@@ -143,7 +144,7 @@ impl View {
         }
     }
 
-    /// Where a point of the square is in the view.
+    /// Maps a point from the square to the view.
     fn point(&self, (x, y): (f32, f32)) -> (f32, f32) {
         let (dx, dy) = ((x - self.centre.0) / self.scale, (y - self.centre.1) / self.scale);
         let (sin, cos) = self.angle.sin_cos();
@@ -151,11 +152,11 @@ impl View {
         (0.5 + if self.flipped { -dx } else { dx }, 0.5 + dy)
     }
 
-    /// Where a face of the square is in the view; `None` when it is out of sight.
+    /// Maps a face from the square to the view. Returns `None` if the face is outside the view.
     fn place(&self, face: &Rect, keypoints: Keypoints, min_face_px: f32) -> Option<ViewFace> {
         let (x, y) = self.point(face.centre());
         let (sin, cos) = self.angle.sin_cos();
-        // A head is an ellipse; this is the box around the turned one.
+        // Treats the head as an ellipse and computes the bounding box of the rotated ellipse.
         let (a, b) = (face.width() / self.scale, face.height() / self.scale);
         let width = (a * cos).hypot(b * sin);
         let height = (a * sin).hypot(b * cos);
@@ -165,28 +166,28 @@ impl View {
         let mut keypoints =
             keypoints.map(|point| point.map(|[x, y]| <[f32; 2]>::from(self.point((x, y)))));
         if self.flipped {
-            // In a mirror, the right eye or ear becomes the left one.
+            // A horizontal flip swaps the left and right eyes and ears.
             keypoints.swap(0, 1);
             keypoints.swap(4, 5);
         }
         Some(ViewFace { rect, ignored, keypoints })
     }
 
-    /// Pixels of its side once it is rendered.
+    /// Returns the side of the rendered view, in pixels.
     pub fn side(&self) -> usize {
         self.side
     }
 
-    /// Its colour changes.
+    /// Returns the view's colour changes.
     pub fn colour(&self) -> ColourChange {
         self.colour
     }
 
-    /// Where its pixels lie, in pixels of the square.
+    /// Returns the positions of the view's pixels, in pixels of the square.
     pub fn sampling(&self) -> Sampling {
         let [xx, xy, x, yx, yy, y] = self.matrix();
         let (square, side) = (CACHE_SIZE as f32, self.side as f32);
-        // Both go from -1 to 1, from the outer edge of the first pixel to that of the last.
+        // Both coordinate systems run from −1 to 1, between the outer edges of the first and the last pixel.
         let first = 1.0 / side - 1.0;
         let pixel = |at: f32| ((at + 1.0) * square - 1.0) / 2.0;
         let step = square / side;
@@ -198,12 +199,12 @@ impl View {
         }
     }
 
-    /// The top two rows of the matrix that takes a view's coordinates (−1..1) to the square's.
+    /// Returns the top two rows of the matrix that maps view coordinates (−1..1) to square coordinates (−1..1).
     fn matrix(&self) -> [f32; 6] {
         let (sin, cos) = self.angle.sin_cos();
         let flip = if self.flipped { -1.0 } else { 1.0 };
         let s = self.scale;
-        // In −1..1 a pixel of the view is 2/side wide.
+        // A pixel of the view is 2 / side wide in these coordinates.
         let shift = -self.shift * 2.0 / self.side as f32;
         let (x, y) = (2.0 * self.centre.0 - 1.0, 2.0 * self.centre.1 - 1.0);
         let (xx, xy, yx, yy) = (s * cos * flip, -s * sin, s * sin * flip, s * cos);
@@ -211,21 +212,21 @@ impl View {
     }
 }
 
-/// Where a view's pixels lie, in pixels of its square.
+/// The positions of a view's pixels, in pixels of its square.
 #[derive(Debug, Clone, Copy)]
 pub struct Sampling {
     /// The square's side.
     pub square: usize,
-    /// The view's first pixel, x then y.
+    /// Position x, y of the view's first pixel.
     first: (f32, f32),
-    /// From one pixel to the next in a row.
+    /// Step from one pixel to the next in a row.
     pub right: (f32, f32),
-    /// From one row to the next.
+    /// Step from one row to the next.
     down: (f32, f32),
 }
 
 impl Sampling {
-    /// Pixel `x` of row `y`.
+    /// Returns the position of pixel `x` in row `y`.
     pub fn at(&self, x: usize, y: usize) -> (f32, f32) {
         let (x, y) = (x as f32, y as f32);
         (
@@ -235,9 +236,11 @@ impl Sampling {
     }
 }
 
-/// `MediaPipe` samples output pixel `i` at source pixel `i × scale`, without the half pixel that
-/// would centre it, so a picture appears shifted. The squares were sampled like that and have a part
-/// of the shift already; this is the rest of what the cut would have, in pixels of the view.
+/// Returns how far to shift a view's sampling grid to imitate MediaPipe, in pixels of the view.
+///
+/// MediaPipe samples output pixel `i` at source pixel `i × scale`, without the half-pixel offset that would centre the
+/// sample, so pictures appear shifted. The squares are sampled the same way and already contain part of the shift. The
+/// result is the rest.
 fn sampling_shift(scale: f32, side: usize) -> f32 {
     0.5 - 0.5 * side as f32 / (CACHE_SIZE as f32 * scale)
 }
@@ -253,17 +256,17 @@ impl ColourChange {
     }
 }
 
-/// Pixels of the network's input: √(width × height).
+/// Returns a face's size, √(width × height), in pixels of a 128-pixel view.
 pub fn size_px(rect: &Rect) -> f32 {
     rect.area().sqrt() * INPUT_SIZE as f32
 }
 
-/// Views from which BatchNorm's statistics are measured.
+/// Number of views that BatchNorm's first statistics are measured on.
 const CALIBRATION_VIEWS: usize = 256;
-/// How many of these at once.
+/// Number of calibration views per batch.
 const CALIBRATION_BATCH: usize = 32;
 
-/// The pictures from whose views BatchNorm's first statistics are measured, in batches.
+/// Returns the pictures for measuring BatchNorm's first statistics, in batches.
 pub(super) fn calibration_batches(
     spec: &TrainSpec,
     pictures: &pictures::Pictures,
@@ -289,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_key_draws_the_same_view_and_another_key_another() {
+    fn a_key_fixes_the_view_and_another_key_changes_it() {
         let source = source(vec![Rect::around(0.5, 0.5, 0.1, 0.1)]);
         let views = Views::default();
         assert_eq!(draw(&source, &views, KEY), draw(&source, &views, KEY));
@@ -297,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn tiny_faces_and_faces_mostly_out_of_view_are_ignored_and_hidden_ones_are_gone() {
+    fn tiny_and_mostly_hidden_faces_are_ignored_and_faces_out_of_view_are_dropped() {
         let mut view = View::whole(&source(vec![]), 3.0);
         view.scale = 0.5; // shows 0.25..0.75
         let place = |rect: Rect| view.place(&rect, [None; 6], 3.0);
@@ -308,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn keypoints_go_where_the_face_goes_and_change_sides_in_a_mirror() {
+    fn keypoints_move_with_the_face_and_a_flip_swaps_left_and_right() {
         let mut view = View::whole(&source(vec![]), 3.0);
         view.scale = 0.5; // shows 0.25..0.75
         view.flipped = true;
@@ -320,6 +323,6 @@ mod tests {
             let found = found.unwrap();
             assert!((found[0] - expected[0]).abs() + (found[1] - expected[1]).abs() < 1e-5);
         }
-        assert!(placed.keypoints[4].is_some() && placed.keypoints[5].is_none(), "the ears");
+        assert!(placed.keypoints[4].is_some() && placed.keypoints[5].is_none(), "ears swapped");
     }
 }

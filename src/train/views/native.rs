@@ -1,12 +1,12 @@
-//! Renders views from bytes, on a CPU. `views::torch` renders the same, up to rounding, on a GPU.
+//! Renders views on the CPU. `views::torch` renders the same views, up to rounding, with libtorch.
 
 use super::{GREY, Sampling, View};
 use crate::model::native::InputPicture;
 
-/// Cuts a view out of a square, straight into a part of an input.
+/// Renders a view of a square directly into a part of an input.
 ///
-/// * `square`: `[S, S, 3]` bytes; `left`, `top`: the input's pixel at which the view begins.
-/// * `pixels`: room, of any length.
+/// * `square`: `[S, S, 3]` bytes; `left`, `top`: the input pixel at which the view starts.
+/// * `pixels`: a reusable buffer of any length.
 pub fn render(
     square: &[u8],
     view: &View,
@@ -20,7 +20,7 @@ pub fn render(
     let colour = view.colour();
     let sum = pixels.iter().map(|pixel| f64::from(grey(*pixel))).sum::<f64>();
     let mean = (sum / pixels.len() as f64) as f32;
-    // Pixel towards grey, then towards the mean, times brightness, as one weighted sum; then to -1..1.
+    // One weighted sum applies saturation, contrast and brightness. The result is scaled to −1..1.
     let gain = colour.contrast * colour.brightness;
     let own = colour.saturation * gain;
     let share = (1.0 - colour.saturation) * gain;
@@ -38,7 +38,7 @@ fn grey([red, green, blue]: [f32; 3]) -> f32 {
     GREY[0] * red + GREY[1] * green + GREY[2] * blue
 }
 
-/// Bilinear, 0 outside the square.
+/// Samples the square bilinearly. Pixels outside the square are 0.
 fn sample(square: &[u8], sampling: &Sampling, side: usize, pixels: &mut Vec<[f32; 3]>) {
     let length = sampling.square;
     let last = (length - 1) as f32;
@@ -74,7 +74,7 @@ fn sample(square: &[u8], sampling: &Sampling, side: usize, pixels: &mut Vec<[f32
     }
 }
 
-/// Samples at the edge of the square, where a pixel has fewer than four neighbours.
+/// Samples at or beyond the square's edge, where some of the four neighbouring pixels are missing.
 fn edge(square: &[u8], length: usize, (x, y): (i64, i64), weights: [f32; 4]) -> [f32; 3] {
     let mut pixel = [0.0; 3];
     for (weight, (dx, dy)) in weights.into_iter().zip([(0, 0), (1, 0), (0, 1), (1, 1)]) {

@@ -1,4 +1,4 @@
-//! A data set as training and validation use it.
+//! A data set's pictures for training and validation.
 
 use std::io;
 use std::path::Path;
@@ -9,18 +9,18 @@ use crate::geometry::{Letterbox, Rect};
 use crate::model::layout::INPUT_SIZE;
 use crate::protocol::evaluate_spec::SplitChoice;
 
-/// A data set's pictures, and what is in them.
+/// A data set's pictures and their faces.
 #[derive(Debug)]
 pub struct Pictures {
-    /// `[N, 256, 256, 3]` bytes: what training views are cut from.
+    /// `[N, 256, 256, 3]` bytes: the squares that training views are cut from.
     pub cache: PictureFile,
-    /// `[N, 128, 128, 3]` bytes: each picture as a deployed model is fed it.
+    /// `[N, 128, 128, 3]` bytes: each picture as the input of a deployed model.
     pub inputs: PictureFile,
     /// One entry per picture, in order.
     pub entries: Vec<Entry>,
     /// Indices of the pictures to train on.
     pub train: Vec<usize>,
-    /// Indices of the pictures to measure on.
+    /// Indices of the pictures to validate on.
     pub val: Vec<usize>,
     /// Indices of the pictures that training never sees.
     pub test: Vec<usize>,
@@ -29,27 +29,27 @@ pub struct Pictures {
 /// One picture.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// The picture in the cache.
+    /// The cached picture.
     pub source: Source,
-    /// How it lies in its square; in fractions, the network's input of any size is the same square.
+    /// The picture's placement in its square. As fractions, it is the same for a network input of any size.
     pub letterbox: Letterbox,
-    /// The difficulty of each face, where it is known; empty where none is.
+    /// The difficulty of each face, if known; empty if none is known.
     pub difficulties: Vec<Option<Difficulty>>,
-    /// Path in the data set.
+    /// The picture's path in the data set.
     pub name: String,
-    /// Width of the original, in pixels.
+    /// Width of the original picture, in pixels.
     pub width: u32,
-    /// Height of the original, in pixels.
+    /// Height of the original picture, in pixels.
     pub height: u32,
 }
 
-/// The data set cannot be read.
+/// An error from opening a data set.
 #[derive(Debug, thiserror::Error)]
 pub enum PicturesError {
-    /// Its folder is damaged.
+    /// The data set's folder is damaged.
     #[error(transparent)]
     ImportedDataset(#[from] DatasetError),
-    /// Its cache cannot be opened.
+    /// The data set's cache cannot be opened.
     #[error("the data set's cache cannot be opened")]
     Cache(#[from] io::Error),
 }
@@ -79,11 +79,11 @@ impl Entry {
 }
 
 impl Pictures {
-    /// Opens an imported data set. Its pixels stay on disk until they are used.
+    /// Opens an imported data set. The pixels stay on disk until they are used.
     ///
     /// # Errors
     ///
-    /// [`PicturesError`].
+    /// [`PicturesError`] if the data set cannot be opened.
     pub fn open(dir: &Path) -> Result<Self, PicturesError> {
         let dataset = ImportedDataset::open(dir)?;
         let of = |split: Split| {
@@ -100,7 +100,7 @@ impl Pictures {
         })
     }
 
-    /// Makes this split the one to measure on.
+    /// Selects the split to validate on.
     pub fn select(&mut self, split: SplitChoice) {
         match split {
             SplitChoice::Val => {}
@@ -110,29 +110,29 @@ impl Pictures {
         }
     }
 
-    /// `[N, size, size, 3]` bytes: some pictures as a network whose input has `size` pixels a side, 128 or 256, is
-    /// fed them.
+    /// Returns the given pictures as inputs of a network whose input has `size` pixels per side, 128 or 256:
+    /// `[N, size, size, 3]` bytes.
     ///
     /// # Panics
     ///
-    /// When the data set can no longer be read.
+    /// If the data set can no longer be read.
     pub fn inputs_of(&self, size: usize, indices: &[usize]) -> Vec<u8> {
-        // The squares that training views are cut from were sampled as a network of their size would be fed them.
+        // The squares that training views are cut from are sampled like the input of a network of the same size.
         let pictures = if size == INPUT_SIZE { &self.inputs } else { &self.cache };
-        assert_eq!(pictures.side(), size, "pictures are kept at 128 and 256 pixels");
+        assert_eq!(pictures.side(), size, "pictures are stored at 128 and 256 pixels");
         pictures.read_all(indices).unwrap_or_else(unreadable)
     }
 }
 
-/// Ends the work: the file system failed.
-#[expect(clippy::needless_pass_by_value, reason = "for unwrap_or_else")]
+/// Panics with an error from reading pictures.
+#[expect(clippy::needless_pass_by_value, reason = "`unwrap_or_else` requires it")]
 pub(in crate::train) fn unreadable<T>(error: io::Error) -> T {
     panic!("{UNREADABLE}: {error}")
 }
 
 const UNREADABLE: &str = "the data set's pictures can no longer be read";
 
-/// The file system's error in a panic's text; `None` if the panic was about something else.
+/// Extracts the I/O error from a panic message. Returns `None` if the panic had another cause.
 pub fn failed_read(panic: &str) -> Option<io::Error> {
     let error = panic.strip_prefix(UNREADABLE)?;
     let number = error.split_once("(os error ").and_then(|(_, number)| number.strip_suffix(')'));
@@ -147,7 +147,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_over_an_unreadable_data_set_keeps_the_error_of_the_file_system() {
+    fn a_panic_about_an_unreadable_data_set_keeps_the_io_error() {
         let read = |make: fn() -> io::Error| {
             let panic = catch_unwind(|| unreadable::<()>(make())).unwrap_err();
             failed_read(panic.downcast_ref::<String>().unwrap()).unwrap()

@@ -1,17 +1,18 @@
-//! What is random in training views; the same seed gives the same.
+//! Random choices in training views. The same seed gives the same choices.
 
 use rand::seq::SliceRandom;
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64Mcg;
 
-/// A separate generator for each view, so that neither threads nor a restart change it. Each part of the key is mixed
-/// in separately: if combined first, two seeds would share their keys, swapped between pictures.
+/// Creates a view's random generator. Each view has a separate generator, so neither thread scheduling nor a restart
+/// changes the view. Each part of the key is mixed in separately. Otherwise, two seeds could produce the same
+/// generators for different pictures.
 pub(super) fn rng((seed, epoch, index): (u64, u32, usize)) -> Pcg64Mcg {
     let mixed = |key: u64| Pcg64Mcg::seed_from_u64(key).random::<u64>();
     Pcg64Mcg::seed_from_u64(mixed(mixed(seed) ^ u64::from(epoch)) ^ index as u64)
 }
 
-/// The order of an epoch's pictures.
+/// Returns the indices `0..count` in an epoch's random order.
 pub fn order(count: usize, seed: u64, epoch: u32) -> Vec<usize> {
     let mut order: Vec<usize> = (0..count).collect();
     order.shuffle(&mut rng((seed, epoch, usize::MAX)));
@@ -27,7 +28,7 @@ pub(super) fn log_uniform(rng: &mut Pcg64Mcg, min: f64, max: f64) -> f32 {
     (min * (max / min).powf(share)) as f32
 }
 
-/// A random centre for which a view of this length stays in `from..to`, or contains it.
+/// Draws a random centre such that a view of this length lies within `from..to`, or contains it if the view is longer.
 pub(super) fn along(rng: &mut Pcg64Mcg, from: f32, to: f32, length: f32) -> f32 {
     let slack = (to - from - length).abs() / 2.0;
     f32::midpoint(from, to) + slack * rng.random_range(-1.0f32..=1.0)
@@ -50,7 +51,7 @@ mod tests {
     }
 
     #[test]
-    fn an_epoch_shows_every_picture_once_in_its_own_order() {
+    fn each_epoch_visits_every_picture_once_in_a_different_order() {
         let mut first = order(50, 1, 1);
         assert_ne!(first, order(50, 1, 2));
         first.sort_unstable();

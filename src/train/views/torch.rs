@@ -1,4 +1,4 @@
-//! Views rendered by libtorch, for a GPU and for networks that the native engine does not train.
+//! Renders views with libtorch, for GPUs and for networks that the native engine does not train.
 
 use tch::{Kind, Tensor};
 
@@ -8,17 +8,17 @@ use crate::model::layout::INPUT_SIZE;
 use crate::train::torch::squares::Squares;
 use crate::train::torch::upload::upload;
 
-/// `[N, 3, side, side]`: a batch's views on the device of the squares, channels last in memory.
+/// Renders a batch's views on the device that the squares are on: `[N, 3, side, side]`, channels last in memory.
 ///
 /// # Panics
 ///
-/// If the views were rendered for our own kernels.
+/// If the views are already rendered for the native kernels.
 pub fn render_batch(batch: &Batch, squares: &Squares) -> Tensor {
     let none = [Vec::new(), Vec::new()];
     let [of_singles, of_tiles] = match &batch.pixels {
         Pixels::Squares(read) => read,
         Pixels::OnDevice => &none,
-        Pixels::Native(_) => panic!("views for our own kernels were given to libtorch"),
+        Pixels::Native(_) => panic!("libtorch cannot use views rendered for the native kernels"),
     };
     let render = |cuts: &[Cut], read: &[u8]| {
         let indices: Vec<usize> = cuts.iter().map(|cut| cut.picture).collect();
@@ -35,18 +35,17 @@ pub fn render_batch(batch: &Batch, squares: &Squares) -> Tensor {
     channels_last(&inputs)
 }
 
-/// `[4 N, 3, side, side]` → `[N, 3, 2 side, 2 side]`.
+/// Joins tiles into mosaics: `[4 N, 3, side, side]` → `[N, 3, 2 side, 2 side]`.
 fn join(tiles: &Tensor) -> Tensor {
     let (n, side) = (tiles.size()[0] / 4, tiles.size()[3]);
     let tiles = tiles.contiguous().view([n, 2, 2, 3, side, side]);
     tiles.permute([0, 3, 1, 4, 2, 5]).reshape([n, 3, 2 * side, 2 * side])
 }
 
-/// Cuts the views out of the cache's squares.
+/// Renders views of the cached squares.
 ///
-/// * `squares`: `[N, S, S, 3]` bytes, one for each view.
-///
-/// * `views`: all of the same side.
+/// * `squares`: `[N, S, S, 3]` bytes, one square per view.
+/// * `views`: views that all have the same side.
 ///
 /// Returns `[N, 3, side, side]` floats, RGB / 127.5 − 1.
 pub fn render(squares: &Tensor, views: &[&View]) -> Tensor {
@@ -78,14 +77,14 @@ fn recolour(pictures: &Tensor, views: &[&View]) -> Tensor {
     let weights = upload(&weights, pictures.device());
     let grey = (pictures * weights).sum_dim_intlist([1i64].as_slice(), true, Kind::Float);
     let mean = grey.mean_dim([2i64, 3].as_slice(), true, Kind::Float); // [N, 1, 1, 1]
-    // (pixel towards grey, then towards the mean) × brightness, as one weighted sum.
+    // One weighted sum applies saturation, contrast and brightness.
     let own = &saturation * &contrast * &brightness;
     let grey_share = (1.0 - saturation) * &contrast * &brightness;
     let offset = mean * (1.0 - contrast) * brightness;
     pictures * own + (grey * grey_share + offset)
 }
 
-/// The same values, with the channels of a pixel side by side in memory.
+/// Returns the same values with the channels of each pixel adjacent in memory.
 fn channels_last(pictures: &Tensor) -> Tensor {
     pictures.permute([0, 2, 3, 1]).contiguous().permute([0, 3, 1, 2])
 }
@@ -106,11 +105,11 @@ mod tests {
         View::draw(source, views, &Colours::default(), 3.0, key)
     }
 
-    /// A white square on black, seen through many views, lies where its box says.
+    /// Compares a face's box with the pixels of a white rectangle on black, in many views.
     #[test]
-    fn boxes_lie_where_the_pixels_are() {
+    fn face_boxes_match_the_rendered_pixels() {
         let side = 256;
-        let face = Rect::from([0.40625, 0.5, 0.53125, 0.65625]); // 32 × 40 pixels
+        let face = Rect::from([0.40625, 0.5, 0.53125, 0.65625]); // 32 pixels high, 40 wide
         let mut bytes = vec![0u8; side * side * 3];
         for y in 104..136 {
             for x in 128..168 {
@@ -139,7 +138,7 @@ mod tests {
             }
             let ((top, bottom), (left, right)) = (range(0), range(1));
             let rect = Rect::from([top, left, bottom, right]);
-            // A pixel of rounding on each side, and MediaPipe's shift of up to half a pixel.
+            // Allows one pixel for rounding and half a pixel for MediaPipe's shift.
             let far = <[f32; 4]>::from(rect)
                 .iter()
                 .zip(<[f32; 4]>::from(found.rect))
@@ -152,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn native_views_match_those_of_tensors() {
+    fn native_views_match_libtorch() {
         let side: i64 = 256;
         let bytes: Vec<u8> = (0..side * side * 3).map(|at| (at * at / 977 % 256) as u8).collect();
         let square = Tensor::from_slice(&bytes).reshape([1, side, side, 3]);
@@ -182,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_whole_view_is_the_picture_itself() {
+    fn a_whole_view_equals_the_picture() {
         let bytes: Vec<u8> = (0..128 * 128 * 3).map(|at| (at / 7 % 256) as u8).collect();
         let square = Tensor::from_slice(&bytes).reshape([1, 128, 128, 3]);
         let mut view = View::whole(&source(vec![]), 3.0);

@@ -1,4 +1,4 @@
-//! The loss of boxes. A box is its centre x, y, width and height.
+//! The box loss. A box is `[centre x, centre y, width, height]`.
 
 use super::{NativeGrid, Positive};
 use crate::model::layout::{COORDINATES, INPUT_SIZE};
@@ -12,9 +12,9 @@ pub(super) struct Cost {
     pub(super) gradient: [f32; 4],
 }
 
-/// Adds the boxes' part to the positive anchors and to the gradient of the coordinates.
+/// Sets the IoU and box loss of each positive anchor, and adds the gradient to `coordinates`.
 ///
-/// * `count`: positive anchors of the batch.
+/// * `count`: the number of positive anchors to divide by.
 pub(super) fn add(
     outputs: &OutputsRef<'_>,
     grid: &NativeGrid,
@@ -40,7 +40,7 @@ pub(super) fn add(
     }
 }
 
-/// Intersection over union.
+/// Returns the intersection over union of two boxes.
 pub(super) fn iou(a: [f32; 4], b: [f32; 4]) -> f32 {
     let along = |at: usize, length: usize| {
         let (half_a, half_b) = (a[length].max(0.0) / 2.0, b[length].max(0.0) / 2.0);
@@ -51,7 +51,8 @@ pub(super) fn iou(a: [f32; 4], b: [f32; 4]) -> f32 {
     both / (area(a) + area(b) - both).max(1e-9)
 }
 
-/// 1 − IoU, plus the squared distance of the centres over the squared diagonal of the box around both.
+/// Returns 1 − DIoU: 1 − IoU plus the squared distance between the centres, divided by the squared diagonal of the
+/// enclosing box.
 pub(super) fn diou(a: [f32; 4], b: [f32; 4]) -> Cost {
     let (x, y) = (Axis::new(a[0], a[2], b[0], b[2]), Axis::new(a[1], a[3], b[1], b[3]));
     let both = x.overlap * y.overlap;
@@ -59,7 +60,7 @@ pub(super) fn diou(a: [f32; 4], b: [f32; 4]) -> Cost {
     let whole = area_a + b[2].max(0.0) * b[3].max(0.0) - both;
     let union = whole.max(1e-9);
     let grows = if whole >= 1e-9 { 1.0 } else { 0.0 };
-    // Derivatives of the IoU by the overlap's area, and by the box's own area.
+    // Derivatives of the IoU with respect to the intersection's area and to the area of `a`.
     let by_both = (union + both * grows) / (union * union);
     let by_area = -both * grows / (union * union);
 
@@ -85,14 +86,14 @@ pub(super) fn diou(a: [f32; 4], b: [f32; 4]) -> Cost {
     }
 }
 
-/// Two intervals, and derivatives with respect to the first one's centre and length.
+/// Two intervals on one axis, with derivatives with respect to the first interval's centre and length.
 struct Axis {
-    /// Length of the first; 0 where it would be negative.
+    /// Length of the first interval; at least 0.
     length: f32,
     length_by: f32,
     overlap: f32,
     overlap_by: [f32; 2],
-    /// Length of the interval around both.
+    /// Length of the interval that encloses both.
     around: f32,
     around_by: [f32; 2],
 }
@@ -103,7 +104,7 @@ impl Axis {
         let (half, other_half) = (length.max(0.0) / 2.0, other_length.max(0.0) / 2.0);
         let (low, high) = (at - half, at + half);
         let (other_low, other_high) = (other_at - other_half, other_at + other_half);
-        // How much of each edge of the union belongs to the first interval.
+        // The first interval's share in each end of the intersection.
         let inner_high = share(high < other_high, high == other_high);
         let inner_low = share(low > other_low, low == other_low);
         let overlap = high.min(other_high) - low.max(other_low);
@@ -122,7 +123,7 @@ impl Axis {
     }
 }
 
-/// A tie is split.
+/// Returns the first interval's share in an end of the intersection. A tie counts half.
 fn share(is_first: bool, is_tie: bool) -> f32 {
     match (is_first, is_tie) {
         (_, true) => 0.5,
@@ -131,7 +132,7 @@ fn share(is_first: bool, is_tie: bool) -> f32 {
     }
 }
 
-/// Mean over a box's edges of the Huber loss.
+/// Returns the Huber loss, averaged over the four edges of a box.
 fn huber(a: [f32; 4], b: [f32; 4]) -> Cost {
     let (mut value, mut gradient) = (0.0, [0.0; 4]);
     for (at, length) in [(0, 2), (1, 3)] {

@@ -1,20 +1,20 @@
-//! What the parts of the loss are divided by.
+//! The counts that the parts of the loss are divided by.
 
 use std::ops::AddAssign;
 
-/// Counts over a batch, or over all batches of a step. The loss is a mean over these, so a step of several batches
-/// learns the same as a step of one.
+/// Counts over a batch, or over all batches of a step. Dividing by a step's counts makes a step of several batches
+/// equivalent to a step of one large batch.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct StepCounts {
-    /// Views.
+    /// Number of views.
     pub views: usize,
-    /// Faces to learn.
+    /// Number of faces to learn.
     pub faces: usize,
-    /// Positive anchors.
+    /// Number of positive anchors.
     pub positives: usize,
-    /// Known coordinates of keypoints, at positive anchors.
+    /// Number of known keypoint coordinates, summed over the positive anchors.
     pub keypoints: usize,
-    /// Anchors at which the base model is sure of a face.
+    /// Number of anchors at which the base model is sure of a face.
     pub sure: usize,
 }
 

@@ -1,5 +1,5 @@
-//! Targets, losses and their gradients on a CPU: what [`super::torch`] does with tensors, view by view on plain
-//! numbers. Only the anchors near a face are considered for it, so this takes next to no time.
+//! Targets, losses and gradients on the CPU. This module computes the same losses as `loss::torch`, but one view at a
+//! time and without tensors. Assignment is fast because only anchors near a face are its candidates.
 
 mod boxes;
 mod counts;
@@ -17,7 +17,7 @@ use crate::model::outputs::OutputsRef;
 use crate::protocol::train_spec::Loss;
 use crate::train::views::ViewFace;
 
-/// Anchor centres and cells.
+/// The centres and cell sizes of all anchors, as fractions of the view.
 #[derive(Debug)]
 pub struct NativeGrid {
     centres: Vec<[f32; 2]>,
@@ -31,7 +31,8 @@ impl Default for NativeGrid {
 }
 
 impl NativeGrid {
-    /// The box of an anchor of one view: centre x, y, width, height as fractions of the view.
+    /// Decodes an anchor's box into centre x, y, width, height, as fractions of the view. Requires the outputs of a
+    /// single view.
     fn decode(&self, outputs: &OutputsRef<'_>, anchor: usize) -> [f32; 4] {
         let scaled = |index: usize| outputs.row(anchor)[index] / INPUT_SIZE as f32;
         let [x, y] = self.centres[anchor];
@@ -39,50 +40,50 @@ impl NativeGrid {
     }
 }
 
-/// A positive anchor, and its loss.
+/// A positive anchor and its loss.
 #[derive(Debug, Clone, Copy)]
 pub struct Positive {
-    /// The anchor's number in the view.
+    /// The anchor's index in the view.
     pub anchor: usize,
-    /// The number of its face among the view's faces to learn.
+    /// Index of the anchor's face among the view's faces to learn.
     pub face: usize,
     /// The face's width, as a fraction of the view.
     pub width: f32,
-    /// Overlap of its box with the face's.
+    /// IoU of the predicted box and the face's box.
     pub overlap: f32,
-    /// Its share of the box loss.
+    /// The anchor's part of the box loss.
     pub box_loss: f32,
-    /// Its share of the loss of scores.
+    /// The anchor's part of the score loss.
     pub score_loss: f32,
 }
 
 /// One view's part of the loss.
 #[derive(Debug, Clone, Default)]
 pub struct ViewCosts {
-    /// The positives, in the order of their anchors.
+    /// The positive anchors, ordered by index.
     pub positives: Vec<Positive>,
-    /// Which anchors must not be punished, near ignored faces.
+    /// For each anchor, whether it is near an ignored face and therefore never background.
     pub ignored: Vec<bool>,
-    /// What each anchor costs as background.
+    /// Background loss of each anchor; 0 for an anchor that does not count as background.
     pub background: Vec<f32>,
 }
 
 /// The loss of a batch and its gradients.
 #[derive(Debug, Default)]
 pub struct Costs {
-    /// All of it.
+    /// Total loss.
     pub total: f64,
-    /// Boxes at positive anchors.
+    /// Box loss at positive anchors.
     pub boxes: f64,
-    /// Scores at positive anchors.
+    /// Score loss at positive anchors.
     pub positive: f64,
-    /// Scores at background anchors.
+    /// Score loss at background anchors.
     pub background: f64,
-    /// Positive anchors.
+    /// Number of positive anchors in the batch.
     pub positives: usize,
-    /// What the loss was divided by.
+    /// The counts that the loss was divided by.
     pub counts: StepCounts,
-    /// View by view.
+    /// The loss of each view.
     pub views: Vec<ViewCosts>,
     /// `[N, 896]`: gradient of the logits.
     pub logits: Vec<f32>,
@@ -90,11 +91,11 @@ pub struct Costs {
     pub coordinates: Vec<f32>,
 }
 
-/// The loss of a batch, and its gradient with respect to the outputs.
+/// Computes the loss of a batch and its gradient with respect to the outputs.
 ///
 /// * `base`: the base model's outputs, if it is the teacher.
-/// * `faces`: of each view.
-/// * `step`: what to divide by if the batch is part of a step; `None` divides by the batch's own counts.
+/// * `faces`: the faces of each view.
+/// * `step`: the counts of the whole step, to divide by; `None` divides by the batch's counts.
 pub fn costs(
     outputs: OutputsRef<'_>,
     base: Option<OutputsRef<'_>>,
@@ -133,7 +134,7 @@ pub fn costs(
     costs
 }
 
-/// What the loss of a batch alone is divided by; see [`costs`].
+/// Returns a batch's counts, including those for the teacher; see [`costs`].
 pub fn count(
     outputs: OutputsRef<'_>,
     base: OutputsRef<'_>,
@@ -145,9 +146,9 @@ pub fn count(
     Assigned::new(outputs, Some(base), faces, &learnt, loss, grid).counts
 }
 
-/// The targets of each anchor of a batch.
+/// A batch's targets.
 struct Assigned {
-    /// The views, without losses yet.
+    /// The positive and ignored anchors of each view. Their losses are not computed yet.
     views: Vec<ViewCosts>,
     /// Keypoints of each view's faces to learn, if the base model is the teacher.
     keypoints: Vec<Vec<teacher::Points>>,
@@ -181,7 +182,7 @@ impl Assigned {
 }
 
 impl ViewCosts {
-    /// Which anchors are background: neither positive nor near an ignored face.
+    /// Returns which anchors are background: neither positive nor near an ignored face.
     pub fn is_background(&self) -> Vec<bool> {
         let mut background: Vec<bool> = self.ignored.iter().map(|ignored| !ignored).collect();
         self.positives.iter().for_each(|positive| background[positive.anchor] = false);
@@ -201,19 +202,19 @@ impl Costs {
         self.total = self.boxes + self.positive + self.background;
     }
 
-    /// Sum of the overlaps of the positive anchors.
+    /// Returns the sum of the positive anchors' IoUs.
     pub fn overlap(&self) -> f64 {
         let positives = self.views.iter().flat_map(|view| &view.positives);
         positives.map(|positive| f64::from(positive.overlap)).sum()
     }
 }
 
-/// Faces that are not ignored.
+/// Returns the faces to learn: those that are not ignored.
 pub fn learnt(faces: &[ViewFace]) -> Vec<&ViewFace> {
     faces.iter().filter(|face| !face.ignored).collect()
 }
 
-/// A face's box: centre x, y, width, height.
+/// Returns a face's box as centre x, y, width, height.
 fn truth(face: &ViewFace) -> [f32; 4] {
     let (x, y) = face.rect.centre();
     [x, y, face.rect.width(), face.rect.height()]

@@ -1,4 +1,4 @@
-//! The loss of scores: quality focal loss.
+//! The score loss: quality focal loss.
 
 use super::{StepCounts, ViewCosts};
 use crate::model::layout::ANCHORS;
@@ -6,12 +6,13 @@ use crate::model::outputs::OutputsRef;
 use crate::protocol::train_spec::Loss;
 use crate::train::loss::constants::FEWEST_NEGATIVES;
 
-/// Weights of the loss of scores in a batch.
+/// Weights of the score loss.
 #[derive(Debug)]
 pub(super) struct ScoreWeights {
     positive: f32,
     background: f32,
-    /// Background anchors of each view that count, those of the highest scores; `None` takes all.
+    /// Number of hard negatives per view: the background anchors with the highest scores. `None` counts all background
+    /// anchors.
     hardest: Option<usize>,
 }
 
@@ -31,7 +32,7 @@ impl ScoreWeights {
     }
 }
 
-/// Adds a view's scores to its loss and to the gradient of its logits.
+/// Sets the score loss of each anchor of a view, and adds the gradient to `logits`.
 pub(super) fn add(
     outputs: &OutputsRef<'_>,
     loss: &Loss,
@@ -66,9 +67,9 @@ fn keep_hardest(is_background: &mut [bool], logits: &[f32], each: usize) {
     }
 }
 
-/// |target − σ(logit)|^γ × cross-entropy, and its derivative by the logit.
+/// Returns |target − σ(logit)|^γ × cross-entropy and its derivative with respect to the logit.
 pub(super) fn focal(logit: f32, target: f32, gamma: f32) -> (f32, f32) {
-    // e^-|x| serves the score and its logarithm.
+    // e^−|x| gives both the score and its logarithm.
     let small = (-logit.abs()).exp();
     let entropy = logit.max(0.0) - logit * target + small.ln_1p();
     let score = if logit >= 0.0 { 1.0 / (1.0 + small) } else { small / (1.0 + small) };
@@ -84,7 +85,7 @@ pub(super) fn focal(logit: f32, target: f32, gamma: f32) -> (f32, f32) {
     (factor * entropy, factor * gap + slope * score * (1.0 - score) * entropy)
 }
 
-/// ln(1 + e^x)
+/// Returns ln(1 + e^x).
 pub(super) fn softplus(logit: f32) -> f32 {
     logit.max(0.0) + (-logit.abs()).exp().ln_1p()
 }

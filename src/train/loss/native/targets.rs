@@ -1,4 +1,4 @@
-//! Assigns anchors of a view to faces; the counterpart of `loss::torch::targets`.
+//! Assigns a view's anchors to faces. The libtorch counterpart is `loss::torch::targets`.
 
 use super::boxes::iou;
 use super::scores::softplus;
@@ -10,7 +10,7 @@ use crate::protocol::train_spec::Assignment;
 use crate::train::loss::constants::{FORBIDDEN, IOU_COST, RADIUS, TOP};
 use crate::train::views::ViewFace;
 
-/// The positive anchors, in order, each once.
+/// Returns the positive anchors, ordered by index and without duplicates.
 pub(super) fn positives(
     rule: Assignment,
     outputs: &OutputsRef<'_>,
@@ -26,7 +26,7 @@ pub(super) fn positives(
         };
         wanted.extend(taken.into_iter().map(|(anchor, cost)| (anchor, face, cost)));
     }
-    // An anchor goes to the face for which it costs least.
+    // An anchor that several faces want goes to the face with the lowest cost.
     wanted.sort_by(|a, b| a.0.cmp(&b.0).then(a.2.total_cmp(&b.2)));
     wanted.dedup_by_key(|(anchor, _, _)| *anchor);
     let positive = |(anchor, face, _): (usize, usize, f32)| Positive {
@@ -40,7 +40,7 @@ pub(super) fn positives(
     wanted.into_iter().map(positive).collect()
 }
 
-/// The target box of each positive anchor.
+/// Returns the target box of each positive anchor.
 pub(super) fn targets(positives: &[Positive], learnt: &[&ViewFace]) -> Vec<[f32; 4]> {
     positives.iter().map(|positive| truth(learnt[positive.face])).collect()
 }
@@ -51,7 +51,7 @@ fn dynamic(outputs: &OutputsRef<'_>, truth: [f32; 4], grid: &NativeGrid) -> Vec<
         let near = within(grid, anchor, truth, 0.0, RADIUS as f32)
             || within(grid, anchor, truth, 0.5, 0.0);
         let found = grid.decode(outputs, anchor);
-        // An anchor whose outputs are NaN is assigned to no face.
+        // An anchor with NaN outputs is not assigned to any face.
         if near && found.iter().all(|value| !value.is_nan()) {
             candidates.push((anchor, iou(found, truth)));
         }
@@ -66,7 +66,7 @@ fn dynamic(outputs: &OutputsRef<'_>, truth: [f32; 4], grid: &NativeGrid) -> Vec<
         (anchor, entropy * gap * gap - (overlap + 1e-7).ln() * IOU_COST as f32)
     };
     let mut costs: Vec<(usize, f32)> = candidates.iter().map(cost).collect();
-    // A score that is NaN disqualifies it as well.
+    // A NaN score makes the cost NaN, which also excludes the anchor.
     costs.retain(|(_, cost)| *cost < FORBIDDEN as f32);
     costs.sort_by(|a, b| a.1.total_cmp(&b.1));
     costs.truncate(sum.floor().max(1.0) as usize);
@@ -87,7 +87,7 @@ fn best_cell(truth: [f32; 4], grid: &NativeGrid) -> Vec<(usize, f32)> {
     (0..ANCHORS).filter(same).map(|anchor| (anchor, costs[anchor])).collect()
 }
 
-/// Anchors whose centre lies on an ignored face, or within half a cell of it.
+/// Returns, for each anchor, whether its centre is on an ignored face or within half a cell of one.
 pub(super) fn near_ignored(faces: &[ViewFace], grid: &NativeGrid) -> Vec<bool> {
     let mut near = vec![false; ANCHORS];
     for face in faces.iter().filter(|face| face.ignored) {
@@ -99,7 +99,8 @@ pub(super) fn near_ignored(faces: &[ViewFace], grid: &NativeGrid) -> Vec<bool> {
     near
 }
 
-/// Whether an anchor is within `share` of the box's sides plus `cells` of its own cells of its centre.
+/// Whether an anchor's centre is near a box's centre: on each axis, at most `share` of the box's side plus `cells` of
+/// the anchor's cells away.
 fn within(
     grid: &NativeGrid,
     anchor: usize,

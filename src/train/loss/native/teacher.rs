@@ -1,4 +1,4 @@
-//! The loss of being away from the base model, and from labelled keypoints; the counterpart of `loss::torch::teacher`.
+//! The teacher loss and the keypoint loss. The libtorch counterpart is `loss::torch::teacher`.
 
 use rayon::prelude::*;
 
@@ -12,10 +12,10 @@ use crate::protocol::train_spec::Loss;
 use crate::train::loss::constants::{FOOT, SAME_FACE, SURE};
 use crate::train::views::ViewFace;
 
-/// x, y of the six keypoints as fractions of the view, not numbers where they are unknown.
+/// x, y of the six keypoints, as fractions of the view; NaN if unknown.
 pub(super) type Points = [f32; 12];
 
-/// Adds this loss's gradients to the others; returns the weighted loss.
+/// Adds the gradients of the teacher loss and the keypoint loss to `costs`. Returns the weighted sum of both losses.
 ///
 /// * `known`: the keypoints of each view's faces to learn.
 pub(super) fn add(
@@ -47,7 +47,7 @@ pub(super) fn add(
     parts.collect::<Vec<f64>>().iter().sum()
 }
 
-/// Keypoints of each view's faces to learn: the labelled ones, or else those that the base model sees.
+/// Returns the keypoints of each view's faces to learn: each labelled keypoint, or else the base model's.
 pub(super) fn known(
     base: OutputsRef<'_>,
     learnt: &[Vec<&ViewFace>],
@@ -64,17 +64,18 @@ pub(super) fn known(
     views.map(|(base, learnt)| learnt.iter().map(|face| of_face(&base, face)).collect()).collect()
 }
 
-/// Anchors at which the base model is sure of a face.
+/// Counts the anchors at which the base model is sure of a face.
 pub(super) fn sure(base: OutputsRef<'_>) -> usize {
     base.logits.iter().filter(|&&logit| logit >= 0.0).count()
 }
 
-/// The mean of all anchors that find the face, weighted by score, if one is sure.
+/// Returns the mean keypoints of all anchors that match the face, weighted by score; NaN unless the base model is sure
+/// of the face.
 fn seen(base: &OutputsRef<'_>, truth: [f32; 4], grid: &NativeGrid) -> Points {
     let (mut sum, mut total, mut is_sure) = ([0.0; 12], 0.0, false);
     for anchor in 0..ANCHORS {
         let found = grid.decode(base, anchor);
-        // Most anchors are far away.
+        // A cheap test first, because most boxes do not touch the face.
         let apart = |at: usize, length: usize| {
             (found[at] - truth[at]).abs() * 2.0 > found[length] + truth[length]
         };
@@ -96,7 +97,7 @@ fn points(outputs: &OutputsRef<'_>, grid: &NativeGrid, anchor: usize) -> Points 
     std::array::from_fn(|index| row[index] / INPUT_SIZE as f32 + grid.centres[anchor][index % 2])
 }
 
-/// Known coordinates of keypoints, at a view's positive anchors.
+/// Counts the known keypoint coordinates, summed over a view's positive anchors.
 pub(super) fn count(view: &ViewCosts, known: &[Points]) -> usize {
     let of = |face: usize| known[face].iter().filter(|value| !value.is_nan()).count();
     view.positives.iter().map(|positive| of(positive.face)).sum()
@@ -129,7 +130,8 @@ fn keypoints(
     cost
 }
 
-/// At the anchors where the base model is sure of a face: focal loss towards its score plus 1 − `DIoU`.
+/// Adds the gradients of the teacher loss, and returns the loss. At each anchor where the base model is sure of a face,
+/// it is the focal loss with the base model's score as the target, plus 1 − DIoU between the two boxes.
 fn distance(
     outputs: &OutputsRef<'_>,
     base: &OutputsRef<'_>,
@@ -141,9 +143,9 @@ fn distance(
     let mut total = 0.0;
     for anchor in (0..ANCHORS).filter(|&anchor| base.logits[anchor] >= 0.0) {
         let (score, slope) = focal(outputs.logits[anchor], sigmoid(base.logits[anchor]), gamma);
-        // Relative to the same anchor's centre, so nothing need be decoded.
+        // Both boxes are relative to the same anchor's centre, so they need no decoding.
         let rect =
-            |of: &OutputsRef<'_>| *of.row(anchor).first_chunk::<4>().expect("sixteen numbers");
+            |of: &OutputsRef<'_>| *of.row(anchor).first_chunk::<4>().expect("sixteen coordinates");
         let cost = diou(rect(outputs), rect(base));
         total += f64::from((score + cost.value) * weight);
         logits[anchor] += slope * weight;

@@ -1,4 +1,4 @@
-//! Compares with the same loss on tensors, whose gradients are libtorch's.
+//! Compares the native losses and gradients with those of libtorch.
 
 use tch::{Device, Kind, Tensor};
 
@@ -15,7 +15,7 @@ use crate::train::loss::torch::{self, teacher};
 
 const VIEWS: i64 = 3;
 
-/// Boxes of all sizes around their anchors, and scores on both sides of a half.
+/// Random outputs: boxes of many sizes near their anchors, and scores above and below 0.5.
 fn outputs(seed: i64) -> OutputTensors {
     tch::manual_seed(seed);
     let numbers = |shape: &[i64]| Tensor::randn(shape, (Kind::Float, Device::Cpu));
@@ -25,7 +25,8 @@ fn outputs(seed: i64) -> OutputTensors {
     OutputTensors { logits: numbers(&[n, anchors]) * 2.0 - 0.5, coordinates: Tensor::cat(&rest, 2) }
 }
 
-/// Twins, a large one, ignored ones, one with two labelled keypoints, and a view with none.
+/// Three views: two overlapping faces with an ignored and a small one; no face; a face with two labelled keypoints and
+/// a large face.
 fn faces() -> Vec<Vec<ViewFace>> {
     let face = |x, y, w, h, ignored| ViewFace::new(Rect::around(x, y, w, h), ignored);
     let mut labelled = face(0.4, 0.6, 0.21, 0.27, false);
@@ -77,7 +78,7 @@ fn theirs(found: &OutputTensors, base: &OutputTensors, loss: &Loss) -> Theirs {
 }
 
 #[test]
-fn losses_and_gradients_match_those_of_tensors() {
+fn losses_and_gradients_match_libtorch() {
     let default = Loss::default;
     let variants = [
         default(),
@@ -118,14 +119,14 @@ fn losses_and_gradients_match_those_of_tensors() {
 }
 
 #[test]
-fn outputs_that_are_no_numbers_are_given_no_face() {
+fn anchors_with_nan_outputs_are_assigned_to_no_face() {
     let mut found = outputs(1);
     found.coordinates *= f64::NAN;
     assert_eq!(ours(&found, &outputs(2), &Loss::default()).positives, 0);
 }
 
 #[test]
-fn an_epoch_is_watched_as_with_tensors() {
+fn epoch_diagnostics_match_libtorch() {
     let (found, loss) = (outputs(7), Loss::default());
     let (costs, theirs) = (ours(&found, &outputs(8), &loss), theirs(&found, &outputs(8), &loss));
     let mut one = diagnostics::native::NativeWatch::default();

@@ -1,12 +1,12 @@
-//! Overlaps and distances of boxes in tensors.
+//! IoU and distance of boxes, on tensors.
 
 use tch::{Kind, Tensor};
 
-/// Boxes of any shape `[…, 4]`, in the parts that overlaps and distances are made of, each computed once: every
-/// operation costs the GPU's host a launch.
+/// Boxes of any shape `[…, 4]`, split into the parts that IoU and distance need. Each part is computed only once,
+/// because every operation costs a kernel launch on a GPU.
 #[derive(Debug)]
 pub struct Boxes {
-    /// `[…, 2]`
+    /// `[…, 2]`, like `low` and `high`.
     centre: Tensor,
     low: Tensor,
     high: Tensor,
@@ -15,7 +15,7 @@ pub struct Boxes {
 }
 
 impl Boxes {
-    /// * `boxes`: centre x, y, width, height in the last dimension.
+    /// Splits boxes whose last dimension is centre x, y, width, height.
     pub fn of(boxes: &Tensor) -> Self {
         let mut halves = boxes.chunk(2, -1);
         let sides = halves.swap_remove(1).clamp_min(0.0);
@@ -23,7 +23,7 @@ impl Boxes {
         Self { low: &centre - &half, high: &centre + half, area: product(&sides), centre }
     }
 
-    /// Intersection over union with others: `[…]`.
+    /// Returns the intersection over union with other boxes: `[…]`.
     pub fn iou(&self, other: &Self) -> Tensor {
         let overlap = self.high.minimum(&other.high) - self.low.maximum(&other.low);
         let overlap = product(&overlap.clamp_min(0.0));
@@ -31,26 +31,26 @@ impl Boxes {
         overlap / union.clamp_min(1e-9)
     }
 
-    /// Squared distance of the centres over the squared diagonal of the box around both: `[…]`.
+    /// Returns the squared distance between the centres, divided by the squared diagonal of the enclosing box: `[…]`.
     pub fn distance(&self, other: &Self) -> Tensor {
         let around = self.high.maximum(&other.high) - self.low.minimum(&other.low);
         squared(&(&self.centre - &other.centre)) / squared(&around).clamp_min(1e-9)
     }
 }
 
-/// Intersection over union of boxes given as centre x, y, width, height in the last dimension.
+/// Returns the intersection over union of boxes whose last dimension is centre x, y, width, height.
 pub fn iou(a: &Tensor, b: &Tensor) -> Tensor {
     Boxes::of(a).iou(&Boxes::of(b))
 }
 
-/// The product of pairs. The gradient of libtorch's own product along a dimension asks the device whether there are
-/// zeros, and waits for it.
+/// Multiplies the two numbers of each pair. The gradient of libtorch's `prod` checks for zeros on the host, which then
+/// waits for the device.
 fn product(pairs: &Tensor) -> Tensor {
     let sides = pairs.unbind(-1);
     &sides[0] * &sides[1]
 }
 
-/// Length of vectors, squared.
+/// Returns the squared length of each vector.
 fn squared(vectors: &Tensor) -> Tensor {
     vectors.square().sum_dim_intlist([-1i64].as_slice(), false, Kind::Float)
 }

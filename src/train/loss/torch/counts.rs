@@ -1,4 +1,4 @@
-//! What the parts of the loss are divided by.
+//! The counts that the parts of the loss are divided by.
 
 use std::ops::AddAssign;
 
@@ -6,24 +6,24 @@ use tch::{Kind, Tensor};
 
 use super::targets::Targets;
 
-/// Counts over a batch, or over all batches of a step, as scalars on the device: to read them, the host would have to
-/// wait for a GPU.
+/// Counts over a batch, or over all batches of a step. The tensors are scalars that stay on the device, because reading
+/// them would make the host wait for the GPU.
 #[derive(Debug)]
 pub struct StepCountTensors {
-    /// Views.
+    /// Number of views.
     pub views: i64,
-    /// Faces to learn.
+    /// Number of faces to learn.
     pub faces: i64,
-    /// Positive anchors.
+    /// Number of positive anchors.
     pub positives: Tensor,
-    /// Known coordinates of keypoints, at positive anchors.
+    /// Number of known keypoint coordinates, summed over the positive anchors.
     pub keypoints: Tensor,
-    /// Anchors at which the base model is sure of a face.
+    /// Number of anchors at which the base model is sure of a face.
     pub sure: Tensor,
 }
 
 impl StepCountTensors {
-    /// Counts a batch without a teacher.
+    /// Returns the counts of a batch that is trained without a teacher.
     pub fn of(targets: &Targets) -> Self {
         let zero = || Tensor::zeros([], (Kind::Float, targets.boxes.device()));
         let views = targets.positive.size()[0];

@@ -1,4 +1,4 @@
-//! The loss of a batch's outputs.
+//! The loss of a batch's outputs, computed by libtorch.
 
 pub mod boxes;
 mod counts;
@@ -17,43 +17,43 @@ use crate::train::loss::constants::FEWEST_NEGATIVES;
 /// The parts of the loss, each a weighted scalar on the device.
 #[derive(Debug)]
 pub struct Parts {
-    /// Boxes at positive anchors: 1 − `DIoU`.
+    /// Box loss at positive anchors.
     pub boxes: Tensor,
-    /// Scores at positive anchors, whose target is the box's overlap, or `min_quality` where that is more.
+    /// Score loss at positive anchors. The target is the IoU of the box, but at least `min_quality`.
     pub positive: Tensor,
-    /// Scores at background anchors, whose target is 0.
+    /// Score loss at background anchors. The target is 0.
     pub background: Tensor,
-    /// `[N, 896]`: overlap of the predicted with the true box; meaningful at positive anchors only.
+    /// `[N, 896]`: IoU of the predicted box and the face's box; only meaningful at positive anchors.
     pub iou: Tensor,
-    /// The same parts, anchor by anchor.
+    /// The same parts for each anchor.
     pub each: Each,
 }
 
-/// What each anchor adds to the parts of the loss, weighted and detached: `[N, 896]` each.
+/// Each anchor's contribution to the parts of the loss, weighted and detached. All tensors are `[N, 896]`.
 #[derive(Debug)]
 pub struct Each {
-    /// 0 where an anchor is not positive.
+    /// Box loss; 0 if the anchor is not positive.
     pub boxes: Tensor,
-    /// 0 where an anchor is not positive.
+    /// Score loss; 0 if the anchor is not positive.
     pub positive: Tensor,
-    /// 0 where an anchor is not background.
+    /// Score loss; 0 if the anchor does not count as background.
     pub background: Tensor,
 }
 
 impl Parts {
-    /// The total, which training minimises.
+    /// Returns the total loss, which training minimises.
     pub fn total(&self) -> Tensor {
         &self.boxes + &self.positive + &self.background
     }
 }
 
-/// Quality focal loss over scores and, by default, distance-IoU loss over boxes, both per positive anchor.
+/// Computes the quality focal loss of the scores and the box loss, both divided by the number of positive anchors. Hard
+/// negatives are divided by their own number instead.
 ///
 /// * `logits`: `[N, 896]`, `boxes`: `[N, 896, 4]`.
-/// * `counts`: what to divide by.
+/// * `counts`: the counts to divide by.
 ///
-/// Sources: <https://arxiv.org/abs/2006.04388> (quality focal loss), <https://arxiv.org/abs/1911.08287>
-/// (`DIoU`).
+/// Sources: <https://arxiv.org/abs/2006.04388> (quality focal loss), <https://arxiv.org/abs/1911.08287> (DIoU).
 pub fn parts(
     logits: &Tensor,
     boxes: &Tensor,
@@ -93,7 +93,7 @@ pub fn parts(
     }
 }
 
-/// |target − σ(logit)|^γ × cross-entropy, element by element.
+/// Returns |target − σ(logit)|^γ × cross-entropy for each element.
 pub(super) fn focal(logits: &Tensor, target: &Tensor, gamma: f64) -> Tensor {
     let entropy =
         logits.binary_cross_entropy_with_logits::<Tensor>(target, None, None, Reduction::None);
@@ -101,7 +101,12 @@ pub(super) fn focal(logits: &Tensor, target: &Tensor, gamma: f64) -> Tensor {
     if gamma == 2.0 { gap.square() * entropy } else { gap.pow_tensor_scalar(gamma) * entropy }
 }
 
-/// The hard negatives of the step's `views`: the background anchors with the highest scores; and how many there are.
+/// Selects the hard negatives: in each view, the background anchors with the highest scores.
+///
+/// * `wanted`: the number of hard negatives in the step.
+/// * `views`: the number of views in the step.
+///
+/// Returns a mask, `[N, 896]`, and the number of hard negatives in the step, a scalar.
 fn hardest(
     logits: &Tensor,
     is_background: &Tensor,
@@ -118,7 +123,7 @@ fn hardest(
     (kept.logical_and(is_background), each * views as f64)
 }
 
-/// Mean over a box's edges of the Huber loss.
+/// Returns the Huber loss, averaged over the four edges of each box.
 fn huber(found: &Tensor, truth: &Tensor) -> Tensor {
     let edges = |boxes: &Tensor| {
         let (centre, half) = (boxes.narrow(-1, 0, 2), boxes.narrow(-1, 2, 2) / 2.0);
@@ -135,7 +140,7 @@ mod tests {
     use super::*;
     use crate::model::layout::ANCHORS;
 
-    /// One view of this many anchors, of which one may be positive.
+    /// Targets of a view with this many anchors, at most one of which is positive.
     fn targets(anchors: usize, positive: Option<(usize, [f32; 4])>) -> Targets {
         let (mut is_positive, mut boxes) = (vec![false; anchors], vec![[0.0; 4]; anchors]);
         if let Some((at, face)) = positive {
@@ -159,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn sure_and_right_costs_nothing() {
+    fn confident_correct_outputs_cost_almost_nothing() {
         let logits = Tensor::from_slice(&[12.0f32, -12.0, -12.0]).reshape([1, 3]);
         let face = [0.5f32, 0.5, 0.2, 0.3];
         let boxes =
@@ -170,9 +175,10 @@ mod tests {
         assert!((parts.iou.double_value(&[0, 0]) - 1.0).abs() < 1e-6);
     }
 
-    /// Worked out by hand: overlap 1/3, centres 0.1 apart, diagonal of the box around both √(0.3² + 0.2²).
+    /// Calculated by hand: the IoU is 1/3, the centres are 0.1 apart, and the enclosing box has a diagonal of
+    /// √(0.3² + 0.2²).
     #[test]
-    fn a_box_that_is_off_costs_its_missing_overlap_and_its_distance() {
+    fn a_misplaced_box_costs_one_minus_iou_plus_distance() {
         let logits = Tensor::zeros([1, 3], (Kind::Float, Device::Cpu));
         let boxes = Tensor::from_slice(&[0.5f32, 0.5, 0.2, 0.2]).repeat([3]).reshape([1, 3, 4]);
         let targets = targets(3, Some((1, [0.6, 0.5, 0.2, 0.2])));
@@ -180,29 +186,29 @@ mod tests {
         let parts = costs(&logits, &boxes, &targets, &loss);
         let expected = 1.0 - 1.0 / 3.0 + 0.01 / 0.13;
         assert!((number(&parts.boxes) - expected).abs() < 1e-5);
-        // Score 1/2 where the overlap is 1/3, and where it is 0.
+        // Every score is 1/2. The target is 1/3 at the positive anchor and 0 at the others.
         let entropy = 2.0f64.ln();
         assert!((number(&parts.positive) - (1.0 / 6.0f64).powi(2) * entropy).abs() < 1e-5);
         assert!((number(&parts.background) - 2.0 * 0.25 * entropy).abs() < 1e-5);
     }
 
     #[test]
-    fn of_hard_negatives_only_those_of_the_highest_scores_cost() {
+    fn hard_negatives_are_the_background_anchors_with_the_highest_scores() {
         let mut scores = vec![-20.0f32; ANCHORS];
         scores[5..25].fill(0.0);
-        scores[100] = 9.0; // The face.
+        scores[100] = 9.0; // the positive anchor
         let logits = Tensor::from_slice(&scores).reshape([1, -1]);
         let boxes = Tensor::zeros([1, ANCHORS as i64, 4], (Kind::Float, Device::Cpu));
         let targets = targets(ANCHORS, Some((100, [0.5, 0.5, 0.2, 0.2])));
         let loss = |hard_negatives| Loss { hard_negatives, focal_gamma: 0.0, ..Loss::default() };
         let background = |ratio| number(&costs(&logits, &boxes, &targets, &loss(ratio)).background);
         let one = 2.0f64.ln();
-        assert!((background(0.0) - 20.0 * one).abs() < 1e-4, "all, a face");
-        assert!((background(1.5) - one).abs() < 1e-5, "the mean of ten of them");
-        assert!((background(40.0) - one / 2.0).abs() < 1e-4, "the mean of forty");
+        assert!((background(0.0) - 20.0 * one).abs() < 1e-4, "all background anchors");
+        assert!((background(1.5) - one).abs() < 1e-5, "the mean of the ten hardest");
+        assert!((background(40.0) - one / 2.0).abs() < 1e-4, "the mean of the forty hardest");
     }
 
-    /// Worked out by hand: the left edge 0.2 off, the right one 0.1.
+    /// Calculated by hand: the left edge is off by 0.2 and the right edge by 0.1.
     #[test]
     fn the_huber_loss_is_half_the_mean_square_of_small_errors() {
         let found = Tensor::from_slice(&[0.5f32, 0.5, 0.2, 0.2]).reshape([1, 4]);

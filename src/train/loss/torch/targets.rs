@@ -1,4 +1,4 @@
-//! Assigns anchors to faces.
+//! Assigns anchors to faces with libtorch.
 
 use tch::{Device, Kind, Tensor};
 
@@ -11,25 +11,25 @@ use crate::train::loss::constants::{FORBIDDEN, IOU_COST, RADIUS, TOP};
 use crate::train::torch::upload::upload;
 use crate::train::views::ViewFace;
 
-/// The faces of a batch, one row each.
+/// The faces of a batch, one per row. Faces to learn come first, then ignored faces.
 #[derive(Debug)]
 pub struct Faces {
     /// `[F, 4]`: centre x, y, width, height, as fractions of the view.
     pub boxes: Tensor,
-    /// `[F]`: number of its view in the batch.
+    /// `[F]`: index of each face's view in the batch.
     pub views: Tensor,
-    /// How many faces are to be learnt; they come first.
+    /// Number of faces to learn.
     learnt: i64,
-    /// All faces, including ignored ones.
+    /// Number of all faces, including ignored faces.
     count: i64,
     views_without: usize,
-    /// `[F, 12]`: x, y of each keypoint, as fractions of the view, not a number where it is not labelled;
-    /// `None` where none is.
+    /// `[F, 12]`: x, y of each keypoint, as fractions of the view; NaN if the keypoint is not labelled. `None` if the
+    /// batch has no labelled keypoint.
     pub keypoints: Option<Tensor>,
 }
 
 impl Faces {
-    /// Makes them from the faces of each view.
+    /// Creates the tensors from the faces of each view.
     pub fn new<V: AsRef<[ViewFace]>>(views: &[V], device: Device) -> Self {
         let (mut boxes, mut indices) = (Vec::<f32>::new(), Vec::<i64>::new());
         let mut points = Vec::<f32>::new();
@@ -56,38 +56,38 @@ impl Faces {
         Self { boxes, views, learnt, count, views_without, keypoints }
     }
 
-    /// Faces to learn.
+    /// Returns the number of faces to learn.
     pub fn learnt(&self) -> i64 {
         self.learnt
     }
 
-    /// Views without a face to learn.
+    /// Returns the number of views without a face to learn.
     pub fn views_without(&self) -> usize {
         self.views_without
     }
 }
 
-/// The targets of each anchor of a batch. Their shape does not depend on what is found, so that the host need not wait
-/// for a GPU to learn it.
+/// The targets of each anchor of a batch. Their shapes do not depend on the number of positives, so the host never
+/// waits for the GPU to learn a shape.
 #[derive(Debug)]
 pub struct Targets {
     /// `[N, 896]` bool: the positive anchors.
     pub positive: Tensor,
-    /// `[N, 896]`: the face of each positive anchor; any face at the others.
+    /// `[N, 896]`: index of each positive anchor's face; an arbitrary face at other anchors.
     pub faces: Tensor,
-    /// `[N, 896, 4]`: its box.
+    /// `[N, 896, 4]`: box of that face.
     pub boxes: Tensor,
-    /// `[N, 896]` bool: background that must not be punished, near ignored faces.
+    /// `[N, 896]` bool: the anchors near ignored faces, which never count as background.
     pub ignored: Tensor,
 }
 
 impl Targets {
-    /// How many anchors are positive: a scalar on the device.
+    /// Returns the number of positive anchors, a scalar on the device.
     pub fn count(&self) -> Tensor {
         self.positive.sum(Kind::Float)
     }
 
-    /// The targets of a batch without a face to learn.
+    /// Returns the targets of a batch without a face to learn.
     fn none(ignored: Tensor) -> Self {
         let [views, anchors] = [0, 1].map(|at| ignored.size()[at]);
         let zeros = |shape: &[i64], kind| Tensor::zeros(shape, (kind, ignored.device()));
@@ -100,15 +100,15 @@ impl Targets {
     }
 }
 
-/// The candidates of each face, at most `K` anchors of its view: `[F, K]` each.
+/// The candidates of each face: `K` anchors of the face's view. All tensors are `[F, K]`.
 struct Wishes {
     anchors: Tensor,
     costs: Tensor,
-    /// Which candidates the face takes.
+    /// Which candidates the face wants.
     taken: Tensor,
 }
 
-/// The targets of each anchor, by the chosen rule.
+/// Computes the targets of each anchor with the chosen rule.
 ///
 /// * `logits`: `[N, 896]`, `boxes`: `[N, 896, 4]`, both detached.
 pub fn assign(
@@ -130,8 +130,8 @@ pub fn assign(
     settle(&wishes, faces, ignored)
 }
 
-/// Gives each face all anchors of the one cell, of either grid, that overlaps it most; the nearest cell's if several
-/// lie within it.
+/// Selects, for each face, all anchors of the cell with the highest IoU, among the cells of both grids. On a tie, the
+/// nearest cell wins.
 fn best_cell(faces: &Faces, grid: &AnchorGrid) -> Wishes {
     let truth = faces.boxes.narrow(0, 0, faces.learnt);
     let cells = Tensor::cat(&[&grid.centres, &grid.cells.unsqueeze(1).expand([-1, 2], false)], 1);
@@ -144,10 +144,11 @@ fn best_cell(faces: &Faces, grid: &AnchorGrid) -> Wishes {
     Wishes { anchors: anchors.expand_as(&costs), costs, taken }
 }
 
-/// Gives each face the anchors that already find it best: as many as the overlaps of its ten best
-/// candidates add up to, at least one; the cheapest first, where the cost joins score and overlap.
+/// Selects, for each face, the anchors that already match it best. Their number is the sum of the face's ten highest
+/// candidate IoUs, rounded down, but at least one. The anchors with the lowest cost come first. The cost combines score
+/// and IoU.
 ///
-/// Source: `SimOTA`, <https://arxiv.org/abs/2107.08430>, with the soft score cost of `RTMDet`,
+/// Source: SimOTA, <https://arxiv.org/abs/2107.08430>, with the soft score cost of RTMDet,
 /// <https://arxiv.org/abs/2212.07784>.
 fn dynamic(logits: &Tensor, boxes: &Tensor, faces: &Faces, grid: &AnchorGrid) -> Wishes {
     let f = faces.learnt;
@@ -168,7 +169,8 @@ fn dynamic(logits: &Tensor, boxes: &Tensor, faces: &Faces, grid: &AnchorGrid) ->
     Wishes { anchors, costs, taken }
 }
 
-/// Gives an anchor that several faces would take to the face for which it costs least, the first of several.
+/// Assigns each wanted anchor to one face. If several faces want it, the face with the lowest cost gets it. On a tie,
+/// the first face does.
 fn settle(Wishes { anchors, costs, taken }: &Wishes, faces: &Faces, ignored: Tensor) -> Targets {
     let (f, shape) = (faces.learnt, ignored.size());
     let device = ignored.device();
@@ -191,13 +193,13 @@ fn settle(Wishes { anchors, costs, taken }: &Wishes, faces: &Faces, ignored: Ten
     Targets { positive, faces: owner.view(shape.as_slice()), boxes, ignored }
 }
 
-/// The cost of a score far from the overlap: cross-entropy, weighted by the squared gap.
+/// Returns the cost of the gap between score and IoU: cross-entropy, weighted by the squared gap.
 fn score_cost(logits: &Tensor, iou: &Tensor) -> Tensor {
     let entropy = logits.softplus() - logits * iou;
     entropy * (logits.sigmoid() - iou).square()
 }
 
-/// Anchors whose centre lies on an ignored face, or within half a cell of it.
+/// Returns which anchors have their centre on an ignored face or within half a cell of one: `[N, 896]` bool.
 fn near_ignored(logits: &Tensor, faces: &Faces, grid: &AnchorGrid) -> Tensor {
     let mut ignored = Tensor::zeros(logits.size(), (Kind::Bool, logits.device()));
     let count = faces.count - faces.learnt;
@@ -211,28 +213,29 @@ fn near_ignored(logits: &Tensor, faces: &Faces, grid: &AnchorGrid) -> Tensor {
     ignored
 }
 
-/// Anchor centres and cells as tensors.
+/// The centres and cell sizes of all anchors as tensors, as fractions of the view.
 #[derive(Debug)]
 pub struct AnchorGrid {
-    /// `[896, 2]`.
+    /// `[896, 2]`
     pub centres: Tensor,
-    /// `[896]`.
+    /// `[896]`
     cells: Tensor,
 }
 
 impl AnchorGrid {
-    /// On `device`.
+    /// Creates the grid on `device`.
     pub fn new(device: Device) -> Self {
         let cells = Tensor::from_slice(&anchors::cells()).to_device(device);
         Self { centres: centre_tensor(device), cells }
     }
 
-    /// Anchors on the face, or close to its centre. `[F, 4]` → `[F, 896]` bool.
+    /// Returns which anchors are on each face or close to its centre: `[F, 4]` → `[F, 896]` bool.
     fn candidates(&self, faces: &Tensor) -> Tensor {
         self.within(faces, 0.0, RADIUS).logical_or(&self.within(faces, 0.5, 0.0))
     }
 
-    /// Anchors within `share` of the box's sides plus `cells` of their own cells of its centre.
+    /// Returns which anchors are near each box's centre: on each axis, at most `share` of the box's side plus `cells`
+    /// of the anchor's cells away. `[F, 4]` → `[F, 896]` bool.
     fn within(&self, boxes: &Tensor, share: f64, cells: f64) -> Tensor {
         let offset = (self.centres.unsqueeze(0) - boxes.narrow(1, 0, 2).unsqueeze(1)).abs(); // [F, 896, 2]
         let reach = boxes.narrow(1, 2, 2).unsqueeze(1) * share; // [F, 1, 2]
@@ -250,7 +253,7 @@ mod tests {
         ViewFace::new(Rect::around(x, y, side, side), ignored)
     }
 
-    /// Every anchor finds a face of this side at its own centre, with a logit of 0.
+    /// Returns outputs in which every anchor predicts a box of this side at the anchor's centre, with a logit of 0.
     fn outputs(views: i64, side: f64) -> (Tensor, Tensor) {
         let count = ANCHORS as i64;
         let centres = centre_tensor(Device::Cpu).unsqueeze(0);
@@ -259,7 +262,7 @@ mod tests {
         (Tensor::zeros([views, count], (Kind::Float, Device::Cpu)), boxes)
     }
 
-    /// The positives, each as `view × 896 + anchor`.
+    /// Returns the positive anchors as `view × 896 + anchor`.
     fn positives(targets: &Targets) -> Vec<i64> {
         Vec::try_from(targets.positive.reshape([-1]).nonzero().squeeze_dim(1)).unwrap()
     }
@@ -274,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn every_face_gets_an_anchor_near_it_even_one_that_overlaps_none() {
+    fn every_face_gets_a_nearby_anchor_even_if_no_box_matches_it() {
         let (positive, _) = assigned(&[vec![face(0.3, 0.7, 0.03, false)]], 0.9);
         assert!(!positive.is_empty());
         let centres = anchors::centres();
@@ -285,14 +288,14 @@ mod tests {
     }
 
     #[test]
-    fn a_face_that_many_anchors_find_gets_several_but_at_most_ten() {
+    fn a_face_that_many_boxes_match_gets_several_anchors_but_at_most_ten() {
         let (positive, targets) = assigned(&[vec![face(0.5, 0.5, 0.5, false)]], 0.5);
         assert!((2..=10).contains(&positive.len()), "{positive:?}");
         assert_eq!(targets.count().double_value(&[]), positive.len() as f64);
     }
 
     #[test]
-    fn the_best_cell_is_of_the_fine_grid_for_small_faces_and_of_the_coarse_one_for_large_ones() {
+    fn small_faces_use_the_fine_grid_and_large_faces_the_coarse_grid() {
         let grid = AnchorGrid::new(Device::Cpu);
         let (logits, boxes) = outputs(1, 0.1);
         let taken = |faces: &[ViewFace]| -> Vec<i64> {
@@ -301,7 +304,7 @@ mod tests {
             positives(&targets)
         };
         let cell = 1.0 / 16.0;
-        // The second cell of the fine grid's first row, and the coarse grid's first cell.
+        // The second cell in the first row of the fine grid, then the first cell of the coarse grid.
         assert_eq!(taken(&[face(1.5 * cell, 0.5 * cell, cell, false)]), [2, 3]);
         let coarse: Vec<i64> = (512..518).collect();
         assert_eq!(taken(&[face(0.0625, 0.0625, 0.12, false)]), coarse);
@@ -311,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn an_anchor_finds_one_face_only() {
+    fn an_anchor_is_assigned_to_only_one_face() {
         let twins = vec![face(0.5, 0.5, 0.3, false), face(0.51, 0.5, 0.3, false)];
         let (positive, targets) = assigned(&[twins], 0.3);
         let owners: Vec<i64> = Vec::try_from(targets.faces.reshape([-1])).unwrap();
@@ -321,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn outputs_that_are_no_numbers_are_given_no_face() {
+    fn anchors_with_nan_outputs_are_assigned_to_no_face() {
         let (logits, boxes) = outputs(1, 0.2);
         let views = [face(0.5, 0.5, 0.2, false)];
         let faces = Faces::new(&[&views], Device::Cpu);
@@ -332,14 +335,14 @@ mod tests {
     }
 
     #[test]
-    fn faces_belong_to_their_own_view() {
+    fn a_face_gets_only_anchors_of_its_own_view() {
         let views = [vec![], vec![face(0.5, 0.5, 0.2, false)]];
         let (positive, _) = assigned(&views, 0.2);
         assert!(positive.iter().all(|&anchor| anchor >= ANCHORS as i64), "{positive:?}");
     }
 
     #[test]
-    fn an_ignored_face_is_neither_face_nor_background() {
+    fn anchors_on_an_ignored_face_are_neither_positive_nor_background() {
         let (positive, targets) = assigned(&[vec![face(0.5, 0.5, 0.2, true)], vec![]], 0.2);
         assert!(positive.is_empty());
         let ignored = |view: i64| targets.ignored.get(view).sum(Kind::Int64).int64_value(&[]);

@@ -1,4 +1,4 @@
-//! The base model as the teacher of a network in training, and the loss of keypoints.
+//! The teacher loss, which keeps a network in training close to the base model, and the keypoint loss.
 
 use tch::{Kind, Tensor};
 
@@ -12,9 +12,9 @@ use crate::model::torch::anchors::decode_boxes;
 use crate::protocol::train_spec::Loss;
 use crate::train::loss::constants::{FOOT, SAME_FACE, SURE};
 
-/// The weighted loss of being away from the base model, and from labelled keypoints.
+/// Returns the weighted sum of the teacher loss and the keypoint loss.
 ///
-/// * `known`: as [`known_keypoints`] gives them; `counts`: what to divide by.
+/// * `known`: the keypoints from [`known_keypoints`]; `counts`: the counts to divide by.
 pub fn cost(
     outputs: &OutputTensors,
     base: &OutputTensors,
@@ -38,8 +38,8 @@ pub fn cost(
     total
 }
 
-/// `[F, 12]`: keypoints of the faces to learn: the labelled ones, or else those that the base model sees; `None` if
-/// there are none.
+/// Returns the keypoints of the faces to learn, `[F, 12]`: each labelled keypoint, or else the base model's. Returns
+/// `None` if there are no faces to learn.
 pub fn known_keypoints(base: &OutputTensors, centres: &Tensor, faces: &Faces) -> Option<Tensor> {
     (faces.learnt() > 0).then(|| {
         let seen = seen_keypoints(base, centres, faces);
@@ -53,7 +53,7 @@ pub fn known_keypoints(base: &OutputTensors, centres: &Tensor, faces: &Faces) ->
     })
 }
 
-/// Counts over a batch.
+/// Returns the counts of a batch.
 pub fn count(
     base: &OutputTensors,
     known: Option<&Tensor>,
@@ -74,25 +74,25 @@ pub fn count(
     }
 }
 
-/// How far scores and boxes are from the base model's, at the anchors where it is sure of a face: focal loss towards
-/// its scores plus 1 − `DIoU`, added up.
+/// Returns the unweighted teacher loss, summed over the anchors where the base model is sure of a face: the focal loss
+/// with the base model's score as the target, plus 1 − DIoU between the two boxes.
 pub fn distance(outputs: &OutputTensors, base: &OutputTensors, loss: &Loss) -> Tensor {
     let is_sure = base.logits.ge(0.0); // [N, 896]
     let score = focal(&outputs.logits, &base.logits.sigmoid(), loss.focal_gamma);
-    // Relative to the same anchor's centre, so nothing need be decoded.
+    // Both boxes are relative to the same anchor's centre, so they need no decoding.
     let boxes = |outputs: &OutputTensors| Boxes::of(&outputs.coordinates.narrow(2, 0, 4));
     let (ours, theirs) = (boxes(outputs), boxes(base));
     let each = score + 1.0 - ours.iou(&theirs) + ours.distance(&theirs); // [N, 896]
     (each * &is_sure).sum(Kind::Float)
 }
 
-/// Where the base model sees the keypoints of the faces that it is sure of: the mean of all its anchors that
-/// find the face, weighted by score, as suppression merges them.
+/// Returns the base model's keypoints for the faces it is sure of: the mean over all anchors that match the face,
+/// weighted by score, just as suppression merges detections. Requires at least one face to learn.
 ///
-/// * `base`: its outputs for the batch.
+/// * `base`: the base model's outputs for the batch.
 ///
-/// Returns `[F, 12]`, one row for each face to learn, at least one: x, y as fractions of the view, not a number for
-/// other faces.
+/// Returns `[F, 12]`, one row per face to learn: x, y as fractions of the view, or NaN if the base model is not sure of
+/// the face.
 pub fn seen_keypoints(base: &OutputTensors, centres: &Tensor, faces: &Faces) -> Tensor {
     let _guard = tch::no_grad_guard();
     let boxes = decode_boxes(&base.coordinates, centres); // [N, 896, 4]
@@ -113,19 +113,21 @@ pub fn seen_keypoints(base: &OutputTensors, centres: &Tensor, faces: &Faces) -> 
     Tensor::cat(&firsts.map(some).collect::<Vec<_>>(), 0)
 }
 
-/// Faces per chunk; 60 KB each.
+/// Number of faces processed at once. Each needs about 60 KB.
 const FACES_AT_ONCE: i64 = 2048;
 
-/// The keypoints of `[N, 896, 16]` coordinates, `[N, 896, 12]` as fractions of the view; `centres`: `[896, 2]`.
+/// Converts the keypoints of `[N, 896, 16]` coordinates to fractions of the view, `[N, 896, 12]`.
+///
+/// * `centres`: `[896, 2]`.
 fn absolute(coordinates: &Tensor, centres: &Tensor) -> Tensor {
     coordinates.narrow(2, 4, 12) / INPUT_SIZE as f64 + centres.repeat([1, 6])
 }
 
-/// How far the keypoints are from where they should be, over the face's width, added up over those that are known, at
-/// the positive anchors. Nothing else holds them in place: most data sets label no keypoints, and the backbone changes
+/// Returns the unweighted keypoint loss: the errors of the known keypoints in face widths, summed over the positive
+/// anchors. Without it the keypoints would drift, because most data sets do not label them and the backbone changes
 /// under the heads.
 ///
-/// * `coordinates`: `[N, 896, 16]`, `centres`: `[896, 2]`, `known`: `[F, 12]`, not a number where unknown.
+/// * `coordinates`: `[N, 896, 16]`; `centres`: `[896, 2]`; `known`: `[F, 12]`, NaN if unknown.
 pub fn keypoints(
     coordinates: &Tensor,
     centres: &Tensor,
@@ -136,13 +138,13 @@ pub fn keypoints(
     let (truth, is_known) = known_at(targets, known);
     let width = targets.boxes.narrow(2, 2, 1).clamp_min(1.0 / INPUT_SIZE as f64);
     let offset = (found - truth.nan_to_num(0.0, None, None)) / width;
-    // The rounded tip of the root keeps the gradient small for a keypoint that is already in place.
+    // The loss is smooth at 0, so a keypoint that is already in place gets only a small gradient.
     let apart = (offset.square() + FOOT * FOOT).sqrt() - FOOT;
     (apart * &is_known).sum(Kind::Float)
 }
 
-/// `[N, 896, 12]`: where the keypoints of each anchor's face are, and whether they are known and the anchor is
-/// positive.
+/// Returns the keypoints of each anchor's face, and whether each coordinate is known at a positive anchor. Both are
+/// `[N, 896, 12]`.
 fn known_at(targets: &Targets, known: &Tensor) -> (Tensor, Tensor) {
     let positive = targets.positive.unsqueeze(2);
     let (views, anchors) = (targets.positive.size()[0], targets.positive.size()[1]);
@@ -160,7 +162,7 @@ mod tests {
     use crate::model::layout::{ANCHORS, COORDINATES};
     use crate::train::views::ViewFace;
 
-    /// One view in which anchor 0 has these outputs, and all others none.
+    /// Returns a view's outputs, with these values at anchor 0 and no face at the other anchors.
     fn outputs(logit: f32, rect: [f32; 4], keypoints: f32) -> OutputTensors {
         let (mut logits, mut rows) = (vec![-20.0; ANCHORS], vec![0.0; ANCHORS * COORDINATES]);
         logits[0] = logit;
@@ -172,7 +174,7 @@ mod tests {
         }
     }
 
-    /// Pixels from the anchor, which is at (4, 4).
+    /// A box of 20 × 20 pixels at the anchor's centre, which is at (4, 4).
     const RECT: [f32; 4] = [0.0, 0.0, 20.0, 20.0];
 
     fn number(tensor: &Tensor) -> f64 {
@@ -201,11 +203,11 @@ mod tests {
         assert!(cost(&outputs(3.0, RECT, 0.0), 3.0) < 1e-6);
         assert!(cost(&forgotten, 3.0) > 1.0);
         assert!(cost(&moved, 3.0) > 2.0 / 3.0);
-        assert_eq!(cost(&forgotten, -0.1), 0.0, "it was not sure");
+        assert_eq!(cost(&forgotten, -0.1), 0.0, "the base model is not sure");
     }
 
     #[test]
-    fn keypoints_are_seen_where_the_base_model_is_sure_of_the_face() {
+    fn only_faces_that_the_base_model_is_sure_of_get_its_keypoints() {
         let seen = |logit: f32, width: f32| -> Vec<f32> {
             let reference = outputs(logit, RECT, 2.0);
             let seen = seen_keypoints(&reference, &centres(), &faces(width));
@@ -214,12 +216,12 @@ mod tests {
         };
         let sure = seen(3.0, 20.0);
         assert!(sure.iter().all(|at| (at - 6.0 / 128.0).abs() < 1e-6), "{sure:?}");
-        assert!(seen(-0.1, 20.0).iter().all(|at| at.is_nan()), "not sure");
+        assert!(seen(-0.1, 20.0).iter().all(|at| at.is_nan()), "the base model is not sure");
         assert!(seen(3.0, 60.0).iter().all(|at| at.is_nan()), "another face");
     }
 
     #[test]
-    fn keypoints_cost_by_face_widths_and_unknown_ones_nothing() {
+    fn keypoints_cost_their_error_in_face_widths_and_unknown_ones_cost_nothing() {
         let anchors = ANCHORS as i64;
         let mut boxes = vec![0.0f32; ANCHORS * 4];
         boxes[..4].copy_from_slice(&[0.5, 0.5, 0.25, 0.25]);
@@ -239,7 +241,7 @@ mod tests {
         };
         let at = 4.0 / 128.0;
         assert!(cost([at, at]) < 1e-6);
-        // A quarter of the view is a face's width; y is in place.
+        // A quarter of the view is one face width. Only x is off.
         assert!((cost([at + 0.25, at]) - 1.0).abs() < 0.03);
         assert_eq!(cost([f32::NAN, f32::NAN]), 0.0);
     }
