@@ -1,6 +1,6 @@
 //! Constants of the loss, shared by libtorch and the native kernels.
 
-/// Maximum number of anchors per face. A face's number of anchors is the sum of its `TOP` highest candidate IoUs.
+/// Maximum number of anchors per face. A face's number of anchors is the sum of its `TOP` highest candidate IoU values.
 pub(super) const TOP: i64 = 10;
 /// An anchor is a candidate for a face if their centres are at most this many cells apart on each axis.
 pub(super) const RADIUS: f64 = 1.5;

@@ -202,7 +202,7 @@ impl Costs {
         self.total = self.boxes + self.positive + self.background;
     }
 
-    /// Returns the sum of the positive anchors' IoUs.
+    /// Returns the sum of the positive anchors' IoU values.
     pub fn overlap(&self) -> f64 {
         let positives = self.views.iter().flat_map(|view| &view.positives);
         positives.map(|positive| f64::from(positive.overlap)).sum()

@@ -145,7 +145,7 @@ fn best_cell(faces: &Faces, grid: &AnchorGrid) -> Wishes {
 }
 
 /// Selects, for each face, the anchors that already match it best. Their number is the sum of the face's ten highest
-/// candidate IoUs, rounded down, but at least one. The anchors with the lowest cost come first. The cost combines score
+/// candidate IoU values, rounded down, but at least one. The anchors with the lowest cost come first. The cost combines score
 /// and IoU.
 ///
 /// Source: SimOTA, <https://arxiv.org/abs/2107.08430>, with the soft score cost of RTMDet,
