@@ -1,4 +1,4 @@
-//! Pictures that an archive holds several times under different names: imported once.
+//! Imports a picture only once if the archive holds it under several names.
 
 use std::collections::BTreeMap;
 
@@ -7,11 +7,11 @@ use super::manifest::Split;
 use super::plan::{Plan, PlannedFace};
 use super::reporter::Reporter;
 
-/// What copies and their rows are counted under.
+/// The kind of problem for copies and their rows.
 const IDENTICAL: &str = "identical picture";
 
-/// Merges pictures whose files are the same, byte for byte: the plan and outcome stay with one of them, the others
-/// become [`DecodeOutcome::CopyOf`].
+/// Merges pictures with byte-identical files: one of them keeps the plan and the outcome, and the others become
+/// [`DecodeOutcome::CopyOf`].
 ///
 /// A copy in the test or the validation split wins, so that it is not trained on; otherwise the first path wins. Boxes
 /// come from the first copy that has any; copies with different boxes are reported.
@@ -36,7 +36,7 @@ pub(super) fn merge(plan: &mut Plan, outcomes: &mut [DecodeOutcome], report: &mu
     }
 }
 
-/// Returns which of `slots` (sorted) stands for all of them.
+/// Merges the plans of `slots`, which are sorted, and returns the slot that is kept.
 fn merge_plans(plan: &mut Plan, slots: &[usize], report: &mut Reporter) -> usize {
     let planned = &mut plan.pictures;
     let strictest = slots.iter().map(|&slot| planned[slot].1.split).max().flatten();
@@ -61,7 +61,7 @@ fn merge_plans(plan: &mut Plan, slots: &[usize], report: &mut Reporter) -> usize
         if !plan.faces.is_empty() && !have_same_boxes(&plan.faces, &planned[source].1.faces) {
             let (other, first) = (&plan.faces[0], &planned[source].1.faces[0]);
             let reason = format!(
-                "the boxes of {name} are not those of the same picture {} in {}, row {}; the latter were used",
+                "the boxes of {name} differ from those of the identical picture {} in {}, row {}; the latter were used",
                 planned[source].0, first.file, first.row
             );
             report.add("conflicting boxes", &other.file, Some(other.row), reason);

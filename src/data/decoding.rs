@@ -1,4 +1,4 @@
-//! Decoding many pictures at once, in bounded memory.
+//! Decodes many pictures in parallel, in bounded memory.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -17,39 +17,40 @@ use super::decode::{self, Decoded};
 use super::options::{ImportError, ImportOptions, ImportProgress, OnProgress};
 use crate::geometry::Letterbox;
 
-/// Encoded pictures waiting to be decoded, per thread.
+/// How many encoded pictures may wait to be decoded, per thread.
 const WAITING: usize = 4;
-/// Bytes of pictures being decoded, per thread; and in all, however few threads there are.
+/// Limit on the memory for decoding, in bytes per thread.
 const MEMORY_A_THREAD: u64 = 128 << 20;
+/// Lower bound of the total limit, in bytes, for few threads.
 const MEMORY: u64 = 1 << 30;
 
 /// How decoding a picture ended.
 pub(super) enum DecodeOutcome {
     /// It is in the cache.
     Stored(Stored),
-    /// Its file is the same as another one, which was decoded.
+    /// Its file is identical to that of this slot, which was decoded.
     CopyOf(usize),
     /// What is wrong with it.
     Bad(String),
 }
 
-/// What is known of a picture whose pixels are in the cache.
+/// What is known about a picture whose pixels are in the cache.
 pub(super) struct Stored {
-    /// Its place there.
+    /// Its slot in the cache.
     pub(super) slot: usize,
     pub(super) width: u32,
     pub(super) height: u32,
-    /// How the picture as stored was turned.
+    /// EXIF orientation of the stored picture.
     pub(super) orientation: Orientation,
-    /// Whether it is of nearly one colour.
+    /// Whether it is nearly all one colour.
     pub(super) is_flat: bool,
     pub(super) letterbox: Letterbox,
     /// SHA-256 of the picture's file.
     pub(super) hash: [u8; 32],
 }
 
-/// Second pass over the archive: decodes each of the pictures `names` and writes it to its place in the cache; of
-/// identical files, only one. Returns how each ended.
+/// Makes the second pass over the archive: decodes the pictures `names` and writes each to its slot in the cache. Of
+/// identical files, it decodes only one. Returns the outcome for each picture.
 pub(super) fn decode_all(
     archive: &Archive,
     names: &[&str],
@@ -74,9 +75,9 @@ pub(super) fn decode_all(
         for _ in 0..threads {
             scope.spawn(|| shared.work(&waiting));
         }
-        let queue = queue; // When it goes, the threads know that nothing more comes.
+        let queue = queue; // Dropping it tells the threads that no more tasks come.
         shared.read(archive, names, &mut |task| {
-            let _ = queue.send(task); // The receiver lives as long as the threads.
+            let _ = queue.send(task); // The receiver outlives this closure.
         })
     });
     if let Some(error) = lock(&shared.stopped).take() {
@@ -92,7 +93,7 @@ pub(super) fn decode_all(
 
 /// A picture to decode.
 struct Task {
-    /// Its place in the cache.
+    /// Its slot in the cache.
     slot: usize,
     bytes: Vec<u8>,
     /// Memory that is reserved for it.
@@ -105,14 +106,14 @@ struct Outcomes {
     done: usize,
 }
 
-/// Shared by the reading thread and the decoding threads.
+/// State that the reading thread and the decoding threads share.
 struct Shared<'a> {
     squares: File,
     inputs: File,
     megapixels: u32,
     memory: Memory,
     outcomes: Mutex<Outcomes>,
-    /// The slot that a file's hash was first seen for.
+    /// The first slot that each file's hash was seen for.
     first_of: Mutex<HashMap<[u8; 32], usize>>,
     /// Why the work stopped, if it did.
     stopped: Mutex<Option<ImportError>>,
@@ -137,7 +138,7 @@ impl Shared<'_> {
         loop {
             let next = lock(waiting).recv();
             let Ok(Task { slot, bytes, memory }) = next else { return };
-            // After a stop, drops the rest, so that the reader does not wait forever.
+            // After a stop, the rest is dropped, so that the reader does not wait forever.
             if lock(&self.stopped).is_none()
                 && let Err(error) = self.decode(slot, &bytes)
             {
@@ -179,10 +180,10 @@ impl Shared<'_> {
     }
 }
 
-/// Reads the pictures that are wanted.
+/// The visitor that reads the pictures to decode.
 struct PictureReader<'a> {
     shared: &'a Shared<'a>,
-    /// Places of the pictures that have not been read yet. Of several with one name, the first is taken.
+    /// Slots of the pictures that have not been read yet. Of several with the same name, the first is used.
     slots: HashMap<&'a str, usize>,
     send: &'a mut dyn FnMut(Task),
 }
@@ -216,7 +217,7 @@ impl Visitor for PictureReader<'_> {
     }
 }
 
-/// Bytes that may be in use at once.
+/// A limit on the bytes in use at any time.
 struct Memory {
     most: u64,
     used: Mutex<u64>,

@@ -1,6 +1,6 @@
-//! What a file is by its extension.
+//! Classifies files by their extensions.
 
-/// Extensions of pictures. The last row cannot be read, and is named in the report.
+/// Extensions of pictures. Those in the last row cannot be read, and the report names such files.
 const PICTURES: [&str; 23] = [
     "jpg", "jpeg", "jpe", "jfif", "png", "apng", "webp", "bmp", "dib", "gif", "tif",
     "tiff", //

@@ -1,14 +1,14 @@
-//! Picture formats told by their first bytes, and JPEGs that were cut short.
+//! Recognises unsupported formats by their first bytes, and JPEGs that were cut short.
 
-/// Bytes that tell a format.
+/// How many bytes suffice to recognise a format.
 pub(super) const HEAD: u64 = 64;
 
-/// Whether a file begins like a picture, of a format that can be read or not.
+/// Whether a file begins like a picture, in a supported format or not.
 pub(super) fn is_picture(head: &[u8]) -> bool {
     image::guess_format(head).is_ok() || format(head).is_some_and(|format| format.is_picture)
 }
 
-/// A format that cannot be read.
+/// An unsupported format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Foreign {
     pub(super) name: &'static str,
@@ -16,7 +16,7 @@ pub struct Foreign {
 }
 
 impl Foreign {
-    /// What to tell the user: the end of a sentence that begins with the file's name.
+    /// Returns advice for the user, as the rest of a sentence that begins with the file's name.
     pub fn advice(self) -> String {
         let Self { name, is_picture } = self;
         if is_picture {
@@ -27,7 +27,7 @@ impl Foreign {
     }
 }
 
-/// Formats that people take for pictures that can be read, by their first bytes.
+/// Formats that people mistake for supported ones: first bytes, name, and whether it is a picture.
 const SIGNATURES: [(&[u8], &str, bool); 10] = [
     (b"\0\0\0\x0cJXL \r\n\x87\n", "a JPEG XL picture", true),
     (b"\xff\x0a", "a JPEG XL picture", true),
@@ -41,7 +41,7 @@ const SIGNATURES: [(&[u8], &str, bool); 10] = [
     (b"<?xml", "an XML document", false),
 ];
 
-/// The format of a file that cannot be read as a picture.
+/// Returns the format of a file if it is a known format that is not supported.
 pub(super) fn format(bytes: &[u8]) -> Option<Foreign> {
     if bytes.is_empty() {
         return Some(Foreign { name: "an empty file", is_picture: false });
@@ -58,7 +58,7 @@ pub(super) fn format(bytes: &[u8]) -> Option<Foreign> {
     found.map(|&(_, name, is_picture)| Foreign { name, is_picture })
 }
 
-/// The kind of an ISO base media file: HEIC, AVIF, or a video. Its brands follow `ftyp`.
+/// Returns the format of an ISO base media file, such as HEIC, AVIF or a video, by the brands that follow `ftyp`.
 fn iso_media(bytes: &[u8]) -> Foreign {
     let brands = || bytes.get(8..bytes.len().min(40)).unwrap_or_default().chunks_exact(4);
     let has = |wanted: &[&[u8]]| brands().any(|brand| wanted.contains(&brand));
@@ -74,7 +74,7 @@ fn iso_media(bytes: &[u8]) -> Foreign {
     Foreign { name, is_picture }
 }
 
-/// Whether a JPEG's data ends before its end marker: the decoder paints the rest grey without a word.
+/// Whether a JPEG's data ends before its end marker. The decoder would silently paint the rest grey.
 ///
 /// Source: ITU-T T.81, B.1.1.2 to B.1.1.4.
 pub(super) fn is_jpeg_cut_short(bytes: &[u8]) -> bool {
@@ -84,7 +84,7 @@ pub(super) fn is_jpeg_cut_short(bytes: &[u8]) -> bool {
     }
     let mut at = 2;
     loop {
-        // To the next marker: 0xff, fill bytes, and a byte that is neither 0 (a data byte 0xff) nor a restart.
+        // Finds the next marker: 0xff, fill bytes, and a byte that is neither 0 (an escaped 0xff) nor a restart.
         let Some(found) =
             bytes.get(at..).and_then(|rest| rest.iter().position(|&byte| byte == 0xff))
         else {
@@ -102,7 +102,7 @@ pub(super) fn is_jpeg_cut_short(bytes: &[u8]) -> bool {
                 else {
                     return true;
                 };
-                // A scan's data follows its header; the search for markers goes on in it.
+                // A scan's data follows its header; the search for markers continues in the data.
                 at += 1 + usize::from(u16::from_be_bytes([high, low]));
             }
         }
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn formats_that_cannot_be_read_are_told_by_content() {
+    fn unsupported_formats_are_recognised_by_content() {
         let name = |bytes: &[u8]| format(bytes).map(|format| format.name);
         assert_eq!(name(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"), Some("a HEIC picture"));
         assert_eq!(name(b"\0\0\0\x1cftypmif1\0\0\0\0mif1avif"), Some("an AVIF picture"));
@@ -127,7 +127,7 @@ mod tests {
 
     #[test]
     fn a_jpeg_is_whole_only_with_its_own_end_marker() {
-        // A thumbnail in the first segment has an end marker, too; 0xff 0x00 and restarts are data.
+        // The thumbnail in the first segment has an end marker too; 0xff 0x00 and restarts are data.
         let whole = b"\xff\xd8\xff\xe1\0\x08th\xff\xd9mb\xff\xda\0\x03\x01\x12\xff\0\x34\xff\xd0\x56\xff\xd9";
         assert!(!is_jpeg_cut_short(whole));
         for end in 3..whole.len() {

@@ -1,4 +1,4 @@
-//! From an uploaded archive to a data set on disk.
+//! Imports an uploaded archive as a data set on disk.
 
 use std::fs;
 use std::io;
@@ -16,7 +16,7 @@ use super::{MANIFEST, copies, ignored, judge, split};
 use crate::disk;
 use crate::geometry::Rect;
 
-/// Imports `archive` as the folder `dir`, which exists whole afterwards, or not at all.
+/// Imports `archive` as the folder `dir`, which afterwards is either complete or absent.
 ///
 /// # Errors
 ///
@@ -41,12 +41,12 @@ pub fn import(
         publish().map_err(ImportError::of_disk).map(|()| manifest)
     });
     if imported.is_err() {
-        let _ = disk::remove_folder(&work); // The next import of this id removes it otherwise.
+        let _ = disk::remove_folder(&work); // If this fails, the next import removes it.
     }
     imported
 }
 
-/// Where an import works before its folder appears.
+/// Returns the folder that an import works in before it is renamed to `dir`.
 pub fn work_folder(dir: &Path) -> PathBuf {
     let mut name = dir.as_os_str().to_owned();
     name.push(".importing");
@@ -91,7 +91,7 @@ fn import_into(
     Ok(manifest)
 }
 
-/// What is known of each picture, a copy's original included.
+/// Returns what is known about each picture; for a copy, about its original.
 fn stored(outcomes: &[DecodeOutcome]) -> Vec<Option<&Stored>> {
     let of = |outcome: &DecodeOutcome| match outcome {
         DecodeOutcome::CopyOf(first) => *first,
@@ -127,8 +127,7 @@ fn keep(
         match picture {
             Ok((picture, stored)) => {
                 if stored.is_flat {
-                    let reason =
-                        "is of nearly one colour all over; look whether it is what it should be";
+                    let reason = "is nearly all one colour; check that it is the right picture";
                     report.add("picture of one colour", name, None, reason.to_owned());
                 }
                 kept.add(slot, picture, &stored, planned.split.is_none());
@@ -151,7 +150,7 @@ fn keep(
 struct Kept {
     /// Their slots in the cache, in order.
     slots: Vec<usize>,
-    /// Slots to copy pixels between first: of identical files, another one than the one to keep was decoded.
+    /// Pairs of slots: from a decoded file to the identical one that is kept. These pixels are copied first.
     moved: Vec<(usize, usize)>,
     pictures: Vec<Picture>,
     /// SHA-256 of each picture's file.
@@ -172,7 +171,7 @@ impl Kept {
     }
 }
 
-/// Checked now rather than after an hour of decoding.
+/// Checks for free disk space before decoding rather than after an hour of it.
 fn check_room(work: &Path, pictures: usize, options: &ImportOptions) -> Result<(), ImportError> {
     let disk = rustix::fs::statvfs(work).map_err(|error| ImportError::of_disk(error.into()))?;
     let free = disk.f_bavail.saturating_mul(disk.f_frsize);
@@ -184,7 +183,7 @@ fn check_room(work: &Path, pictures: usize, options: &ImportOptions) -> Result<(
     Ok(())
 }
 
-/// Boxes as fractions of the picture; parts outside are cut off, boxes outside are reported.
+/// Converts boxes to fractions of the picture. Parts outside are cut off; boxes outside are reported.
 fn picture(
     name: &str,
     plan: &PlannedPicture,
@@ -203,7 +202,7 @@ fn picture(
             report.lose_row("box outside the picture", &face.file, face.row, sentence(reason));
             continue;
         };
-        // A pixel over the edge is rounding, and not reported.
+        // A pixel over the edge is due to rounding and is not reported.
         let is_over = (whole.width() - inside.width()) * width > 1.5
             || (whole.height() - inside.height()) * height > 1.5;
         if is_over {
@@ -225,7 +224,7 @@ fn picture(
         difficulties.clear();
     }
     if faces.is_empty() && ignored.is_empty() && (!plan.faces.is_empty() || plan.has_bad_rows) {
-        return Err("has no box that can be used, but rows that name one".to_owned());
+        return Err("has rows with boxes, but none of the boxes can be used".to_owned());
     }
     Ok(Picture {
         name: name.to_owned(),
@@ -240,7 +239,7 @@ fn picture(
     })
 }
 
-/// Moves the pictures up over the slots of bad ones and copies, in both files.
+/// Closes the gaps that bad pictures and copies leave in both cache files.
 fn close_gaps(work: &Path, moved: &[(usize, usize)], slots: &[usize]) -> io::Result<()> {
     for kind in [SQUARES, INPUTS] {
         let file = kind.open_to_write(work)?;
@@ -267,7 +266,7 @@ fn split_open(pictures: &mut [Picture], open: &[bool], options: &ImportOptions) 
     }
 }
 
-/// Refuses data sets that cannot be trained on or measured on.
+/// Refuses a data set that cannot be trained or measured on.
 fn check(pictures: &[Picture], report: &Reporter) -> Result<(), ImportError> {
     let has_face = |side: Split| pictures.iter().any(|p| p.split == side && !p.faces.is_empty());
     if pictures.iter().all(|picture| picture.faces.is_empty()) {

@@ -1,4 +1,4 @@
-//! What a data set holds: `manifest.json`.
+//! A data set's `manifest.json`.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,14 +15,14 @@ use crate::geometry::{INPUT_SIZE, Keypoints, Letterbox, Rect};
 pub enum Split {
     /// Trained on.
     Train,
-    /// Measured on, during training too.
+    /// Measured on, also during training.
     Val,
-    /// Never seen in training, for a last measurement.
+    /// Never used in training, only for a final measurement.
     Test,
 }
 
-/// Which of WIDER FACE's three lists a face is in, the smallest: every easy face is also a medium one, and
-/// both are hard ones.
+/// The smallest of WIDER FACE's three lists that a face is in: every easy face is also medium, and every medium face is
+/// also hard.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -30,9 +30,9 @@ pub enum Split {
 pub enum Difficulty {
     /// The face is in all three lists.
     Easy,
-    /// It is in two.
+    /// It is in two lists.
     Medium,
-    /// It is only in the longest one.
+    /// It is only in the longest list.
     Hard,
 }
 
@@ -44,11 +44,11 @@ pub(super) const FORMAT_VERSION: u32 = 1;
 pub struct Manifest {
     /// Version of this file's format.
     pub format_version: u32,
-    /// SHA-256 of names, bytes, boxes and splits: the same content, the same hash.
+    /// SHA-256 of names, bytes, labels and splits. The same content has the same hash.
     pub content_hash: String,
     /// The pictures, in the order of the cache.
     pub pictures: Vec<Picture>,
-    /// What was wrong with the input.
+    /// The import's report.
     pub report: ImportReport,
 }
 
@@ -63,29 +63,29 @@ pub struct Picture {
     pub width: u32,
     /// Upright, in pixels of the original.
     pub height: u32,
-    /// Where it lies in its square of the cache.
+    /// Its place in its square of the cache.
     pub letterbox: Letterbox,
     /// The faces, as fractions of the picture.
     pub faces: Vec<Rect>,
-    /// Places that count neither as faces nor as background, as fractions of the picture. They are painted over.
+    /// Places that count neither as faces nor as background, as fractions of the picture. They are painted grey.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<Rect>,
-    /// The keypoints of each face, as fractions of the picture; empty where none is labelled.
+    /// The keypoints of each face, as fractions of the picture; empty if none is labelled.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keypoints: Vec<Keypoints>,
-    /// The difficulty of each face, where it is known; empty where none is.
+    /// The difficulty of each face, if known; empty if none is known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub difficulties: Vec<Option<Difficulty>>,
 }
 
-/// The data set in numbers.
+/// Statistics of a data set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DatasetSummary {
-    /// Pictures.
+    /// Number of pictures.
     pub images: usize,
-    /// Faces.
+    /// Number of faces.
     pub faces: usize,
-    /// Pictures without a face.
+    /// Number of pictures without a face.
     pub negatives: usize,
     /// Counts by split.
     pub splits: Splits,
@@ -100,35 +100,35 @@ pub struct Splits {
     pub train: Counts,
     /// Measured on.
     pub val: Counts,
-    /// Kept for a last measurement.
+    /// Kept for a final measurement.
     #[serde(default)]
     pub test: Counts,
 }
 
-/// Pictures and faces.
+/// Numbers of pictures and faces.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Counts {
-    /// Pictures.
+    /// Number of pictures.
     pub images: usize,
-    /// Faces.
+    /// Number of faces.
     pub faces: usize,
 }
 
-/// One bar of the histogram.
+/// One bar of the histogram of face sizes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FaceSizes {
-    /// From this many pixels of the network's input …
+    /// Lower limit, in pixels of the network's input.
     pub from: u32,
-    /// … to below this many; `null` has no end.
+    /// Upper limit, exclusive; `null` if there is none.
     pub to: Option<u32>,
-    /// Faces.
+    /// Number of faces.
     pub count: usize,
 }
 
 const SIZE_STEPS: [u32; 6] = [0, 3, 6, 12, 24, 48];
 
 impl Manifest {
-    /// Counts.
+    /// Counts pictures and faces.
     pub fn summary(&self) -> DatasetSummary {
         let counts = |split| {
             let of_split = self.pictures.iter().filter(|picture| picture.split == split);
@@ -169,7 +169,7 @@ impl Manifest {
     }
 }
 
-/// The hash of a data set's content; `bytes` are the hashes of the picture files.
+/// Returns the hash of a data set's content. `bytes` are the hashes of the pictures' files.
 pub(super) fn content_hash(pictures: &[Picture], bytes: &[[u8; 32]]) -> String {
     let mut order: Vec<usize> = (0..pictures.len()).collect();
     order.sort_by(|&a, &b| pictures[a].name.cmp(&pictures[b].name));

@@ -1,4 +1,4 @@
-//! How to import, and how that may fail.
+//! The options and errors of an import.
 
 use std::io;
 use std::ops::ControlFlow;
@@ -11,22 +11,22 @@ use super::labels::LabelOptions;
 use super::plan_error::PlanError;
 use crate::disk;
 
-/// How to import.
+/// The options of an import.
 #[derive(Debug, Clone)]
 pub struct ImportOptions {
-    /// What an archive may hold.
+    /// Limits on the archive.
     pub archive: ArchiveLimits,
-    /// Pictures of more megapixels are left out.
+    /// Pictures with more megapixels are left out.
     pub megapixels: u32,
-    /// Share of the pictures to measure on, if the archive does not say.
+    /// Share of the pictures for validation, if the archive has no split.
     pub val_share: f64,
     /// Seed of that split.
     pub seed: u64,
-    /// Threads that decode.
+    /// Number of decoding threads.
     pub threads: usize,
     /// Bytes that must stay free on the disk.
     pub reserve_bytes: u64,
-    /// Most bytes that the data set may take.
+    /// Upper limit on the data set's size, in bytes.
     pub most_bytes: u64,
     /// What the user says about the labels.
     pub labels: LabelOptions,
@@ -49,16 +49,16 @@ impl Default for ImportOptions {
     }
 }
 
-/// How far an import is.
+/// The progress of an import.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ImportProgress {
-    /// Pictures decoded.
+    /// Pictures decoded so far.
     pub done: usize,
-    /// Pictures in all; 0 while the archive is looked through.
+    /// Pictures in total; 0 during the first pass over the archive.
     pub total: usize,
 }
 
-/// Why nothing was imported; nothing is left behind.
+/// The reasons why an import failed. A failed import leaves nothing behind.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
     /// The archive is refused.
@@ -67,26 +67,26 @@ pub enum ImportError {
     /// The tables cannot be understood.
     #[error(transparent)]
     Plan(#[from] PlanError),
-    /// The tables are larger than memory should hold.
+    /// The tables are too large for memory.
     #[error("the archive's label files hold more than {} MB", MAX_TABLE_BYTES >> 20)]
     TablesTooLarge,
-    /// There is no picture.
+    /// The archive has no picture.
     #[error("the archive holds no pictures (JPEG, PNG, WebP, BMP, GIF or TIFF)")]
     NoPictures,
-    /// Every picture is bad.
+    /// No picture can be used.
     #[error("none of the archive's {count} pictures can be used; the first, {name}, {reason}")]
     AllBad {
-        /// How many.
+        /// Number of pictures.
         count: usize,
-        /// The first.
+        /// The first picture.
         name: String,
         /// What is wrong with it.
         reason: String,
     },
-    /// No usable face.
+    /// No picture has a usable face.
     #[error("no picture has a usable face: {0}")]
     NoFaces(String),
-    /// One split is empty.
+    /// A split has no picture with a face.
     #[error(
         "there is no usable {0} picture with a face; add some, or leave the split to the server"
     )]
@@ -96,12 +96,12 @@ pub enum ImportError {
         "only one picture with a face can be used, {0}; training needs a second one to measure on, so add more pictures"
     )]
     OnePicture(String),
-    /// Told to stop.
+    /// The import was cancelled.
     #[error("the import was cancelled")]
     Cancelled,
     /// The disk is too full.
     #[error(
-        "the data set needs {needed_mb} MB on the server's disk, but only {free_mb} MB may be used; free some room and upload the archive again"
+        "the data set needs {needed_mb} MB on the server's disk, but only {free_mb} MB may be used; free some space and upload the archive again"
     )]
     NoRoom {
         /// Megabytes that the pictures' cache needs.
@@ -111,7 +111,7 @@ pub enum ImportError {
     },
     /// The disk became full during the import.
     #[error(
-        "the server's disk is full; nothing of the data set was kept, so free some room and upload the archive again"
+        "the server's disk is full; nothing of the data set was kept, so free some space and upload the archive again"
     )]
     DiskFull,
     /// Writing failed.
@@ -120,7 +120,7 @@ pub enum ImportError {
 }
 
 impl ImportError {
-    /// The error for a failure of the file system that the data set is written to.
+    /// Converts an error of the file system that the data set is written to.
     pub fn of_disk(error: io::Error) -> Self {
         if disk::is_full(&error) { Self::DiskFull } else { Self::Disk(error) }
     }
@@ -135,11 +135,11 @@ impl From<ArchiveError> for ImportError {
     }
 }
 
-/// What a picture that was left out is counted under in a report.
+/// The kind of problem for a picture that cannot be used.
 pub const BAD_PICTURE: &str = "bad picture";
 
-/// Receives progress, from several threads; breaking ends the import.
+/// A callback for progress, called from several threads. Breaking cancels the import.
 pub type OnProgress<'a> = dyn Fn(ImportProgress) -> ControlFlow<()> + Sync + 'a;
 
-/// All tables together; they are read into memory.
+/// Limit on all tables together, in bytes, since they are read into memory.
 pub(super) const MAX_TABLE_BYTES: u64 = 512 << 20;

@@ -60,8 +60,10 @@ pub enum PlanError {
         /// The unit of most rows.
         most: Units,
     },
-    /// Labels in two formats.
-    #[error("the archive holds labels in two formats: {0} and {1}; keep the files of only one format")]
+    /// The archive has labels in two formats.
+    #[error(
+        "the archive holds labels in two formats: {0} and {1}; keep the files of only one format"
+    )]
     Mixed(String, String),
     /// A label file is malformed.
     #[error("{file} cannot be read: {reason}")]
@@ -87,7 +89,7 @@ pub enum PlanError {
     /// examples and tells the user what to do.
     #[error("{0}")]
     Doubtful(String),
-    /// No picture is for training.
+    /// No table is for training.
     #[error("the archive holds {0} annotations ({1}) but none to train on; add a train.csv")]
     NoTraining(&'static str, String),
 }

@@ -1,63 +1,63 @@
-//! What an import reports about its input.
+//! An import's report on its input.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What was wrong with rows and pictures, and what was done about it.
+/// Problems with rows and pictures, and what the import did about them.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ImportReport {
-    /// The first twenty of each kind. All of them are in [`super::ImportedDataset::problems`].
+    /// The first twenty problems of each kind. [`super::ImportedDataset::problems`] has all of them.
     pub problems: Vec<ImportProblem>,
-    /// How many there are of each kind.
+    /// Number of problems of each kind.
     pub counts: BTreeMap<String, u64>,
-    /// How the archive was understood.
+    /// Notes on how the archive was read.
     pub notes: Vec<String>,
-    /// What became of the tables' rows.
+    /// What happened to the tables' rows.
     #[serde(default)]
     pub rows: RowTally,
-    /// What became of the archive's files.
+    /// What happened to the archive's files.
     #[serde(default)]
     pub files: FileTally,
 }
 
-/// Rows: `given` is the sum of all others.
+/// Counts of rows: `given` is the sum of all others.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RowTally {
     /// Rows of the tables that were used.
     pub given: u64,
     /// Rows that became faces.
     pub faces: u64,
-    /// Rows that say that their picture shows no face.
+    /// Rows that say their picture shows no face.
     pub empty: u64,
-    /// Rows whose boxes count neither as faces nor as background, such as crowds: they are painted over.
+    /// Rows whose boxes count neither as faces nor as background, such as crowds. The boxes are painted grey.
     #[serde(default)]
     pub ignored: u64,
     /// Rows that were left out, by kind.
     pub left_out: BTreeMap<String, u64>,
 }
 
-/// Files: `given` is the sum of all others.
+/// Counts of files: `given` is the sum of all others.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileTally {
-    /// Files in the archive, without those that systems add.
+    /// Files in the archive, except those that operating systems add.
     pub given: u64,
-    /// Pictures that were imported, and tables.
+    /// Tables and imported pictures.
     pub used: u64,
     /// Files that were left out, by kind.
     pub left_out: BTreeMap<String, u64>,
 }
 
-/// A row or a picture that could not be used as it was.
+/// A row or a picture that could not be used as it is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ImportProblem {
-    /// What it is counted under.
+    /// The kind of problem, as in `counts`.
     #[serde(default)]
     pub kind: String,
     /// The file in the archive.
     pub file: String,
-    /// Its row, the header being row 1.
+    /// Its row; the header is row 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row: Option<u64>,
     /// What is wrong.

@@ -32,7 +32,7 @@ pub(super) struct Reporter {
 }
 
 impl Reporter {
-    /// Returns a reporter that logs every problem to an unnamed file in `folder`. [`Self::finish`] writes the final file.
+    /// Returns a reporter that logs every problem to an unnamed file in `folder` until [`Self::finish`] saves them.
     pub(super) fn new(folder: &Path) -> Self {
         Self { folder: Some(folder.to_owned()), ..Self::default() }
     }

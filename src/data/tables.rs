@@ -1,4 +1,4 @@
-//! Which of an archive's files are labels, and which split each is for.
+//! Finds an archive's label files and the split of each.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use super::manifest::Split;
 use super::plan_error::PlanError;
 use super::reporter::Reporter;
 
-/// A label file and the split that its name or its folder says.
+/// A table and the split that its name or its folder gives.
 #[derive(Debug)]
 pub(super) struct FaceTable {
     pub(super) labels: LabelTable,
@@ -32,7 +32,7 @@ pub(super) fn read_all(
             None => others += 1,
         }
     }
-    // Texts without a line name pictures without objects only beside others that have some.
+    // Empty texts are YOLO labels only if other files have objects.
     if by_format
         .get(&LabelFormat::Yolo)
         .is_some_and(|files| files.iter().all(|file| file.text.trim().is_empty()))
@@ -76,7 +76,7 @@ pub(super) fn read_all(
     Ok(tables)
 }
 
-/// Reads a file that is a table by itself.
+/// Reads a file of a format with one table per file.
 fn read_one(
     format: LabelFormat,
     file: &LabelFile,
@@ -102,7 +102,7 @@ fn read_one(
     Ok(())
 }
 
-/// Reads a format with a file per picture: a table per split that the folders say.
+/// Reads the files of a format with one file per picture, as one table per split that the folders name.
 fn read_many(
     format: LabelFormat,
     of_format: &[&LabelFile],
@@ -116,7 +116,7 @@ fn read_many(
         by_split.entry(split_of_folders(&file.path)).or_default().push(file);
     }
     for (split, files) in by_split {
-        // Rows are told with their own files; the table is called after the folder of the first.
+        // Problems name the file of each row; the table is named after the folder of the first file.
         let name = files[0].path.rsplit_once('/').map_or(".", |(folder, _)| folder).to_owned();
         let own = report.child();
         let read = match format {
@@ -129,13 +129,13 @@ fn read_many(
     Ok(())
 }
 
-/// Whether a file names YOLO's classes.
+/// Whether a file may hold the names of YOLO's classes.
 fn is_names(path: &str) -> bool {
     let path = path.to_lowercase();
     [".yaml", ".yml", ".names"].iter().any(|extension| path.ends_with(extension))
 }
 
-/// Refuses labels in several formats: it cannot be known whether one repeats the other.
+/// Refuses labels in several formats, since one may repeat the other.
 fn refuse_mixed(tables: &[FaceTable]) -> Result<(), PlanError> {
     let Some(first) = tables.first() else { return Ok(()) };
     match tables.iter().find(|table| table.labels.format != first.labels.format) {
@@ -164,7 +164,7 @@ fn unread(file: &str, error: Unread) -> PlanError {
     }
 }
 
-/// Leaves the split to the seed where the tables say nothing of validation.
+/// Leaves the split to the seed if no table is for validation.
 fn finish_splits(tables: &mut [FaceTable]) -> Result<(), PlanError> {
     let is_any = |tables: &[FaceTable], split| tables.iter().any(|table| table.split == split);
     let has_val = is_any(tables, Some(Split::Val));
@@ -181,19 +181,19 @@ fn finish_splits(tables: &mut [FaceTable]) -> Result<(), PlanError> {
     Err(PlanError::NoTraining(kind, tables[0].labels.path.clone()))
 }
 
-/// A file's name in lower case, without its extension.
+/// Returns a file's name in lower case, without its extension.
 pub(super) fn stem(path: &str) -> String {
     let name = path.rsplit('/').next().unwrap_or(path);
     name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_lowercase()
 }
 
-/// The split that the first or last word of a file's name says, or else that of its folders, innermost first:
+/// Returns the split that the last or first word of a file's name gives, or else its folders, innermost first:
 /// `train.csv`, `faces_val.csv`, `val/annotations.csv`.
 pub(super) fn split_of(path: &str) -> Option<Split> {
     split_of_name(&stem(path)).or_else(|| split_of_folders(path))
 }
 
-/// The split that the folders of a path say, innermost first.
+/// Returns the split that the folders of a path give, innermost first.
 pub(super) fn split_of_folders(path: &str) -> Option<Split> {
     path.rsplit('/').skip(1).find_map(|folder| split_of_name(&folder.to_lowercase()))
 }

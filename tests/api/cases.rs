@@ -1,4 +1,4 @@
-//! Archives as people send them: a kit of faults and oddities, each with what must become of it.
+//! Archives as people send them: a kit of faulty and odd archives, each with its expected import.
 
 use std::process::Command;
 
@@ -6,7 +6,7 @@ use crate::common::{python, shared};
 use crate::support::{Server, script};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_archive_of_the_kit_becomes_what_it_says() {
+async fn every_archive_of_the_kit_is_imported_as_expected() {
     let (Some(kit), Some(python)) = (shared("cases"), python()) else { return };
     let folder = tempfile::tempdir().unwrap();
     let (sample, cases) = (folder.path().join("sample.zip"), folder.path().join("cases"));

@@ -9,7 +9,7 @@ use zip::write::SimpleFileOptions;
 
 use crate::support::{Server, archive, id, read, real_worker, script};
 
-/// The drawn set's archive, with its tables changed: by name and text.
+/// The drawn data set's archive, with each table replaced by what `change` makes of its name and text.
 fn with_tables(change: impl Fn(&str, String) -> Vec<(String, String)>) -> Vec<u8> {
     let mut from = zip::ZipArchive::new(Cursor::new(archive())).unwrap();
     let mut into = zip::ZipWriter::new(Cursor::new(Vec::new()));
@@ -32,7 +32,7 @@ fn with_tables(change: impl Fn(&str, String) -> Vec<(String, String)>) -> Vec<u8
     into.finish().unwrap().into_inner()
 }
 
-/// Uploads with options and waits for the import to end.
+/// Uploads an archive with options and waits for the import to end.
 async fn imported(server: &Server, query: &str, archive: Vec<u8>) -> Value {
     let request = server.request(Method::POST, &format!("/datasets?{query}"));
     let request = request.header("content-type", "application/zip").body(archive);
@@ -43,7 +43,7 @@ async fn imported(server: &Server, query: &str, archive: Vec<u8>) -> Value {
 }
 
 #[tokio::test]
-async fn an_upload_says_what_its_boxes_are_and_the_same_archive_is_imported_as_said() {
+async fn an_upload_can_state_what_its_boxes_are() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), script("exit 0")).await;
     let corners = with_tables(|name, text| {
@@ -65,7 +65,7 @@ async fn an_upload_says_what_its_boxes_are_and_the_same_archive_is_imported_as_s
     assert_eq!(dataset["import_options"], json!({"boxes": "xyxy"}));
     let plain = imported(&server, "name=plain", archive().to_vec()).await;
     assert_eq!((&plain["faces"], &plain["images"]), (&dataset["faces"], &dataset["images"]));
-    // What is known of an archive counts only for the same options.
+    // An earlier import of an archive is reused only for the same options.
     let other = imported(&server, "name=faces&boxes=xywh", corners.clone()).await;
     assert_ne!(other["content_hash"], dataset["content_hash"]);
     let again = imported(&server, "name=again&boxes=xyxy", corners).await;
@@ -73,7 +73,7 @@ async fn an_upload_says_what_its_boxes_are_and_the_same_archive_is_imported_as_s
 }
 
 #[tokio::test]
-async fn an_option_that_does_not_exist_is_refused_with_those_that_do() {
+async fn an_unknown_option_is_refused_with_a_list_of_the_known_ones() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), script("exit 0")).await;
     for (query, expected) in

@@ -5,7 +5,7 @@ use blazetune::data::options::ImportOptions;
 
 use crate::support::{Files, Place, csv, files, imported, ordinary, png, zip};
 
-/// [`ordinary`], whose first two pictures are there again, before them and after them.
+/// [`ordinary`] with copies of its first two pictures, before and after them.
 fn with_copies(rows: &str) -> Files {
     let mut all = ordinary();
     let (first, second) = (all[0].1.clone(), all[1].1.clone());
@@ -23,7 +23,7 @@ fn identical_pictures_are_imported_once_and_named_in_the_report() {
     let (_place, dataset) = imported(&zip(&with_copies(""))).unwrap();
     let names: Vec<_> = dataset.manifest.pictures.iter().map(|p| p.name.as_str()).collect();
     assert_eq!(names.len(), 8);
-    assert_eq!(names[0], "copies/0.png", "the first path stands for all");
+    assert_eq!(names[0], "copies/0.png", "the first path is kept");
     assert!(!names.contains(&"images/0.png") && names.contains(&"images/1.png"), "{names:?}");
     let report = &dataset.manifest.report;
     assert_eq!(report.counts["identical picture"], 3);
@@ -38,7 +38,7 @@ fn identical_pictures_are_imported_once_and_named_in_the_report() {
 }
 
 #[test]
-fn the_order_in_the_archive_and_the_threads_change_nothing() {
+fn the_order_in_the_archive_and_the_number_of_threads_change_nothing() {
     let all = with_copies("");
     let mut backwards = all.clone();
     backwards.reverse();
@@ -60,7 +60,7 @@ fn conflicting_boxes_of_identical_pictures_are_reported_by_row() {
     let manifest = imported(&zip(&with_copies(rows))).unwrap().1.manifest;
     assert_eq!(manifest.report.counts["conflicting boxes"], 1);
     let told: Vec<_> = manifest.report.problems.iter().map(ToString::to_string).collect();
-    let expected = "annotations.csv, row 9: the boxes of z/1.png are not those of the same picture \
+    let expected = "annotations.csv, row 9: the boxes of z/1.png differ from those of the identical picture \
         images/1.png in annotations.csv, row 3; the latter were used";
     assert!(told.iter().any(|problem| problem == expected), "{told:?}");
 }

@@ -1,4 +1,4 @@
-//! A disk that becomes full while a data set is written to it: a small tmpfs in a mount namespace of its own.
+//! A disk that becomes full during an import: a small tmpfs in a separate mount namespace.
 
 use std::fs;
 use std::io::Write;
@@ -15,7 +15,7 @@ use crate::support::{ordinary, zip};
 const SMALL_DISK: &str = "BLAZETUNE_SMALL_DISK";
 const NAME: &str = "disk::an_import_that_runs_out_of_room_leaves_nothing_and_says_so";
 
-/// Runs this test once more where `folder` is a disk of eight megabytes.
+/// Runs this test again with a disk of eight megabytes mounted at `folder`.
 fn run_on_small_disk(folder: &Path) {
     if !can_mount() {
         return;

@@ -16,7 +16,7 @@ fn pictures(folder: &str) -> Files {
     (0..6_u8).map(|number| (format!("{folder}{number}.png"), png(number * 40))).collect()
 }
 
-/// The pictures and some text files.
+/// [`pictures`] with some text files.
 fn with(folder: &str, texts: Vec<(String, String)>) -> Files {
     let texts = texts.into_iter().map(|(name, text)| (name, text.into_bytes()));
     pictures(folder).into_iter().chain(texts).collect()
@@ -125,7 +125,7 @@ fn the_exports_of_annotation_tools_give_the_same_boxes() {
 }
 
 #[test]
-fn folders_of_an_export_say_which_split_its_pictures_are_for() {
+fn the_folders_of_an_export_name_the_splits_of_its_pictures() {
     let mut all = Files::new();
     for (split, shift) in [("train", 0), ("valid", 1), ("test", 2)] {
         let names = pictures(&format!("{split}/")).into_iter().enumerate();
@@ -150,7 +150,7 @@ fn labels_in_two_formats_are_refused() {
 }
 
 #[test]
-fn a_label_file_that_is_broken_is_refused_with_the_place() {
+fn a_broken_label_file_is_refused_with_the_place_of_the_error() {
     let all =
         with("", vec![("a.json".to_owned(), "{\"images\": [], \"annotations\": [}".to_owned())]);
     let text = refusal(&zip(&all));

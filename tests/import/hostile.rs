@@ -1,4 +1,4 @@
-//! Archives that are damaged, or made to do damage.
+//! Archives that are damaged or malicious.
 
 use std::io::{Cursor, Write};
 
@@ -18,7 +18,7 @@ fn zip_and_tar(files: &Files) -> [Vec<u8>; 2] {
     [zip(files), tar(files)]
 }
 
-/// [`ordinary`] and one more entry of a tar.
+/// A tar of [`ordinary`] with one more entry.
 fn tar_with(name: &[u8], content: &[u8], kind: tar::EntryType) -> Vec<u8> {
     let mut tar = tar::Builder::new(Vec::new());
     for (name, content) in &ordinary() {
@@ -29,7 +29,7 @@ fn tar_with(name: &[u8], content: &[u8], kind: tar::EntryType) -> Vec<u8> {
 }
 
 #[test]
-fn entries_that_would_land_outside_are_refused() {
+fn entries_that_would_be_written_outside_are_refused() {
     for name in ["../evil.png", "images/../../evil.png", "/etc/evil.png", "C:/evil.png"] {
         let mut all = ordinary();
         all.push((name.to_owned(), png(1)));
@@ -44,7 +44,7 @@ fn entries_that_would_land_outside_are_refused() {
 }
 
 #[test]
-fn links_and_devices_are_left_out_and_named() {
+fn links_and_devices_are_left_out_and_reported() {
     let mut archives = Vec::new();
     for kind in [tar::EntryType::Symlink, tar::EntryType::Link, tar::EntryType::Char] {
         archives.push(tar_with(b"images/link.png", b"", kind));
@@ -66,7 +66,7 @@ fn links_and_devices_are_left_out_and_named() {
 }
 
 #[test]
-fn a_damaged_entry_of_a_zip_is_left_out_and_named() {
+fn a_damaged_entry_of_a_zip_is_left_out_and_reported() {
     let all = ordinary();
     let (third, table) = (all[2].1.clone(), all[8].1.clone());
     let stored = zip_by(CompressionMethod::Stored, &all);
@@ -101,7 +101,7 @@ fn encrypted_entries_are_refused() {
 }
 
 #[test]
-fn an_unusual_compression_is_named() {
+fn an_unusual_compression_is_refused_with_the_name_of_the_entry() {
     // Method 9 is Deflate64, which some systems choose for large files.
     let mut archive = zip(&files(&[("annotations.csv", &csv("a.png,1,1,2,2\n"))]));
     archive[8] = 9;
@@ -112,7 +112,7 @@ fn an_unusual_compression_is_named() {
 }
 
 #[test]
-fn archives_that_unpack_to_far_more_than_they_are_count_as_bombs() {
+fn archives_that_unpack_to_far_more_than_their_size_are_refused() {
     let mut all = ordinary();
     all.push(("zeros.csv".to_owned(), vec![0; 120 << 20]));
     for archive in [zip(&all), gzipped(&tar(&all))] {
@@ -122,7 +122,7 @@ fn archives_that_unpack_to_far_more_than_they_are_count_as_bombs() {
 }
 
 #[test]
-fn a_tar_header_without_end_does_not_fill_the_memory() {
+fn an_endless_tar_header_does_not_fill_the_memory() {
     let name = vec![b'a'; 16 << 20];
     let archive = gzipped(&tar_with(b"././@LongLink", &name, tar::EntryType::GNULongName));
     let place = Place::with(&archive);
@@ -133,7 +133,7 @@ fn a_tar_header_without_end_does_not_fill_the_memory() {
 }
 
 #[test]
-fn limits_of_entries_files_and_bytes_are_kept() {
+fn limits_on_entries_files_and_bytes_are_enforced() {
     let refused = |archive: &[u8], limits: ArchiveLimits| {
         let options = ImportOptions { archive: limits, ..ImportOptions::default() };
         Place::with(archive).import(&options).unwrap_err().to_string()
@@ -157,7 +157,7 @@ fn limits_of_entries_files_and_bytes_are_kept() {
         let limits = ArchiveLimits { unpacked_bytes: sum - 1000, ..ArchiveLimits::default() };
         let text = refused(&archive, limits);
         assert!(text.contains("unpacks to more than"), "{text}");
-        // Exactly at the limits all is well.
+        // An archive exactly at the limits is imported.
         let limits = ArchiveLimits { entries: 10, file_bytes: size, unpacked_bytes: sum };
         let options = ImportOptions { archive: limits, ..ImportOptions::default() };
         Place::with(&archive).import(&options).unwrap();
@@ -165,7 +165,7 @@ fn limits_of_entries_files_and_bytes_are_kept() {
 }
 
 #[test]
-fn something_else_than_an_archive_is_refused() {
+fn anything_but_an_archive_is_refused() {
     for bytes in [&b""[..], b"hello", &png(3), &gzipped(b"hello"), &[0; 2048]] {
         assert_eq!(refusal(bytes), "the upload is not a zip, tar or tar.gz archive");
     }
@@ -173,10 +173,10 @@ fn something_else_than_an_archive_is_refused() {
 }
 
 #[test]
-fn an_archive_that_was_cut_off_anywhere_is_never_imported() {
+fn an_archive_that_was_cut_off_is_never_imported() {
     let all = ordinary();
     let tar = tar(&all);
-    // A tar ends with 1,024 zeros, of which the first 512 are enough.
+    // A tar ends with 1,024 zero bytes, of which the first 512 suffice.
     let whole_tar = tar.len() - 512;
     for (archive, end) in
         [(zip(&all), usize::MAX), (tar.clone(), whole_tar), (gzipped(&tar), usize::MAX)]
@@ -185,13 +185,13 @@ fn an_archive_that_was_cut_off_anywhere_is_never_imported() {
         let blocks = (512..end).step_by(512);
         for cut in (0..end).step_by(997).chain(blocks).chain([end - 1]) {
             let result = imported(&archive[..cut]);
-            assert!(result.is_err(), "imported, though cut off at {cut} of {}", archive.len());
+            assert!(result.is_err(), "imported although cut off at {cut} of {}", archive.len());
         }
     }
 }
 
 #[test]
-fn flipped_bytes_never_do_worse_than_an_error() {
+fn flipped_bytes_cause_an_error_at_worst() {
     let all = ordinary();
     let archives = [zip(&all), tar(&all), gzipped(&tar(&all))];
     let mut dice = Pcg64Mcg::seed_from_u64(1);
@@ -201,12 +201,12 @@ fn flipped_bytes_never_do_worse_than_an_error() {
             let at = dice.random_range(0..archive.len());
             archive[at] = dice.random();
         }
-        let _ = imported(&archive); // It checks what is on disk afterwards.
+        let _ = imported(&archive); // `imported` checks what is on disk afterwards.
     }
 }
 
 #[test]
-fn of_files_with_one_name_one_is_taken() {
+fn only_one_of_several_files_with_the_same_name_is_used() {
     let rows = csv("a.png,1,1,5,5\nc.png,1,1,5,5\n");
     let (a, b, c) = (png(10), png(200), png(90));
     let all = [("a.png", &a[..]), ("b.png", &b), ("c.png", &c), ("annotations.csv", &rows)];
@@ -245,13 +245,13 @@ fn names_that_are_not_utf8_do_no_harm_and_utf8_need_not_be_declared() {
             }
         }
     }
-    assert_eq!(cleared, 2, "the flag is where it was thought to be");
+    assert_eq!(cleared, 2, "both flags were found");
     let (_place, dataset) = imported(&archive).unwrap();
     assert!(dataset.manifest.pictures.iter().any(|picture| picture.name == "grün.png"));
 }
 
 #[test]
-fn what_systems_add_on_their_own_is_passed_over() {
+fn files_that_operating_systems_add_are_skipped() {
     let mut all = ordinary();
     for name in ["__MACOSX/images/._0.png", "images/.DS_Store", "images/._1.png", ".hidden/x.csv"] {
         all.push((name.to_owned(), b"not a picture".to_vec()));

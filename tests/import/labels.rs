@@ -1,4 +1,4 @@
-//! Tables as people send them: read as they were meant, or refused with how to say what is meant.
+//! Tables as people send them: read as intended, or refused with advice on how to state what is meant.
 
 use blazetune::data::options::{ImportError, ImportOptions};
 use blazetune::data::{BoxShape, LabelOptions, Manifest, Split, Units};
@@ -35,7 +35,7 @@ pub(crate) fn corners(manifest: &Manifest) -> Vec<[f32; 4]> {
         .collect()
 }
 
-/// The same four boxes in every spelling below: left, top, right, bottom.
+/// The four boxes of every table below, however it writes them: left, top, right, bottom.
 pub(crate) const BOXES: [[f32; 4]; 4] = [
     [25.0, 18.0, 35.0, 28.0],
     [22.0, 15.0, 38.0, 29.0],
@@ -50,7 +50,7 @@ fn table(header: &str, row: impl Fn(usize, [f32; 4]) -> String) -> String {
 }
 
 #[test]
-fn boxes_are_read_by_their_columns_names() {
+fn boxes_are_read_by_the_names_of_their_columns() {
     let tables = [
         table("image_path,x1,y1,w,h", |n, [a, b, c, d]| {
             format!("i/{n}.png,{a},{b},{},{}", c - a, d - b)
@@ -77,17 +77,17 @@ fn boxes_are_read_by_their_columns_names() {
 }
 
 #[test]
-fn corners_called_sizes_are_refused_until_the_user_says_what_they_are() {
+fn corners_in_columns_named_as_sizes_are_refused_until_the_user_says_what_they_are() {
     let table =
         table("image_path,x1,y1,w,h", |n, [a, b, c, d]| format!("i/{n}.png,{a},{b},{c},{d}"));
     let all = with_table("labels.csv", &table);
     assert_eq!(
         refusal(&zip(&all)),
-        "3 of 4 boxes in labels.csv would leave their pictures as left, top, width and height; they all fit as corners \
-        (x1,y1 and x2,y2). If that is what they are, upload the archive again with ?boxes=xyxy, or else with \
-        ?boxes=xywh. Its first line is \"image_path,x1,y1,w,h\"; row 2 has 25,18,35,28 for i/0.png, which is 40 × 30 \
-        pixels; row 3 has 22,15,38,29 for i/1.png, which is 40 × 30 pixels; row 5 has 20,20,30,30 for i/3.png, which \
-        is 40 × 30 pixels"
+        "3 of 4 boxes in labels.csv would leave their pictures if read as left, top, width and height; they all fit as \
+        corners (x1,y1 and x2,y2). If that is what they are, upload the archive again with ?boxes=xyxy; if not, with \
+        ?boxes=xywh. The table's first line is \"image_path,x1,y1,w,h\"; row 2 has 25,18,35,28 for i/0.png, which is \
+        40 × 30 pixels; row 3 has 22,15,38,29 for i/1.png, which is 40 × 30 pixels; row 5 has 20,20,30,30 for i/3.png, \
+        which is 40 × 30 pixels"
     );
     let said =
         |boxes| import_with(&all, LabelOptions { boxes: Some(boxes), ..LabelOptions::default() });
@@ -98,7 +98,7 @@ fn corners_called_sizes_are_refused_until_the_user_says_what_they_are() {
 #[test]
 fn swapped_axes_and_boxes_of_larger_pictures_are_refused_with_what_to_do() {
     let swapped = table("image_path,x1,y1,x2,y2", |n, [a, b, c, d]| {
-        let (a, c) = (a / 2.0, c - 3.0); // Wide boxes, so that they fit in one way only.
+        let (a, c) = (a / 2.0, c - 3.0); // Wide boxes fit in only one way.
         format!("i/{n}.png,{b},{a},{d},{c}")
     });
     let text = refusal(&zip(&with_table("labels.csv", &swapped)));
@@ -115,7 +115,7 @@ fn swapped_axes_and_boxes_of_larger_pictures_are_refused_with_what_to_do() {
 }
 
 #[test]
-fn boxes_are_scaled_to_a_picture_that_was_made_smaller_since() {
+fn boxes_are_scaled_to_a_picture_that_was_shrunk_after_labelling() {
     let table = table("filename,width,height,class,xmin,ymin,xmax,ymax", |n, corners| {
         let [a, b, c, d] = corners.map(|value| value * 8.0);
         format!("i/{n}.png,320,240,face,{a},{b},{c},{d}")
@@ -127,7 +127,7 @@ fn boxes_are_scaled_to_a_picture_that_was_made_smaller_since() {
 }
 
 #[test]
-fn a_picture_of_another_shape_than_its_row_says_is_left_out() {
+fn a_picture_whose_shape_differs_from_its_row_is_left_out() {
     let table = table("filename,width,height,class,xmin,ymin,xmax,ymax", |n, [a, b, c, d]| {
         format!("i/{n}.png,{},30,face,{a},{b},{c},{d}", if n == 2 { 60 } else { 40 })
     });
@@ -162,7 +162,7 @@ fn a_table_without_a_header_is_refused_with_its_first_line() {
 }
 
 #[test]
-fn of_several_categories_faces_count_or_the_user_says_which() {
+fn the_user_says_which_of_several_categories_are_faces() {
     let with = |second: &str| {
         table("filename,class,xmin,ymin,xmax,ymax", |n, [a, b, c, d]| {
             format!("i/{n}.png,{},{a},{b},{c},{d}", if n == 2 { second } else { "head" })
@@ -191,7 +191,7 @@ fn equal_rows_count_once_and_rows_that_differ_stay() {
 }
 
 #[test]
-fn tables_of_batches_are_put_together_and_test_pictures_are_kept_apart() {
+fn tables_of_batches_are_combined_and_test_pictures_are_kept_apart() {
     let mut all: Files =
         (0..6_u8).map(|number| (format!("{number}.png"), png(number * 40))).collect();
     all.push(("batch1.csv".to_owned(), csv("0.png,1,1,9,9\n1.png,1,1,9,9\n")));
@@ -208,7 +208,7 @@ fn tables_of_batches_are_put_together_and_test_pictures_are_kept_apart() {
 }
 
 #[test]
-fn pictures_without_a_row_are_left_out_while_a_row_finds_no_picture() {
+fn pictures_without_a_row_are_left_out_if_any_row_finds_no_picture() {
     let mut all = ordinary();
     let table = all.iter_mut().find(|(name, _)| name == "annotations.csv").unwrap();
     table.1.extend_from_slice(b"images/gone.png,1,1,9,9\n");

@@ -1,9 +1,9 @@
 //! Importing archives: good ones, bad ones and hostile ones.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 #[path = "../common/mod.rs"]
-#[expect(dead_code, reason = "nothing is compared with others' programs here")]
+#[expect(dead_code, reason = "these tests use only some of the helpers")]
 mod common;
 mod copies;
 mod disk;

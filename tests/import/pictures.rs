@@ -1,4 +1,4 @@
-//! What becomes of the pictures themselves.
+//! How pictures are decoded and cached.
 
 use blazetune::data::options::ImportOptions;
 use blazetune::data::{ImportedDataset, PictureFile, Split, read_upright};
@@ -7,7 +7,7 @@ use image::{DynamicImage, ImageBuffer, ImageFormat, Luma, LumaA, Rgb, RgbImage, 
 
 use crate::support::{Place, csv, drawing, encoded, files, imported, ordinary, png, zip};
 
-/// [`ordinary`] and one more picture with a face, imported.
+/// Imports [`ordinary`] with one more picture, and returns the picture's index.
 fn with_picture(name: &str, bytes: &[u8]) -> (Place, ImportedDataset, usize) {
     let mut all = ordinary();
     all.push((name.to_owned(), bytes.to_vec()));
@@ -65,7 +65,7 @@ fn every_kind_of_colour_becomes_rgb() {
     assert!(is_close(pixel, [255, 127, 0]), "{pixel:?}");
 }
 
-/// A JPEG whose EXIF data say how the camera was held.
+/// A JPEG with an EXIF orientation.
 fn rotated_jpeg(orientation: u8) -> Vec<u8> {
     // Red above blue, as stored.
     let stored =
@@ -81,7 +81,7 @@ fn rotated_jpeg(orientation: u8) -> Vec<u8> {
 }
 
 #[test]
-fn annotations_refer_to_the_picture_turned_as_its_exif_data_say() {
+fn annotations_refer_to_the_picture_as_turned_by_its_exif_orientation() {
     let rows = csv("up.jpg,0,0,64,16\nright.jpg,16,0,16,64\n");
     let all = files(&[
         ("up.jpg", &rotated_jpeg(1)),
@@ -153,7 +153,7 @@ fn bad_pictures_are_left_out_with_their_rows_and_the_others_move_up() {
 }
 
 #[test]
-fn the_limit_of_pixels_is_the_operators() {
+fn the_operator_sets_the_limit_on_pixels() {
     let mut all = ordinary();
     all.push(("wide.png".to_owned(), encoded(RgbImage::new(1100, 1000), ImageFormat::Png)));
     let place = Place::with(&zip(&all));
@@ -164,7 +164,7 @@ fn the_limit_of_pixels_is_the_operators() {
 }
 
 #[test]
-fn a_picture_whose_boxes_all_lie_outside_is_left_out() {
+fn a_picture_whose_boxes_are_all_outside_is_left_out() {
     let mut all = ordinary();
     let rows = "out.png,50,5,10,10\n1.png,1,1,9,9\n2.png,1,1,9,9\n";
     all = vec![
@@ -195,7 +195,7 @@ fn the_squares_hold_the_picture_with_black_bars() {
     };
     let (squares, inputs) = (dataset.squares().unwrap(), dataset.inputs().unwrap());
     assert_eq!((squares.side(), inputs.side()), (256, 128));
-    // Up to the edges, whose samples reach over them.
+    // The sums are not exact, since samples at the edges reach over them.
     let (squares, inputs) = (blue(&squares), blue(&inputs));
     assert!((squares - 199 * 128 * 256).abs() < 199 * 3 * 256, "{squares}");
     assert!((inputs - 199 * 64 * 128).abs() < 199 * 3 * 128, "{inputs}");
@@ -216,7 +216,7 @@ fn a_jpeg_that_was_cut_short_is_left_out() {
 }
 
 #[test]
-fn formats_are_told_by_content_and_those_that_cannot_be_read_are_named() {
+fn formats_are_recognised_by_content_and_unsupported_ones_are_named() {
     let heic = [b"\0\0\0\x18ftypheic\0\0\0\0mif1heic".as_slice(), &[0; 100]].concat();
     let mut all = ordinary();
     for (name, content) in
@@ -246,12 +246,12 @@ fn pictures_of_one_colour_are_imported_and_reported() {
     let (_place, dataset, _) =
         with_picture("clear.png", &encoded(DynamicImage::from(transparent), ImageFormat::Png));
     let told = dataset.manifest.report.problems[0].to_string();
-    assert!(told.starts_with("clear.png: is of nearly one colour"), "{told}");
+    assert!(told.starts_with("clear.png: is nearly all one colour"), "{told}");
 }
 
 #[test]
 fn boxes_drawn_before_the_exif_turn_are_turned_with_the_picture() {
-    // The upper half of the pictures as stored, 64 × 32; upright they are 32 × 64, and it is their right half.
+    // The box is in the upper half of the stored pictures, 64 × 32: the right half of the upright ones, 32 × 64.
     let rows = |header: &str, row: &str| {
         let rows: Vec<String> = (0..4).map(|number| format!("{number}.jpg,{row}\n")).collect();
         format!("image_path,{header}\n{}", rows.concat()).into_bytes()
@@ -261,7 +261,7 @@ fn boxes_drawn_before_the_exif_turn_are_turned_with_the_picture() {
         let mut all: Vec<(String, Vec<u8>)> = (0..4)
             .map(|number| {
                 let mut jpeg = rotated_jpeg(6);
-                jpeg.extend([number; 4]); // So that no two files are the same.
+                jpeg.extend([number; 4]); // Makes every file different.
                 (format!("{number}.jpg"), jpeg)
             })
             .collect();

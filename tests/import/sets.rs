@@ -1,4 +1,4 @@
-//! What becomes of the whole: splits, hashes, crashes.
+//! Whole data sets: splits, hashes, crashes and cancelled imports.
 
 use std::fs;
 use std::ops::ControlFlow;
@@ -12,7 +12,7 @@ use blazetune::disk;
 use crate::support::{Place, csv, files, gzipped, imported, ordinary, png, refusal, tar, zip};
 
 #[test]
-fn every_kind_of_archive_gives_the_same_data_set_whatever_the_threads() {
+fn every_kind_of_archive_gives_the_same_data_set_with_any_number_of_threads() {
     let all = ordinary();
     let mut backwards = all.clone();
     backwards.reverse();
@@ -71,7 +71,7 @@ fn the_content_hash_changes_with_every_part_of_the_content() {
 
 #[test]
 fn the_summary_counts_pictures_faces_and_sizes() {
-    // At 128 pixels a picture of 40 × 30 is 3.2 times as large.
+    // At 128 pixels, a picture of 40 × 30 pixels is scaled by 3.2.
     let rows =
         "a.png,2,2,0.9,0.9\na.png,1,1,1.8,1\na.png,5,5,3,3\nb.png,0,0,30,30\nb.png,9,9,6,7\n";
     let all = files(&[
@@ -106,7 +106,7 @@ fn the_summary_counts_pictures_faces_and_sizes() {
 }
 
 #[test]
-fn a_split_of_the_servers_own_is_stable_and_has_faces_on_both_sides() {
+fn the_seeded_split_is_stable_and_has_faces_on_both_sides() {
     let splits = |files, seed| {
         let options = ImportOptions { seed, ..ImportOptions::default() };
         let manifest = Place::with(&zip(files)).import(&options).unwrap();
@@ -173,20 +173,20 @@ fn archives_with_nothing_usable_are_refused_with_what_is_missing() {
 }
 
 #[test]
-fn what_a_killed_import_left_behind_is_cleared_away() {
+fn files_that_a_killed_import_left_behind_are_removed() {
     let place = Place::with(&zip(&ordinary()));
     let work = work_folder(&place.dir());
     for left in [work.clone(), format!("{}.deleted", work.display()).into()] {
         fs::create_dir(&left).unwrap();
         fs::write(left.join("pictures.u8"), b"half").unwrap();
     }
-    assert!(ImportedDataset::open(&place.dir()).is_err(), "half a data set is none");
+    assert!(ImportedDataset::open(&place.dir()).is_err(), "half a data set cannot be opened");
     place.import(&ImportOptions::default()).unwrap();
     assert_eq!(place.left(), ["set"]);
 }
 
 #[test]
-fn a_data_set_that_is_there_is_not_replaced() {
+fn an_existing_data_set_is_not_replaced() {
     let place = Place::with(&zip(&ordinary()));
     let first = place.import(&ImportOptions::default()).unwrap();
     let again = place.import(&ImportOptions::default()).unwrap_err();
@@ -208,7 +208,7 @@ fn an_import_can_be_cancelled_at_any_time() {
                 if *calls > after { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             })
         };
-        // Nine files are looked at, then eight pictures decoded.
+        // Progress is reported for nine files in the first pass and for eight decoded pictures.
         for after in 0..17 {
             assert!(matches!(run(after), Err(ImportError::Cancelled)), "after {after}");
             assert_eq!(place.left(), [""; 0]);

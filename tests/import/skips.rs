@@ -1,11 +1,11 @@
-//! What becomes of a test that has not what it needs.
+//! Tests that lack what they need are listed as skipped, and fail on CI.
 
 use std::fs;
 use std::process::{Command, Output};
 
 const NAME: &str = "wider::the_wider_subset_is_imported_whole";
 
-/// Runs a test that needs `../shared` where that is hidden.
+/// Runs a test that needs `../shared`, with that folder hidden.
 fn run(configure: impl FnOnce(&mut Command) -> &mut Command) -> Output {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", NAME]).env("BLAZETUNE_TEST_WITHOUT_SHARED", "1");
@@ -14,7 +14,7 @@ fn run(configure: impl FnOnce(&mut Command) -> &mut Command) -> Output {
 }
 
 #[test]
-fn a_test_that_is_skipped_is_named_with_the_reason_at_the_end_of_make_test() {
+fn a_skipped_test_is_listed_with_the_reason_at_the_end_of_make_test() {
     let folder = tempfile::tempdir().unwrap();
     let skips = folder.path().join("skips");
     for expected in [1, 2] {

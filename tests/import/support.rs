@@ -1,4 +1,4 @@
-//! Small archives of drawn pictures, and importing them.
+//! Makes small archives of drawn pictures and imports them.
 
 use std::fs;
 use std::io::{Cursor, Write};
@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
-/// Names and contents.
+/// Names and contents of files.
 pub(crate) type Files = Vec<(String, Vec<u8>)>;
 
 pub(crate) fn files(list: &[(&str, &[u8])]) -> Files {
@@ -26,7 +26,7 @@ pub(crate) fn csv(rows: &str) -> Vec<u8> {
     format!("image_path,x1,y1,w,h\n{rows}").into_bytes()
 }
 
-/// 40 × 30 pixels, whose colours depend on `shade` and the place.
+/// A picture of 40 × 30 pixels whose colours depend on `shade` and on the position.
 pub(crate) fn drawing(shade: u8) -> RgbImage {
     RgbImage::from_fn(40, 30, |x, y| Rgb([shade, (x * 6) as u8, (y * 8) as u8]))
 }
@@ -41,7 +41,7 @@ pub(crate) fn png(shade: u8) -> Vec<u8> {
     encoded(drawing(shade), ImageFormat::Png)
 }
 
-/// Six pictures with a face each and two without, and one table.
+/// Six pictures with one face each, two without a face, and a table.
 pub(crate) fn ordinary() -> Files {
     let mut all: Files =
         (0..8).map(|number| (format!("images/{number}.png"), png(number * 20))).collect();
@@ -73,7 +73,7 @@ pub(crate) fn tar(files: &Files) -> Vec<u8> {
     tar.into_inner().unwrap()
 }
 
-/// A tar entry with any name: tar's own builder refuses some.
+/// Adds a tar entry with any name; the builder itself refuses some names.
 pub(crate) fn tar_entry(
     tar: &mut tar::Builder<Vec<u8>>,
     name: &[u8],
@@ -95,7 +95,7 @@ pub(crate) fn gzipped(bytes: &[u8]) -> Vec<u8> {
     gz.finish().unwrap()
 }
 
-/// Replaces every occurrence by something of the same length.
+/// Replaces every occurrence of `from` with `to`, which has the same length.
 pub(crate) fn replaced(mut bytes: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
     assert_eq!(from.len(), to.len());
     for at in 0..=bytes.len() - from.len() {
@@ -106,7 +106,7 @@ pub(crate) fn replaced(mut bytes: Vec<u8>, from: &[u8], to: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// A folder with an upload, where data sets are imported.
+/// A folder with an upload, into which data sets are imported.
 pub(crate) struct Place {
     folder: TempDir,
 }
@@ -131,7 +131,7 @@ impl Place {
         import(&upload, &self.dir(), options, &|_| ControlFlow::Continue(()))
     }
 
-    /// What is in the folder besides the upload.
+    /// Returns the names of everything in the folder except the upload.
     pub(crate) fn left(&self) -> Vec<String> {
         let entries = fs::read_dir(self.folder.path()).unwrap();
         let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
@@ -139,7 +139,7 @@ impl Place {
     }
 }
 
-/// Imports, and checks that nothing or everything is there afterwards.
+/// Imports an archive, and checks that the data set is either complete or absent.
 pub(crate) fn imported(archive: &[u8]) -> Result<(Place, ImportedDataset), ImportError> {
     let place = Place::with(archive);
     match place.import(&ImportOptions::default()) {
@@ -160,7 +160,7 @@ pub(crate) fn imported(archive: &[u8]) -> Result<(Place, ImportedDataset), Impor
     }
 }
 
-/// The text a user reads.
+/// Returns the error that a user reads.
 pub(crate) fn refusal(archive: &[u8]) -> String {
     match imported(archive) {
         Ok((_, dataset)) => panic!("imported as {:?}", dataset.manifest),

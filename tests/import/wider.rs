@@ -1,4 +1,4 @@
-//! Real pictures: a subset of WIDER FACE, where it lies beside the repository.
+//! Real pictures: a subset of WIDER FACE, if it is beside the repository.
 
 use std::fs;
 

@@ -4,12 +4,12 @@ use std::io::{self, Read};
 
 use super::{ArchiveError, ArchiveLimits, Odd, Visitor};
 
-/// How many times its own size an archive may unpack to before it counts as a bomb, and how many bytes it may unpack
-/// to in any case.
+/// An archive that unpacks to more than this many times its size, plus [`SMALL`], counts as a bomb.
 const MAX_RATIO: u64 = 200;
+/// Bytes that even the smallest archive may unpack to.
 const SMALL: u64 = 64 << 20;
 
-/// What one pass over an archive may use.
+/// The limits of one pass over an archive, and what it has used so far.
 pub(super) struct Budget {
     limits: ArchiveLimits,
     unpacked: u64,
@@ -18,7 +18,7 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    /// For an archive of `size` bytes.
+    /// Returns the budget for an archive of `size` bytes.
     pub(super) fn new(limits: ArchiveLimits, size: u64) -> Self {
         let by_ratio = size.saturating_mul(MAX_RATIO).saturating_add(SMALL);
         Self { limits, unpacked: limits.unpacked_bytes.min(by_ratio), entries: 0, bytes: 0 }
@@ -42,7 +42,7 @@ impl Budget {
         Ok(())
     }
 
-    /// Passes a file to `visitor`, and counts its bytes as they come: the archive's stated sizes are not trusted.
+    /// Passes a file to `visitor` and counts its bytes as they are read, since the stated sizes are not trusted.
     pub(super) fn read(
         &mut self,
         path: &str,
@@ -61,7 +61,7 @@ impl Budget {
         Ok(visited)
     }
 
-    /// Refuses a file by its stated size, so that it is not unpacked first. Returns whether it is too large.
+    /// Checks a file's stated size before the file is unpacked. Returns the reason if it is too large.
     pub(super) fn is_too_large(&self, stated: u64) -> Result<Option<Odd>, ArchiveError> {
         if stated > self.unpacked - self.bytes {
             return Err(ArchiveError::Unpacked(self.unpacked));
@@ -71,7 +71,7 @@ impl Budget {
     }
 }
 
-/// Fails after too many bytes, instead of ending, so that nobody takes a part for the whole.
+/// A reader that fails after too many bytes instead of ending, so that a part is never taken for the whole.
 struct Limited<'a> {
     inner: &'a mut dyn Read,
     most: u64,

@@ -1,4 +1,4 @@
-//! Reading an uploaded archive without trusting it.
+//! Reads uploaded archives without trusting them.
 
 mod budget;
 mod tar;
@@ -17,11 +17,11 @@ use super::names::from_cp437;
 /// How much an archive may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ArchiveLimits {
-    /// Files and folders.
+    /// Number of files and folders.
     pub entries: u64,
-    /// All files together, unpacked.
+    /// Bytes of all files together, unpacked.
     pub unpacked_bytes: u64,
-    /// One picture or table.
+    /// Bytes of a single file, unpacked.
     pub file_bytes: u64,
 }
 
@@ -31,16 +31,16 @@ impl Default for ArchiveLimits {
     }
 }
 
-/// An archive that is refused.
+/// The reasons why an archive is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ArchiveError {
-    /// Neither zip nor tar.
+    /// It is neither a zip nor a tar.
     #[error("the upload is not a zip, tar or tar.gz archive")]
     Unknown,
     /// It cannot be read to its end.
     #[error("the archive is damaged or cut off; upload it again")]
     Damaged(#[source] io::Error),
-    /// A zip with an exotic compression.
+    /// An entry of a zip uses an unsupported compression.
     #[error("entry {0:?} of the archive is compressed in an unusual way; pack it as a plain zip")]
     Compression(String),
     /// An entry would be written outside the archive's folder.
@@ -54,10 +54,10 @@ pub enum ArchiveError {
     /// An entry is encrypted.
     #[error("entry {0:?} of the archive is encrypted; pack it without a password")]
     Encrypted(String),
-    /// There are too many.
+    /// There are too many entries.
     #[error("the archive has more than {0} entries")]
     Entries(u64),
-    /// All together are too large.
+    /// The files together are too large.
     #[error("the archive unpacks to more than {0} bytes")]
     Unpacked(u64),
     /// The caller stopped the visit.
@@ -65,7 +65,7 @@ pub enum ArchiveError {
     Stopped,
 }
 
-/// An archive on disk; its content decides the kind.
+/// An archive on disk, whose content determines its kind.
 #[derive(Debug, Clone)]
 pub(super) struct Archive {
     path: PathBuf,
@@ -81,7 +81,7 @@ enum Kind {
     TarGz,
 }
 
-/// Why one entry cannot be used. The rest of the archive can.
+/// The reasons why a single entry cannot be used. The rest of the archive can.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Odd {
     /// It is not a file.
@@ -90,7 +90,7 @@ pub enum Odd {
     /// It unpacks to more bytes than one file may.
     #[error("is larger than {}, the limit for one file", in_words(*.0))]
     TooLarge(u64),
-    /// Its content does not fit its checksum, or cannot be unpacked.
+    /// Its content does not match its checksum or cannot be unpacked.
     #[error("is damaged ({0})")]
     Damaged(String),
 }
@@ -99,20 +99,20 @@ fn in_words(bytes: u64) -> String {
     if bytes < 1 << 20 { format!("{bytes} bytes") } else { format!("{} MB", bytes >> 20) }
 }
 
-/// What is shown an archive's files. Paths have `/` between their parts.
+/// A visitor of an archive's files. Paths have `/` between their parts.
 pub(super) trait Visitor {
-    /// Returns whether a file is to be read; breaking ends the visit.
+    /// Returns whether the visitor wants to read a file; breaking ends the visit.
     fn wants(&mut self, path: &str) -> ControlFlow<(), bool>;
 
-    /// Takes a file's content. An error of `content` is passed on.
+    /// Receives a file's content and returns any error of `content`.
     fn file(&mut self, path: &str, content: &mut dyn Read) -> io::Result<()>;
 
-    /// Is told of an entry that cannot be used. An error refuses the archive.
+    /// Receives the name of an entry that cannot be used. Returning an error refuses the archive.
     fn odd(&mut self, path: &str, odd: Odd) -> Result<(), ArchiveError>;
 }
 
 impl Archive {
-    /// Looks at the first bytes.
+    /// Opens an archive and recognises its kind by its first bytes.
     pub(super) fn open(path: &Path, limits: ArchiveLimits) -> Result<Self, ArchiveError> {
         let file = File::open(path).map_err(ArchiveError::Damaged)?;
         let size = file.metadata().map_err(ArchiveError::Damaged)?.len();
@@ -147,13 +147,13 @@ fn head(file: impl Read) -> io::Result<Vec<u8>> {
     Ok(head)
 }
 
-/// A name as an archive stores it: UTF-8, or else CP437, from which other encodings can be told later.
+/// Decodes a name in an archive: as UTF-8 or else as CP437, from which other encodings can be recovered later.
 fn decoded(name: &[u8]) -> String {
     let name = std::str::from_utf8(name).map_or_else(|_| from_cp437(name), str::to_owned);
     name.replace('\\', "/")
 }
 
-/// A path inside the archive; `None` for files that systems add (`__MACOSX`, dot files).
+/// Normalizes a path in the archive; `None` for files that operating systems add (`__MACOSX`, dot files).
 fn plain_path(name: &str) -> Result<Option<String>, ArchiveError> {
     let escapes = name.starts_with('/')
         || name.contains('\0')
@@ -172,10 +172,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paths_are_made_plain() {
+    fn paths_are_normalized() {
         let plain = |name| plain_path(name).unwrap();
         assert_eq!(plain("./a//b.jpg").as_deref(), Some("a/b.jpg"));
-        assert_eq!(plain("..a/b..jpg").as_deref(), None, "a dot file, but inside");
+        assert_eq!(plain("..a/b..jpg").as_deref(), None, "a dot file, but inside the archive");
         assert_eq!(plain("a/b..jpg").as_deref(), Some("a/b..jpg"));
         for added in ["./", "__MACOSX/._a.jpg", "a/.DS_Store", ".git/a.jpg"] {
             assert_eq!(plain(added), None, "{added}");

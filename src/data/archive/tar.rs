@@ -8,9 +8,9 @@ use std::rc::Rc;
 use super::budget::Budget;
 use super::{ArchiveError, Odd, Visitor, decoded, plain_path};
 
-/// Bytes of headers before a file: names of any length come in headers, and are kept in memory.
+/// Limit on the headers before a file, in bytes: they may hold names of any length, which are kept in memory.
 const MAX_HEADER: u64 = 1 << 20;
-/// Bytes after the end marker; tapes have long blocks.
+/// Limit on the bytes after the end marker; tapes have long blocks.
 const MAX_PADDING: u64 = 64 << 20;
 
 /// Whether a file begins with a tar header, by its checksum.
@@ -22,7 +22,7 @@ pub(super) fn is_tar(head: &[u8]) -> bool {
     header.cksum().is_ok_and(|found| found == expected)
 }
 
-/// Like [`super::Archive::visit`].
+/// Shows every file of a tar to `visitor`, as [`super::Archive::visit`] does.
 pub(super) fn visit(
     file: impl Read,
     budget: &mut Budget,
@@ -43,10 +43,10 @@ pub(super) fn visit(
                     budget.add(entry.size())?;
                     visitor.odd(&path, odd)?;
                 }
-                // What is damaged inside one file of a tar damages all that follows.
+                // Damage inside one file of a tar affects everything after it.
                 None => budget.read(&path, &mut entry, visitor)?.map_err(ArchiveError::Damaged)?,
             },
-            // Skipping a file unpacks it all the same, so it counts.
+            // A skipped file is still unpacked, so it counts.
             None => budget.add(entry.size())?,
         }
         io::copy(&mut entry, &mut io::sink()).map_err(ArchiveError::Damaged)?;
@@ -55,7 +55,7 @@ pub(super) fn visit(
         let missing = io::Error::new(io::ErrorKind::UnexpectedEof, "no end marker");
         return Err(ArchiveError::Damaged(missing));
     }
-    // After the end marker comes padding, and for gzip a checksum, which reading to the end verifies.
+    // The end marker is followed by padding and, in gzip, by a checksum, which reading to the end verifies.
     let mut rest = tar.into_inner();
     meter.left.set(MAX_PADDING);
     io::copy(&mut rest, &mut io::sink()).map(|_| ()).map_err(ArchiveError::Damaged)
@@ -84,7 +84,7 @@ fn wanted_path<R: Read>(
     }
 }
 
-/// How many bytes may be read, and whether they have run out.
+/// How many more bytes may be read, and whether the input has ended.
 #[derive(Default)]
 struct Meter {
     left: Cell<u64>,

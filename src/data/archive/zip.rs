@@ -8,7 +8,7 @@ use zip::result::ZipError;
 use super::budget::Budget;
 use super::{ArchiveError, Odd, Visitor, decoded, plain_path};
 
-/// Like [`super::Archive::visit`].
+/// Shows every file of a zip to `visitor`, as [`super::Archive::visit`] does.
 pub(super) fn visit(
     file: impl Read + Seek,
     budget: &mut Budget,
@@ -50,7 +50,7 @@ pub(super) fn visit(
             }
             Err(other) => Err(other.into()),
         };
-        // Every entry of a zip is packed by itself, so the next one may be whole.
+        // The entries of a zip are packed separately, so the next one may be intact.
         if let Err(error) = read {
             visitor.odd(&path, Odd::Damaged(error.to_string()))?;
         }

@@ -1,10 +1,10 @@
-//! Whether a table's boxes fit their pictures as named, or only when they are read otherwise.
+//! Checks whether a table's boxes fit their pictures as the columns are named, or only if read another way.
 
 use super::frame::{Frame, TurnedPicture};
 use crate::data::labels::{BoxShape, LabelTable};
 use crate::data::plan_error::PlanError;
 
-/// A face whose picture is known.
+/// A face whose picture was decoded.
 #[derive(Debug)]
 pub(super) struct Sample<'a> {
     /// The picture's path.
@@ -17,10 +17,10 @@ pub(super) struct Sample<'a> {
 
 /// Boxes may reach over the edge by this share of the picture's size.
 const MARGIN: f32 = 0.05;
-/// Rows quoted in an error.
+/// How many rows an error quotes.
 const QUOTED: usize = 3;
 
-/// Whether a box has a size and stays in its picture.
+/// Whether a box has a size and stays within its picture, up to the margin.
 pub(super) fn fit(shape: BoxShape, numbers: [f32; 4], frame: Frame) -> bool {
     let [x, y, w, h] = shape.to_xywh(numbers);
     let is_in = |from: f32, size: f32, limit: f32| {
@@ -29,7 +29,7 @@ pub(super) fn fit(shape: BoxShape, numbers: [f32; 4], frame: Frame) -> bool {
     is_in(x, w, frame.width) && is_in(y, h, frame.height)
 }
 
-/// Refuses a table of which most boxes leave their pictures as its columns name them.
+/// Refuses a table if too many of its boxes would leave their pictures as its columns are named.
 pub(super) fn check(samples: &[Sample<'_>], table: &LabelTable) -> Result<(), PlanError> {
     let leaving = |numbers: fn([f32; 4]) -> [f32; 4], shape| {
         samples.iter().filter(|sample| !fit(shape, numbers(sample.numbers), sample.frame)).count()
@@ -67,7 +67,7 @@ pub(super) fn check(samples: &[Sample<'_>], table: &LabelTable) -> Result<(), Pl
     let (file, header, all) = (&table.path, &table.header, samples.len());
     let (named, examples) = (described(table.shape), examples.join("; "));
     Err(PlanError::Doubtful(format!(
-        "{count} of {all} boxes in {file} would leave their pictures as {named}; {instead}. Its first line is \"{header}\"; {examples}"
+        "{count} of {all} boxes in {file} would leave their pictures if read as {named}; {instead}. The table's first line is \"{header}\"; {examples}"
     )))
 }
 
@@ -81,7 +81,7 @@ fn described(shape: BoxShape) -> &'static str {
 
 fn looks_like(shape: BoxShape, named: BoxShape) -> String {
     format!(
-        "they all fit as {}. If that is what they are, upload the archive again with ?boxes={}, or else with ?boxes={}",
+        "they all fit as {}. If that is what they are, upload the archive again with ?boxes={}; if not, with ?boxes={}",
         described(shape),
         shape.name(),
         named.name()
@@ -95,7 +95,7 @@ fn other_size(samples: &[Sample<'_>], table: &LabelTable) -> String {
     });
     let [right, bottom] = reach;
     format!(
-        "they reach to x = {right} and y = {bottom}, so they seem to have been drawn on pictures of another size. Add columns width and height with the size of the pictures they were drawn on, or export them for the pictures in the archive; ?boxes={} takes them as they are",
+        "they reach to x = {right} and y = {bottom}, so they seem to have been drawn on pictures of another size. Add columns width and height with the size of those pictures, or export the boxes for the pictures in the archive; ?boxes={} accepts the boxes as they are",
         table.shape.name()
     )
 }

@@ -1,4 +1,4 @@
-//! The picture that a box was drawn on: as it is seen, as it is stored, or scaled.
+//! The picture that a box was drawn on: upright, as stored, or scaled.
 
 use image::metadata::Orientation;
 
@@ -6,7 +6,7 @@ use crate::data::decoding::Stored;
 use crate::data::labels::Units;
 use crate::data::plan::PlannedFace;
 
-/// Two shapes are the same if their ratios of width to height differ by less than this.
+/// Two shapes are the same if their aspect ratios differ by less than this share.
 const SAME_SHAPE: f32 = 0.02;
 /// Sizes are the same if they differ by at most this many pixels.
 const SAME_SIZE: f32 = 1.0;
@@ -26,7 +26,7 @@ impl TurnedPicture {
         Self { width: stored.width, height: stored.height, orientation: stored.orientation }
     }
 
-    /// Whether the picture as stored lies on its side.
+    /// Whether the stored picture lies on its side.
     pub(super) fn is_turned(self) -> bool {
         use Orientation::{Rotate90, Rotate90FlipH, Rotate270, Rotate270FlipH};
         matches!(self.orientation, Rotate90 | Rotate270 | Rotate90FlipH | Rotate270FlipH)
@@ -43,16 +43,16 @@ pub(super) struct Frame {
     /// In the table's units: 1 for fractions.
     pub(super) width: f32,
     pub(super) height: f32,
-    /// The row says how large the picture is.
+    /// Whether the row states the picture's size.
     pub(super) is_stated: bool,
-    /// As stored, before its orientation turns it.
+    /// Whether it is the stored picture, before its EXIF orientation is applied.
     pub(super) is_stored: bool,
-    /// Larger or smaller than the picture in the archive.
+    /// Whether it is larger or smaller than the picture in the archive.
     pub(super) is_scaled: bool,
 }
 
 impl Frame {
-    /// What a face was drawn on; `None` if the row's size has another shape than the picture.
+    /// Returns the frame that a face was drawn on; `None` if its row states a size of another shape.
     pub(super) fn of(face: &PlannedFace, measured: TurnedPicture, units: Units) -> Option<Self> {
         let upright = measured.upright_size();
         let in_units = |[width, height]: [f32; 2]| match units {
@@ -79,7 +79,7 @@ impl Frame {
         }
     }
 
-    /// A turned picture as it is stored, unless the row says which it is.
+    /// Returns the frame of the stored picture if it lies on its side and the row states no size; otherwise, `self`.
     pub(super) fn if_turned(self, measured: TurnedPicture, units: Units) -> Self {
         if !measured.is_turned() || self.is_stated {
             return self;
@@ -91,7 +91,7 @@ impl Frame {
         Self { width, height, is_stored: true, ..self }
     }
 
-    /// Turns a point of this frame into pixels of the upright picture.
+    /// Converts a point of this frame to pixels of the upright picture.
     pub(super) fn upright(self, [x, y]: [f32; 2], measured: TurnedPicture) -> [f32; 2] {
         let (u, v) = (x / self.width, y / self.height);
         let [u, v] = match measured.orientation {
@@ -99,7 +99,7 @@ impl Frame {
             Orientation::Rotate270 if self.is_stored => [v, 1.0 - u],
             Orientation::Rotate90FlipH if self.is_stored => [v, u],
             Orientation::Rotate270FlipH if self.is_stored => [1.0 - v, 1.0 - u],
-            _ if !self.is_scaled && !self.is_stored && self.width > 1.0 => return [x, y], // Exactly.
+            _ if !self.is_scaled && !self.is_stored && self.width > 1.0 => return [x, y], // Exact.
             _ => [u, v],
         };
         let [width, height] = measured.upright_size();

@@ -1,7 +1,7 @@
-//! A table judged as a whole, once the sizes of its pictures are known: what do its numbers mean?
+//! Decides what the numbers of a table mean, once the sizes of its pictures are known.
 //!
-//! A single row fits any reading; all rows together often fit only one. What they leave no doubt about is read that way
-//! and said in a note. What they leave in doubt is refused, with what was found and how to say what is meant.
+//! A single row fits any reading, but all rows together often fit only one. If they leave no doubt, the table is read
+//! that way, and a note says so. If they leave doubt, the table is refused with advice on how to state what is meant.
 
 mod doubt;
 mod frame;
@@ -14,9 +14,9 @@ use super::plan::{Plan, PlannedFace, PlannedPicture};
 use super::plan_error::PlanError;
 use super::reporter::Reporter;
 
-/// Turns the numbers of all planned faces into pixels of the upright picture: left, top, width, height.
+/// Converts the boxes of all planned faces to left, top, width and height in pixels of the upright picture.
 ///
-/// * `stored`: what is known of each planned picture; `None` for a bad one, whose faces stay as they are.
+/// * `stored`: what is known about each planned picture; `None` for a bad one, whose faces stay as they are.
 ///
 /// # Errors
 ///
@@ -45,7 +45,7 @@ pub(super) fn judge(
     Ok(())
 }
 
-/// The faces of one table whose pictures are known.
+/// Returns the faces of one table whose pictures were decoded.
 fn samples<'a>(
     pictures: &'a [(String, PlannedPicture)],
     stored: &[Option<&Stored>],
@@ -66,7 +66,7 @@ fn samples<'a>(
         .collect()
 }
 
-/// Whether boxes of turned pictures without a stated size were drawn on the pictures as they are stored: most would
+/// Whether boxes of turned pictures without a stated size were drawn on the stored pictures: most would
 /// leave the upright picture, and none would leave the stored one.
 fn are_as_stored(samples: &[Sample<'_>], table: &LabelTable) -> bool {
     let turned =
@@ -81,7 +81,7 @@ fn are_as_stored(samples: &[Sample<'_>], table: &LabelTable) -> bool {
     leaving * 2 > all && leaving_stored == 0
 }
 
-/// Says how a table was read, if not to the letter.
+/// Adds a note on how a table was read, if not literally.
 fn note(samples: &[Sample<'_>], table: &LabelTable, report: &mut Reporter) {
     let file = &table.path;
     if table.format == LabelFormat::Csv && table.units == Units::Fractions && !samples.is_empty() {
@@ -92,7 +92,7 @@ fn note(samples: &[Sample<'_>], table: &LabelTable, report: &mut Reporter) {
     if let Some(first) = samples.iter().find(is_stored) {
         let count = samples.iter().filter(is_stored).count();
         report.note(format!(
-            "{file}: {count} boxes were drawn on pictures as they are stored, before their EXIF orientation turns them, and were turned with them, such as those of {}",
+            "{file}: {count} boxes were drawn on pictures as they are stored, before their EXIF orientation is applied, and were turned with the pictures; one of these is {}",
             first.name
         ));
     }
@@ -100,24 +100,24 @@ fn note(samples: &[Sample<'_>], table: &LabelTable, report: &mut Reporter) {
         let count = samples.iter().filter(|sample| sample.frame.is_scaled).count();
         let (Frame { width, height, .. }, of) = (first.frame, first.measured);
         report.note(format!(
-            "{file}: {count} boxes were scaled to their pictures: those of {} were drawn at {width} × {height} pixels, and it has {} × {}",
+            "{file}: {count} boxes were scaled to their pictures; those of {} were drawn at {width} × {height} pixels, but the picture has {} × {}",
             first.name, of.width, of.height
         ));
     }
 }
 
-/// Reads one table's faces.
+/// A converter of one table's faces.
 struct Reading<'a> {
     table: &'a LabelTable,
     are_as_stored: bool,
     report: &'a mut Reporter,
 }
 
-/// Keypoints may be this share of the picture's size outside; what is further out is an error.
+/// Keypoints may be outside the picture by this share of its size. Those further out are dropped.
 const KEYPOINT_MARGIN: f32 = 0.1;
 
 impl Reading<'_> {
-    /// Reads the table's faces in one picture.
+    /// Converts the table's faces in one picture.
     fn read(
         &mut self,
         index: usize,
@@ -134,12 +134,12 @@ impl Reading<'_> {
         }
     }
 
-    /// Returns whether the face can be used.
+    /// Converts a face and returns whether it can be used.
     fn convert(&mut self, face: &mut PlannedFace, name: &str, measured: TurnedPicture) -> bool {
         let Some(mut frame) = Frame::of(face, measured, self.table.units) else {
             let [width, height] = face.size.unwrap_or_default();
             let reason = format!(
-                "it was drawn on a picture of {width} × {height} pixels, but {name} has {} × {}: another shape",
+                "it was drawn on a picture of {width} × {height} pixels, but {name} has {} × {}, which is another shape",
                 measured.width, measured.height
             );
             self.report.lose_row("picture of another shape", &face.file, face.row, reason);
@@ -161,8 +161,7 @@ impl Reading<'_> {
             });
             *point = (!is_far).then_some(at);
             if is_far {
-                let reason =
-                    format!("a keypoint lies far outside {name}; it counts as not labelled");
+                let reason = format!("a keypoint lies far outside {name}; it counts as unlabelled");
                 self.report.add("keypoint outside the picture", &face.file, Some(face.row), reason);
             }
         }
@@ -190,7 +189,7 @@ pub(super) fn merge_repeated(plan: &mut Plan, report: &mut Reporter) {
     }
 }
 
-/// Boxes that differ by less than this many pixels are equal: tables round differently.
+/// Boxes that differ by less than this many pixels are equal, since tables round differently.
 const SAME_PIXELS: f32 = 0.02;
 
 fn is_repeated(first: &PlannedFace, face: &PlannedFace) -> bool {

@@ -1,4 +1,4 @@
-//! Which rows are about faces, if a table has several categories.
+//! Decides which rows are faces, if a table has several categories.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use super::format::Unread;
 use super::{Face, LabelOptions, Row};
 use crate::data::reporter::Reporter;
 
-/// Decides which categories are faces, and turns the rows of others into [`Face::Other`].
+/// Decides which categories are faces, and turns the rows of all others into [`Face::Other`].
 pub(super) fn keep_faces(
     rows: &mut [Row],
     options: &LabelOptions,
@@ -59,10 +59,10 @@ pub(super) fn keep_faces(
     Ok(())
 }
 
-/// Categories whose boxes are surely not faces, even if there is no other category.
+/// Categories that are never faces, even if a table has no other.
 const BODIES: [&str; 6] = ["person", "people", "pedestrian", "human", "body", "fullbody"];
 
-/// The kind that rows about other things are counted under.
+/// The kind of problem for rows of other categories.
 const OTHER_CATEGORY: &str = "other category";
 
 #[cfg(test)]
@@ -71,7 +71,7 @@ mod tests {
     use crate::data::labels::{LabelTable, csv_table};
 
     #[test]
-    fn of_several_categories_the_one_called_face_counts_or_the_user_says() {
+    fn the_category_named_face_counts_unless_the_user_names_another() {
         let text =
             b"filename,class,xmin,ymin,xmax,ymax\na.jpg,Face,1,1,9,9\na.jpg,person,1,1,9,9\n";
         let read = |bytes: &[u8], face_categories: &[&str]| {

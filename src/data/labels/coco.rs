@@ -39,7 +39,7 @@ struct Annotation {
     category_id: Value,
     #[serde(default)]
     bbox: Vec<f32>,
-    /// 1 for a crowd that is boxed as one.
+    /// 1 if the box is around a crowd.
     #[serde(default)]
     iscrowd: Value,
     #[serde(default)]
@@ -75,7 +75,7 @@ pub(in crate::data) fn read(
         let id = annotation.image_id.to_string();
         let Some(image) = images.get(&id) else {
             let reason =
-                format!("annotation {number} is of image_id {id}, which is not among the images");
+                format!("annotation {number} is for image_id {id}, which is not among the images");
             report.lose_row("row without a picture", &file.path, number, reason);
             continue;
         };
@@ -118,7 +118,7 @@ fn face(annotation: &Annotation) -> Result<Face, String> {
     Ok(if is_crowd { Face::Ignored([x, y, w, h]) } else { Face::At([x, y, w, h]) })
 }
 
-/// Keypoints whose names are known; each has x, y, and a visibility that is 0 if it is not labelled.
+/// Returns the keypoints with known names. Each has x, y and a visibility, which is 0 if it is not labelled.
 fn keypoints(annotation: &Annotation, names: Option<&[String]>) -> Keypoints {
     let mut keypoints = Keypoints::default();
     for (name, point) in names.unwrap_or_default().iter().zip(annotation.keypoints.chunks_exact(3))
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn annotations_crowds_keypoints_and_pictures_without_any_are_read() {
+    fn annotations_crowds_keypoints_and_negatives_are_read() {
         let table = parsed(
             r#"{"images": [{"id": 7, "file_name": "a.jpg", "width": 64, "height": 48},
                            {"id": 8, "file_name": "b.jpg"}],
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn two_categories_of_one_name_are_one_and_persons_are_not_taken_for_faces() {
+    fn categories_with_the_same_name_are_merged_and_persons_are_not_taken_for_faces() {
         let text = |a: &str, b: &str| {
             format!(
                 r#"{{"images": [{{"id": 1, "file_name": "a.jpg"}}],

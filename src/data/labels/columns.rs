@@ -1,8 +1,8 @@
-//! Which column is which, by the names that common tools give them.
+//! Finds a table's columns by the names that common tools give them.
 
 use super::BoxShape;
 
-/// Where a table has what. All values are positions of columns.
+/// The columns of a table. All numbers are column indices.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Columns {
     pub(super) image_path: usize,
@@ -17,7 +17,7 @@ pub(super) struct Columns {
     pub(super) keypoints: [Option<[usize; 2]>; 6],
 }
 
-/// The columns that documentation and messages name.
+/// The columns that the documentation and messages suggest.
 pub(crate) const WANTED: &str = "image_path,x1,y1,w,h";
 
 const IMAGE_PATH: [&str; 14] = [
@@ -55,9 +55,9 @@ pub(super) const KEYPOINTS: [&str; 6] =
     ["right_eye", "left_eye", "nose", "mouth", "right_ear", "left_ear"];
 
 impl Columns {
-    /// Finds the columns in a header; `None` if it lacks some of those that every table needs.
+    /// Finds the columns in a header; `None` if a required one is missing.
     ///
-    /// Beside corners, a width and a height are the picture's.
+    /// If a table has corners, its width and height are the picture's.
     pub(super) fn find(header: &[String]) -> Option<Self> {
         let names: Vec<String> = header.iter().map(|name| plain(name)).collect();
         let one = |wanted: &str| names.iter().position(|name| name == wanted);
@@ -101,7 +101,7 @@ impl Columns {
     }
 }
 
-/// The picture's size, if the box has a width and a height of its own.
+/// Returns the columns of the picture's size. Plain `width` and `height` are the picture's only if the box has others.
 fn size_beside(
     own: Option<[usize; 2]>,
     picture: Option<[usize; 2]>,
@@ -110,7 +110,7 @@ fn size_beside(
     picture.or(own.and(plain))
 }
 
-/// A column's name in lower case, with `_` for what else stands between words.
+/// Returns a column's name in lower case, with `_` between words.
 fn plain(name: &str) -> String {
     let name = name.trim().trim_matches(['"', '\'']).to_lowercase();
     name.split([' ', '-', '.', '_']).filter(|word| !word.is_empty()).collect::<Vec<_>>().join("_")
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_known_by_the_names_that_tools_give_them() {
+    fn columns_are_found_by_the_names_that_tools_give_them() {
         use BoxShape::{Cxcywh, Xywh, Xyxy};
         for (header, expected) in [
             ("image_path,x1,y1,w,h", Some((Xywh, [1, 2, 3, 4], None))),

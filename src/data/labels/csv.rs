@@ -1,4 +1,4 @@
-//! CSV tables: a row per face, its columns found by name.
+//! CSV tables: one row per face, with columns found by name.
 
 use csv::{ReaderBuilder, StringRecord, Trim};
 
@@ -85,7 +85,7 @@ pub(in crate::data) fn read(
     })
 }
 
-/// The separator, the text after a line `sep=;`, and how many lines that skipped.
+/// Returns the separator, the text after a leading `sep=;` line, and the number of lines skipped.
 fn delimiter(text: &str) -> (u8, &str, u64) {
     let (first, rest) = text.split_once('\n').unwrap_or((text, ""));
     let stated = first.trim().trim_matches('"').to_lowercase();
@@ -97,14 +97,14 @@ fn delimiter(text: &str) -> (u8, &str, u64) {
     (if count(commonest) == 0 { b',' } else { commonest }, text, 0)
 }
 
-/// Line at which a record begins, from 1. Its position is still before the line ends that precede it.
+/// Returns the line at which a record begins, from 1. `position` is before any line ends that precede the record.
 fn line(position: &csv::Position, text: &str) -> u64 {
     let rest = text.as_bytes().get(position.byte() as usize..).unwrap_or_default();
     let ends = rest.iter().take_while(|byte| matches!(byte, b'\r' | b'\n'));
     position.line() + ends.filter(|&&byte| byte == b'\n').count() as u64
 }
 
-/// Messages quote lines up to this length.
+/// Messages quote at most this many characters of a line.
 const LONGEST_QUOTE: usize = 120;
 
 fn shortened(line: &str) -> String {
@@ -115,14 +115,14 @@ fn shortened(line: &str) -> String {
     short
 }
 
-/// The kind that a bad row is counted under, and what is wrong with it.
+/// The kind of a bad row's problem, and what is wrong with the row.
 type Bad = (&'static str, String);
 
-/// Reads the rows of one table.
+/// A reader of one table's rows.
 struct Reading<'a> {
     path: &'a str,
     columns: Columns,
-    /// What the table calls a box's four numbers.
+    /// The names of the columns with a box's four numbers.
     names: [String; 4],
     shape: super::BoxShape,
     has_decimal_commas: bool,
@@ -130,7 +130,7 @@ struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// `None` if the row names no picture.
+    /// Reads a row; `None` if it names no picture.
     fn row(&mut self, record: &StringRecord, number: u64) -> Option<Row> {
         let image_path = record.get(self.columns.image_path).unwrap_or_default();
         if image_path.is_empty() {
@@ -192,7 +192,7 @@ impl Reading<'_> {
         number.ok().filter(|number| number.is_finite()).ok_or_else(bad)
     }
 
-    /// Those that have both numbers. Tools write −1 or 0,0 for a keypoint that is not labelled.
+    /// Reads the keypoints. Tools leave an unlabelled one empty, or write −1 or 0,0.
     fn keypoints(&self, record: &StringRecord) -> Result<Keypoints, Bad> {
         let mut keypoints = Keypoints::default();
         let named = KEYPOINTS.into_iter().zip(self.columns.keypoints);
@@ -227,14 +227,14 @@ impl Reading<'_> {
             "hard" => Some(Difficulty::Hard),
             _ => {
                 let reason =
-                    format!("difficulty is {text:?}; it may be easy, medium, hard or empty");
+                    format!("difficulty is {text:?}; it must be easy, medium, hard or empty");
                 return Err(("unknown difficulty", reason));
             }
         })
     }
 }
 
-/// Empty, or what pandas and others write for it.
+/// Whether a field is empty, or holds what pandas and others write for an empty field.
 fn is_empty(text: &str) -> bool {
     matches!(text.to_lowercase().as_str(), "" | "nan" | "na" | "n/a" | "none" | "null" | "-")
 }
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_found_by_name_whatever_the_order_and_separator() {
+    fn columns_are_found_by_name_in_any_order_and_with_any_separator() {
         let table = parsed(b"\xef\xbb\xbfW; H;extra;Image_Path ;X1;Y1\r\n3;4;9;a.jpg;1,5;2.5\r\n");
         assert_eq!(table.rows.len(), 1);
         let row = &table.rows[0];
@@ -264,11 +264,11 @@ mod tests {
     fn a_line_that_names_the_separator_is_not_the_header() {
         let table = parsed(b"sep=;\nimage_path;x1;y1;w;h\na.jpg;1,5;2;3;x\na.jpg;1,5;2;3;4\n");
         assert_eq!(table.rows[1].face, Face::At([1.5, 2.0, 3.0, 4.0]));
-        assert_eq!(table.report.told.problems[0].row, Some(3), "lines are those of the file");
+        assert_eq!(table.report.told.problems[0].row, Some(3), "the file's lines are counted");
     }
 
     #[test]
-    fn keypoints_are_read_where_they_are_and_a_bad_one_leaves_the_face() {
+    fn keypoints_are_read_if_present_and_a_bad_one_does_not_lose_the_face() {
         let table = parsed(
             b"image_path,x1,y1,w,h,nose_x,nose_y,left_eye_y,left_eye_x\n\
             a.jpg,1,2,3,4,5,6,8,7\na.jpg,1,2,3,4,,,,\na.jpg,1,2,3,4,5,six,,\n\
@@ -296,7 +296,7 @@ mod tests {
         assert_eq!(found, [Some(Difficulty::Easy), Some(Difficulty::Hard), None, None]);
         assert_eq!(
             table.report.told.problems[0].reason,
-            "difficulty is \"so-so\"; it may be easy, medium, hard or empty"
+            "difficulty is \"so-so\"; it must be easy, medium, hard or empty"
         );
     }
 
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn other_tables_and_tables_without_a_header_are_told_apart() {
+    fn other_tables_are_told_from_tables_without_a_header() {
         let options = LabelOptions::default();
         let error = csv_table(b"image_path,x1,y1,w\na.jpg,1,2,3\n", &options).unwrap_err();
         assert_eq!(error, Unread::NotLabels("image_path,x1,y1,w".to_owned()));
@@ -328,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_user_says_about_boxes_overrides_the_columns_names() {
+    fn the_box_shape_that_the_user_states_overrides_the_column_names() {
         let options = LabelOptions { boxes: Some(BoxShape::Xyxy), ..LabelOptions::default() };
         let table = csv_table(b"image_path,x1,y1,w,h\na.jpg,5,5,9,9\na.jpg,9,9,5,5\n", &options);
         let table = table.unwrap();

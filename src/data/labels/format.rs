@@ -6,7 +6,7 @@ use super::{BoxShape, LabelTable, Row, Units, text};
 use crate::data::names::Difference;
 use crate::data::reporter::Reporter;
 
-/// A format of labels.
+/// A label format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::data) enum LabelFormat {
     Csv,
@@ -19,15 +19,15 @@ pub(in crate::data) enum LabelFormat {
 /// A label file that cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::data) enum Unread {
-    /// Its columns are those of another table; this is its first line.
+    /// It lacks the columns of labels; this is its first line.
     NotLabels(String),
-    /// Its first line holds values.
+    /// It has no header; this is its first line.
     NoHeader(String),
-    /// It has several categories, and which are faces is unknown.
+    /// It is unclear which of its categories are faces.
     Categories(Vec<String>),
-    /// Some rows are fractions and others pixels: a row and some of its values.
+    /// It mixes fractions and pixels: a row in the rarer unit, its values, and the unit of most rows.
     MixedUnits { row: u64, values: String, most: Units },
-    /// It is not what it begins like.
+    /// It is malformed; this says how.
     Damaged(String),
 }
 
@@ -51,7 +51,7 @@ impl fmt::Display for LabelFormat {
 }
 
 impl LabelFormat {
-    /// Differences of names that the format itself makes, and that need no note.
+    /// Returns the differences in names that the format itself causes. They need no note.
     pub(in crate::data) fn expected_differences(self) -> &'static [Difference] {
         match self {
             Self::Csv => &[],
@@ -67,7 +67,7 @@ impl LabelFile {
     }
 }
 
-/// A table of a format that says what its numbers are.
+/// Creates a table of a format that defines the shape and units of its boxes.
 pub(super) fn table(
     (path, format, files): (String, LabelFormat, u64),
     (shape, units): (BoxShape, Units),

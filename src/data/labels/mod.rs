@@ -1,4 +1,4 @@
-//! Label files: what a table says about its pictures, before it meets them.
+//! Reads label files, without looking at the pictures.
 
 mod categories;
 pub(super) mod coco;
@@ -26,7 +26,7 @@ pub(super) use self::csv::read;
 pub(super) use self::format::{LabelFile, LabelFormat, Unread};
 pub(super) use self::recognise::format_of;
 
-/// What the four numbers of a box are.
+/// What the four numbers of a box mean.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum BoxShape {
@@ -39,7 +39,7 @@ pub enum BoxShape {
 }
 
 impl BoxShape {
-    /// As the query parameter `boxes` spells it.
+    /// Returns the name that the query parameter `boxes` uses.
     pub fn name(self) -> &'static str {
         match self {
             Self::Xywh => "xywh",
@@ -48,7 +48,7 @@ impl BoxShape {
         }
     }
 
-    /// Left, top, width and height of a box whose numbers have this shape.
+    /// Converts a box of this shape to left, top, width and height.
     pub(super) fn to_xywh(self, [a, b, c, d]: [f32; 4]) -> [f32; 4] {
         match self {
             Self::Xywh => [a, b, c, d],
@@ -69,7 +69,7 @@ pub enum Units {
 }
 
 impl Units {
-    /// As the query parameter `units` spells it.
+    /// Returns the name that the query parameter `units` uses.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pixels => "pixels",
@@ -82,7 +82,7 @@ impl Units {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct LabelOptions {
-    /// What the four numbers of a box are, whatever the columns are called.
+    /// What the four numbers of a box mean, whatever the columns are called.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub boxes: Option<BoxShape>,
     /// The unit of all coordinates.
@@ -93,31 +93,31 @@ pub struct LabelOptions {
     pub face_categories: Vec<String>,
 }
 
-/// One label file.
+/// The labels of one file, or of several files in a format with one file per picture.
 #[derive(Debug)]
 pub(super) struct LabelTable {
-    /// Its path in the archive, or that of the folder of its files.
+    /// Its path in the archive; for several files, the folder of the first.
     pub(super) path: String,
     pub(super) format: LabelFormat,
-    /// Files that it was read from.
+    /// Number of files that it was read from.
     pub(super) files: u64,
-    /// Its first line, which names the columns.
+    /// Its first line, which names the columns; for formats other than CSV, the name of the format.
     pub(super) header: String,
     pub(super) shape: BoxShape,
-    /// Whether the user named the shape.
+    /// Whether the user or the format defines the shape.
     pub(super) is_shape_stated: bool,
     pub(super) units: Units,
     pub(super) rows: Vec<Row>,
-    /// Rows that name no picture: they are reported, and their pictures are unknown.
+    /// Number of rows that name no picture. They are reported.
     pub(super) nameless: u64,
-    /// All rows, bad ones included.
+    /// Number of all rows, including bad ones.
     pub(super) given: u64,
-    /// What is wrong with its rows.
+    /// Problems with its rows.
     pub(super) report: Reporter,
 }
 
 impl LabelTable {
-    /// The folder it is in, without a slash at its end; empty at the archive's root.
+    /// Returns the folder it is in, without a trailing slash; empty at the archive's root.
     pub(super) fn folder(&self) -> &str {
         self.path.rsplit_once('/').map_or("", |(folder, _)| folder)
     }
@@ -126,16 +126,16 @@ impl LabelTable {
 /// A row that names a picture.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Row {
-    /// The file it is in, if that is not the table's path: some formats have a file per picture.
+    /// The file it is in, if it differs from the table's path: some formats have one file per picture.
     pub(super) file: Option<Arc<str>>,
-    /// Its line in the file, the header being row 1; or which of the file's labels it is.
+    /// Its line in the file, where the header is row 1, or its position among the file's labels, from 1.
     pub(super) number: u64,
     /// The picture's path as the table spells it.
     pub(super) image_path: String,
     pub(super) face: Face,
-    /// What the row is about; empty if the table does not say.
+    /// Category of the box; empty if the table has none.
     pub(super) category: String,
-    /// Width and height of the picture that the labels were drawn on, if the row has them.
+    /// Width and height of the picture that the labels were drawn on, if the row states them.
     pub(super) size: Option<[f32; 2]>,
     /// In the table's units.
     pub(super) keypoints: Keypoints,
@@ -147,20 +147,20 @@ pub(super) struct Row {
 pub(super) enum Face {
     /// It shows a face: four numbers in the table's shape and units.
     At([f32; 4]),
-    /// It shows none.
+    /// It shows no face.
     None,
     /// All four numbers are 0, as WIDER FACE writes for a picture without faces.
     Zeros,
-    /// It shows one that counts neither as a face nor as background, such as a crowd.
+    /// It shows something that counts neither as a face nor as background, such as a crowd.
     Ignored([f32; 4]),
-    /// It may show one, but the row is bad, as reported.
+    /// It may show a face, but the row is bad and has been reported.
     Unknown,
-    /// The row is about something that is not a face.
+    /// The row labels something other than a face.
     Other,
 }
 
 impl Row {
-    /// A row of a format other than CSV that names a picture.
+    /// Creates a row with only the fields that all formats have.
     fn new(number: u64, image_path: String, face: Face) -> Self {
         Self {
             file: None,
@@ -175,7 +175,7 @@ impl Row {
     }
 }
 
-/// Reads the bytes of a CSV file, `a.csv`.
+/// Reads bytes as a CSV file named `a.csv`.
 #[cfg(test)]
 fn csv_table(bytes: &[u8], options: &LabelOptions) -> Result<LabelTable, Unread> {
     read(&LabelFile::new("a.csv".to_owned(), bytes), options, Reporter::default())

@@ -1,10 +1,11 @@
-//! Which format a label file has, told by its content.
+//! Recognises the format of a label file by its extension and content.
 
 use super::format::{LabelFile, LabelFormat};
 use super::wider::is_wider;
 use super::yolo::is_yolo;
 
-/// The format of a file; `None` for anything else. An empty text file may be YOLO's for a picture without objects.
+/// Returns the format of a label file; `None` for any other file. An empty text file counts as YOLO: there, it stands
+/// for a picture without objects.
 pub(in crate::data) fn format_of(file: &LabelFile) -> Option<LabelFormat> {
     let LabelFile { path, text } = file;
     let extension = path.rsplit_once('.').map(|(_, extension)| extension.to_lowercase())?;

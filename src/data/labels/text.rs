@@ -1,11 +1,11 @@
-//! Text files as programs save them: UTF-8, UTF-16 or Windows-1252.
+//! Decodes text files: UTF-8, UTF-16 or Windows-1252.
 
 use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
-/// How many bytes are looked at to tell UTF-16 without a byte order mark.
+/// How many bytes are checked to recognise UTF-16 without a byte order mark.
 const LOOKED_AT: usize = 512;
 
-/// Returns the text of a file. Bytes that are not UTF-8 are read as Windows-1252, which has a letter for every byte.
+/// Returns the text of a file. Bytes that are not UTF-8 are read as Windows-1252, which decodes any byte.
 pub(super) fn decode(bytes: &[u8]) -> String {
     let encoding = Encoding::for_bom(bytes)
         .map(|(encoding, _)| encoding)
@@ -14,7 +14,7 @@ pub(super) fn decode(bytes: &[u8]) -> String {
     encoding.decode_with_bom_removal(bytes).0.into_owned()
 }
 
-/// UTF-16 without a mark: in text of mostly Latin letters, every other byte is 0.
+/// Recognises UTF-16 without a byte order mark: in mostly Latin text, every other byte is 0.
 fn utf_16(bytes: &[u8]) -> Option<&'static Encoding> {
     let head = &bytes[..bytes.len().min(LOOKED_AT)];
     let zeros =

@@ -1,12 +1,12 @@
-//! Whether a table's numbers are pixels or fractions of the picture.
+//! Decides whether a table's numbers are pixels or fractions of the picture.
 
 use super::format::Unread;
 use super::{Face, LabelOptions, Row, Units};
 
-/// Values up to this count as fractions: boxes may reach over the edge a little.
+/// Values up to this count as fractions, since boxes may reach slightly over the edge.
 const LARGEST_FRACTION: f32 = 1.5;
 
-/// The unit of a table's boxes. A table whose values are all at most 1 holds fractions.
+/// Returns the unit of a table's boxes: fractions if no value exceeds [`LARGEST_FRACTION`].
 pub(super) fn units(
     rows: &[Row],
     options: &LabelOptions,
@@ -30,7 +30,7 @@ pub(super) fn units(
         return Ok(Units::Fractions);
     }
     let most = if small * 2 > all { Units::Fractions } else { Units::Pixels };
-    // A box of whole numbers in a corner, `0,0,1,1`, may well be pixels.
+    // A box of small whole numbers, such as `0,0,1,1`, may well be in pixels.
     let is_odd = |numbers: &[f32; 4]| match most {
         Units::Fractions => !is_small(numbers),
         Units::Pixels => {
@@ -40,7 +40,7 @@ pub(super) fn units(
     };
     let odd = boxes().find(|(_, numbers)| is_odd(numbers));
     match odd {
-        // The size of a box in pixels is rarely below one.
+        // A box in pixels is rarely smaller than a pixel.
         Some((row, numbers))
             if most == Units::Fractions || numbers[2] < 1.0 && numbers[3] < 1.0 =>
         {

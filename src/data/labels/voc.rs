@@ -1,4 +1,4 @@
-//! Pascal VOC XML: a file per picture, an `object` per box, corners in pixels.
+//! Pascal VOC XML: one file per picture, one `object` per box, with corners in pixels.
 
 use quick_xml::de::from_str;
 use serde::Deserialize;
@@ -40,7 +40,7 @@ struct Corners {
 
 /// Reads the files of one split.
 ///
-/// * `folder`: what the table is called.
+/// * `folder`: the table's name.
 pub(in crate::data) fn read(
     folder: String,
     files: &[&LabelFile],
@@ -89,7 +89,8 @@ pub(in crate::data) fn read(
     Ok(table(source, (BoxShape::Xyxy, Units::Pixels), rows, given, report))
 }
 
-/// The picture's name; without one, the file's own, whose extension [`super::super::names`] finds.
+/// Returns the picture's path. Without a `filename`, it is the label file's path without its extension, which
+/// [`super::super::names`] can match.
 fn image_path(path: &str, filename: Option<&str>) -> String {
     let folder = path.rsplit_once('/').map_or("", |(folder, _)| folder);
     let name = filename.map(str::trim).filter(|name| !name.is_empty());
@@ -116,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn objects_are_read_and_a_file_without_any_names_a_negative() {
+    fn objects_are_read_and_a_file_without_objects_marks_a_negative() {
         let file =
             |name: &str, text: &str| LabelFile { path: name.to_owned(), text: text.to_owned() };
         let files = [

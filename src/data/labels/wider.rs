@@ -1,4 +1,4 @@
-//! WIDER FACE text: a picture's path, the number of its faces, and a line per face: left, top, width and height in
+//! WIDER FACE text: a picture's path, the number of its faces, and one line per face: left, top, width and height in
 //! pixels, then blur, expression, illumination, invalid, occlusion and pose.
 //!
 //! Source: `readme.txt` of WIDER FACE's annotations.
@@ -8,7 +8,7 @@ use super::{BoxShape, Face, LabelTable, Row, Units};
 use crate::data::extensions::is_picture;
 use crate::data::reporter::Reporter;
 
-/// Position of the flag of an invalid face: too unclear to count.
+/// Index of the flag for an invalid face, which is too unclear to count.
 const INVALID: usize = 7;
 
 /// Whether a text begins with a picture's path and a number.
@@ -18,7 +18,7 @@ pub(super) fn is_wider(text: &str) -> bool {
     is_picture(first.trim()) && second.trim().parse::<u32>().is_ok()
 }
 
-/// Reads a file.
+/// Reads a WIDER FACE file.
 pub(in crate::data) fn read(file: &LabelFile, mut report: Reporter) -> Result<LabelTable, Unread> {
     let mut lines = (1_u64..).zip(file.text.lines()).filter(|(_, line)| !line.trim().is_empty());
     let (mut rows, mut given) = (Vec::new(), 0);
@@ -27,12 +27,12 @@ pub(in crate::data) fn read(file: &LabelFile, mut report: Reporter) -> Result<La
         let count = lines.next().and_then(|(_, line)| line.trim().parse::<u32>().ok());
         let Some(count) = count.filter(|_| is_picture(path)) else {
             let text = format!(
-                "line {number} of a WIDER FACE text is {path:?}; a picture's path and, in the next line, the number of \
-                its faces were expected"
+                "line {number} of a WIDER FACE text is {path:?}; expected a picture's path, followed on the next line \
+                by the number of its faces"
             );
             return Err(Unread::Damaged(text));
         };
-        // A picture without faces has a line of zeros all the same.
+        // A picture without faces still has one line, of zeros.
         for _ in 0..count.max(1) {
             let Some((number, line)) = lines.next() else { break };
             given += 1;
@@ -60,7 +60,7 @@ fn face(line: &str) -> Result<Face, String> {
     match (w > 0.0 && h > 0.0, is_invalid) {
         (true, true) => Ok(Face::Ignored([x, y, w, h])),
         (true, false) => Ok(Face::At([x, y, w, h])),
-        // The original has a few of these, all flagged as invalid.
+        // The original data set has a few such boxes, all flagged as invalid.
         (false, true) => Ok(Face::Other),
         (false, false) => Err(format!("the box {x},{y},{w},{h} has no width or no height")),
     }
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_count_that_is_wrong_is_named_by_its_line() {
+    fn a_wrong_count_is_reported_with_its_line() {
         let text = "a.jpg\n1\n1 2 3 4\n5 6 7 8\n";
         let file = LabelFile { path: "gt.txt".to_owned(), text: text.to_owned() };
         let Err(Unread::Damaged(error)) = read(&file, Reporter::default()) else { panic!("read") };

@@ -1,5 +1,5 @@
-//! YOLO text: a file per picture, a line per object: class, then centre, width and height as fractions of the picture,
-//! then perhaps landmarks; or class and a polygon.
+//! YOLO text: one file per picture, one line per object. A line holds a class, then the centre, width and height of the
+//! box as fractions of the picture, and sometimes landmarks; or a class and a polygon.
 //!
 //! Source: Ultralytics' documentation of its detection, segmentation and pose data sets.
 
@@ -14,13 +14,13 @@ use super::{BoxShape, Face, LabelOptions, LabelTable, Row, Units};
 use crate::data::reporter::Reporter;
 use crate::geometry::Keypoints;
 
-/// Numbers after the class: a box, and a box with a score.
+/// How many numbers follow the class: for a box, and for a box with a score.
 const BOX: usize = 4;
 const BOX_AND_SCORE: usize = 5;
-/// Eyes, nose and corners of the mouth, as `RetinaFace` and its kin order them, seen from the viewer's left.
+/// Eyes, nose and corners of the mouth, in the order of `RetinaFace` and similar models: the viewer's left first.
 const LANDMARKS: usize = 5;
 
-/// What `data.yaml` says.
+/// The content of `data.yaml`.
 #[derive(Debug, Default, Deserialize)]
 pub(in crate::data) struct DataYaml {
     #[serde(default)]
@@ -44,7 +44,7 @@ impl Default for Names {
 }
 
 impl DataYaml {
-    /// Reads `data.yaml`, or Darknet's `obj.names` with a name per line.
+    /// Reads `data.yaml`, or Darknet's `obj.names` with one name per line.
     pub(in crate::data) fn read(file: &LabelFile) -> Option<Self> {
         let LabelFile { path, text } = file;
         if path.to_lowercase().ends_with(".names") {
@@ -64,7 +64,7 @@ impl DataYaml {
     }
 }
 
-/// Whether all lines are a class and fractions. Empty files name pictures without objects.
+/// Whether every line is a class followed by fractions. An empty file stands for a picture without objects.
 pub(super) fn is_yolo(text: &str) -> bool {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).all(|line| {
         let mut fields = line.split_whitespace();
@@ -78,7 +78,7 @@ pub(super) fn is_yolo(text: &str) -> bool {
 
 /// Reads the files of one split.
 ///
-/// * `folder`: what the table is called.
+/// * `folder`: the table's name.
 pub(in crate::data) fn read(
     folder: String,
     files: &[&LabelFile],
@@ -124,8 +124,8 @@ fn fields(line: &str) -> (&str, Vec<f32>) {
     (class, fields.filter_map(|field| field.parse().ok()).collect())
 }
 
-/// The picture beside a label file, or in the folder `images` that corresponds to its folder `labels`. It has no
-/// extension here.
+/// Returns the path of a label file's picture, without an extension: beside the file, or in the folder `images` that
+/// corresponds to its folder `labels`.
 fn image_path(path: &str) -> String {
     let stem = path.rsplit_once('.').map_or(path, |(stem, _)| stem);
     let mut parts: Vec<&str> = stem.split('/').collect();
@@ -155,7 +155,7 @@ fn face(numbers: &[f32], yaml: &DataYaml) -> Result<(Face, Keypoints), String> {
     Ok((Face::At([x, y, w, h]), keypoints))
 }
 
-/// Whether points are landmarks of a box, and not the corners of a polygon: within it, or −1.
+/// Whether points are a box's landmarks rather than a polygon's corners: each is near the box, or negative.
 fn are_in([x, y, w, h]: [f32; 4], points: &[f32]) -> bool {
     points.chunks_exact(2).all(|point| {
         let is_near = (point[0] - x).abs() <= w && (point[1] - y).abs() <= h;
@@ -163,7 +163,7 @@ fn are_in([x, y, w, h]: [f32; 4], points: &[f32]) -> bool {
     })
 }
 
-/// The box around a polygon: centre, width, height.
+/// Returns the box around a polygon: centre, width and height.
 fn around(polygon: &[f32]) -> [f32; 4] {
     let bounds = |axis: usize| {
         let values = polygon.iter().skip(axis).step_by(2);
@@ -174,7 +174,7 @@ fn around(polygon: &[f32]) -> [f32; 4] {
     [f32::midpoint(left, right), f32::midpoint(top, bottom), right - left, bottom - top]
 }
 
-/// The five landmarks of a face. The eye on the viewer's left is the right one.
+/// Converts a face's five landmarks to keypoints. The eye on the viewer's left is the right eye.
 fn keypoints(points: &[f32], per: usize) -> Keypoints {
     let mut keypoints = Keypoints::default();
     let point = |index: usize| {
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_classes_come_from_yaml_or_from_darknets_names() {
+    fn class_names_are_read_from_yaml_or_from_darknets_names_file() {
         let names = |file: &LabelFile| DataYaml::read(file).unwrap().name("1");
         assert_eq!(names(&file("data.yaml", "names:\n  - a\n  - face\n")), "face");
         assert_eq!(names(&file("obj.names", "a\nface\n")), "face");

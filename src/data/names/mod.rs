@@ -1,4 +1,4 @@
-//! Which picture a table's row means, although the two may spell its name differently.
+//! Matches names in tables with pictures, even if the two are spelt differently.
 
 mod spelling;
 
@@ -11,7 +11,7 @@ use self::spelling::{alternatives, folded, legacy, parts, without_extension};
 /// How a row's name differs from its picture's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Difference {
-    /// Not at all: the path leads from the table or from the archive's root.
+    /// Not at all: the path is relative to the table's folder or to the archive's root.
     None,
     /// Only in upper and lower case, or in how an accented letter is composed.
     Case,
@@ -24,38 +24,38 @@ pub(super) enum Difference {
 }
 
 impl Difference {
-    /// What a note says about names that differ so.
+    /// Returns the text of a note on names with this difference.
     pub(super) fn text(self) -> &'static str {
         match self {
             Self::None => "",
             Self::Case => {
                 "differ from their pictures' only in letter case or in how accents are composed"
             }
-            Self::Extension => "have another extension than their pictures, or none",
+            Self::Extension => "have a different extension from their pictures, or none",
             Self::Folder => {
-                "have another folder path than their pictures; the longest common ending of the paths decided"
+                "have a different folder path from their pictures; they were matched by the longest common ending of the paths"
             }
-            Self::Encoding => "are spelt in another text encoding than their pictures'",
+            Self::Encoding => "use a different text encoding from their pictures",
         }
     }
 }
 
-/// What was found for a name.
+/// What the search for a name found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Match<'a> {
     /// The picture's path in the archive.
     Found(&'a str, Difference),
-    /// Two of the pictures that it may mean.
+    /// Two of the pictures that the name may mean.
     Ambiguous([&'a str; 2]),
-    /// There is none.
+    /// No picture matches.
     Missing,
 }
 
-/// Finds pictures by name.
+/// An index of pictures by name.
 pub(super) struct PictureNames<'a> {
     pictures: &'a BTreeSet<String>,
     spelt: Index<'a>,
-    /// The same pictures under the names that other encodings give them.
+    /// The same pictures, with their names read in other encodings.
     respelt: Index<'a>,
 }
 
@@ -73,7 +73,7 @@ impl<'a> PictureNames<'a> {
 
     /// Finds the pictures of one table.
     ///
-    /// * `folder`: the folder that the table lies in.
+    /// * `folder`: the table's folder.
     /// * `written`: the names in its rows.
     pub(super) fn find<'w>(
         &self,
@@ -81,7 +81,7 @@ impl<'a> PictureNames<'a> {
         written: &BTreeSet<&'w str>,
     ) -> HashMap<&'w str, Match<'a>> {
         let mut found: HashMap<&str, Match<'a>> = HashMap::new();
-        // Folders of pictures that whole paths lead to, with the folders of those paths.
+        // For each folder with pictures that were found by their whole paths: the ways in which the rows spell it.
         let mut owners: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for &name in written {
             if let Some(matched) = self.whole(folder, name) {
@@ -100,7 +100,7 @@ impl<'a> PictureNames<'a> {
         found
     }
 
-    /// By the whole path, from the table's folder or from the archive's root.
+    /// Finds a picture by its whole path, from the table's folder or from the archive's root.
     fn whole(&self, folder: &str, name: &str) -> Option<Match<'a>> {
         let plain = name.replace('\\', "/");
         let paths: Vec<String> =
@@ -132,7 +132,7 @@ impl<'a> PictureNames<'a> {
             })
     }
 
-    /// By the longest common ending of two paths.
+    /// Finds a picture by the longest common ending of the paths.
     fn by_ending(&self, name: &str, owners: &BTreeMap<String, BTreeSet<String>>) -> Match<'a> {
         let mut tried = vec![(&self.spelt, folded(name), Difference::Folder)];
         tried.push((&self.respelt, folded(name), Difference::Encoding));
@@ -149,7 +149,7 @@ impl<'a> PictureNames<'a> {
         Match::Missing
     }
 
-    /// The picture whose name is most like `name`, to show where nothing was found.
+    /// Returns the picture with the name most like `name`, as a suggestion if no picture was found.
     pub(super) fn nearest(&self, name: &str) -> Option<&'a str> {
         let (_, wanted) = parted(&folded(name));
         let likeness = |path: &str| strsim::jaro_winkler(&parted(&folded(path)).1, &wanted);
@@ -159,7 +159,7 @@ impl<'a> PictureNames<'a> {
     }
 }
 
-/// Pictures that [`PictureNames::nearest`] compares with, so that a report on a large set takes no minutes.
+/// How many pictures [`PictureNames::nearest`] compares with, so that reports on large data sets are fast.
 const MOST_COMPARED: usize = 10_000;
 
 /// Pictures by the parts of their folded paths.
@@ -167,8 +167,9 @@ const MOST_COMPARED: usize = 10_000;
 struct Index<'a> {
     whole: HashMap<String, Vec<&'a str>>,
     stems: HashMap<String, Vec<&'a str>>,
-    /// By file name, and by file name without its extension: the folded path and the picture.
+    /// Folded paths and pictures, by file name.
     files: HashMap<String, Vec<(String, &'a str)>>,
+    /// Folded paths and pictures, by file name without its extension.
     file_stems: HashMap<String, Vec<(String, &'a str)>>,
 }
 
@@ -192,7 +193,7 @@ impl<'a> Index<'a> {
                 let (of_picture, _) = parted(key);
                 let common = common_ending(&folder, &of_picture);
                 let has_rest = |folder: &str| parts(folder).count() > common;
-                // Rows of another folder that has its own pictures in the archive do not mean these.
+                // Other rows name this folder by its whole path, so a row that names another folder does not mean it.
                 let is_owned =
                     owners.get(&of_picture).is_some_and(|owners| !owners.contains(&folder));
                 if has_rest(&folder) && has_rest(&of_picture) && is_owned {
@@ -214,7 +215,7 @@ impl<'a> Index<'a> {
     }
 }
 
-/// The one picture there is, or two of them.
+/// Returns the only picture, or two of several.
 fn only<'a>(paths: &[&'a str], difference: Difference) -> Option<Match<'a>> {
     match paths[..] {
         [] => None,
@@ -223,13 +224,13 @@ fn only<'a>(paths: &[&'a str], difference: Difference) -> Option<Match<'a>> {
     }
 }
 
-/// Folder and file name.
+/// Splits a path into folder and file name.
 fn parted(path: &str) -> (String, String) {
     let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
     (folder.to_owned(), file.to_owned())
 }
 
-/// How many folders two paths have in common at their ends.
+/// Returns how many folders two paths share at their ends.
 fn common_ending(a: &str, b: &str) -> usize {
     let (a, b): (Vec<_>, Vec<_>) = (parts(a).collect(), parts(b).collect());
     a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count()
@@ -252,7 +253,7 @@ fn join(folder: &str, path: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    /// What the rows of a table in `folder` find, in the order of their names.
+    /// Returns what the names in a table in `folder` match, in the order of `names`.
     fn found(folder: &str, names: &[&str], pictures: &[&str]) -> Vec<Option<(String, Difference)>> {
         let pictures: BTreeSet<String> = pictures.iter().map(ToString::to_string).collect();
         let written: BTreeSet<&str> = names.iter().copied().collect();
@@ -273,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_lead_from_the_table_or_from_the_root_but_not_outside() {
+    fn paths_are_relative_to_the_table_or_to_the_root() {
         let names = ["./a.jpg", "../images/b.jpg", "images\\c.jpg", "/images/d.jpg"];
         let pictures = ["labels/a.jpg", "images/b.jpg", "images/c.jpg", "images/d.jpg"];
         for (found, picture) in found("labels", &names, &pictures).into_iter().zip(pictures) {
@@ -305,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_common_ending_decides_and_two_of_one_length_match_nothing() {
+    fn the_longest_common_ending_wins_and_a_tie_matches_nothing() {
         let pictures = ["cam1/01.jpg", "cam2/01.jpg"];
         let found = |name| found("", &[name], &pictures).remove(0).map(|(path, _)| path);
         assert_eq!(found("/home/ann/cam2/01.jpg").as_deref(), Some("cam2/01.jpg"));
@@ -315,17 +316,17 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_a_missing_picture_does_not_take_one_of_another_folder() {
+    fn a_row_for_a_missing_picture_does_not_match_one_in_another_folder() {
         let pictures = ["train/01.jpg", "train/02.jpg"];
         let names = ["train/01.jpg", "val/02.jpg"];
-        assert_eq!(found("", &names, &pictures)[1], None, "train has rows of its own");
+        assert_eq!(found("", &names, &pictures)[1], None, "another row names train");
         let names = ["old/01.jpg", "old/02.jpg"];
         assert!(found("", &names, &pictures).iter().all(Option::is_some), "the folder was renamed");
     }
 
     #[test]
-    fn entries_in_a_legacy_encoding_are_matched_by_the_one_that_makes_rows_fit() {
-        // Bytes of Windows-1252 and of Shift JIS, as a zip's reader takes them for CP437.
+    fn names_of_entries_in_a_legacy_encoding_are_matched() {
+        // Bytes in Windows-1252 and Shift JIS, which a zip reader takes for CP437.
         for (name, bytes) in
             [("Fußgänger.jpg", &b"Fu\xdfg\xe4nger.jpg"[..]), ("顔.jpg", b"\x8a\xe7.jpg")]
         {
@@ -335,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn the_nearest_name_is_shown_where_none_fits() {
+    fn the_nearest_name_is_suggested_if_none_matches() {
         let pictures: BTreeSet<String> =
             ["i/party-01.jpg", "i/street.jpg"].map(str::to_owned).into();
         assert_eq!(PictureNames::new(&pictures).nearest("i/partie-01.jpg"), Some("i/party-01.jpg"));

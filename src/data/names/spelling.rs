@@ -1,4 +1,4 @@
-//! The ways in which programs spell one file name.
+//! The different ways in which programs spell a file name.
 
 use std::collections::BTreeSet;
 
@@ -7,26 +7,26 @@ use encoding_rs::{
 };
 use unicode_normalization::UnicodeNormalization;
 
-/// Encodings that zip programs have written names in, without saying so.
+/// Encodings that zip programs use for names without declaring them.
 const LEGACY: [&Encoding; 7] =
     [WINDOWS_1252, WINDOWS_1250, WINDOWS_1251, SHIFT_JIS, GBK, EUC_KR, BIG5];
 
-/// The upper half of CP437, which a zip's names are in unless it says UTF-8.
+/// The upper half of CP437, the encoding of a zip's names unless it declares UTF-8.
 /// Source: Unicode's mapping `VENDORS/MICSFT/PC/CP437.TXT`.
 const CP437: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{a0}";
 
-/// A path in one spelling: lower case, composed letters, `/` between its parts, no `.` among them.
+/// Normalizes a path: lower case, composed letters, `/` between its parts, and no `.` as a part.
 pub(super) fn folded(path: &str) -> String {
     let path = path.replace('\\', "/").to_lowercase().nfc().collect::<String>();
     parts(&path).collect::<Vec<_>>().join("/")
 }
 
-/// The parts of a path.
+/// Returns the parts of a path, without `.`.
 pub(super) fn parts(path: &str) -> impl Iterator<Item = &str> {
     path.split('/').filter(|part| !matches!(*part, "" | "."))
 }
 
-/// A path without its last extension.
+/// Returns a path without its last extension.
 pub(super) fn without_extension(path: &str) -> &str {
     match path.rsplit_once('.') {
         Some((stem, extension)) if !stem.is_empty() && !extension.contains('/') => stem,
@@ -34,7 +34,7 @@ pub(super) fn without_extension(path: &str) -> &str {
     }
 }
 
-/// What a path reads like in other encodings, if its name was taken for CP437.
+/// Returns how a path reads in other encodings, if it was wrongly read as CP437.
 pub(super) fn legacy(path: &str) -> BTreeSet<String> {
     if path.is_ascii() {
         return BTreeSet::new();
@@ -46,7 +46,7 @@ pub(super) fn legacy(path: &str) -> BTreeSet<String> {
     LEGACY.iter().filter_map(read).collect()
 }
 
-/// What a name was before a program read its UTF-8 as Windows-1252 or as CP437.
+/// Returns what a name may have been before a program read its UTF-8 as Windows-1252 or CP437.
 pub(super) fn alternatives(name: &str) -> impl Iterator<Item = String> {
     let (windows, _, has_failed) = WINDOWS_1252.encode(name);
     let windows = (!has_failed && !name.is_ascii()).then(|| windows.into_owned());
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_last_extension_goes_and_hidden_files_keep_their_names() {
+    fn only_the_last_extension_is_removed_and_hidden_files_keep_their_names() {
         for (path, stem) in
             [("a.b/c", "a.b/c"), ("a/b.c.jpg", "a/b.c"), (".jpg", ".jpg"), ("a", "a")]
         {

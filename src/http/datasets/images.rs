@@ -53,7 +53,7 @@ pub(super) struct ImageView {
     faces: Vec<Rect>,
 }
 
-/// `GET /datasets/{id}/images`: in the order of the data set.
+/// `GET /datasets/{id}/images`: the pictures, in the order of the data set.
 async fn list(
     State(app): State<Arc<App>>,
     Path(id): Path<DatasetId>,
@@ -76,7 +76,7 @@ async fn list(
     Ok(Json(Page::new(views.collect(), limit, |view: &ImageView| view.index.to_string())))
 }
 
-/// `GET /datasets/{id}/images/{index}`: as it was imported, 256 pixels on its longer side.
+/// `GET /datasets/{id}/images/{index}`: the picture as imported, 256 pixels on its longer side.
 async fn show(
     State(app): State<Arc<App>>,
     Path((id, index)): Path<(DatasetId, usize)>,

@@ -1,4 +1,4 @@
-//! `/datasets`
+//! The routes under `/datasets`.
 
 mod images;
 mod list;
@@ -14,7 +14,7 @@ use schemars::SchemaGenerator;
 
 use super::app::App;
 
-/// Requests that are answered quickly.
+/// Routes that respond quickly.
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/datasets", get(list::list))
@@ -23,7 +23,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .merge(report::routes())
 }
 
-/// Requests that may take long.
+/// Routes that may take long.
 pub(super) fn slow_routes() -> Router<Arc<App>> {
     upload::routes().merge(images::picture_routes())
 }

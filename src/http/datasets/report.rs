@@ -1,4 +1,4 @@
-//! `GET /datasets/{id}/report`: everything that the import has to say, page by page or as CSV.
+//! `GET /datasets/{id}/report`: the import's full report, page by page or as CSV.
 
 use std::sync::Arc;
 
@@ -31,7 +31,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
 struct ReportQuery {
     /// Only problems of this kind.
     kind: Option<String>,
-    /// For links, which cannot set `Accept`.
+    /// The response's format, for links, which cannot set `Accept`.
     format: Option<Format>,
     limit: Option<u32>,
     cursor: Option<String>,
@@ -48,14 +48,14 @@ enum Format {
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "DatasetReport")]
 pub(super) struct ReportView {
-    /// How many problems there are of each kind.
+    /// Number of problems of each kind.
     counts: std::collections::BTreeMap<String, u64>,
-    /// How the archive was understood.
+    /// Notes on how the archive was read.
     notes: Vec<String>,
     rows: RowTally,
     files: FileTally,
     items: Vec<ImportProblem>,
-    /// Cursor of the next page; none after the last.
+    /// Cursor of the next page; `null` on the last page.
     next_cursor: Option<String>,
 }
 
@@ -74,7 +74,7 @@ async fn show(
         && !dataset.manifest.report.counts.contains_key(kind)
     {
         let kinds: Vec<&String> = dataset.manifest.report.counts.keys().collect();
-        let text = format!("no problem is of the kind {kind:?}; this report has {kinds:?}");
+        let text = format!("there is no problem of the kind {kind:?}; this report has {kinds:?}");
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, text));
     }
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
@@ -122,10 +122,10 @@ fn view(
     })
 }
 
-/// Problems sent together.
+/// How many problems are sent together.
 const CHUNK: usize = 500;
 
-/// All problems as a table, written while it is sent.
+/// Returns all problems as a table, which is written while it is sent.
 fn csv(dataset: Arc<ImportedDataset>, kind: Option<String>) -> Response {
     let (send, receive) = mpsc::channel::<std::io::Result<Bytes>>(2);
     tokio::task::spawn_blocking(move || {
@@ -150,14 +150,14 @@ fn csv(dataset: Arc<ImportedDataset>, kind: Option<String>) -> Response {
                     count += 1;
                 }
                 let bytes = table.into_inner().map_err(csv::IntoInnerError::into_error)?;
-                // A client that has left wants no more.
+                // Sending fails if the client has disconnected.
                 if send.blocking_send(Ok(bytes.into())).is_err() || count < CHUNK {
                     return Ok(());
                 }
             }
         };
         if let Err(error) = write() {
-            let _ = send.blocking_send(Err(error)); // The client may have left.
+            let _ = send.blocking_send(Err(error)); // The client may have disconnected.
         }
     });
     let headers = [

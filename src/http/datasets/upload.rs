@@ -1,4 +1,4 @@
-//! `POST /datasets`: an archive, streamed to disk.
+//! `POST /datasets`: streams an archive to disk.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -47,17 +47,17 @@ const ARCHIVES: [&str; 8] = [
     "application/octet-stream",
 ];
 const LONGEST_FILE_NAME: usize = 200;
-/// Position at which `ustar` ends in a tar's header.
+/// Offset at which `ustar` ends in a tar's header.
 const MAGIC_BYTES: usize = 262;
 
-/// The name of a data set, and what its labels are, if the user says so.
+/// The data set's name, and what the user says about its labels.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct UploadQuery {
     name: Option<String>,
     boxes: Option<BoxShape>,
     units: Option<Units>,
-    /// Separated by commas.
+    /// Names separated by commas.
     face_categories: Option<String>,
 }
 
@@ -78,7 +78,7 @@ async fn create(
 ) -> Result<impl IntoResponse> {
     let labels = query.labels();
     let name = valid_name(query.name)?;
-    // Checked now rather than after gigabytes. The import checks again, picture by picture.
+    // Checked now rather than after gigabytes. The import checks again, once it knows the number of pictures.
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(0);
     if let Some(lack) = app.jobs.lacks_room(length) {
@@ -105,7 +105,7 @@ async fn create(
     Ok((StatusCode::ACCEPTED, location, Json(DatasetView::new(&app, dataset))))
 }
 
-/// Finds the first field that is a file and returns its name.
+/// Saves the file in the field `file` of a form and returns the file's name.
 async fn from_form(upload: &mut Upload, request: Request) -> Result<Option<String>> {
     let unreadable = |text: String| Problem::new(StatusCode::BAD_REQUEST, text);
     let form = Multipart::from_request(request, &()).await;
@@ -125,7 +125,7 @@ fn file_name(field: &Field<'_>) -> Option<String> {
     Some(name).filter(|name| !name.trim().is_empty())
 }
 
-/// An archive on its way to disk. Dropped before it is finished, it leaves nothing.
+/// An archive that is being written to disk. If it is dropped before it is finished, its file is removed.
 struct Upload {
     path: PathBuf,
     file: File,
@@ -176,7 +176,7 @@ impl Upload {
         Ok(())
     }
 
-    /// Refuses anything but an archive early, not after gigabytes.
+    /// Refuses anything but an archive after its first bytes, not after gigabytes.
     fn look_at(&mut self, chunk: &[u8]) -> Result<()> {
         if self.head.len() >= MAGIC_BYTES {
             return Ok(());

@@ -10,7 +10,7 @@ use crate::http::app::App;
 use crate::store::datasets::{Dataset, DatasetStatus};
 use crate::store::ids::DatasetId;
 
-/// A data set as clients see it. Once imported, it has its counts and its report too.
+/// A data set as clients see it. Once imported, it also has its counts and its report.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "Dataset")]
 pub(super) struct DatasetView {
@@ -19,7 +19,7 @@ pub(super) struct DatasetView {
     status: DatasetStatus,
     error: Option<String>,
     content_hash: Option<String>,
-    /// An older one with the same pictures and boxes.
+    /// An older data set with the same pictures and labels.
     same_as: Option<DatasetId>,
     progress: Option<ImportProgress>,
     /// What the upload said about the labels.
@@ -59,7 +59,7 @@ impl DatasetView {
     }
 }
 
-/// What only an imported data set has.
+/// Fields that only an imported data set has.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Imported {
     #[serde(flatten)]

@@ -6,7 +6,7 @@
  */
 export type Actor = "user" | "server" | "worker";
 /**
- * What the four numbers of a box are.
+ * What the four numbers of a box mean.
  */
 export type BoxShape = "xywh" | "xyxy" | "cxcywh";
 /**
@@ -33,8 +33,8 @@ export type Rect = [number, number, number, number];
  */
 export type Split = "train" | "val" | "test";
 /**
- * Which of WIDER FACE's three lists a face is in, the smallest: every easy face is also a medium one, and
- * both are hard ones.
+ * The smallest of WIDER FACE's three lists that a face is in: every easy face is also medium, and every medium face is
+ * also hard.
  */
 export type Difficulty = "easy" | "medium" | "hard";
 /**
@@ -275,20 +275,20 @@ export interface Comparison {
   same_dataset: boolean;
 }
 /**
- * Pictures and faces.
+ * Numbers of pictures and faces.
  */
 export interface Counts {
   /**
-   * Faces.
+   * Number of faces.
    */
   faces: number;
   /**
-   * Pictures.
+   * Number of pictures.
    */
   images: number;
 }
 /**
- * A data set as clients see it. Once imported, it has its counts and its report too.
+ * A data set as clients see it. Once imported, it also has its counts and its report.
  */
 export interface Dataset {
   content_hash: string | null;
@@ -299,44 +299,44 @@ export interface Dataset {
    */
   face_sizes?: FaceSizes[];
   /**
-   * Faces.
+   * Number of faces.
    */
   faces?: number;
   finished_at: string | null;
   id: DatasetId;
   /**
-   * Pictures.
+   * Number of pictures.
    */
   images?: number;
   import_options: LabelOptions;
   name: string;
   /**
-   * Pictures without a face.
+   * Number of pictures without a face.
    */
   negatives?: number;
   progress: ImportProgress | null;
   report?: ImportReport;
   /**
-   * An older one with the same pictures and boxes.
+   * An older data set with the same pictures and labels.
    */
   same_as: DatasetId | null;
   splits?: Splits;
   status: DatasetStatus;
 }
 /**
- * One bar of the histogram.
+ * One bar of the histogram of face sizes.
  */
 export interface FaceSizes {
   /**
-   * Faces.
+   * Number of faces.
    */
   count: number;
   /**
-   * From this many pixels of the network's input …
+   * Lower limit, in pixels of the network's input.
    */
   from: number;
   /**
-   * … to below this many; `null` has no end.
+   * Upper limit, exclusive; `null` if there is none.
    */
   to: number | null;
 }
@@ -345,7 +345,7 @@ export interface FaceSizes {
  */
 export interface LabelOptions {
   /**
-   * What the four numbers of a box are, whatever the columns are called.
+   * What the four numbers of a box mean, whatever the columns are called.
    */
   boxes?: BoxShape | null;
   /**
@@ -358,45 +358,45 @@ export interface LabelOptions {
   units?: Units | null;
 }
 /**
- * How far an import is.
+ * The progress of an import.
  */
 export interface ImportProgress {
   /**
-   * Pictures decoded.
+   * Pictures decoded so far.
    */
   done: number;
   /**
-   * Pictures in all; 0 while the archive is looked through.
+   * Pictures in total; 0 during the first pass over the archive.
    */
   total: number;
 }
 /**
- * What was wrong with rows and pictures, and what was done about it.
+ * Problems with rows and pictures, and what the import did about them.
  */
 export interface ImportReport {
   /**
-   * How many there are of each kind.
+   * Number of problems of each kind.
    */
   counts: {
     [k: string]: number;
   };
   files: FileTally;
   /**
-   * How the archive was understood.
+   * Notes on how the archive was read.
    */
   notes: string[];
   /**
-   * The first twenty of each kind. All of them are in [`super::ImportedDataset::problems`].
+   * The first twenty problems of each kind. [`super::ImportedDataset::problems`] has all of them.
    */
   problems: ImportProblem[];
   rows: RowTally;
 }
 /**
- * Files: `given` is the sum of all others.
+ * Counts of files: `given` is the sum of all others.
  */
 export interface FileTally {
   /**
-   * Files in the archive, without those that systems add.
+   * Files in the archive, except those that operating systems add.
    */
   given: number;
   /**
@@ -406,12 +406,12 @@ export interface FileTally {
     [k: string]: number;
   };
   /**
-   * Pictures that were imported, and tables.
+   * Tables and imported pictures.
    */
   used: number;
 }
 /**
- * A row or a picture that could not be used as it was.
+ * A row or a picture that could not be used as it is.
  */
 export interface ImportProblem {
   /**
@@ -419,7 +419,7 @@ export interface ImportProblem {
    */
   file: string;
   /**
-   * What it is counted under.
+   * The kind of problem, as in `counts`.
    */
   kind: string;
   /**
@@ -427,16 +427,16 @@ export interface ImportProblem {
    */
   reason: string;
   /**
-   * Its row, the header being row 1.
+   * Its row; the header is row 1.
    */
   row?: number | null;
 }
 /**
- * Rows: `given` is the sum of all others.
+ * Counts of rows: `given` is the sum of all others.
  */
 export interface RowTally {
   /**
-   * Rows that say that their picture shows no face.
+   * Rows that say their picture shows no face.
    */
   empty: number;
   /**
@@ -448,7 +448,7 @@ export interface RowTally {
    */
   given: number;
   /**
-   * Rows whose boxes count neither as faces nor as background, such as crowds: they are painted over.
+   * Rows whose boxes count neither as faces nor as background, such as crowds. The boxes are painted grey.
    */
   ignored: number;
   /**
@@ -467,15 +467,15 @@ export interface Splits {
   val: Counts;
 }
 /**
- * Pictures and faces.
+ * Numbers of pictures and faces.
  */
 export interface Counts1 {
   /**
-   * Faces.
+   * Number of faces.
    */
   faces: number;
   /**
-   * Pictures.
+   * Number of pictures.
    */
   images: number;
 }
@@ -509,7 +509,7 @@ export interface DatasetOrigin {
  */
 export interface DatasetReport {
   /**
-   * How many problems there are of each kind.
+   * Number of problems of each kind.
    */
   counts: {
     [k: string]: number;
@@ -517,21 +517,21 @@ export interface DatasetReport {
   files: FileTally1;
   items: ImportProblem[];
   /**
-   * Cursor of the next page; none after the last.
+   * Cursor of the next page; `null` on the last page.
    */
   next_cursor: string | null;
   /**
-   * How the archive was understood.
+   * Notes on how the archive was read.
    */
   notes: string[];
   rows: RowTally1;
 }
 /**
- * Files: `given` is the sum of all others.
+ * Counts of files: `given` is the sum of all others.
  */
 export interface FileTally1 {
   /**
-   * Files in the archive, without those that systems add.
+   * Files in the archive, except those that operating systems add.
    */
   given: number;
   /**
@@ -541,16 +541,16 @@ export interface FileTally1 {
     [k: string]: number;
   };
   /**
-   * Pictures that were imported, and tables.
+   * Tables and imported pictures.
    */
   used: number;
 }
 /**
- * Rows: `given` is the sum of all others.
+ * Counts of rows: `given` is the sum of all others.
  */
 export interface RowTally1 {
   /**
-   * Rows that say that their picture shows no face.
+   * Rows that say their picture shows no face.
    */
   empty: number;
   /**
@@ -562,7 +562,7 @@ export interface RowTally1 {
    */
   given: number;
   /**
-   * Rows whose boxes count neither as faces nor as background, such as crowds: they are painted over.
+   * Rows whose boxes count neither as faces nor as background, such as crowds. The boxes are painted grey.
    */
   ignored: number;
   /**
