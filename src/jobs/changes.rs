@@ -1,4 +1,4 @@
-//! Changes a job's state: the job, its history and the event for clients, all or nothing.
+//! Changes a job's state. The job, its history and the event for clients change together or not at all.
 
 use serde_json::json;
 
@@ -9,19 +9,19 @@ use crate::store::jobs::{JobState, StateNote};
 use crate::store::transitions::Actor;
 use crate::time::now;
 
-/// A change.
+/// A change of a job's state.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Change<'a> {
     pub(super) from: JobState,
     pub(super) to: JobState,
     pub(super) actor: Actor,
-    /// The reason, for the history.
+    /// The reason, as shown in the history.
     pub(super) reason: &'a str,
-    /// What the user reads about a job that failed or is on hold.
+    /// The explanation for the user if the job failed or is on hold.
     pub(super) note: StateNote<'a>,
 }
 
-/// Makes the change. Returns false when the job is not in the state `from`.
+/// Makes the change. Returns false if the job is not in the state `from`.
 pub(super) async fn change(
     db: &mut store::Connection,
     id: JobId,
@@ -38,7 +38,7 @@ pub(super) async fn change(
     Ok(true)
 }
 
-/// Records a change, a new job, or a worker that was replaced.
+/// Records a change of state, a new job or the replacement of a worker.
 pub(super) async fn record(
     db: &mut store::Connection,
     id: JobId,

@@ -1,4 +1,4 @@
-//! Deleting jobs, data sets and models: the row first, then the files.
+//! Deletes jobs and data sets: the row first, then the files.
 
 use std::path::PathBuf;
 
@@ -10,13 +10,13 @@ use crate::store;
 use crate::store::datasets::DatasetStatus;
 use crate::store::ids::{DatasetId, JobId};
 
-/// Something cannot be deleted.
+/// An error that prevents a deletion.
 #[derive(Debug, thiserror::Error)]
 pub enum DeleteError {
-    /// There is no such thing.
+    /// The job or data set does not exist.
     #[error("there is no {0}")]
     Missing(String),
-    /// It is needed.
+    /// The job or data set is still in use.
     #[error("{0}")]
     InUse(String),
     /// The database cannot be used.
@@ -29,18 +29,18 @@ impl Jobs {
     ///
     /// # Errors
     ///
-    /// [`DeleteError`].
+    /// Returns a [`DeleteError`] if the job cannot be deleted.
     pub async fn delete_job(&self, id: JobId) -> Result<(), DeleteError> {
         let Some(job) = store::jobs::find(&self.0.db, id).await? else {
             return Err(DeleteError::Missing(format!("job {id}")));
         };
         if !job.state.is_terminal() {
             let state = job.state.name();
-            let text = format!("the job {id} is {state}; cancel it before it is deleted");
+            let text = format!("job {id} is {state}; cancel it before deleting it");
             return Err(DeleteError::InUse(text));
         }
         if !store::jobs::delete_unused(&self.0.db, id).await? {
-            let text = format!("another job needs the model that job {id} trained");
+            let text = format!("another job needs the model that job {id} made");
             return Err(DeleteError::InUse(text));
         }
         self.tell();
@@ -53,15 +53,15 @@ impl Jobs {
     ///
     /// # Errors
     ///
-    /// [`DeleteError`].
+    /// Returns a [`DeleteError`] if the data set cannot be deleted.
     pub async fn delete_dataset(&self, id: DatasetId) -> Result<(), DeleteError> {
         let Some(dataset) = store::datasets::find(&self.0.db, id).await? else {
             return Err(DeleteError::Missing(format!("data set {id}")));
         };
         if !store::datasets::delete_unused(&self.0.db, id).await? {
             let text = match dataset.status {
-                DatasetStatus::Importing => format!("the data set {id} is still being imported"),
-                _ => format!("the data set {id} is needed by a job that has not ended"),
+                DatasetStatus::Importing => format!("data set {id} is still being imported"),
+                _ => format!("a job that has not ended needs data set {id}"),
             };
             return Err(DeleteError::InUse(text));
         }
@@ -71,7 +71,7 @@ impl Jobs {
     }
 }
 
-/// The row is gone, so files that a failure leaves here are in nobody's way.
+/// Deletes a folder. The row is already gone, so any files that remain after a failure do no harm.
 async fn remove(folder: PathBuf) {
     let removed = tokio::task::spawn_blocking(move || disk::remove_folder(&folder)).await;
     match removed {

@@ -1,5 +1,5 @@
-//! More epochs for a finished job: a new job that continues from the last checkpoint, so that the former result stays
-//! what it is.
+//! Extends a finished job to more epochs. A new job continues from the last checkpoint, so the finished job's result
+//! does not change.
 
 use std::fs;
 use std::io;
@@ -22,26 +22,26 @@ use crate::store::ids::JobId;
 use crate::store::job_kind::JobKind;
 use crate::store::jobs::{Job, JobState};
 
-/// What a user asks for.
+/// A request to extend a job.
 #[derive(Debug, Clone)]
 pub struct Extension {
-    /// Epochs in all, including those already done.
+    /// Total number of epochs, including those already done.
     pub epochs: u32,
-    /// The new job's name; `None` for the finished job's, with a mark.
+    /// The new job's name; `None` adds " (extended)" to the finished job's name.
     pub name: Option<String>,
 }
 
-/// A job that cannot be extended.
+/// An error that prevents a job from being extended.
 #[derive(Debug, thiserror::Error)]
 pub enum ExtendError {
-    /// There is no such job.
-    #[error("no such job {0}")]
+    /// The job does not exist.
+    #[error("there is no job {0}")]
     NoJob(JobId),
-    /// It is not a job to continue: why, and what to do.
+    /// The job cannot be continued. The text says why, and what to do instead.
     #[error("this job cannot be extended: {0}")]
     Refused(String),
-    /// What was asked for cannot be done.
-    #[error("the extension's parameters are wrong")]
+    /// The requested parameters are invalid.
+    #[error("the extension's parameters are invalid")]
     Invalid(Vec<Violation>),
     /// The new job cannot be queued.
     #[error(transparent)]
@@ -61,15 +61,15 @@ impl From<store::Error> for ExtendError {
 }
 
 const MARK: &str = " (extended)";
-const START_AGAIN: &str = "start a new job, which can start from the model that this one made";
+const START_AGAIN: &str = "start a new job from this job's model instead";
 
 impl Jobs {
-    /// Queues a job that continues where a finished one ended, to more epochs in all, or returns the one that the
-    /// same request queued before. The finished job and its model do not change.
+    /// Queues a job that continues where a finished job ended, up to a larger number of epochs. Returns the existing
+    /// job if the same request was sent before. The finished job and its model do not change.
     ///
     /// # Errors
     ///
-    /// [`ExtendError`].
+    /// Returns an [`ExtendError`] if the job cannot be extended.
     pub async fn extend(
         &self,
         id: JobId,
@@ -87,11 +87,11 @@ impl Jobs {
         let rows = store::epochs::of_job(db, id).await?;
         let (new, origin) = extended(&finished, extension, &rows)?;
 
-        // The files come first: the new job fails without them.
+        // Copy the files first: the new job fails without them.
         let to = JobId::new();
         let queued = match self.copy(id, to, rows).await {
             Ok(true) => Ok(self.queue(to, new, origin, idempotency).await?),
-            Ok(false) => Err(refused("there is no checkpoint to continue from (any more)")),
+            Ok(false) => Err(refused("it has no checkpoint to continue from")),
             Err(error) => Err(error.into()),
         };
         if !queued.as_ref().is_ok_and(|job| job.id == to) {
@@ -100,8 +100,8 @@ impl Jobs {
         queued
     }
 
-    /// Copies what the new job continues from. Returns whether there was a checkpoint; a worker finds out whether it
-    /// is whole.
+    /// Copies the files that the new job continues from. Returns whether there was a checkpoint. The worker checks
+    /// whether it is intact.
     async fn copy(&self, from: JobId, to: JobId, rows: Vec<Value>) -> anyhow::Result<bool> {
         let (finished, dir) = (self.dir(from), self.dir(to));
         let copy = move || copy(&finished, &dir, &rows);
@@ -122,7 +122,7 @@ fn refused(why: &str) -> ExtendError {
     ExtendError::Refused(format!("{why}; {START_AGAIN}"))
 }
 
-/// The new job.
+/// Builds the new job.
 fn extended(
     finished: &Job,
     Extension { epochs, name }: Extension,
@@ -130,7 +130,7 @@ fn extended(
 ) -> Result<(Submission, Origin), ExtendError> {
     let dataset_id = finished.dataset_id.ok_or_else(|| refused("its data set was deleted"))?;
     let Ok(Task::Train(mut params)) = Task::of(finished) else {
-        return Err(refused("its parameters are of another version of Blazetune"));
+        return Err(refused("its parameters come from another version of Blazetune"));
     };
     let asked_for = std::mem::replace(&mut params.epochs, epochs);
     let steps = finished.progress.map_or(0, |progress| progress.steps);
@@ -144,7 +144,8 @@ fn extended(
     Ok((new, Origin { reason, extends_epochs: Some(asked_for) }))
 }
 
-/// Whole epochs of a finished job. One that was stopped has a row for an epoch that it left in the middle.
+/// Returns how many epochs a finished job completed. A job that was stopped early has a row for its unfinished epoch,
+/// which does not count.
 fn epochs_done(rows: &[Value], steps_per_epoch: u32) -> u32 {
     let last = rows.last().unwrap_or(&Value::Null);
     let (epoch, step) = (last["epoch"].as_u64().unwrap_or(0), last["step"].as_u64().unwrap_or(0));
@@ -152,8 +153,8 @@ fn epochs_done(rows: &[Value], steps_per_epoch: u32) -> u32 {
     (if is_whole { epoch } else { epoch.saturating_sub(1) }) as u32
 }
 
-/// Copies the checkpoints of a finished job, and the sample views that its rows name, to a folder that is not there
-/// yet. All is on disk when this returns. Returns whether there was a checkpoint.
+/// Copies the checkpoints of a finished job, and the sample views that its rows name, to a new folder. Everything is
+/// safely on disk when this returns. Returns whether there was a checkpoint.
 fn copy(finished: &JobDir, dir: &JobDir, rows: &[Value]) -> io::Result<bool> {
     for folder in [dir.checkpoints(), dir.artifacts()] {
         fs::create_dir_all(folder)?;
@@ -169,7 +170,7 @@ fn copy(finished: &JobDir, dir: &JobDir, rows: &[Value]) -> io::Result<bool> {
     Ok(last || previous)
 }
 
-/// Returns whether the file was there.
+/// Copies a file. Returns whether it existed.
 fn copy_file(from: &Path, to: &Path) -> io::Result<bool> {
     match fs::read(from) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
@@ -177,28 +178,28 @@ fn copy_file(from: &Path, to: &Path) -> io::Result<bool> {
     }
 }
 
-/// Whether a job can be extended; its checkpoint may still be missing.
+/// Whether a job can be extended. Does not check whether its checkpoint exists.
 pub(super) fn can_be_extended(job: &Job) -> bool {
     why_not(job).is_none() && job.dataset_id.is_some()
 }
 
 fn why_not(job: &Job) -> Option<String> {
     if job.kind != JobKind::Train {
-        return Some("it does not train; name a job that does".to_owned());
+        return Some("it is not a training job; choose one that is".to_owned());
     }
     let advice = match job.state {
         JobState::Completed => return None,
         JobState::Failed | JobState::Cancelled => "start a new job instead",
-        JobState::Paused => "resume it, and wait until it has completed",
-        _ => "wait until it has completed, or stop it",
+        JobState::Paused => "resume it and wait until it completes",
+        _ => "wait until it completes, or stop it",
     };
     Some(format!("it is {}; {advice}", job.state.name()))
 }
 
-/// `done`: epochs that the finished job has done.
+/// Checks the new job's parameters. `done` is the number of epochs that the finished job completed.
 fn check(params: &TrainSpec, done: u32) -> Result<(), Vec<Violation>> {
     if params.epochs <= done {
-        let detail = format!("has to be above {done}, the number of epochs already done");
+        let detail = format!("must be above {done}, the number of epochs already done");
         return Err(vec![Violation { pointer: "/epochs".to_owned(), detail }]);
     }
     params.check()

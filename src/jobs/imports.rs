@@ -1,4 +1,4 @@
-//! From uploaded archives to data sets, one after another.
+//! Imports uploaded archives as data sets, one at a time.
 
 use std::fs;
 use std::io;
@@ -19,11 +19,11 @@ use crate::error::chain;
 use crate::store;
 use crate::store::ids::DatasetId;
 
-/// A data set waiting for its import.
+/// A data set that is waiting to be imported.
 #[derive(Debug)]
 pub(super) struct Import {
     id: DatasetId,
-    /// SHA-256 of its archive; `None` if an earlier server received it.
+    /// SHA-256 of the archive; `None` if an earlier server received the archive.
     sha256: Option<String>,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct Import {
 enum Imported {
     Done(Box<Manifest>),
     Failed(String),
-    /// The server is stopping; the next one imports.
+    /// The server is stopping; the next server runs the import.
     Later,
 }
 
@@ -40,7 +40,7 @@ impl Jobs {
     ///
     /// # Errors
     ///
-    /// When the database cannot be used.
+    /// Fails if the database cannot be used.
     pub async fn begin_import(
         &self,
         id: DatasetId,
@@ -49,13 +49,13 @@ impl Jobs {
         options: &LabelOptions,
     ) -> store::Result<()> {
         store::datasets::insert(&self.0.db, id, name, options).await?;
-        info!(dataset.id = %id, "data set {id} is queued for its import");
+        info!(dataset.id = %id, "queued data set {id} for import");
         let import = Import { id, sha256: Some(sha256) };
-        let _ = self.0.imports.send(import); // Nobody receives only at shutdown.
+        let _ = self.0.imports.send(import); // This fails only at shutdown.
         Ok(())
     }
 
-    /// How far a running import is.
+    /// Returns the progress of a running import.
     pub fn import_progress(&self, id: DatasetId) -> Option<ImportProgress> {
         self.progress().get(&id).copied()
     }
@@ -66,7 +66,7 @@ impl Jobs {
         self.0.progress.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Resumes imports that the last server did not finish, and deletes unfinished uploads.
+    /// Queues the imports that the last server did not finish, and deletes unfinished uploads.
     pub(super) async fn recover_imports(&self) -> anyhow::Result<()> {
         let waiting = store::datasets::importing(&self.0.db).await?;
         for file in fs::read_dir(self.0.folder.uploads())? {
@@ -78,12 +78,12 @@ impl Jobs {
         }
         for id in waiting {
             let import = Import { id, sha256: None };
-            let _ = self.0.imports.send(import); // The receiver waits in `start`.
+            let _ = self.0.imports.send(import); // `start` still holds the receiver.
         }
         Ok(())
     }
 
-    /// Imports until told to stop.
+    /// Runs imports until the server stops.
     pub(super) async fn import_all(self, mut waiting: UnboundedReceiver<Import>) {
         loop {
             let import = tokio::select! {
@@ -114,11 +114,11 @@ impl Jobs {
             None => jobs.import_files(id, labels),
         };
         let imported = tokio::task::spawn_blocking(import).await;
-        // A panic is a bug of ours, but no reason to leave the user waiting.
+        // A panic is our bug, but the user must still learn that the import failed.
         let imported = imported
             .unwrap_or_else(|_| Imported::Failed("the import crashed on this archive".to_owned()));
         while let Err(error) = self.store_end(id, &imported, sha256.as_deref()).await {
-            error!(dataset.id = %id, "cannot store the outcome of data set {id}: {error:#}");
+            error!(dataset.id = %id, "cannot store the import of data set {id}: {error:#}");
             if !self.give_up_spare().unwrap_or(false) && !self.pause(AFTER_TROUBLE).await {
                 return Ok(()); // The next server imports it again.
             }
@@ -126,14 +126,14 @@ impl Jobs {
         if matches!(imported, Imported::Later) {
             return Ok(());
         }
-        // Deleted only now: until the database knows, the next server may have to import again.
+        // Delete the archive only now: until the database has the outcome, the next server may need it again.
         match fs::remove_file(self.0.folder.upload(id)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error.into()),
             _ => Ok(()),
         }
     }
 
-    /// Keeps the result of an import until the database can store it.
+    /// Stores the outcome of an import in the database.
     async fn store_end(
         &self,
         id: DatasetId,
@@ -151,16 +151,16 @@ impl Jobs {
             }
             Imported::Failed(reason) => {
                 store::datasets::set_failed(&self.0.db, id, reason).await?;
-                warn!(dataset.id = %id, "data set {id} failed: {reason}");
+                warn!(dataset.id = %id, "the import of data set {id} failed: {reason}");
             }
         }
         Ok(())
     }
 
-    /// Shares what was imported from the same archive, instead of importing it again.
+    /// Shares the files of a data set that was imported from the same archive. Returns `None` if that is not possible.
     fn link_files(&self, twin: DatasetId, id: DatasetId) -> Option<Manifest> {
         let twin = ImportedDataset::open(&self.0.folder.dataset(twin)).ok()?;
-        // A picture may have been refused for its size, under a lower limit.
+        // The earlier import may have refused a picture because of a lower size limit.
         let is_whole = !twin.manifest.report.counts.contains_key(BAD_PICTURE);
         let dir = self.0.folder.dataset(id);
         (is_whole && twin.link(&dir).is_ok()).then_some(twin.manifest)
@@ -205,7 +205,7 @@ impl Jobs {
     }
 }
 
-/// Imports again what the last server imported but could not store in the database.
+/// Removes the files of an import that an earlier server did not record in the database.
 fn clean(dir: &Path) -> Result<(), ImportError> {
     disk::remove_folder(dir).map_err(ImportError::of_disk)
 }

@@ -1,7 +1,7 @@
-//! From `events.jsonl` into the database: each line exactly once, whatever crashes when.
+//! Copies `events.jsonl` to the database. Each line is stored exactly once, even after a crash.
 //!
-//! The position up to which the file was read moves in the transaction that stores what was read. The line that says
-//! how a worker ended is left to [`super::settle`], which stores it together with the job's new state.
+//! One transaction stores the events and advances the read position. The line that says how a worker ended is left to
+//! [`super::settle`], which stores it together with the job's new state.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -17,21 +17,21 @@ use crate::store::events::NewEvent;
 use crate::store::ids::JobId;
 use crate::store::jobs::{BestEpoch, JobProgress};
 
-/// Bytes read at once; a longer line would never be whole.
+/// Bytes to read at once. A longer line would never be read completely.
 const CHUNK_BYTES: u64 = 16 << 20;
 
-/// Whole lines of the file.
+/// A batch of complete lines from the file.
 #[derive(Debug)]
 pub(super) struct EventBatch {
     from: u64,
     to: u64,
     events: Vec<Event>,
     pub(super) finished: Option<End>,
-    /// A line that is no event, after the events of this batch.
+    /// An invalid line after the events of this batch.
     pub(super) bad: Option<BadLine>,
-    /// There is more to read.
+    /// Whether there may be more to read.
     pub(super) has_more: bool,
-    /// The file's length, if it is shorter than the position to read from.
+    /// The file's length, if the file ends before the read position.
     pub(super) shorter: Option<u64>,
 }
 
@@ -39,21 +39,21 @@ pub(super) struct EventBatch {
 #[derive(Debug)]
 pub(super) struct End {
     pub(super) finished: Finished,
-    /// Where the line begins and ends.
+    /// The byte positions where the line begins (`from`) and ends (`to`).
     pub(super) from: u64,
     pub(super) to: u64,
 }
 
-/// A line that no worker writes. The job's next worker cuts it off.
+/// A line that is not a valid event. The job's next worker truncates the file before it.
 #[derive(Debug, thiserror::Error)]
-#[error("byte {at} of events.jsonl does not begin an event: {source}")]
+#[error("byte {at} of events.jsonl does not start a valid event: {source}")]
 pub(super) struct BadLine {
     at: u64,
     source: serde_json::Error,
 }
 
-/// Reads whole lines from byte `from`, up to the line that says how a worker ended. Leaves an incomplete last line for
-/// later.
+/// Reads complete lines, starting at byte `from`, up to the line that says how a worker ended. Leaves an incomplete
+/// last line for the next call.
 pub(super) fn read(path: &Path, from: u64) -> io::Result<EventBatch> {
     let mut batch = EventBatch {
         from,
@@ -107,7 +107,7 @@ fn read_from(path: &Path, from: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Stores what was read. Returns whether there was anything.
+/// Stores the events of a batch. Returns whether there were any.
 pub(super) async fn store(db: &store::Db, id: JobId, batch: &EventBatch) -> anyhow::Result<bool> {
     if batch.events.is_empty() {
         return Ok(false);
@@ -121,7 +121,7 @@ pub(super) async fn store(db: &store::Db, id: JobId, batch: &EventBatch) -> anyh
     Ok(true)
 }
 
-/// Moves the position.
+/// Advances the read position of the job's events.
 pub(super) async fn advance(
     db: &mut store::Connection,
     id: JobId,
@@ -130,14 +130,14 @@ pub(super) async fn advance(
 ) -> anyhow::Result<()> {
     let advanced =
         store::jobs::advance_events(db, id, from.cast_signed(), to.cast_signed()).await?;
-    ensure!(advanced, "the events of job {id} were read by another at the same time");
+    ensure!(advanced, "another task read the events of job {id} at the same time");
     Ok(())
 }
 
 async fn store_event(db: &mut store::Connection, id: JobId, event: &Event) -> anyhow::Result<()> {
     let mut body = serde_json::to_value(&event.body)?;
     if let Value::Object(fields) = &mut body {
-        fields.remove("type"); // The stream's event field says it.
+        fields.remove("type"); // The stream's `event` field holds the type.
         fields.entry("time").or_insert_with(|| json!(event.time));
     }
     let (kind, epoch) = match &event.body {
@@ -162,7 +162,7 @@ async fn store_event(db: &mut store::Connection, id: JobId, event: &Event) -> an
             let progress =
                 JobProgress { step, steps, images_per_s, eta_s, ..JobProgress::default() };
             store::jobs::set_progress(&mut *db, id, progress).await?;
-            return Ok(()); // The job says how far it is; there is no history to tell.
+            return Ok(()); // The job's progress is enough; no history is kept.
         }
         Body::Epoch(row) => {
             store::epochs::put(&mut *db, id, row).await?;
@@ -174,7 +174,7 @@ async fn store_event(db: &mut store::Connection, id: JobId, event: &Event) -> an
                 let best = BestEpoch { epoch: row.epoch, metrics: row.val };
                 store::jobs::set_best(&mut *db, id, best).await?;
             }
-            body = json!({}); // The row is stored already.
+            body = json!({}); // The row is already stored.
             ("epoch", Some(row.epoch))
         }
         Body::Sample(samples) => ("sample", Some(samples.epoch)),
@@ -182,9 +182,9 @@ async fn store_event(db: &mut store::Connection, id: JobId, event: &Event) -> an
             for artifact in &written.artifacts {
                 store::artifacts::put(&mut *db, id, artifact).await?;
             }
-            return Ok(()); // Clients see them in the list.
+            return Ok(()); // Clients see them in the list of artifacts.
         }
-        Body::Finished(_) => return Ok(()), // Never in a batch.
+        Body::Finished(_) => return Ok(()), // `read` never puts this event in a batch.
     };
     store::events::insert(db, id, NewEvent { kind, epoch, body: &body }).await?;
     Ok(())
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_lost_its_end_is_noticed() {
+    fn a_truncated_file_is_noticed() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
         let first = line(1, started());
@@ -325,9 +325,9 @@ mod tests {
         let first = line(1, started());
         std::fs::write(&path, [first.as_slice(), b"nonsense\n"].concat()).unwrap();
         let batch = read(&path, 0).unwrap();
-        assert_eq!(batch.events.len(), 1, "what comes before is not lost");
+        assert_eq!(batch.events.len(), 1, "the events before it are kept");
         let text = batch.bad.unwrap().to_string();
-        let expected = format!("byte {} of events.jsonl does not begin an event", first.len());
+        let expected = format!("byte {} of events.jsonl does not start a valid event", first.len());
         assert!(text.starts_with(&expected), "{text}");
     }
 }

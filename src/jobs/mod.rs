@@ -1,8 +1,8 @@
-//! The life of jobs: the queue, the workers, what they report, and the imports of data sets.
+//! Runs jobs: the queue, the workers and their reports. Also imports data sets.
 //!
-//! Two kinds of tasks run in the background. The scheduler gives queued jobs to free devices and starts a supervisor
-//! for each; a supervisor follows one job to its end, over as many workers as that takes. All they know is in the
-//! database and the job's folder, so the next server can always pick up where one died.
+//! Two kinds of background tasks run the jobs. The scheduler assigns queued jobs to free devices and starts a
+//! supervisor for each. A supervisor follows one job to its end, through as many workers as needed. Their entire state
+//! is in the database and the job's folder, so a new server can continue where the previous one died.
 
 mod changes;
 mod cleanup;
@@ -51,7 +51,7 @@ pub use self::submission::{Idempotency, Submission, When};
 pub use self::submit_error::SubmitError;
 pub use self::verbs::{JobVerb, VerbError};
 
-/// A handle on all of this; its clones share it.
+/// A handle to the job system. Clones share the same state.
 #[derive(Debug, Clone)]
 pub struct Jobs(Arc<Inner>);
 
@@ -65,17 +65,17 @@ struct Inner {
     limits: config::Limits,
     executor: Box<dyn Executor>,
     slots: Vec<DeviceSlot>,
-    /// Why free devices start no job.
+    /// Why a free device starts no job, by device.
     waiting: std::sync::Mutex<BTreeMap<String, String>>,
-    /// The queue may have a job for a free device.
+    /// Signals that the queue may have a job for a free device.
     queued: Notify,
-    /// A job has ended, so there may be files to clean up.
+    /// Signals that there may be files to clean up, for example after a job has ended.
     ended: Notify,
-    /// Bytes in the data folder when last measured; 0 when it has no limit.
+    /// Bytes in the data folder when last measured; 0 if the folder has no limit.
     used_bytes: AtomicU64,
-    /// Grows when there is something new for clients.
+    /// A counter that grows when there is something new for clients.
     news: watch::Sender<u64>,
-    /// Locked while any job's `control.json` is written from the database.
+    /// Held while a job's `control.json` is written from the database.
     control: Mutex<()>,
     imports: mpsc::UnboundedSender<imports::Import>,
     progress: std::sync::Mutex<HashMap<DatasetId, ImportProgress>>,
@@ -90,20 +90,20 @@ pub struct JobsSetup {
     pub db: store::Db,
     /// The data folder.
     pub folder: Arc<Folder>,
-    /// Settings.
+    /// The server's settings.
     pub config: Config,
-    /// What to run as a worker.
+    /// The program to run as a worker.
     pub program: Program,
-    /// GPUs that jobs can run on: `cuda:0` ….
+    /// GPUs that jobs can run on, such as `cuda:0`.
     pub gpus: Vec<String>,
 }
 
 impl Jobs {
-    /// Picks up what an earlier server left, then starts working.
+    /// Recovers the work of an earlier server, then starts the background tasks.
     ///
     /// # Errors
     ///
-    /// When the database or the data folder cannot be used.
+    /// Fails if the database or the data folder cannot be used.
     pub async fn start(setup: JobsSetup) -> anyhow::Result<Self> {
         let JobsSetup { db, folder, config, program, gpus } = setup;
         let (imports, to_import) = mpsc::unbounded_channel();
@@ -137,17 +137,17 @@ impl Jobs {
         Ok(jobs)
     }
 
-    /// Changes whenever there may be something new for clients.
+    /// Returns a receiver that changes whenever there may be something new for clients.
     pub fn news(&self) -> watch::Receiver<u64> {
         self.0.news.subscribe()
     }
 
-    /// Devices that jobs can run on.
+    /// Returns the devices that jobs can run on.
     pub fn slots(&self) -> &[DeviceSlot] {
         &self.0.slots
     }
 
-    /// Ends the tasks, but no workers: they continue without a server.
+    /// Ends the background tasks. Workers continue to run without a server.
     pub async fn shut_down(&self) {
         self.0.stop.cancel();
         self.0.tasks.close();
@@ -167,7 +167,7 @@ impl Jobs {
         self.0.news.send_modify(|news| *news += 1);
     }
 
-    /// Waits, unless told to stop. Returns whether to continue.
+    /// Waits for `duration`, or until the server stops. Returns whether to continue.
     async fn pause(&self, duration: Duration) -> bool {
         tokio::select! {
             () = tokio::time::sleep(duration) => true,
@@ -176,7 +176,8 @@ impl Jobs {
     }
 }
 
-/// GPUs take jobs that leave the choice to the server; the CPU takes those only if there is no GPU.
+/// Returns the slots of the allowed devices. Jobs that do not name a device run on a GPU, or on the CPU if there is no
+/// GPU.
 fn slots(devices: &config::DeviceSettings, gpus: Vec<String>) -> Vec<DeviceSlot> {
     let gpus = gpus.into_iter().filter(|gpu| devices.allows(gpu));
     let slot = |device: String, takes_auto| {

@@ -1,4 +1,4 @@
-//! How long to wait for a worker: to obey, to exit after its end, to show a sign of life.
+//! Decides how long to wait for a worker to obey, to exit after reporting its end, or to show a sign of life.
 
 use std::fs;
 use std::time::{Duration, Instant, SystemTime};
@@ -9,10 +9,11 @@ use crate::config;
 use crate::protocol::cause::Cause;
 use crate::protocol::folder::JobDir;
 
-/// How long a worker may take to exit after it has reported its end.
+/// How long a worker may take to exit after reporting its end.
 const LEAVE_WITHIN: Duration = Duration::from_secs(30);
 
-/// Patience with one worker. Goes by the server's monotonic clock; the worker's and the file system's clocks may jump.
+/// Patience with one worker. Uses the server's monotonic clock, because the clocks of the worker and the file system
+/// may jump.
 #[derive(Debug)]
 pub(super) struct Patience {
     dir: JobDir,
@@ -22,12 +23,12 @@ pub(super) struct Patience {
     seen: Instant,
     cancelled: Option<Instant>,
     ended: Option<Instant>,
-    /// Why patience is over: the rest of a sentence that begins with "the worker".
+    /// Why the worker must be killed. The text completes a sentence that begins with "the worker".
     pub(super) killed: Option<(Cause, String)>,
     is_over: bool,
 }
 
-/// What changes while a worker makes progress.
+/// Signs of life, which change while a worker makes progress.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Signs {
     beat: Option<SystemTime>,
@@ -57,7 +58,7 @@ impl Patience {
         }
     }
 
-    /// The worker is at work.
+    /// Checks a running worker for signs of life.
     pub(super) fn look(&mut self) {
         let Some(hang) = self.hang else { return };
         let signs = Signs::of(&self.dir);
@@ -68,34 +69,34 @@ impl Patience {
         }
     }
 
-    /// It has reported its end.
+    /// Gives the worker time to exit after it has reported its end.
     pub(super) fn with_end(&mut self) {
         let since = self.ended.get_or_insert_with(Instant::now);
         self.is_over |= since.elapsed() > LEAVE_WITHIN;
     }
 
-    /// It was told to cancel.
+    /// Gives the worker time to exit after it was told to cancel.
     pub(super) fn with_cancel(&mut self) {
         let since = self.cancelled.get_or_insert_with(Instant::now);
         self.is_over |= since.elapsed() > self.grace;
     }
 
-    /// It must be killed, for this reason.
+    /// Decides that the worker must be killed, for this reason.
     pub(super) fn lose(&mut self, cause: Cause, how: &str) {
         if self.killed.is_none() {
-            warn!("ending the worker in {}: it {how}", self.dir.path().display());
+            warn!("killing the worker in {}: it {how}", self.dir.path().display());
             self.killed = Some((cause, how.to_owned()));
         }
         self.is_over = true;
     }
 
-    /// Whether it must be killed.
+    /// Whether the worker must be killed.
     pub(super) fn is_lost(&self) -> bool {
         self.is_over
     }
 }
 
-/// How long a job has held a device, by the monotonic clock; the database's clock may jump.
+/// Measures how long a job has held a device. Uses the monotonic clock, because the database's clock may jump.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Stopwatch {
     before_s: f64,
@@ -103,7 +104,7 @@ pub(super) struct Stopwatch {
 }
 
 impl Stopwatch {
-    /// Continues to count from this many seconds.
+    /// Starts a stopwatch that already shows this many seconds.
     pub(super) fn from(before_s: f64) -> Self {
         Self { before_s, since: Instant::now() }
     }
@@ -133,7 +134,7 @@ mod tests {
         ago(&mut patience);
         fs::write(dir.heartbeat_file(), "").unwrap();
         patience.look();
-        assert!(!patience.is_lost(), "it has shown that it lives");
+        assert!(!patience.is_lost(), "it has sent a heartbeat");
         ago(&mut patience);
         patience.look();
         let (cause, how) = patience.killed.unwrap();

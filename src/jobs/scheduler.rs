@@ -1,4 +1,4 @@
-//! From the queue to devices.
+//! Assigns queued jobs to devices.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +12,7 @@ use crate::store::jobs::{JobState, StateNote};
 use crate::store::queue::DeviceSlot;
 use crate::store::transitions::Actor;
 
-/// How often to look at the queue even when nobody reports a change.
+/// How often to check the queue even if nothing signals a change.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 impl Jobs {
     /// Resumes supervising the jobs that had a device when the last server ended.
@@ -25,21 +25,22 @@ impl Jobs {
         Ok(())
     }
 
-    /// Gives jobs to devices until told to stop.
+    /// Assigns jobs to devices until the server stops.
     pub(super) async fn schedule(self) {
         let mut looked_for_room = None;
-        // A job that found no disk space waits at least this long, whatever the disk says: there are quotas.
+        // A job that ran out of disk space waits at least this long, even if the disk has free space: there may be a
+        // quota.
         let again_after = Duration::from_secs(1 + 10 * self.0.settings.restart_delay_s);
         loop {
             if looked_for_room.is_none_or(|at: Instant| at.elapsed() >= again_after) {
                 looked_for_room = Some(Instant::now());
                 self.keep_spare();
                 if let Err(error) = self.release_held().await {
-                    error!("cannot look for jobs that wait for room: {error}");
+                    error!("cannot check for jobs that wait for disk space: {error}");
                 }
             }
             if let Err(error) = self.claim_all().await {
-                error!("cannot look at the queue: {error}");
+                error!("cannot read the queue: {error}");
             }
             tokio::select! {
                 () = self.0.queued.notified() => {}
@@ -76,7 +77,7 @@ impl Jobs {
             return Ok(None);
         };
         let from = if to == JobState::Running { JobState::Queued } else { to };
-        let reason = format!("{} has room", slot.device);
+        let reason = format!("{} has a free slot", slot.device);
         let (actor, note) = (Actor::Server, StateNote::default());
         let change = Change { from, to, actor, reason: &reason, note };
         record(&mut tx, id, Some(from), change).await?;
@@ -84,7 +85,7 @@ impl Jobs {
         Ok(Some(id))
     }
 
-    /// Puts jobs that found no disk space back into the queue when there is some.
+    /// Puts jobs that ran out of disk space back into the queue once there is enough.
     async fn release_held(&self) -> store::Result<()> {
         let held = store::queue::waiting_for_room(&self.0.db).await?;
         if held.is_empty() || self.lacks().is_some() {
@@ -92,7 +93,7 @@ impl Jobs {
         }
         for id in held {
             let (from, to, actor) = (JobState::Paused, JobState::Queued, Actor::Server);
-            let (reason, note) = ("there is room on the disk again", StateNote::default());
+            let (reason, note) = ("the disk has space again", StateNote::default());
             let mut tx = store::begin(&self.0.db).await?;
             change(&mut tx, id, Change { from, to, actor, reason, note }).await?;
             tx.commit().await?;
@@ -103,7 +104,7 @@ impl Jobs {
         Ok(())
     }
 
-    /// The queue may have something to do.
+    /// Makes the scheduler check the queue now.
     pub(super) fn wake_scheduler(&self) {
         self.0.queued.notify_one();
     }

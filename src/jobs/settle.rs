@@ -1,4 +1,4 @@
-//! What happens to a job whose worker ended: decided and stored in one transaction.
+//! Decides what happens to a job whose worker ended. One transaction reads the job and stores the decision.
 
 use serde_json::{Value, json};
 use tracing::{info, warn};
@@ -21,13 +21,13 @@ use crate::store::transitions::Actor;
 /// How a worker ended.
 #[derive(Debug)]
 pub(super) enum Why {
-    /// It reported its end.
+    /// The worker reported its end.
     Reported(Box<End>),
-    /// Without a report.
+    /// The worker ended without a report.
     Gone {
-        /// What kind of failure that is.
+        /// The cause of the failure.
         cause: Cause,
-        /// The rest of a sentence that begins with "the worker".
+        /// Completes a sentence that begins with "the worker".
         how: String,
     },
 }
@@ -50,29 +50,29 @@ impl Why {
         }
     }
 
-    /// For the history, and for the user if the job ends.
+    /// Returns the text for the history. The user also sees it if the job fails or is put on hold.
     fn text(&self) -> String {
         match self {
             Self::Gone { how, .. } => format!("the worker {how}"),
             Self::Reported(end) => match (&end.finished.error, end.finished.outcome) {
                 (Some(error), _) => error.clone(),
-                (None, Outcome::Completed) => "all is done".to_owned(),
-                (None, Outcome::EarlyStopped) => "it no longer improved".to_owned(),
+                (None, Outcome::Completed) => "completed".to_owned(),
+                (None, Outcome::EarlyStopped) => "it stopped improving".to_owned(),
                 (None, Outcome::Stopped) => "stopped early".to_owned(),
                 (None, Outcome::Paused) => "paused".to_owned(),
                 (None, Outcome::Cancelled) => "cancelled".to_owned(),
-                (None, Outcome::Failed) => "the worker failed without a reason".to_owned(),
+                (None, Outcome::Failed) => "the worker failed without giving a reason".to_owned(),
             },
         }
     }
 }
 
 impl Jobs {
-    /// Decides, stores the decision, and deletes the files of a cancelled job.
+    /// Decides what happens to the job, stores the decision, and deletes the files of a cancelled job.
     pub(super) async fn settle(&self, id: JobId, why: &Why, ran_s: f64) -> anyhow::Result<Fate> {
         let mut tx = store::begin(&self.0.db).await?;
         let Some(job) = store::jobs::find(&mut *tx, id).await? else {
-            return Ok(Fate::Move(JobState::Cancelled)); // Deleted meanwhile.
+            return Ok(Fate::Move(JobState::Cancelled)); // The job was deleted in the meantime.
         };
         let smaller_batches = match Task::of(&job) {
             Ok(task) if why.ending() == Ending::Failure(Cause::OutOfMemory) => {
@@ -115,7 +115,7 @@ impl Jobs {
             Fate::Move(to) => info!(job.id = %id, "job {id} is {}: {text}", to.name()),
             Fate::Hold(_) => warn!(job.id = %id, "job {id} is on hold: {text}"),
             Fate::Restart { .. } | Fate::Shrink => {
-                warn!(job.id = %id, "job {id} is started again: {text}");
+                warn!(job.id = %id, "starting job {id} again: {text}");
             }
         }
         if fate == Fate::Move(JobState::Cancelled) {
@@ -124,7 +124,7 @@ impl Jobs {
         Ok(fate)
     }
 
-    /// Ends a job that cannot be started.
+    /// Marks a job that cannot be started as failed.
     pub(super) async fn fail(&self, id: JobId, reason: &str) -> anyhow::Result<()> {
         let mut tx = store::begin(&self.0.db).await?;
         let Some(job) = store::jobs::find(&mut *tx, id).await? else { return Ok(()) };
@@ -137,10 +137,10 @@ impl Jobs {
         Ok(())
     }
 
-    /// Deletes what a cancelled job has made so far; the log stays.
+    /// Deletes the checkpoints and artifacts of a cancelled job. The log stays.
     pub(super) async fn discard(&self, id: JobId) {
         if let Err(error) = store::artifacts::forget(&self.0.db, id).await {
-            warn!(job.id = %id, "cannot forget the files of job {id}: {error}");
+            warn!(job.id = %id, "cannot delete the artifact rows of job {id}: {error}");
         }
         let dir = self.dir(id);
         let folders = [dir.checkpoints(), dir.artifacts()];
@@ -153,7 +153,7 @@ impl Jobs {
     }
 }
 
-/// Moves the job to a state that holds no device, with the reason for it.
+/// Moves the job to a state without a device and records the reason.
 async fn leave(
     db: &mut store::Connection,
     job: &Job,
@@ -187,7 +187,7 @@ async fn note(db: &mut store::Connection, job: &Job, why: &Why, reason: &str) ->
     record(db, job.id, Some(from), Change { from, to, actor, reason, note }).await
 }
 
-/// Stores the artifacts, and the model that they are, if the job made one.
+/// Stores the artifacts and the model, if the job made one.
 async fn keep(db: &mut store::Connection, job: &Job, why: &Why) -> anyhow::Result<()> {
     let Why::Reported(end) = why else { return Ok(()) };
     let artifacts = &end.finished.artifacts;
@@ -198,7 +198,7 @@ async fn keep(db: &mut store::Connection, job: &Job, why: &Why) -> anyhow::Resul
     let rows = store::epochs::of_job(&mut *db, job.id).await?;
     let files: Vec<Artifact> = artifacts.clone();
     let id = ModelId::new();
-    // A mix may have had no pictures to be measured on.
+    // A mix without a data set has no metrics.
     let metrics = (!rows.is_empty()).then(|| before_and_after(&rows, end.finished.mixing.as_ref()));
     let model = NewModel {
         id,
@@ -212,8 +212,8 @@ async fn keep(db: &mut store::Connection, job: &Job, why: &Why) -> anyhow::Resul
     Ok(store::models::set_variant(db, id, end.finished.variant).await?)
 }
 
-/// `{epoch, best, baseline, retention}`: the measures of the result, which is the best epoch mixed
-/// with the base model, and of that one alone.
+/// Returns `{epoch, best, baseline, retention}`: the metrics of the result, which is the best epoch or its mix with the
+/// base model, and those of the base model.
 fn before_and_after(rows: &[Value], mixing: Option<&Mixing>) -> Value {
     let baseline = rows.iter().find(|row| row["epoch"] == 0);
     let best = rows.iter().rev().find(|row| row["is_best"] == true);

@@ -1,37 +1,37 @@
-//! What a user can ask for.
+//! Requests for new jobs.
 
 use super::kinds::Task;
 use crate::store::ids::DatasetId;
 
-/// What a user asks for.
+/// A request for a new job.
 #[derive(Debug, Clone)]
 pub struct Submission {
-    /// The user's name for it.
+    /// The job's name, chosen by the user.
     pub name: String,
-    /// What to train on, or measure on; a mix may have none.
+    /// The data set to train or measure on; optional for a mix.
     pub dataset_id: Option<DatasetId>,
-    /// What to do.
+    /// What the job does.
     pub task: Task,
-    /// When, and for how long.
+    /// When the job may start, and how long it may run.
     pub when: When,
 }
 
-/// When a job is to run, and for how long at most.
+/// A job's priority, earliest start and time limit.
 #[derive(Debug, Clone, Default)]
 pub struct When {
-    /// Higher ones go first.
+    /// Jobs with a higher priority start first.
     pub priority: i64,
-    /// Not before this; RFC 3339, UTC, milliseconds.
+    /// The earliest start: RFC 3339, UTC, with milliseconds.
     pub not_before: Option<String>,
-    /// It is stopped, keeping its result so far, after running this long.
+    /// The job stops after running for this many seconds, and keeps its result so far.
     pub time_limit_s: Option<i64>,
 }
 
-/// Identifies a request that is sent again.
+/// Identifies a repeated request.
 #[derive(Debug, Clone)]
 pub struct Idempotency {
-    /// The client's.
+    /// The client's `Idempotency-Key`.
     pub key: String,
-    /// SHA-256 of the request's body.
+    /// SHA-256 of the request body.
     pub body_sha256: String,
 }

@@ -1,4 +1,4 @@
-//! New jobs.
+//! Queues new jobs.
 
 use anyhow::Context;
 use tracing::info;
@@ -14,11 +14,11 @@ use crate::store::jobs::{Job, JobState, NewJob, StateNote};
 use crate::store::transitions::Actor;
 
 impl Jobs {
-    /// Queues a job, or returns the one that the same request queued before.
+    /// Queues a job. Returns the existing job if the same request was sent before.
     ///
     /// # Errors
     ///
-    /// [`SubmitError`].
+    /// Returns a [`SubmitError`] if the job cannot be queued.
     pub async fn submit(
         &self,
         new: Submission,
@@ -28,7 +28,7 @@ impl Jobs {
         self.queue(JobId::new(), new, origin, idempotency).await
     }
 
-    /// Queues a job under this id, or returns the one, with another id, that the same request queued before.
+    /// Queues a job under this ID. Returns the existing job, which has another ID, if the same request was sent before.
     pub(super) async fn queue(
         &self,
         id: JobId,
@@ -70,16 +70,16 @@ async fn ready(db: &mut store::Connection, id: DatasetId) -> Result<Dataset, Sub
     }
 }
 
-/// Where a new job comes from.
+/// The origin of a new job.
 #[derive(Debug, Clone)]
 pub(super) struct Origin {
-    /// For its history.
+    /// The first reason in the job's history.
     pub(super) reason: String,
-    /// The epochs that the finished job was asked for, if this one extends one.
+    /// The number of epochs requested for the finished job, if this job extends one.
     pub(super) extends_epochs: Option<u32>,
 }
 
-/// What the same request queued before.
+/// Returns the job that the same request queued before.
 pub(super) async fn queued_before(
     db: &mut store::Connection,
     idempotency: Option<&Idempotency>,
@@ -119,5 +119,5 @@ async fn insert(
 }
 
 async fn found(db: &mut store::Connection, id: JobId) -> anyhow::Result<Job> {
-    store::jobs::find(db, id).await?.context("the job is gone")
+    store::jobs::find(db, id).await?.context("the job no longer exists")
 }

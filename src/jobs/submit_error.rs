@@ -6,14 +6,14 @@ use crate::store;
 use crate::store::datasets::DatasetStatus;
 use crate::store::ids::{DatasetId, ModelId};
 
-/// A job that cannot be queued.
+/// An error that prevents a job from being queued.
 #[derive(Debug, thiserror::Error)]
 pub enum SubmitError {
-    /// It does not exist.
+    /// The data set does not exist.
     #[error("there is no data set {0}")]
     NoDataset(DatasetId),
-    /// It cannot be trained on, yet or ever.
-    #[error("the data set {id} is {}", match status {
+    /// The data set is still being imported, or its import failed.
+    #[error("data set {id} is {}", match status {
         DatasetStatus::Importing => "still being imported; wait until it is ready",
         DatasetStatus::Failed => "unusable, because its import failed; import it again",
         DatasetStatus::Ready => "ready",
@@ -21,43 +21,43 @@ pub enum SubmitError {
     DatasetNotReady {
         /// The data set.
         id: DatasetId,
-        /// How far it is.
+        /// The data set's status.
         status: DatasetStatus,
     },
-    /// It does not exist.
+    /// The model to start from does not exist.
     #[error("there is no model {0} to start from")]
     NoModel(ModelId),
-    /// There is none to measure or mix.
+    /// The model to measure or mix does not exist.
     #[error("there is no model {id}")]
     MissingModel {
-        /// The request's name for it: `model_id` or `compare_with`.
+        /// The field of the request that names the model: `model_id` or `compare_with`.
         field: &'static str,
         /// The model.
         id: ModelId,
     },
-    /// There is nothing to measure on.
+    /// The chosen split has no pictures to measure on.
     #[error("the data set has no {0} pictures; choose another split, such as \"all\"")]
     EmptySplit(SplitChoice),
-    /// This machine does not have it.
+    /// The server does not have the requested device.
     #[error("this server has no {wanted}; it has {}", have.join(", "))]
     NoDevice {
-        /// What was asked for.
+        /// The requested device.
         wanted: String,
-        /// What there is.
+        /// The server's devices.
         have: Vec<String>,
     },
-    /// This build cannot do it.
+    /// The job needs libtorch, which this build lacks.
     #[error("{source}")]
     NeedsTorch {
-        /// The request's field that asks for it, as a JSON pointer.
+        /// JSON pointer to the field of the request that needs libtorch.
         pointer: &'static str,
         /// What needs libtorch.
         source: NeedsTorch,
     },
-    /// The key stands for another request.
-    #[error("this Idempotency-Key was used with another request; use a new one")]
+    /// The key was already used for another request.
+    #[error("this Idempotency-Key was already used for another request; use a new one")]
     KeyReused,
-    /// The server is in trouble.
+    /// An internal error of the server.
     #[error(transparent)]
     Internal(#[from] anyhow::Error),
 }

@@ -1,4 +1,4 @@
-//! Follows one job from getting a device to giving it back, over as many workers as that takes.
+//! Follows one job for as long as it holds a device, through as many workers as needed.
 
 use std::io::ErrorKind::PermissionDenied;
 use std::time::{Duration, Instant};
@@ -20,12 +20,12 @@ use crate::store::ids::JobId;
 use crate::store::jobs::{Job, JobState, StateNote};
 use crate::store::transitions::Actor;
 
-/// How long to wait before the next try when the server itself is in trouble.
+/// How long to wait before the next attempt after a server error.
 pub(super) const AFTER_TROUBLE: Duration = Duration::from_secs(2);
 /// The longest wait between two restarts of a job.
 const LONGEST_DELAY: Duration = Duration::from_mins(5);
 
-/// The state of `events.jsonl` at the end of what has been written so far.
+/// How `events.jsonl` currently ends.
 enum Tail {
     Open,
     Ended(Box<End>),
@@ -39,8 +39,8 @@ impl Jobs {
         loop {
             match self.see_through(id, &mut ran).await {
                 Ok(()) => break,
-                // The disk may be full or the database locked: not the job's fault.
-                Err(error) => error!(job.id = %id, "cannot take care of job {id}: {error:#}"),
+                // The disk may be full or the database locked, which is not the job's fault.
+                Err(error) => error!(job.id = %id, "cannot supervise job {id}: {error:#}"),
             }
             if !self.pause(AFTER_TROUBLE).await {
                 break;
@@ -76,7 +76,8 @@ impl Jobs {
         }
     }
 
-    /// Keeps how a worker ended until the database can store it; nobody else knows. `None` when told to stop.
+    /// Stores how a worker ended, and retries until it succeeds: nothing else knows how the worker ended. Returns
+    /// `None` if the server stops first.
     async fn settle_in_time(&self, id: JobId, why: &Why, ran: Stopwatch) -> Option<Fate> {
         loop {
             match self.settle(id, why, ran.seconds()).await {
@@ -94,13 +95,13 @@ impl Jobs {
         }
     }
 
-    /// A job that has a device but no worker: new, or left over from another server.
+    /// Handles a job that has a device but no worker: a new job, or a job from an earlier server.
     async fn without_worker(&self, job: &Job) -> anyhow::Result<Next> {
-        // The last worker may have reported the end.
+        // The previous worker may have reported its end.
         if let Tail::Ended(end) = self.drain(job.id).await? {
             return Ok(Next::Ended(Why::Reported(end)));
         }
-        // Without a worker to obey, it has as good as happened.
+        // No worker is left to cancel or pause, so the request counts as carried out.
         if matches!(job.state, JobState::Cancelling | JobState::Pausing) {
             let (cause, how) = (Cause::Killed, "is gone".to_owned());
             return Ok(Next::Ended(Why::Gone { cause, how }));
@@ -117,13 +118,13 @@ impl Jobs {
         let is_cpu = job.device.as_deref() == Some("cpu");
         let nice = if is_cpu { self.0.devices.cpu_nice } else { 0 };
         let worker = match self.0.executor.start(self.dir(job.id).path(), nice) {
-            Ok(worker) => worker.context("the job has another worker already")?,
+            Ok(worker) => worker.context("the job already has a worker")?,
             Err(error) => {
                 let cause = match Cause::of_io(&error) {
                     cause if cause.is_of_disk() && error.kind() != PermissionDenied => cause,
                     _ => Cause::NotStarted,
                 };
-                let how = format!("cannot be started: {error}");
+                let how = format!("could not be started: {error}");
                 return Ok(Next::Ended(Why::Gone { cause, how }));
             }
         };
@@ -134,7 +135,7 @@ impl Jobs {
         Ok(Next::Watch(worker))
     }
 
-    /// Stores what the worker reports until it is gone. `None` when told to stop watching.
+    /// Stores the worker's reports until the worker ends. Returns `None` if the server stops or the job is deleted.
     async fn watch(
         &self,
         id: JobId,
@@ -144,7 +145,7 @@ impl Jobs {
         let poll = Duration::from_millis(self.0.settings.poll_ms);
         let mut patience = Patience::new(&self.0.settings, self.dir(id));
         loop {
-            // The order matters: once a worker is gone, everything it reported is there to read.
+            // The order matters: once the worker has ended, the file contains everything that it reported.
             let exit = worker.poll()?;
             let tail = self.drain(id).await?;
             if let Some(exit) = exit {
@@ -174,7 +175,7 @@ impl Jobs {
         }
     }
 
-    /// How a worker that is gone ended.
+    /// Determines how a worker ended.
     fn why_gone(&self, id: JobId, exit: Exit, tail: Tail, patience: Patience) -> Why {
         match (tail, patience.killed) {
             (Tail::Ended(end), _) => Why::Reported(end),
@@ -196,13 +197,13 @@ impl Jobs {
         }
     }
 
-    /// Stops a job that has run for as long as it may.
+    /// Stops a job that has reached its time limit.
     async fn keep_time_limit(&self, job: &Job, ran_s: f64) -> anyhow::Result<()> {
         let Some(limit_s) = job.time_limit_s else { return Ok(()) };
         if job.state != JobState::Running || ran_s < limit_s as f64 {
             return Ok(());
         }
-        let reason = format!("its time limit of {limit_s} s is over");
+        let reason = format!("its time limit of {limit_s} s has expired");
         let (from, to, actor) = (job.state, JobState::Stopping, Actor::Server);
         let note = StateNote::default();
         let mut tx = store::begin(&self.0.db).await?;
@@ -214,7 +215,7 @@ impl Jobs {
         Ok(())
     }
 
-    /// Stores what the worker has reported since the last look.
+    /// Stores what the worker has reported since the last call.
     async fn drain(&self, id: JobId) -> anyhow::Result<Tail> {
         loop {
             let job = store::jobs::find(&self.0.db, id).await?;
@@ -223,15 +224,15 @@ impl Jobs {
             let from = mark.cast_unsigned();
             let batch = tokio::task::spawn_blocking(move || intake::read(&path, from)).await??;
             if let Some(length) = batch.shorter {
-                // The file, or its end, was lost with the power; anything written from now on is new.
-                warn!(job.id = %id, "events.jsonl of job {id} is shorter than it was");
+                // A power failure lost the file or its end. Everything written from now on is new.
+                warn!(job.id = %id, "events.jsonl of job {id} is shorter than before");
                 store::jobs::rewind_events(&self.0.db, id, mark, length.cast_signed()).await?;
                 continue;
             }
             match intake::store(&self.0.db, id, &batch).await {
                 Ok(true) => self.tell(),
                 Ok(false) => {}
-                // A running worker would only fill that space too.
+                // While a worker runs, keep the spare space: the worker would only fill it.
                 Err(_)
                     if !self.0.executor.is_alive(self.dir(id).path())
                         && self.give_up_spare()? =>
@@ -258,7 +259,8 @@ impl Jobs {
         Ok(job.is_some_and(|job| matches!(job.state, JobState::Running | JobState::Stopping)))
     }
 
-    /// Waits before a restart, each time twice as long. Returns whether to continue.
+    /// Waits before a restart. The delay doubles with each restart, up to [`LONGEST_DELAY`]. Returns whether to
+    /// continue.
     async fn back_off(&self, id: JobId) -> anyhow::Result<bool> {
         let job = store::jobs::find(&self.0.db, id).await?;
         let restarts = job.map_or(0, |job| job.restarts).clamp(1, 16);

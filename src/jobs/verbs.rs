@@ -1,4 +1,4 @@
-//! Pause, resume, stop, cancel.
+//! Carries out verbs: pause, resume, stop and cancel.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -15,19 +15,19 @@ use crate::store::ids::JobId;
 use crate::store::jobs::{Job, JobState, StateNote};
 use crate::store::transitions::Actor;
 
-/// A verb was not carried out.
+/// An error that prevents a verb from being carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum VerbError {
-    /// There is no such job.
-    #[error("no such job {0}")]
+    /// The job does not exist.
+    #[error("there is no job {0}")]
     NoJob(JobId),
-    /// The job's state does not allow it.
+    /// The job's state does not allow the verb.
     #[error(transparent)]
     Refused(#[from] Refused),
-    /// It cannot be moved within the queue.
-    #[error("cannot move a job that is {}; only one that is queued", .0.name())]
+    /// Only a queued job can move within the queue.
+    #[error("cannot move a job that is {}; only queued jobs can be moved", .0.name())]
     NotQueued(JobState),
-    /// No job of this kind obeys it: why.
+    /// Jobs of this kind never obey the verb, for this reason.
     #[error("{0}")]
     NotOfThisKind(&'static str),
     /// The database cannot be used.
@@ -35,23 +35,23 @@ pub enum VerbError {
     Db(#[from] store::Error),
 }
 
-/// What a user can do with a job: the name of the route that does it.
+/// An action that a user can take on a job, named after its route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JobVerb {
-    /// Pause, and free the device.
+    /// Pause the job and free its device.
     Pause,
-    /// Go on.
+    /// Continue the job.
     Resume,
-    /// End early, keep the result.
+    /// End the job early and keep its result.
     Stop,
-    /// End early, keep nothing.
+    /// End the job early and keep nothing.
     Cancel,
-    /// Start it before all other queued jobs of its priority.
+    /// Start the job before all other queued jobs of the same priority.
     Front,
-    /// Train it for more epochs, in a new job.
+    /// Train for more epochs, in a new job.
     Extend,
-    /// Delete it and its files.
+    /// Delete the job and its files.
     Delete,
 }
 
@@ -67,11 +67,11 @@ impl From<Verb> for JobVerb {
 }
 
 impl Jobs {
-    /// Carries out a verb; repeating it changes nothing. Returns the job as it is then.
+    /// Carries out a verb. Repeating the verb changes nothing. Returns the updated job.
     ///
     /// # Errors
     ///
-    /// [`VerbError`].
+    /// Returns a [`VerbError`] if the verb cannot be carried out.
     pub async fn command(&self, id: JobId, verb: Verb) -> Result<Job, VerbError> {
         let mut tx = store::begin(&self.0.db).await?;
         let job = store::jobs::find(&mut *tx, id).await?.ok_or(VerbError::NoJob(id))?;
@@ -92,18 +92,18 @@ impl Jobs {
         Ok(job)
     }
 
-    /// Puts a queued job before all others of its priority.
+    /// Moves a queued job ahead of all others of the same priority.
     ///
     /// # Errors
     ///
-    /// [`VerbError`].
+    /// Returns a [`VerbError`] if the job does not exist or is not queued.
     pub async fn move_to_front(&self, id: JobId) -> Result<Job, VerbError> {
         let moved = store::queue::move_to_front(&self.0.db, id).await?;
         let job = store::jobs::find(&self.0.db, id).await?.ok_or(VerbError::NoJob(id))?;
         if moved { Ok(job) } else { Err(VerbError::NotQueued(job.state)) }
     }
 
-    /// What a user can do with a job now.
+    /// Returns what a user can do with a job now.
     pub fn verbs(&self, job: &Job) -> Vec<JobVerb> {
         let has_effect = |verb: &Verb| matches!(self.next(job, *verb), Ok(Next::Go(_)));
         let mut verbs: Vec<_> =
@@ -114,7 +114,7 @@ impl Jobs {
         verbs
     }
 
-    /// What a verb does to a job.
+    /// Returns what a verb does to a job.
     fn next(&self, job: &Job, verb: Verb) -> Result<Next, VerbError> {
         match kinds::refusal(job.kind, verb) {
             Some(why) if !job.state.is_terminal() => Err(VerbError::NotOfThisKind(why)),

@@ -1,4 +1,4 @@
-//! The set as a zip, whole or not there at all.
+//! Writes the set as a zip, which appears only once it is complete.
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -9,19 +9,20 @@ use zip::{CompressionMethod, DateTime, ZipWriter};
 
 use crate::disk;
 
-/// A zip being written, beside its final place.
+/// A zip that is being written to a temporary file beside its final path.
 pub(super) struct SampleArchive {
     zip: ZipWriter<BufWriter<NamedTempFile>>,
 }
 
 impl SampleArchive {
-    /// Opens a temporary file in the folder of `out`.
+    /// Creates a temporary file in the folder of `out`.
     pub(super) fn beside(out: &Path) -> io::Result<Self> {
         let file = tempfile::Builder::new().prefix(".sample-").tempfile_in(folder(out))?;
         Ok(Self { zip: ZipWriter::new(BufWriter::new(file)) })
     }
 
-    /// Adds a file, as it is: JPEG does not deflate. The date is fixed, so that equal sets are equal files.
+    /// Adds a file without compression, because JPEG data does not compress further. The date is fixed, so that equal
+    /// sets give equal zips.
     pub(super) fn add(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)
@@ -31,7 +32,7 @@ impl SampleArchive {
         self.zip.write_all(bytes)
     }
 
-    /// Makes the archive durable and moves it to `out`, over whatever is there.
+    /// Makes the zip durable and moves it to `out`, replacing an existing file. Returns its size in bytes.
     pub(super) fn finish(self, out: &Path) -> io::Result<u64> {
         let file = self.zip.finish().map_err(io::Error::from)?;
         let file = file.into_inner().map_err(io::IntoInnerError::into_error)?;

@@ -1,4 +1,4 @@
-//! A picture being drawn: anti-aliased shapes in local coordinates, y down.
+//! A canvas that draws anti-aliased shapes in local coordinates; y points down.
 
 use image::RgbImage;
 use tiny_skia::{
@@ -15,7 +15,7 @@ pub(super) struct Canvas {
     mask: Option<Mask>,
 }
 
-/// What could be drawn on before a clip began.
+/// The area that could be drawn on before a clip began.
 pub(super) struct Clip(Option<Mask>);
 
 /// What a shape is filled with.
@@ -23,9 +23,9 @@ pub(super) struct Clip(Option<Mask>);
 pub(super) enum Ink {
     /// One colour.
     Flat(Colour),
-    /// From the first colour at the first point to the second at the second.
+    /// A gradient from the first colour at the first point to the second colour at the second point.
     Linear((f32, f32), Colour, (f32, f32), Colour),
-    /// From the first colour at the centre to the second at the radius.
+    /// A gradient from the first colour at the centre to the second colour at the radius.
     Radial((f32, f32), Colour, f32, Colour),
 }
 
@@ -35,22 +35,22 @@ impl From<Colour> for Ink {
     }
 }
 
-/// An outline; `None` has no area or length, and draws nothing.
+/// An outline. `None` is empty and draws nothing.
 pub(super) type Outline = Option<Path>;
 
 impl Canvas {
-    /// A black picture.
+    /// Creates a black picture.
     pub(super) fn new(width: u32, height: u32) -> Self {
         let pixmap = Pixmap::new(width, height).expect("pictures have a size");
         Self { pixmap, transform: Transform::identity(), mask: None }
     }
 
-    /// Width and height in pixels.
+    /// Returns the width and height in pixels.
     pub(super) fn size(&self) -> (f32, f32) {
         (self.pixmap.width() as f32, self.pixmap.height() as f32)
     }
 
-    /// Draws with the origin at `(x, y)`, turned clockwise by `degrees`, `scale` times as large.
+    /// Draws with the origin at `(x, y)`, rotated clockwise by `degrees` and scaled by `(scale_x, scale_y)`.
     pub(super) fn placed(
         &mut self,
         (x, y): (f32, f32),
@@ -73,7 +73,7 @@ impl Canvas {
         self.unclip(before);
     }
 
-    /// From now on draws only within `outline`, until [`Canvas::unclip`] takes the returned value back.
+    /// Limits drawing to `outline` until the returned value is passed to [`Canvas::unclip`].
     #[must_use]
     pub(super) fn clip(&mut self, outline: &Outline) -> Clip {
         let before = Clip(self.mask.clone());
@@ -108,7 +108,7 @@ impl Canvas {
         self.fill_by(FillRule::Winding, outline, ink.into());
     }
 
-    /// Fills what lies in an odd number of the outline's loops, such as a ring.
+    /// Fills an outline by the even-odd rule: two nested loops give a ring.
     pub(super) fn fill_ring(&mut self, outline: &Outline, ink: impl Into<Ink>) {
         self.fill_by(FillRule::EvenOdd, outline, ink.into());
     }
@@ -126,17 +126,17 @@ impl Canvas {
         self.pixmap.stroke_path(path, &paint, &stroke, self.transform, self.mask.as_ref());
     }
 
-    /// Fills the ellipse around `(x, y)`.
+    /// Fills an ellipse centred at `(x, y)`.
     pub(super) fn ellipse(&mut self, x: f32, y: f32, rx: f32, ry: f32, ink: impl Into<Ink>) {
         self.fill(&ellipse(x, y, rx, ry), ink);
     }
 
-    /// Fills the circle around `(x, y)`.
+    /// Fills a circle centred at `(x, y)`.
     pub(super) fn circle(&mut self, x: f32, y: f32, radius: f32, ink: impl Into<Ink>) {
         self.fill(&ellipse(x, y, radius, radius), ink);
     }
 
-    /// Fills the rectangle with its top left corner at `(x, y)`.
+    /// Fills a rectangle with its top left corner at `(x, y)`.
     pub(super) fn rect(&mut self, x: f32, y: f32, w: f32, h: f32, ink: impl Into<Ink>) {
         self.fill(&Rect::from_xywh(x, y, w, h).map(PathBuilder::from_rect), ink);
     }
@@ -146,7 +146,7 @@ impl Canvas {
         self.fill(&rounded(area, radius), ink);
     }
 
-    /// Fills the picture's whole width between two heights, from the first colour to the second.
+    /// Fills the full width of the picture from `top` to `bottom` with a gradient between the two colours.
     pub(super) fn band(&mut self, top: f32, bottom: f32, from: Colour, to: Colour) {
         let (width, _) = self.size();
         let ink = Ink::Linear((0.0, top), from, (0.0, bottom), to);
@@ -158,7 +158,7 @@ impl Canvas {
         self.fill(&polygon(corners), ink);
     }
 
-    /// Fills a soft shape that its corners pull at.
+    /// Fills the smooth shape that [`blob`] makes of the corners.
     pub(super) fn blob(&mut self, corners: &[(f32, f32)], ink: impl Into<Ink>) {
         self.fill(&blob(corners), ink);
     }
@@ -168,7 +168,7 @@ impl Canvas {
         self.stroke(&open(points), width, colour);
     }
 
-    /// Draws a curve from `a` to `b` that `pull` attracts.
+    /// Draws a quadratic curve from `a` to `b` with the control point `pull`.
     pub(super) fn curve(&mut self, [a, pull, b]: [(f32, f32); 3], width: f32, colour: Colour) {
         let mut path = PathBuilder::new();
         path.move_to(a.0, a.1);
@@ -176,21 +176,21 @@ impl Canvas {
         self.stroke(&path.finish(), width, colour);
     }
 
-    /// The finished picture.
+    /// Returns the finished picture.
     pub(super) fn into_image(self) -> RgbImage {
         let (width, height) = (self.pixmap.width(), self.pixmap.height());
         let pixels = self.pixmap.pixels().iter();
         let bytes = pixels.flat_map(|pixel| [pixel.red(), pixel.green(), pixel.blue()]).collect();
-        RgbImage::from_raw(width, height, bytes).expect("three bytes a pixel")
+        RgbImage::from_raw(width, height, bytes).expect("three bytes per pixel")
     }
 }
 
-/// An ellipse around `(x, y)`.
+/// Returns an ellipse centred at `(x, y)`.
 pub(super) fn ellipse(x: f32, y: f32, rx: f32, ry: f32) -> Outline {
     Rect::from_xywh(x - rx, y - ry, 2.0 * rx, 2.0 * ry).and_then(PathBuilder::from_oval)
 }
 
-/// The rectangle `[x, y, w, h]` with round corners.
+/// Returns the rectangle `[x, y, w, h]` with round corners.
 pub(super) fn rounded([x, y, w, h]: [f32; 4], radius: f32) -> Outline {
     let round = radius.min(w / 2.0).min(h / 2.0);
     let mut path = PathBuilder::new();
@@ -207,14 +207,14 @@ pub(super) fn rounded([x, y, w, h]: [f32; 4], radius: f32) -> Outline {
     path.finish()
 }
 
-/// A polygon.
+/// Returns a polygon.
 pub(super) fn polygon(corners: &[(f32, f32)]) -> Outline {
     let mut path = builder(corners)?;
     path.close();
     path.finish()
 }
 
-/// A closed quadratic B-spline: it passes through the middles of the sides.
+/// Returns a closed quadratic B-spline, which passes through the midpoints of the polygon's sides.
 pub(super) fn blob(corners: &[(f32, f32)]) -> Outline {
     let middle = |a: (f32, f32), b: (f32, f32)| (f32::midpoint(a.0, b.0), f32::midpoint(a.1, b.1));
     let (first, last) = (*corners.first()?, *corners.last()?);
@@ -229,7 +229,7 @@ pub(super) fn blob(corners: &[(f32, f32)]) -> Outline {
     path.finish()
 }
 
-/// Two outlines as one, for [`Canvas::fill_ring`].
+/// Joins two outlines into one, for [`Canvas::fill_ring`].
 pub(super) fn together(a: &Outline, b: &Outline) -> Outline {
     let mut path = PathBuilder::new();
     for part in [a, b].into_iter().flatten() {
@@ -276,7 +276,7 @@ mod tests {
     use crate::sample::colour::hex;
 
     #[test]
-    fn shapes_land_where_they_are_placed_and_clipped() {
+    fn shapes_are_placed_and_clipped() {
         let mut canvas = Canvas::new(20, 20);
         canvas.within(&rounded([0.0, 0.0, 10.0, 20.0], 0.0), |canvas| {
             canvas.placed((10.0, 10.0), 45.0, (4.0, 4.0), |canvas| {
@@ -286,7 +286,7 @@ mod tests {
         let image = canvas.into_image();
         let red = |x, y| image.get_pixel(x, y).0[0];
         assert_eq!((red(8, 10), red(6, 10), red(2, 10)), (255, 255, 0));
-        assert_eq!((red(6, 6), red(12, 10)), (0, 0)); // off the turned square; clipped
+        assert_eq!((red(6, 6), red(12, 10)), (0, 0)); // outside the rotated square; clipped
     }
 
     #[test]

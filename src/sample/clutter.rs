@@ -1,4 +1,4 @@
-//! Things that are not faces, though some look a little like one. Local coordinates: radius 1.
+//! Draws things that are not faces, though some look a little like faces. In local coordinates, a thing's radius is 1.
 
 use std::f32::consts::TAU;
 
@@ -6,7 +6,7 @@ use super::canvas::{Canvas, Ink, blob, ellipse};
 use super::colour::{BLACK, BRIGHT, CALM, HAIR, SKIN, WHITE, hex};
 use super::dice::Dice;
 
-/// A thing.
+/// A kind of thing.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Thing {
     Clock,
@@ -27,10 +27,10 @@ pub(super) enum Thing {
     Lollipop,
 }
 
-/// What hangs on walls.
+/// Things that hang on walls.
 pub(super) const ON_WALLS: [Thing; 6] =
     [Thing::Clock, Thing::Plate, Thing::Socket, Thing::Frame, Thing::Speaker, Thing::Button];
-/// What stands in rooms.
+/// Things that stand in rooms.
 pub(super) const IN_ROOMS: [Thing; 8] = [
     Thing::Plant,
     Thing::Lamp,
@@ -41,7 +41,7 @@ pub(super) const IN_ROOMS: [Thing; 8] = [
     Thing::Egg,
     Thing::Speaker,
 ];
-/// What is found outdoors.
+/// Things found outdoors.
 pub(super) const OUTDOORS: [Thing; 7] = [
     Thing::Balloon,
     Thing::Ball,
@@ -52,7 +52,7 @@ pub(super) const OUTDOORS: [Thing; 7] = [
     Thing::Lollipop,
 ];
 
-/// What lies on beaches.
+/// Things found on beaches.
 pub(super) const ON_BEACHES: [Thing; 5] =
     [Thing::Ball, Thing::Balloon, Thing::Egg, Thing::Cat, Thing::Lollipop];
 
@@ -248,7 +248,7 @@ fn lamp(canvas: &mut Canvas, dice: &mut Dice) {
     canvas.polygon(&[(-0.5, -0.9), (0.5, -0.9), (0.85, 0.2), (-0.85, 0.2)], shade);
 }
 
-/// A head without a face.
+/// Draws a head without a face.
 fn mannequin(canvas: &mut Canvas, dice: &mut Dice) {
     let stuff = dice.pick(&[hex(0xe4_dccf), hex(0xc9_b8a2), hex(0xf2_efe8), hex(0x9a_938c)]);
     canvas.rounded([-0.28, 0.6, 0.56, 1.0], 0.15, stuff.darker(0.12));

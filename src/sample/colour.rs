@@ -1,24 +1,24 @@
-//! Colours, and the small palettes that keep a picture in tune.
+//! Colours, and small palettes of colours that go well together.
 
 use tiny_skia::Color;
 
 use super::dice::Dice;
 
-/// Red, green, blue and opacity, 0..1.
+/// Red, green, blue and opacity, each from 0 to 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Colour([f32; 4]);
 
 pub(super) const BLACK: Colour = hex(0x1c_1a22);
 pub(super) const WHITE: Colour = hex(0xff_fdf6);
 
-/// `0xRRGGBB`.
+/// Creates an opaque colour from `0xRRGGBB`.
 pub(super) const fn hex(rgb: u32) -> Colour {
     let [_, r, g, b] = rgb.to_be_bytes();
     Colour([r as f32 / 255.0, g as f32 / 255.0, b as f32 / 255.0, 1.0])
 }
 
 impl Colour {
-    /// `share` of the way to `other`.
+    /// Returns the colour `share` of the way to `other`.
     pub(super) fn mix(self, other: Self, share: f32) -> Self {
         Self(std::array::from_fn(|i| self.0[i] + (other.0[i] - self.0[i]) * share))
     }
@@ -45,7 +45,7 @@ impl From<Colour> for Color {
     }
 }
 
-/// A person's skin: mostly like people's, now and then like a comic's.
+/// Returns a random skin colour: usually realistic, sometimes that of a comic figure.
 pub(super) fn skin(dice: &mut Dice) -> Colour {
     let colour = if dice.chance(0.06) { dice.pick(&COMIC_SKIN) } else { dice.pick(&SKIN) };
     colour.mix(dice.pick(&SKIN), 0.12)
@@ -83,7 +83,7 @@ pub(super) const HAIR: [Colour; 11] = [
 pub(super) const DYED_HAIR: [Colour; 4] =
     [hex(0xe2_5d8b), hex(0x4a_86c8), hex(0x3f_a796), hex(0x8a_5cc2)];
 
-/// Clothes, hats, balloons, cars: strong, slightly dusty colours.
+/// Strong, slightly muted colours for clothes, hats, balloons and cars.
 pub(super) const BRIGHT: [Colour; 16] = [
     hex(0xd9_4f4a),
     hex(0xe9_7f4d),
@@ -103,7 +103,7 @@ pub(super) const BRIGHT: [Colour; 16] = [
     hex(0x3a_3c48),
 ];
 
-/// Walls and other calm surfaces.
+/// Calm colours for walls and other surfaces.
 pub(super) const CALM: [Colour; 12] = [
     hex(0xf3_e3cf),
     hex(0xe8_d4c0),
@@ -119,7 +119,7 @@ pub(super) const CALM: [Colour; 12] = [
     hex(0x6b_6f86),
 ];
 
-/// Top and bottom of the sky: noon, morning, evening, dusk, night, overcast.
+/// Colours of the sky at the top and at the horizon, for different times of day and weather.
 pub(super) const SKY: [(Colour, Colour); 7] = [
     (hex(0x6f_b7e8), hex(0xd8_eefa)),
     (hex(0x8f_c8e0), hex(0xfb_e8cf)),
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_hex_colour_reads_as_it_is_written() {
+    fn a_hex_colour_has_the_bytes_of_its_code() {
         let colour: Color = hex(0xff_8000).into();
         let bytes = colour.to_color_u8();
         assert_eq!((bytes.red(), bytes.green(), bytes.blue(), bytes.alpha()), (255, 128, 0, 255));

@@ -1,55 +1,55 @@
-//! Chance in a picture: one generator per picture, so that each can be drawn on its own.
+//! Random choices for drawing. Each picture has its own generator, so pictures can be drawn independently.
 
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
-/// A seeded generator, with the few kinds of choices that drawing needs.
+/// A seeded random generator with the kinds of choices that drawing needs.
 pub(super) struct Dice(Pcg64);
 
 impl Dice {
-    /// The generator of picture `index` of the set `seed`.
+    /// Creates the generator for picture `index` of the set with this `seed`.
     pub(super) fn new(seed: u64, index: u64) -> Self {
         let base: u64 = Pcg64::seed_from_u64(seed).random();
         Self(Pcg64::seed_from_u64(base ^ index))
     }
 
-    /// True this share of the time.
+    /// Returns true with the probability `share`.
     pub(super) fn chance(&mut self, share: f32) -> bool {
         self.0.random::<f32>() < share
     }
 
-    /// Uniform.
+    /// Returns a uniformly distributed number from `low` to `high`.
     pub(super) fn between(&mut self, low: f32, high: f32) -> f32 {
         low + (high - low) * self.0.random::<f32>()
     }
 
-    /// Uniform in the logarithm; both ends are positive.
+    /// Returns a number from `low` to `high` whose logarithm is uniformly distributed. Both ends must be positive.
     pub(super) fn log_between(&mut self, low: f32, high: f32) -> f32 {
         self.between(low.ln(), high.ln()).exp()
     }
 
-    /// Uniform, both ends included.
+    /// Returns a uniformly distributed integer from `low` to `high`, inclusive.
     pub(super) fn whole(&mut self, low: u32, high: u32) -> u32 {
         self.0.random_range(low..=high)
     }
 
-    /// Within `spread` of 0, most often near it.
+    /// Returns a number between `-spread` and `spread`, most often near 0.
     pub(super) fn wobble(&mut self, spread: f32) -> f32 {
         let sum: f32 = (0..3).map(|_| self.0.random::<f32>()).sum();
         (sum / 1.5 - 1.0) * spread
     }
 
-    /// -1 or 1.
+    /// Returns -1 or 1 with equal probability.
     pub(super) fn side(&mut self) -> f32 {
         if self.chance(0.5) { 1.0 } else { -1.0 }
     }
 
-    /// One of `items`, each as often; there is at least one.
+    /// Returns one of `items`, all equally likely. There must be at least one.
     pub(super) fn pick<T: Copy>(&mut self, items: &[T]) -> T {
         items[self.0.random_range(0..items.len())]
     }
 
-    /// One of `items`, as often as its weight says; there is at least one.
+    /// Returns one of `items`, with a probability proportional to its weight. There must be at least one.
     pub(super) fn weighted<T: Copy>(&mut self, items: &[(f32, T)]) -> T {
         let mut left = self.between(0.0, items.iter().map(|(weight, _)| weight).sum());
         for &(weight, item) in items {
@@ -58,10 +58,10 @@ impl Dice {
                 return item;
             }
         }
-        items[items.len() - 1].1 // Rounding used up the last weight.
+        items[items.len() - 1].1 // Rounding can leave no item selected.
     }
 
-    /// 32 random bits.
+    /// Returns 32 random bits.
     pub(super) fn bits(&mut self) -> u32 {
         self.0.random()
     }
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn weights_decide_how_often() {
+    fn items_are_drawn_in_proportion_to_their_weights() {
         let mut dice = Dice::new(0, 0);
         let hits = (0..2000).filter(|_| dice.weighted(&[(3.0, true), (1.0, false)])).count();
         assert!((1400..1600).contains(&hits), "{hits}");

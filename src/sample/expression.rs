@@ -1,14 +1,15 @@
-//! What a face shows: the choice of eyes, nose, mouth, beard and glasses.
+//! Chooses the eyes, nose, mouth, beard and glasses of a face.
 
 use super::colour::{BLACK, BRIGHT, Colour, hex};
 use super::dice::Dice;
 use super::head::Manner;
 
-/// What is between forehead and chin.
+/// The features of a face.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Features {
-    /// Size of eyes, nose and mouth, and how far below their place they are.
+    /// Scale of the eyes, nose and mouth.
     pub(super) scale: f32,
+    /// How far the eyes, nose and mouth are moved down.
     pub(super) drop: f32,
     pub(super) eyes: Eyes,
     pub(super) eye_size: f32,
@@ -25,7 +26,7 @@ pub(super) struct Features {
     pub(super) glasses: Glasses,
     pub(super) glasses_colour: Colour,
     pub(super) freckles: bool,
-    /// Opacity of the cheeks' red.
+    /// Opacity of the blush on the cheeks.
     pub(super) blush: f32,
 }
 

@@ -1,16 +1,16 @@
-//! Eyes, brows, nose, mouth, beard and glasses, in the head's coordinates.
+//! Draws eyes, brows, nose, mouth, beard and glasses, in the head's coordinates.
 
 use super::canvas::{Canvas, Outline, blob, ellipse, rounded, together};
 use super::colour::{BLACK, Colour, WHITE, hex};
 use super::expression::{Beard, Eyes, Features, Glasses, Mouth, Nose};
 use super::head::Look;
 
-/// Where the middle of the features moves as the head turns.
+/// Returns the x coordinate of the middle of the features, which moves as the head turns.
 fn middle(look: &Look) -> f32 {
     look.yaw * 0.3
 }
 
-/// The eyes' centres, left to right, and how much of its width each shows.
+/// Returns each eye's centre and the visible share of its width, from left to right.
 fn eyes_at(look: &Look) -> [(f32, f32, f32); 2] {
     let gap = look.features.eye_gap * look.width / 0.8;
     [-1.0, 1.0].map(|side| {
@@ -19,7 +19,7 @@ fn eyes_at(look: &Look) -> [(f32, f32, f32); 2] {
     })
 }
 
-/// Everything except the glasses, which lie over the hair.
+/// Draws all features except the glasses, which go over the hair.
 pub(super) fn draw(canvas: &mut Canvas, look: &Look, face: &Outline, fine: bool) {
     canvas.within(face, |canvas| beard(canvas, look));
     if fine && look.features.freckles {
@@ -49,7 +49,7 @@ fn eyes(canvas: &mut Canvas, look: &Look, fine: bool) {
     }
 }
 
-/// One eye around the origin.
+/// Draws one eye, centred at the origin.
 fn eye(canvas: &mut Canvas, style: Eyes, iris: Colour, yaw: f32, fine: bool) {
     match style {
         Eyes::Dots => canvas.ellipse(0.0, 0.0, 0.085, 0.105, BLACK),
@@ -141,7 +141,7 @@ fn mouth(canvas: &mut Canvas, look: &Look, face: &Outline) {
     }
 }
 
-/// Drawn within the face's outline.
+/// Draws the beard. The caller clips it to the face.
 fn beard(canvas: &mut Canvas, look: &Look) {
     let (f, w, x) = (&look.features, look.width, middle(look));
     let full = blob(&[
@@ -186,7 +186,7 @@ fn freckles(canvas: &mut Canvas, look: &Look) {
     }
 }
 
-/// Glasses, over hair and eyes.
+/// Draws the glasses over the hair and eyes.
 pub(super) fn draw_glasses(canvas: &mut Canvas, look: &Look) {
     let f = &look.features;
     if f.glasses == Glasses::None {

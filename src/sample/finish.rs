@@ -1,11 +1,11 @@
-//! From a drawing to something like a photograph of it: light, softness and noise.
+//! Makes a drawing look more like a photograph: adds light, blur and noise.
 
 use image::RgbImage;
 use image::imageops::blur;
 
 use super::dice::Dice;
 
-/// Lights, blurs and speckles a drawing; `side` is where its light comes from.
+/// Adds random light, blur and noise to a drawing. `side` is where the light comes from: -1 left, 1 right.
 pub(super) fn photograph(drawing: RgbImage, dice: &mut Dice, side: f32) -> RgbImage {
     let light = Light::random(dice, side);
     let is_soft = dice.chance(0.4);
@@ -18,11 +18,11 @@ pub(super) fn photograph(drawing: RgbImage, dice: &mut Dice, side: f32) -> RgbIm
 struct Light {
     /// Gain of red, green and blue.
     gain: [f32; 3],
-    /// How much brighter the lit side is than the other.
+    /// Relative increase in brightness from the centre to the right edge.
     slope: f32,
-    /// How much darker the corners are.
+    /// Relative decrease in brightness from the centre to the corners.
     vignette: f32,
-    /// Below 1 greys move towards the middle.
+    /// Contrast around mid-grey; values below 1 reduce it.
     contrast: f32,
 }
 
@@ -40,7 +40,7 @@ impl Light {
         }
     }
 
-    /// The gain at a point, -1..1 across and down.
+    /// Returns the gain at a point. `x` goes from -1 (left) to 1 (right), `y` from -1 (top) to 1 (bottom).
     fn at(&self, x: f32, y: f32) -> f32 {
         (1.0 + self.slope * x) * (1.0 - self.vignette * 0.5 * (x * x + y * y))
     }
@@ -53,12 +53,13 @@ fn expose(picture: &mut RgbImage, dice: &mut Dice, light: &Light, noise: f32) {
         let grain = if noise > 0.0 { noise * grain(dice.bits()) } else { 0.0 };
         for (value, gain) in pixel.0.iter_mut().zip(light.gain) {
             let lit = f32::from(*value) * gain * brightness;
-            *value = ((lit - 128.0) * light.contrast + 128.0 + grain).round() as u8; // saturates
+            // The cast saturates.
+            *value = ((lit - 128.0) * light.contrast + 128.0 + grain).round() as u8;
         }
     }
 }
 
-/// About normal, with a standard deviation of 1: the sum of four uniform bytes.
+/// Returns an approximately normal number with a standard deviation of 1, from the sum of four uniform bytes.
 fn grain(bits: u32) -> f32 {
     let sum: u16 = bits.to_le_bytes().into_iter().map(u16::from).sum();
     (f32::from(sum) - 510.0) / 147.8
@@ -78,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn photographing_leaves_the_size_and_changes_the_light() {
+    fn photographing_keeps_the_size_and_changes_the_light() {
         let drawing = RgbImage::from_pixel(40, 30, image::Rgb([120, 120, 120]));
         let photographs: Vec<_> =
             (0..8).map(|i| photograph(drawing.clone(), &mut Dice::new(0, i), 1.0)).collect();
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn softness_does_not_darken_the_edges() {
+    fn blur_does_not_darken_the_edges() {
         let drawing = RgbImage::from_pixel(40, 30, image::Rgb([200, 200, 200]));
         for i in 0..12 {
             let picture = photograph(drawing.clone(), &mut Dice::new(1, i), 1.0);

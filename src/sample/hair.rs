@@ -1,10 +1,10 @@
-//! Hair styles, in the head's coordinates.
+//! Draws hair, in the head's coordinates.
 
 use super::canvas::{Canvas, blob};
 use super::dice::Dice;
 use super::head::Look;
 
-/// A hair style.
+/// A hairstyle.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Style {
     Bald,
@@ -24,7 +24,7 @@ pub(super) enum Style {
     Mohawk,
 }
 
-/// A random style; common ones are more frequent.
+/// Returns a random hairstyle; common styles are more likely.
 pub(super) fn random(dice: &mut Dice) -> Style {
     dice.weighted(&[
         (0.6, Style::Bald),
@@ -46,7 +46,7 @@ pub(super) fn random(dice: &mut Dice) -> Style {
 }
 
 impl Style {
-    /// How far the hair stands out beside the face.
+    /// Returns how far the hair extends beyond each side of the face.
     pub(super) fn bulk(self) -> f32 {
         match self {
             Self::Afro => 0.5,
@@ -56,12 +56,12 @@ impl Style {
         }
     }
 
-    /// Whether the ears are under it.
+    /// Whether the hair covers the ears.
     pub(super) fn covers_ears(self) -> bool {
         matches!(self, Self::Bob | Self::Long | Self::Wavy | Self::Afro)
     }
 
-    /// Whether a beard below it looks as if it had grown there.
+    /// Whether a beard looks natural with this hairstyle.
     pub(super) fn goes_with_a_beard(self) -> bool {
         !matches!(
             self,
@@ -69,13 +69,13 @@ impl Style {
         )
     }
 
-    /// Whether it falls over the forehead.
+    /// Whether the hair falls over the forehead.
     fn is_fringed(self) -> bool {
         matches!(self, Self::Fringe | Self::Bob | Self::Pigtails)
     }
 }
 
-/// Hair behind neck and shoulders.
+/// Draws the hair behind the neck and shoulders.
 pub(super) fn draw_back(canvas: &mut Canvas, look: &Look) {
     let (w, colour) = (look.width, look.hair_colour.darker(0.18));
     match look.hair {
@@ -123,7 +123,7 @@ pub(super) fn draw_back(canvas: &mut Canvas, look: &Look) {
     }
 }
 
-/// Hair over the forehead.
+/// Draws the hair on top of the head and over the forehead.
 pub(super) fn draw_front(canvas: &mut Canvas, look: &Look, fine: bool) {
     let (w, colour) = (look.width, look.hair_colour);
     let part = if look.light > 0.0 { 1.0 } else { -1.0 };
@@ -152,7 +152,7 @@ pub(super) fn draw_front(canvas: &mut Canvas, look: &Look, fine: bool) {
     });
 }
 
-/// Over the skull from ear to ear, then back along the hairline, parted on the left.
+/// Returns corners that go over the skull from ear to ear and back along the hairline. The parting is on the left.
 fn cap(style: Style, w: f32) -> Vec<(f32, f32)> {
     let top = if style == Style::Quiff { -1.62 } else { -1.3 };
     let low = if style.covers_ears() { 0.65 } else { 0.05 };

@@ -1,11 +1,11 @@
-//! Hats and other things on heads, in the head's coordinates.
+//! Draws hats and other headwear, in the head's coordinates.
 
 use super::canvas::{Canvas, blob, ellipse, together};
 use super::colour::{BLACK, WHITE, hex};
 use super::dice::Dice;
 use super::head::Look;
 
-/// What somebody wears on the head.
+/// What a person wears on the head.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Hat {
     None,
@@ -22,7 +22,7 @@ pub(super) enum Hat {
     Bow,
 }
 
-/// Mostly none.
+/// Returns random headwear, usually none.
 pub(super) fn random(dice: &mut Dice) -> Hat {
     dice.weighted(&[
         (12.0, Hat::None),
@@ -40,7 +40,7 @@ pub(super) fn random(dice: &mut Dice) -> Hat {
     ])
 }
 
-/// What is behind neck and shoulders.
+/// Draws the parts behind the neck and shoulders.
 pub(super) fn draw_back(canvas: &mut Canvas, look: &Look) {
     let (w, colour) = (look.width, look.hat_colour);
     match look.hat {
@@ -54,7 +54,7 @@ pub(super) fn draw_back(canvas: &mut Canvas, look: &Look) {
     }
 }
 
-/// What is over the hair.
+/// Draws the parts over the hair.
 pub(super) fn draw_front(canvas: &mut Canvas, look: &Look) {
     let (w, colour) = (look.width, look.hat_colour);
     let dark = colour.darker(0.22);

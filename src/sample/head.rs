@@ -1,4 +1,4 @@
-//! A head. Local coordinates: the face reaches from -1 (crown) to 1 (chin), y down.
+//! Draws heads. In local coordinates, y points down and the face reaches from -1 (crown) to 1 (chin).
 
 use tiny_skia::PathBuilder;
 
@@ -11,18 +11,18 @@ use super::hair::{self, Style};
 use super::hats::{self, Hat};
 use super::profile;
 
-/// How the faces of a picture are drawn, from much to nothing: a whole face is easy to find.
+/// How much detail the faces of a picture have. Faces with less detail are harder to find.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum Manner {
-    /// Everything a face has.
+    /// All features of a face.
     Storybook,
     /// Small eyes and mouth in a large face.
     Dainty,
-    /// No more than a nose, as on posters.
+    /// At most a nose, as on some posters.
     Blank,
 }
 
-/// What all people in a picture share.
+/// The properties that all people in a picture share.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Drawing {
     pub(super) manner: Manner,
@@ -37,11 +37,11 @@ impl Drawing {
     }
 }
 
-/// How somebody looks.
+/// How a person looks.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Look {
     pub(super) manner: Manner,
-    /// From the side, facing right (1) or left (-1), if not from the front.
+    /// The side that a head in profile faces: 1 right, -1 left. `None` for a head seen from the front.
     pub(super) profile: Option<f32>,
     pub(super) skin: Colour,
     pub(super) hair_colour: Colour,
@@ -51,16 +51,16 @@ pub(super) struct Look {
     pub(super) features: Features,
     /// Half the face's width.
     pub(super) width: f32,
-    /// 0 is a pointed chin, 1 a square jaw.
+    /// 0 for a pointed chin, 1 for a square jaw.
     pub(super) jaw: f32,
-    /// -1 looks left, 1 right, 0 at us.
+    /// -1 looks left, 0 at the viewer, 1 right.
     pub(super) yaw: f32,
     /// Where the light comes from: -1 left, 1 right.
     pub(super) light: f32,
 }
 
 impl Look {
-    /// Somebody new.
+    /// Creates a random look.
     pub(super) fn random(dice: &mut Dice, drawing: Drawing) -> Self {
         let Drawing { manner, light } = drawing;
         let skin = skin(dice);
@@ -86,12 +86,12 @@ impl Look {
         }
     }
 
-    /// Skin in shadow: neck, ears, nose.
+    /// Returns the colour of skin in shadow: neck, ears and nose.
     pub(super) fn shade(&self) -> Colour {
         self.skin.mix(hex(0x8a_2f3a), 0.2).darker(0.08)
     }
 
-    /// Centre and half axes of what counts as the face: hairline to chin, ear to ear.
+    /// Returns the centre and semi-axes of the face, from hairline to chin and from ear to ear.
     pub(super) fn face_ellipse(&self) -> (f32, f32, f32, f32) {
         match self.profile {
             None => (0.0, 0.14, self.width + 0.06, 0.86),
@@ -102,13 +102,13 @@ impl Look {
         }
     }
 
-    /// Half axes, around the origin, of all that hides what is behind the head.
+    /// Returns the semi-axes of the ellipse around the origin that covers the head and its hair.
     pub(super) fn silhouette(&self) -> (f32, f32) {
         (self.width + self.hair.bulk(), 1.15)
     }
 }
 
-/// What is drawn before the body.
+/// Draws the parts behind the body.
 pub(super) fn draw_back(canvas: &mut Canvas, look: &Look) {
     if let Some(side) = look.profile {
         canvas.placed((0.0, 0.0), 0.0, (side, 1.0), |canvas| profile::draw_back(canvas, look));
@@ -118,7 +118,7 @@ pub(super) fn draw_back(canvas: &mut Canvas, look: &Look) {
     hats::draw_back(canvas, look);
 }
 
-/// What is drawn after it; `fine` adds what a small picture cannot show.
+/// Draws the parts in front of the body. `fine` adds details that would not be visible on a small head.
 pub(super) fn draw_front(canvas: &mut Canvas, look: &Look, fine: bool) {
     if let Some(side) = look.profile {
         canvas.placed((0.0, 0.0), 0.0, (side, 1.0), |canvas| profile::draw_front(canvas, look));
@@ -149,7 +149,7 @@ fn outline(look: &Look) -> Outline {
     path.finish()
 }
 
-/// The ear on the far side goes out of sight as the head turns.
+/// Draws the ears. The far ear disappears as the head turns.
 fn ears(canvas: &mut Canvas, look: &Look) {
     for side in [-1.0, 1.0] {
         let turned = side * look.yaw;
@@ -162,7 +162,7 @@ fn ears(canvas: &mut Canvas, look: &Look) {
     }
 }
 
-/// A soft shadow away from the light and under the hair, and warm cheeks.
+/// Draws soft shadows away from the light and under the hair, and a blush on the cheeks.
 fn shading(canvas: &mut Canvas, look: &Look) {
     let (w, shade) = (look.width, look.shade());
     let dark = -look.light;

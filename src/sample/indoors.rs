@@ -1,11 +1,11 @@
-//! Backgrounds with walls: rooms, bricks, a stage, a plain studio, a house front.
+//! Draws backgrounds with walls: a room, a brick wall, a stage, a photo studio and a house front.
 
 use super::canvas::{Canvas, Ink, polygon};
 use super::clutter::{self, IN_ROOMS, ON_WALLS};
 use super::colour::{BLACK, BRIGHT, CALM, Colour, HAIR, SKY, WHITE, hex};
 use super::dice::Dice;
 
-/// A gradient with soft circles, as in a photographer's studio.
+/// Draws a gradient with soft circles, like the backdrop of a photo studio.
 pub(super) fn studio(canvas: &mut Canvas, dice: &mut Dice) {
     let (w, h) = canvas.size();
     let base = if dice.chance(0.5) { dice.pick(&CALM) } else { dice.pick(&BRIGHT) };
@@ -23,7 +23,7 @@ pub(super) fn studio(canvas: &mut Canvas, dice: &mut Dice) {
     }
 }
 
-/// A wall with things on it, and a floor with things on that.
+/// Draws a wall and a floor, each with things on it.
 pub(super) fn room(canvas: &mut Canvas, dice: &mut Dice) {
     let (w, h) = canvas.size();
     let floor = h * dice.between(0.68, 0.85);
@@ -45,7 +45,7 @@ pub(super) fn room(canvas: &mut Canvas, dice: &mut Dice) {
     scatter(canvas, dice, &IN_ROOMS, (0.6, 0.9), 4);
 }
 
-/// Stripes, dots or diamonds, or none of them.
+/// Draws stripes, dots or diamonds on the wall, or leaves it plain.
 fn wallpaper(canvas: &mut Canvas, dice: &mut Dice, wall: Colour, floor: f32) {
     let (w, _) = canvas.size();
     let ink = if dice.chance(0.5) { wall.darker(0.1) } else { wall.lighter(0.35) };
@@ -65,7 +65,7 @@ fn wallpaper(canvas: &mut Canvas, dice: &mut Dice, wall: Colour, floor: f32) {
     }
 }
 
-/// A window with the sky in it; `half` its width.
+/// Draws a window with sky in it, centred at `(x, y)`. `half` is half its width.
 fn window(canvas: &mut Canvas, dice: &mut Dice, (x, y): (f32, f32), half: f32) {
     let (top, bottom) = dice.pick(&SKY);
     let tall = half * 1.3;
@@ -93,7 +93,7 @@ fn window(canvas: &mut Canvas, dice: &mut Dice, (x, y): (f32, f32), half: f32) {
     }
 }
 
-/// Things in a band between two heights, given as shares of the picture's.
+/// Draws up to `most` random things between two heights, given as fractions of the picture's height.
 pub(super) fn scatter(
     canvas: &mut Canvas,
     dice: &mut Dice,
@@ -111,7 +111,7 @@ pub(super) fn scatter(
     }
 }
 
-/// A brick wall with posters and lamps.
+/// Draws a brick wall with things on it.
 pub(super) fn bricks(canvas: &mut Canvas, dice: &mut Dice) {
     let (w, h) = canvas.size();
     let brick = dice.pick(&[
@@ -134,7 +134,7 @@ pub(super) fn bricks(canvas: &mut Canvas, dice: &mut Dice) {
     scatter(canvas, dice, &ON_WALLS, (0.1, 0.8), 6);
 }
 
-/// Curtains and spotlights.
+/// Draws a stage with curtains and spotlights.
 pub(super) fn stage(canvas: &mut Canvas, dice: &mut Dice) {
     let (w, h) = canvas.size();
     let dark = dice.pick(&[hex(0x24_1b3a), hex(0x1d_2a44), hex(0x3a_1b2a), hex(0x22_2a2a)]);
@@ -158,7 +158,7 @@ pub(super) fn stage(canvas: &mut Canvas, dice: &mut Dice) {
     }
 }
 
-/// A house front and the frames of its windows, `[x, y, w, h]` in pixels.
+/// Draws a house front. Returns the frames of its windows, `[x, y, w, h]` in pixels.
 pub(super) fn facade(canvas: &mut Canvas, dice: &mut Dice) -> Vec<[f32; 4]> {
     let (w, h) = canvas.size();
     let plaster =

@@ -1,9 +1,10 @@
-//! The drawn sample set: cartoon people whom `MediaPipe`'s own weights mostly miss, and can learn to find.
+//! The sample set: drawings of cartoon people. `MediaPipe`'s weights miss most of their faces, but a model can learn to
+//! find them.
 //!
-//! Every picture is drawn from `(seed, index)` alone, so the same spec gives the same bytes and
-//! pictures can be drawn in any order. [`write()`] makes a zip with `images/…jpg`, `train.csv` and
-//! `val.csv` (`image_path,x1,y1,w,h`: pixels, top left corner). A picture without faces has no
-//! row in `train.csv`; in `val.csv` it has one with an empty box, which tells where it belongs.
+//! Every picture depends only on `(seed, index)`, so the same spec gives the same bytes, and pictures can be drawn in
+//! any order. [`write()`] makes a zip with `images/…jpg`, `train.csv` and `val.csv`. The columns `image_path,x1,y1,w,h`
+//! give the top left corner and the size of a face's box in pixels. A picture without faces has no row in `train.csv`.
+//! In `val.csv` it has a row with an empty box, which marks it as a validation picture.
 
 mod archive;
 mod canvas;
@@ -38,9 +39,9 @@ use self::visibility::Bounds;
 /// Which pictures to draw.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SampleSpec {
-    /// How many.
+    /// Number of pictures.
     pub images: u32,
-    /// Picture `i` of a seed is always the same.
+    /// The same seed always gives the same pictures.
     pub seed: u64,
 }
 
@@ -50,44 +51,43 @@ impl Default for SampleSpec {
     }
 }
 
-/// What was written.
+/// The contents of a sample set that was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SampleSummary {
-    /// Pictures.
+    /// Number of pictures.
     pub images: u32,
-    /// Of those, in `val.csv`.
+    /// Number of validation pictures.
     pub val_images: u32,
-    /// How many of them have no face.
+    /// Number of pictures without a face.
     pub negatives: u32,
-    /// Boxes in both files.
+    /// Number of face boxes in both CSV files.
     pub faces: u32,
-    /// Size of the zip.
+    /// Size of the zip in bytes.
     pub size_bytes: u64,
 }
 
 /// Why no sample set was written.
 #[derive(Debug, thiserror::Error)]
 pub enum SampleError {
-    /// Too few pictures for a train and a val part, or too many to name.
-    #[error("a sample set has 5 to 100000 pictures, not {0}")]
+    /// Too few pictures for a training and a validation part, or too many for five-digit names.
+    #[error("a sample set must have 5 to 100000 pictures, not {0}")]
     Images(u32),
-    /// The disk refused.
+    /// The zip cannot be written.
     #[error("cannot write the sample set to {}", path.display())]
     Write {
-        /// The zip.
+        /// The path of the zip.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
 }
 
-/// Draws the set and writes it to `out`, over whatever is there; `progress` hears how many
-/// pictures are done.
+/// Draws the set and writes it to `out`, replacing an existing file. Calls `progress` with the number of pictures done.
 ///
 /// # Errors
 ///
-/// A [`SampleError`]; then `out` is as it was.
+/// Returns a [`SampleError`] and leaves `out` unchanged.
 pub fn write(
     out: &Path,
     spec: &SampleSpec,
@@ -138,7 +138,7 @@ const JPEG_QUALITY: u8 = 90;
 fn rows(csv: &mut String, name: &str, faces: &[Bounds], is_val: bool) {
     for face in faces {
         let (w, h) = (face.width(), face.height());
-        // Writing to a String cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = writeln!(csv, "{name},{:.1},{:.1},{w:.1},{h:.1}", face.x0, face.y0);
     }
     if is_val && faces.is_empty() {
@@ -168,7 +168,7 @@ mod tests {
 
     const SPEC: SampleSpec = SampleSpec { images: 30, seed: 1 };
 
-    /// Files of a zip, by name.
+    /// Returns the files of a zip by name.
     fn unzip(path: &Path) -> BTreeMap<String, Vec<u8>> {
         let mut zip = zip::ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap();
         let names: Vec<_> = zip.file_names().map(str::to_owned).collect();
@@ -180,7 +180,7 @@ mod tests {
         names.iter().map(&mut read).collect()
     }
 
-    /// Rows of a CSV: the picture, and `[x1, y1, w, h]` where there is a face.
+    /// Returns the rows of a CSV: the picture, and `[x1, y1, w, h]` if it has a face.
     fn parse(csv: &[u8]) -> Vec<(String, Option<[f32; 4]>)> {
         let mut reader = csv::Reader::from_reader(csv);
         assert_eq!(reader.headers().unwrap(), &["image_path", "x1", "y1", "w", "h"][..]);
@@ -193,13 +193,13 @@ mod tests {
     }
 
     #[test]
-    fn the_zip_holds_pictures_and_boxes_inside_them() {
+    fn the_zip_has_pictures_and_all_boxes_lie_inside_them() {
         let folder = tempfile::tempdir().unwrap();
         let (out, mut heard) = (folder.path().join("sample.zip"), Vec::new());
         let summary = write(&out, &SPEC, &mut |done| heard.push(done)).unwrap();
         assert_eq!(heard, (1..=30).collect::<Vec<_>>());
         assert_eq!(std::fs::metadata(&out).unwrap().len(), summary.size_bytes);
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "a leftover");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "a file is left over");
 
         let files = unzip(&out);
         let (train, val) = (parse(&files["train.csv"]), parse(&files["val.csv"]));
@@ -242,7 +242,7 @@ mod tests {
         assert!(draw(4) != draw(5));
     }
 
-    /// What the set is for: faces that a network of 128 pixels can learn to box, and pictures without any.
+    /// The set needs faces that a network with 128 × 128 input pixels can learn to box, and pictures without faces.
     #[test]
     fn faces_are_large_enough_to_learn_and_some_pictures_have_none() {
         let scenes: Vec<_> =
@@ -258,21 +258,21 @@ mod tests {
             sizes.iter().filter(|&&size| low <= size && size < high).count() as f32
                 / sizes.len() as f32
         };
-        assert!(share(0.0, 8.0) < 0.02 && share(60.0, 999.0) == 0.0, "faces too small, or giants");
-        assert!(share(8.0, 16.0) > 0.2 && share(16.0, 24.0) > 0.2, "few small faces");
-        assert!(share(24.0, 60.0) > 0.05, "few large faces");
+        assert!(share(0.0, 8.0) < 0.02 && share(60.0, 999.0) == 0.0, "bad face sizes");
+        assert!(share(8.0, 16.0) > 0.2 && share(16.0, 24.0) > 0.2, "too few small faces");
+        assert!(share(24.0, 60.0) > 0.05, "too few large faces");
         let counts: Vec<_> = scenes.iter().map(|scene| scene.faces.len()).collect();
         assert!((2..=14).contains(&counts.iter().filter(|&&count| count == 0).count()));
         assert!(counts.iter().any(|&count| count >= 10) && counts.iter().all(|&count| count < 30));
     }
 
     #[test]
-    fn a_set_that_cannot_be_is_refused_and_leaves_what_was_there() {
+    fn an_error_leaves_the_old_file_unchanged() {
         let folder = tempfile::tempdir().unwrap();
         let out = folder.path().join("sample.zip");
         std::fs::write(&out, "old").unwrap();
         let error = write(&out, &SampleSpec { images: 4, seed: 0 }, &mut |_| {}).unwrap_err();
-        assert_eq!(error.to_string(), "a sample set has 5 to 100000 pictures, not 4");
+        assert_eq!(error.to_string(), "a sample set must have 5 to 100000 pictures, not 4");
         let nowhere = folder.path().join("no/such/folder/sample.zip");
         let error = write(&nowhere, &SPEC, &mut |_| {}).unwrap_err();
         assert!(matches!(error, SampleError::Write { .. }));

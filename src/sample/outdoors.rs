@@ -1,4 +1,4 @@
-//! Backgrounds under the sky: a park, a street, a beach, a stadium.
+//! Draws outdoor backgrounds: a park, a street, a beach and a stadium.
 
 use super::canvas::{Canvas, Ink, ellipse};
 use super::clutter::{ON_BEACHES, OUTDOORS, Thing};
@@ -6,7 +6,7 @@ use super::colour::{BRIGHT, CALM, Colour, HAIR, SKY, WHITE, hex};
 use super::dice::Dice;
 use super::indoors::scatter;
 
-/// The sky down to `horizon`, with a sun or clouds.
+/// Draws the sky down to `horizon`, sometimes with a sun or clouds.
 fn sky(canvas: &mut Canvas, dice: &mut Dice, horizon: f32) {
     let (w, _) = canvas.size();
     let (top, bottom) = dice.pick(&SKY);
@@ -29,7 +29,7 @@ fn sky(canvas: &mut Canvas, dice: &mut Dice, horizon: f32) {
     }
 }
 
-/// Meadow, hills, trees and a path. Returns the horizon's height.
+/// Draws a meadow with hills and trees, and sometimes a path. Returns the y coordinate of the horizon.
 pub(super) fn park(canvas: &mut Canvas, dice: &mut Dice) -> f32 {
     let (w, h) = canvas.size();
     let horizon = h * dice.between(0.35, 0.55);
@@ -72,7 +72,7 @@ fn tree(canvas: &mut Canvas, dice: &mut Dice, horizon: f32) {
     }
 }
 
-/// House fronts, a pavement, and cars that look at us. Returns the horizon's height.
+/// Draws house fronts, a road and cars seen from the front. Returns the y coordinate of the horizon.
 pub(super) fn street(canvas: &mut Canvas, dice: &mut Dice) -> f32 {
     let (w, h) = canvas.size();
     let horizon = h * dice.between(0.45, 0.58);
@@ -94,7 +94,7 @@ pub(super) fn street(canvas: &mut Canvas, dice: &mut Dice) -> f32 {
     horizon
 }
 
-/// `[x, top, width, foot]`.
+/// Draws a house in the area `[x, top, width, foot]`.
 fn house(canvas: &mut Canvas, dice: &mut Dice, [x, top, width, foot]: [f32; 4]) {
     let wall = if dice.chance(0.5) { dice.pick(&CALM) } else { dice.pick(&BRIGHT).lighter(0.2) };
     canvas.rect(x, top, width + 1.0, foot - top, wall);
@@ -117,7 +117,7 @@ fn house(canvas: &mut Canvas, dice: &mut Dice, [x, top, width, foot]: [f32; 4]) 
     canvas.rounded([x + width * 0.38, foot - step * 0.75, width * 0.24, step * 0.8], 3.0, door);
 }
 
-/// Sand, sea and parasols. Returns the horizon's height.
+/// Draws sand, sea and parasols. Returns the y coordinate of the horizon.
 pub(super) fn beach(canvas: &mut Canvas, dice: &mut Dice) -> f32 {
     let (w, h) = canvas.size();
     let horizon = h * dice.between(0.3, 0.42);
@@ -149,7 +149,7 @@ fn parasol(canvas: &mut Canvas, cloth: Colour) {
     });
 }
 
-/// Steps with seats, for a crowd to sit on.
+/// Draws rows of seats for a crowd.
 pub(super) fn stadium(canvas: &mut Canvas, dice: &mut Dice) {
     let (w, h) = canvas.size();
     sky(canvas, dice, h * 0.2);

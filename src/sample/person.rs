@@ -1,15 +1,15 @@
-//! A person: a head on a body. Local coordinates are the head's, without its tilt.
+//! Draws people. Local coordinates are those of the head before it is tilted.
 
 use super::canvas::{Canvas, Ink, Outline, blob, rounded};
 use super::colour::{BLACK, BRIGHT, Colour, WHITE};
 use super::dice::Dice;
 use super::head::{self, Drawing, Look};
 
-/// Somebody, and how they stand.
+/// A person's look, clothes and pose.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Person {
     pub(super) look: Look,
-    /// Degrees by which the head leans.
+    /// Clockwise tilt of the head in degrees.
     pub(super) tilt: f32,
     build: f32,
     clothes: Clothes,
@@ -38,22 +38,22 @@ enum Arms {
     Cheering,
 }
 
-/// How much of the body there is.
+/// How much of the body is drawn.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) enum PersonBody {
-    /// A torso that goes on below the picture's edge.
+    /// A torso that continues below the picture's lower edge.
     Bust,
-    /// All of it, down to the shoes at [`FEET`].
+    /// The whole body, down to the shoes at [`FEET`].
     Standing,
 }
 
-/// Where a standing person's feet are, below the middle of the face.
+/// How far a standing person's feet are below the middle of the face.
 pub(super) const FEET: f32 = 7.4;
-/// Half the width of a person's shoulders, about.
+/// Approximate half width of a person's shoulders.
 pub(super) const SHOULDERS: f32 = 1.6;
 
 impl Person {
-    /// Somebody new.
+    /// Creates a random person.
     pub(super) fn random(dice: &mut Dice, drawing: Drawing) -> Self {
         let tilt = if dice.chance(0.2) { dice.wobble(38.0) } else { dice.wobble(14.0) };
         let clothes = [
@@ -80,9 +80,9 @@ impl Person {
     }
 }
 
-/// Draws a person whose face is around the origin and 2 units high.
+/// Draws a person whose face is centred at the origin and 2 units high.
 ///
-/// `fine` adds what a small picture cannot show.
+/// `fine` adds details that would not be visible on a small person.
 pub(super) fn draw(canvas: &mut Canvas, person: &Person, body: PersonBody, fine: bool) {
     canvas.placed((0.0, 0.0), person.tilt, (1.0, 1.0), |canvas| {
         head::draw_back(canvas, &person.look);
@@ -142,7 +142,7 @@ fn neck_and_torso(canvas: &mut Canvas, person: &Person, body: PersonBody, fine: 
     }
 }
 
-/// Drawn within the torso's outline.
+/// Draws the pattern of the clothes. The caller clips it to the torso.
 fn pattern(canvas: &mut Canvas, person: &Person) {
     let accent = person.accent;
     let rows = |from: f32, step: f32| (0..12_u8).map(move |i| from + f32::from(i) * step);
@@ -202,7 +202,7 @@ fn arms(canvas: &mut Canvas, person: &Person, body: PersonBody) {
     }
 }
 
-/// A raised hand with a sign, a telephone or nothing, for in front of other people.
+/// Draws a raised hand that holds a sign, a phone or nothing, in front of other people.
 pub(super) fn draw_raised_hand(canvas: &mut Canvas, dice: &mut Dice) {
     let (sleeve, skin) = (dice.pick(&BRIGHT), super::colour::skin(dice));
     canvas.line(&[(0.0, 6.0), (0.0, 1.2)], 0.7, sleeve);

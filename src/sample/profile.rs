@@ -1,4 +1,4 @@
-//! A head from the side, facing right, in the head's coordinates.
+//! Draws a head from the side, facing right, in the head's coordinates.
 
 use super::canvas::{Canvas, blob};
 use super::colour::{BLACK, hex};
@@ -6,10 +6,10 @@ use super::hair::Style;
 use super::hats::Hat;
 use super::head::{Look, Manner};
 
-/// Centre and half axes of what counts as the face: from the ear to the tip of the nose.
+/// Centre and semi-axes of the face, from the ear to the tip of the nose.
 pub(super) const FACE: (f32, f32, f32, f32) = (0.36, 0.14, 0.68, 0.86);
 
-/// What hangs down behind neck and shoulders.
+/// Draws the hair behind the neck and shoulders.
 pub(super) fn draw_back(canvas: &mut Canvas, look: &Look) {
     let colour = look.hair_colour.darker(0.18);
     match look.hair {
@@ -24,7 +24,7 @@ pub(super) fn draw_back(canvas: &mut Canvas, look: &Look) {
     }
 }
 
-/// The head, with a face as the manner has it.
+/// Draws the head, with the features that its manner includes.
 pub(super) fn draw_front(canvas: &mut Canvas, look: &Look) {
     canvas.ellipse(-0.2, -0.2, 0.86, 0.8, look.skin);
     let (nose, chin) = (1.0 + 0.3 * look.jaw, 0.9 + 0.12 * look.jaw);
@@ -67,7 +67,7 @@ pub(super) fn draw_front(canvas: &mut Canvas, look: &Look) {
     hat(canvas, look);
 }
 
-/// Over the skull from the forehead to the nape.
+/// Draws the hair over the skull, from the forehead to the nape.
 fn hair(canvas: &mut Canvas, look: &Look) {
     let colour = look.hair_colour;
     let (top, nape) = match look.hair {

@@ -1,4 +1,4 @@
-//! A whole picture: a place, the people in it, and what gets in the way.
+//! Draws a whole picture: a place, the people in it, and things in front of them.
 
 use image::RgbImage;
 
@@ -19,7 +19,7 @@ pub(super) struct Scene {
     pub(super) faces: Vec<Bounds>,
 }
 
-/// Who is in the picture, and where.
+/// Who is in the picture, and how they are arranged.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Cast {
     Nobody,
@@ -62,7 +62,7 @@ const CASTS: [(f32, Cast); 6] = [
 struct Stage {
     canvas: Canvas,
     layers: Layers,
-    /// What can be seen through now: the picture, or a window in it.
+    /// The area that is visible now: the whole picture or a window in it.
     frame: Bounds,
     drawing: Drawing,
 }
@@ -74,13 +74,13 @@ impl Stage {
         Self { canvas, layers: Layers::default(), frame, drawing: Drawing::random(dice) }
     }
 
-    /// A pixel of the network's input, in pixels of the picture.
+    /// Returns the size of a pixel of the network's input, in pixels of the picture.
     fn pixel(&self) -> f32 {
         let (w, h) = self.canvas.size();
         w.max(h) / INPUT_SIZE as f32
     }
 
-    /// Of these places, the one that is farthest from the faces that are there already, relative to their size.
+    /// Returns the place that is farthest from all existing faces, relative to the size of the faces.
     fn free_place(&self, places: &[(f32, f32)], size: f32) -> (f32, f32) {
         let room = |&(x, y): &(f32, f32)| {
             let distance = |b: Bounds| {
@@ -92,8 +92,8 @@ impl Stage {
         *places.iter().max_by(|a, b| room(a).total_cmp(&room(b))).unwrap_or(&(0.0, 0.0))
     }
 
-    /// Somebody new, with the middle of the face at `(x, y)`; `size` is half the face's height. Nobody where
-    /// they would stand in front of half a face.
+    /// Draws a random person with the middle of the face at `(x, y)`; `size` is half the face's height. Draws nobody
+    /// if that would leave another face half hidden.
     fn person(&mut self, dice: &mut Dice, (x, y): (f32, f32), size: f32, body: PersonBody) {
         let person = Person::random(dice, self.drawing);
         let (degrees, look) = (person.tilt, &person.look);
@@ -117,7 +117,7 @@ impl Stage {
         self.layers.face(face, self.frame);
     }
 
-    /// Draws what is seen through the rectangle `[x, y, w, h]`.
+    /// Draws only inside the rectangle `[x, y, w, h]`, such as a window.
     fn framed(&mut self, [x, y, w, h]: [f32; 4], draw: impl FnOnce(&mut Self)) {
         let picture =
             std::mem::replace(&mut self.frame, Bounds { x0: x, y0: y, x1: x + w, y1: y + h });
@@ -127,7 +127,7 @@ impl Stage {
         self.frame = picture;
     }
 
-    /// A thing in front of whatever is there already.
+    /// Draws a thing in front of everything drawn so far.
     fn thing(&mut self, dice: &mut Dice, at: (f32, f32), radius: f32, thing: Thing) {
         self.canvas.placed(at, 0.0, (radius, radius), |canvas| clutter::draw(canvas, dice, thing));
         let r = radius * 0.95;
@@ -145,10 +145,10 @@ impl Stage {
     }
 }
 
-/// Half the height in pixels from which a head gets all its details.
+/// Heads with a half height above this, in pixels, are drawn in full detail.
 const FINE_FROM: f32 = 7.0;
 
-/// A place for people who are cut off by the lower edge, and the things that belong there.
+/// Draws a place for people whom the lower edge cuts off. Returns the things that belong there.
 fn somewhere(stage: &mut Stage, dice: &mut Dice) -> &'static [Thing] {
     let canvas = &mut stage.canvas;
     match dice.whole(0, 7) {
@@ -174,7 +174,7 @@ fn somewhere(stage: &mut Stage, dice: &mut Dice) -> &'static [Thing] {
 
 fn nobody(stage: &mut Stage, dice: &mut Dice) {
     let things = somewhere(stage, dice);
-    // Only what hangs on walls belongs high up.
+    // Only things that hang on walls belong high up.
     let top = if things == ON_WALLS { 0.1 } else { 0.5 };
     scatter(&mut stage.canvas, dice, things, (top, 0.92), 9);
     let (w, h) = stage.canvas.size();
@@ -185,7 +185,7 @@ fn nobody(stage: &mut Stage, dice: &mut Dice) {
     }
 }
 
-/// One or two people close by.
+/// Draws one or two people close up.
 fn portrait(stage: &mut Stage, dice: &mut Dice) {
     somewhere(stage, dice);
     let (w, h) = stage.canvas.size();
@@ -199,7 +199,7 @@ fn portrait(stage: &mut Stage, dice: &mut Dice) {
     in_the_way(stage, dice);
 }
 
-/// A row or two of people, side by side.
+/// Draws one or two rows of people, side by side.
 fn group(stage: &mut Stage, dice: &mut Dice) {
     somewhere(stage, dice);
     let (w, h) = stage.canvas.size();
@@ -219,7 +219,7 @@ fn group(stage: &mut Stage, dice: &mut Dice) {
     in_the_way(stage, dice);
 }
 
-/// Many people, row before row.
+/// Draws many people in rows, one row in front of another.
 fn crowd(stage: &mut Stage, dice: &mut Dice) {
     let canvas = &mut stage.canvas;
     let body = match dice.whole(0, 4) {
@@ -263,7 +263,7 @@ fn crowd(stage: &mut Stage, dice: &mut Dice) {
     in_the_way(stage, dice);
 }
 
-/// Height, head size and spacing of a crowd's rows, from the back to the front.
+/// Returns the y position, head size and spacing of each row of a crowd, from back to front.
 fn rows_of(dice: &mut Dice, pixel: f32, h: f32) -> Vec<(f32, f32, f32)> {
     let (back, front) = (h * dice.between(0.2, 0.3), h * dice.between(0.75, 0.9));
     let (rows, growth) = (dice.whole(2, 3), dice.between(1.05, 1.3));
@@ -276,10 +276,10 @@ fn rows_of(dice: &mut Dice, pixel: f32, h: f32) -> Vec<(f32, f32, f32)> {
     (0..rows).map(row).collect()
 }
 
-/// Half the height of the smallest faces in pixels of the network's input: what it can learn to box.
+/// Half the height of the smallest faces, in pixels of the network's input. The network can learn to box these faces.
 const SMALLEST: f32 = 7.0;
 
-/// People here and there on the ground, smaller with distance.
+/// Draws people here and there on the ground, smaller in the distance.
 fn walkers(stage: &mut Stage, dice: &mut Dice) {
     let canvas = &mut stage.canvas;
     let horizon = match dice.whole(0, 2) {
@@ -288,7 +288,7 @@ fn walkers(stage: &mut Stage, dice: &mut Dice) {
         _ => outdoors::beach(canvas, dice),
     };
     let (w, h) = stage.canvas.size();
-    // Eye level is at the horizon or above it, so a head's height follows from where the feet are.
+    // A person's height is proportional to the distance from the horizon down to the feet, as in perspective.
     let eye_level = dice.between(1.1, 1.6);
     let count = dice.whole(2, 5);
     let mut feet: Vec<f32> = (0..count).map(|_| horizon + h * dice.log_between(0.5, 1.1)).collect();
@@ -303,7 +303,7 @@ fn walkers(stage: &mut Stage, dice: &mut Dice) {
     in_the_way(stage, dice);
 }
 
-/// People who look out of the windows of a house.
+/// Draws people who look out of the windows of a house.
 fn windows(stage: &mut Stage, dice: &mut Dice) {
     for [x, y, w, h] in indoors::facade(&mut stage.canvas, dice) {
         if dice.chance(0.35) {
@@ -316,7 +316,7 @@ fn windows(stage: &mut Stage, dice: &mut Dice) {
     in_the_way(stage, dice);
 }
 
-/// Now and then something hangs or stands in front of it all.
+/// Sometimes draws one or two things in front of everything else.
 fn in_the_way(stage: &mut Stage, dice: &mut Dice) {
     if dice.chance(0.75) {
         return;

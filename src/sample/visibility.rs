@@ -1,15 +1,15 @@
-//! How much of a face is left to see once everything is drawn.
+//! Tracks how much of each face remains visible once everything is drawn.
 
 /// An ellipse or a box in the picture, in pixels.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Shape {
-    /// Centre, half axes, and degrees by which it is turned clockwise.
+    /// An ellipse: centre, semi-axes and clockwise rotation in degrees.
     Ellipse { x: f32, y: f32, rx: f32, ry: f32, degrees: f32 },
-    /// Two corners.
+    /// An upright rectangle.
     Box(Bounds),
 }
 
-/// An upright rectangle, in pixels.
+/// An upright rectangle given by two opposite corners, in pixels.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Bounds {
     pub(super) x0: f32,
@@ -66,7 +66,7 @@ impl Shape {
     }
 }
 
-/// What was drawn, back to front; `frame` is what each could be seen through, such as a window.
+/// Everything drawn so far, from back to front. Each layer is visible only inside its `frame`, such as a window.
 #[derive(Debug, Default)]
 pub(super) struct Layers(Vec<Layer>);
 
@@ -78,17 +78,17 @@ struct Layer {
 }
 
 impl Layers {
-    /// Something that hides what lies behind it.
+    /// Adds a shape that hides everything behind it.
     pub(super) fn hide(&mut self, shape: Shape, frame: Bounds) {
         self.0.push(Layer { shape, frame, is_face: false });
     }
 
-    /// A face; its own head was hidden with before.
+    /// Adds a face. Add its head with [`Self::hide`] first, so that the head does not hide the face.
     pub(super) fn face(&mut self, shape: Shape, frame: Bounds) {
         self.0.push(Layer { shape, frame, is_face: true });
     }
 
-    /// Whether these would leave a face half hidden.
+    /// Whether these shapes would leave another face half hidden.
     pub(super) fn would_half_hide(&mut self, shapes: [Shape; 2], frame: Bounds) -> bool {
         let count = self.0.len();
         let half = |layers: &Self| {
@@ -105,12 +105,12 @@ impl Layers {
         after > before
     }
 
-    /// Boxes around all faces so far, whatever hides them.
+    /// Returns boxes around all faces so far, including hidden faces.
     pub(super) fn faces(&self) -> impl Iterator<Item = Bounds> {
         self.0.iter().filter(|layer| layer.is_face).map(|layer| layer.shape.bounds())
     }
 
-    /// Boxes around the faces of which enough can be seen, within their frames.
+    /// Returns boxes around the faces that are visible enough, clipped to their frames.
     pub(super) fn visible_faces(&self) -> Vec<Bounds> {
         let face_at = |i: usize| {
             let Layer { shape, frame, .. } = &self.0[i];
@@ -121,7 +121,7 @@ impl Layers {
         (0..self.0.len()).filter(|&i| self.0[i].is_face).filter_map(face_at).collect()
     }
 
-    /// Share of the face at `index` that neither its frame nor later layers hide.
+    /// Returns the share of the face at `index` that is inside its frame and not hidden by later layers.
     fn seen_share(&self, index: usize) -> f32 {
         let Layer { shape, frame, .. } = &self.0[index];
         let (whole, later) = (shape.bounds(), &self.0[index + 1..]);
@@ -141,9 +141,9 @@ impl Layers {
     }
 }
 
-/// Faces of which less can be seen are not marked.
+/// The smallest visible share of a face that gets a box.
 const MIN_SEEN: f32 = 0.3;
-/// Nor are faces smaller than this, in pixels.
+/// The smallest side of a box, in pixels. Smaller faces get no box.
 const MIN_SIDE: f32 = 4.0;
 const GRID: usize = 16;
 
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_face_at_the_edge_is_clipped_and_one_outside_is_dropped() {
+    fn a_face_at_the_edge_is_clipped_and_a_face_outside_is_dropped() {
         let mut layers = Layers::default();
         layers.face(head(5.0, 50.0), PICTURE);
         layers.face(head(-8.0, 50.0), PICTURE);
@@ -167,18 +167,18 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_drawn_later_hides_a_face() {
+    fn only_later_layers_hide_a_face() {
         let cover = Shape::Box(Bounds { x0: 0.0, y0: 0.0, x1: 100.0, y1: 60.0 });
         let mut layers = Layers::default();
         layers.hide(cover, PICTURE);
         layers.face(head(50.0, 50.0), PICTURE);
         assert_eq!(layers.visible_faces().len(), 1);
-        layers.hide(cover, PICTURE); // three quarters
+        layers.hide(cover, PICTURE); // This hides three quarters of the face.
         assert!(layers.visible_faces().is_empty());
     }
 
     #[test]
-    fn a_window_hides_only_inside_its_frame() {
+    fn a_shape_hides_nothing_outside_its_frame() {
         let window = Bounds { x0: 0.0, y0: 0.0, x1: 20.0, y1: 100.0 };
         let mut layers = Layers::default();
         layers.face(head(50.0, 50.0), PICTURE);
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn a_turned_ellipse_swaps_its_sides() {
+    fn an_ellipse_rotated_by_90_degrees_swaps_its_axes() {
         let shape = Shape::Ellipse { x: 50.0, y: 50.0, rx: 10.0, ry: 20.0, degrees: 90.0 };
         let bounds = shape.bounds();
         assert!((bounds.width() - 40.0).abs() < 1e-3 && (bounds.height() - 20.0).abs() < 1e-3);

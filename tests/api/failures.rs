@@ -39,11 +39,11 @@ async fn a_paused_job_that_is_stopped_keeps_its_result_and_its_history() {
     assert!(done["ran_s"].as_f64().unwrap() > 0.0);
     let expected = [
         line("user", "-", "queued", "submitted"),
-        line("server", "queued", "running", "cpu has room"),
+        line("server", "queued", "running", "cpu has a free slot"),
         line("user", "running", "pausing", "told to pause"),
         line("worker", "pausing", "paused", "paused"),
         line("user", "paused", "stopping", "told to stop"),
-        line("server", "stopping", "stopping", "cpu has room"),
+        line("server", "stopping", "stopping", "cpu has a free slot"),
         line("worker", "stopping", "completed", "stopped early"),
     ];
     assert_eq!(history(&server, &job).await, expected);
@@ -144,7 +144,7 @@ async fn a_job_that_finds_no_disk_space_is_paused_with_the_reason_and_continues_
         let history = history(&server, &job).await;
         let states: Vec<&str> = history.iter().map(|line| line[2].as_str()).collect();
         assert_eq!(states, ["queued", "running", "paused", "queued", "running", "completed"]);
-        assert_eq!(history[3][3], "there is room on the disk again");
+        assert_eq!(history[3][3], "the disk has space again");
         drop(folder);
     }
 }
@@ -177,7 +177,7 @@ async fn a_job_is_stopped_at_its_time_limit_and_waits_for_its_time() {
     let started: jiff::Timestamp = done["started_at"].as_str().unwrap().parse().unwrap();
     assert!(started >= soon, "{started} is before {soon}");
     let history = history(&server, &job).await;
-    let why = "its time limit of 1 s is over";
+    let why = "its time limit of 1 s has expired";
     assert_eq!(history[2], line("server", "running", "stopping", why));
 
     let wrong = json!({"kind": "train", "dataset_id": dataset, "not_before": "tomorrow"});

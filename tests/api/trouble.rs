@@ -65,7 +65,7 @@ async fn a_jump_of_the_clock_neither_uses_up_nor_prolongs_a_time_limit() {
     jump(folder.path(), -2).await;
     server.when_state(&short, &["completed"]).await;
     let history = server.get(&format!("/jobs/{short}/transitions")).await.1;
-    assert!(history.to_string().contains("its time limit of 1 s is over"), "{history}");
+    assert!(history.to_string().contains("its time limit of 1 s has expired"), "{history}");
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-//! Deletes files of ended jobs in two steps: the database first records which files, and forgets what refers to them;
-//! then the files are deleted. After a crash in between, the next server does the second step.
+//! Deletes files of ended jobs in two steps. First, one transaction records what to delete and removes the rows that
+//! refer to it. Then the files are deleted. After a crash between the steps, the next server carries out the second.
 
 use std::collections::HashSet;
 use std::fs;
@@ -22,15 +22,15 @@ use crate::store::ids::JobId;
 use crate::store::jobs::StateNote;
 use crate::store::transitions::Actor;
 
-/// Even when no job has ended: data sets take room, too.
+/// How often to clean up even if no job has ended, because data sets also take up space.
 const LOOK_EVERY: Duration = Duration::from_mins(1);
 
 impl Jobs {
-    /// Cleans up whenever a job has ended, until told to stop.
+    /// Cleans up once a minute and whenever a job has ended, until the server stops.
     pub(in crate::jobs) async fn clean_up_always(self) {
         loop {
             if let Err(error) = self.clean_up().await {
-                error!("cannot delete what is no longer kept: {error:#}");
+                error!("cannot clean up: {error:#}");
             }
             tokio::select! {
                 () = self.0.ended.notified() => {}
@@ -40,7 +40,7 @@ impl Jobs {
         }
     }
 
-    /// Finishes what was begun, decides what else to delete, and deletes it.
+    /// Finishes recorded deletions, decides what else to delete, and deletes it.
     async fn clean_up(&self) -> anyhow::Result<()> {
         self.delete_recorded().await?;
         let ended = store::deletions::ended(&self.0.db).await?;
@@ -55,13 +55,13 @@ impl Jobs {
             let jobs = self.clone();
             tokio::task::spawn_blocking(move || jobs.measure_folder()).await?;
         }
-        self.wake_scheduler(); // Jobs may have waited for room.
+        self.wake_scheduler(); // Jobs may be waiting for disk space.
         Ok(())
     }
 
-    /// The files of ended jobs, and the bytes of the data folder; 0 when it has no limit.
+    /// Returns the sizes of the files of ended jobs, and the bytes in the data folder (0 if the folder has no limit).
     fn measure(&self, ended: &[EndedJob]) -> (Vec<EndedFiles>, u64) {
-        // Without a limit, only whether a file is there counts.
+        // Without a limit, it only matters whether a file exists.
         let bytes = if self.counts_bytes() { used_bytes } else { is_there };
         let files = ended.iter().map(|job| files_of(job, &self.dir(job.id), bytes)).collect();
         (files, self.measure_folder())
@@ -77,7 +77,7 @@ impl Jobs {
         used
     }
 
-    /// The first step, for one part of a job.
+    /// Carries out the first step for one part of a job.
     async fn record_deletion(&self, id: JobId, part: JobPart) -> anyhow::Result<()> {
         let mut tx = store::begin(&self.0.db).await?;
         if !store::deletions::intend(&mut *tx, id, part).await? {
@@ -94,18 +94,18 @@ impl Jobs {
             }
         }
         tx.commit().await?;
-        info!(job.id = %id, "job {id}: {part:?} no longer kept");
+        info!(job.id = %id, "deleting {part:?} of job {id}");
         self.tell();
         Ok(())
     }
 
-    /// The second step, for everything that is recorded.
+    /// Carries out the second step for all recorded deletions.
     pub(in crate::jobs) async fn delete_recorded(&self) -> anyhow::Result<()> {
         for (id, part) in store::deletions::intended(&self.0.db).await? {
             let mut tx = store::begin(&self.0.db).await?;
             let job = store::jobs::find(&mut *tx, id).await?;
             let paths = paths(&self.dir(id), part);
-            // No job starts while this transaction is open; a job that has started meanwhile keeps its files.
+            // No job can start while this transaction is open. A job that has already started again keeps its files.
             let goes = job.is_some_and(|job| job.state.is_terminal());
             let set_aside = || paths.iter().try_for_each(|path| disk::set_aside(path));
             let out_of_sight = if goes { set_aside() } else { Ok(()) };
@@ -116,7 +116,7 @@ impl Jobs {
                 failed => failed,
             };
             if let Err(error) = removed {
-                warn!(job.id = %id, "cannot delete files of job {id}, will try again: {error}");
+                warn!(job.id = %id, "cannot delete files of job {id}; will try again: {error}");
                 continue;
             }
             store::deletions::done(&self.0.db, id, part).await?;
@@ -153,7 +153,7 @@ fn is_there(path: &Path) -> u64 {
     u64::from(path.exists())
 }
 
-/// Bytes on disk of a file, or of a folder with everything in it; 0 for what cannot be read.
+/// Returns the bytes on disk of a file, or of a folder and everything in it. Unreadable entries count as 0.
 fn used_bytes(path: &Path) -> u64 {
     let mut seen = HashSet::new();
     let mut used = 0;
@@ -164,7 +164,7 @@ fn used_bytes(path: &Path) -> u64 {
             let entries = fs::read_dir(&path).into_iter().flatten();
             waiting.extend(entries.flatten().map(|entry| entry.path()));
         } else if file.nlink() < 2 || seen.insert((file.dev(), file.ino())) {
-            used += file.blocks() * 512; // POSIX's unit, whatever the file system's is.
+            used += file.blocks() * 512; // The unit is 512 bytes on every file system.
         }
     }
     used

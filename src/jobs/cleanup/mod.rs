@@ -1,4 +1,4 @@
-//! Deleting files that nobody needs: of jobs that ended long ago, and what a crash left behind.
+//! Deletes files that are no longer needed: files of old jobs, and files that a crash left behind.
 
 mod collect;
 mod policy;

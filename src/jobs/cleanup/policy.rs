@@ -1,21 +1,21 @@
-//! Which files of ended jobs are deleted, by the settings in `[storage]`: a decision that needs no disk.
+//! Decides which files of ended jobs to delete, according to the `[storage]` settings. Does not access the disk.
 
 use crate::config::StorageSettings;
 use crate::store::deletions::JobPart;
 use crate::store::ids::JobId;
 use crate::store::jobs::JobState;
 
-/// A job that has ended, and the bytes of its files; 0 for files that are not there.
+/// A job that has ended, with the sizes of its files in bytes; 0 for missing files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct EndedFiles {
     pub(super) id: JobId,
     pub(super) state: JobState,
-    /// Something depends on its model, or the user wants to keep it.
+    /// Whether something depends on the job's model, or the user wants to keep it.
     pub(super) is_needed: bool,
     pub(super) previous_checkpoint: u64,
-    /// Including the previous one.
+    /// All checkpoints, including the previous one.
     pub(super) checkpoints: u64,
-    /// Checkpoints and all else that is large.
+    /// All large files, including the checkpoints.
     pub(super) files: u64,
 }
 
@@ -28,7 +28,7 @@ impl EndedFiles {
         }
     }
 
-    /// What to delete of the job at `rank`, counted from the newest, even if there is plenty of room.
+    /// Returns which part of the job to delete even if there is enough space. `rank` counts from the newest job.
     fn unwanted(&self, rank: usize, keep: &StorageSettings) -> Option<JobPart> {
         let is_old = keep.keep_jobs > 0 && rank >= keep.keep_jobs as usize;
         let part = match (self.state, keep.keep_checkpoints) {
@@ -41,11 +41,11 @@ impl EndedFiles {
     }
 }
 
-/// What to delete: at most one part of each job.
+/// Chooses what to delete: at most one part per job.
 ///
 /// * `jobs`: newest first.
-/// * `used`: bytes of the whole data folder.
-/// * `room`: bytes of `max_bytes` that must be free.
+/// * `used`: bytes in the whole data folder.
+/// * `room`: bytes of `max_bytes` that must stay free.
 pub(super) fn choose(
     jobs: &[EndedFiles],
     keep: &StorageSettings,
@@ -89,7 +89,7 @@ mod tests {
         (0..count).map(|_| job(JobState::Completed)).collect()
     }
 
-    /// What is chosen, by the job's place among `jobs`.
+    /// Returns the chosen parts, each with its job's index in `jobs`.
     fn chosen(jobs: &[EndedFiles], keep: &StorageSettings, used: u64) -> Vec<(usize, JobPart)> {
         let place = |id| jobs.iter().position(|job| job.id == id).unwrap();
         choose(jobs, keep, used, 0).into_iter().map(|(id, part)| (place(id), part)).collect()
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn completed_jobs_keep_as_many_checkpoints_as_the_setting_says() {
+    fn completed_jobs_keep_the_configured_number_of_checkpoints() {
         let mut jobs = completed(1);
         jobs.push(job(JobState::Failed)); // It may be resumed.
         assert_eq!(chosen(&jobs, &keep(1, 0, 0), 0), [(0, JobPart::PreviousCheckpoint)]);
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_jobs_keep_their_files_and_older_jobs_only_files_that_are_needed() {
+    fn the_newest_jobs_keep_their_files_and_older_jobs_keep_only_needed_files() {
         let mut jobs = completed(4);
         jobs[2].is_needed = true;
         assert_eq!(chosen(&jobs, &keep(2, 1, 0), 0), [(1, JobPart::Files), (3, JobPart::Files)]);
@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_files_go_first_until_the_folder_is_small_enough() {
+    fn the_oldest_files_are_deleted_first_until_the_folder_is_small_enough() {
         let mut jobs = completed(4);
         jobs[3].is_needed = true;
         assert_eq!(chosen(&jobs, &keep(2, 0, 1000), 1000), []);
@@ -136,13 +136,13 @@ mod tests {
     }
 
     #[test]
-    fn parts_that_are_deleted_anyway_count_before_more_is_deleted() {
+    fn planned_deletions_count_before_more_files_are_chosen() {
         let jobs = completed(2);
         let both = [(0, JobPart::PreviousCheckpoint), (1, JobPart::PreviousCheckpoint)];
         assert_eq!(chosen(&jobs, &keep(1, 0, 1000), 1020), both);
         let more = [(0, JobPart::PreviousCheckpoint), (1, JobPart::Files)];
         assert_eq!(chosen(&jobs, &keep(1, 0, 1000), 1021), more);
         assert_eq!(choose(&jobs, &keep(2, 0, 1000), 950, 50), []);
-        assert_eq!(choose(&jobs, &keep(2, 0, 1000), 950, 51).len(), 1, "makes room");
+        assert_eq!(choose(&jobs, &keep(2, 0, 1000), 950, 51).len(), 1, "one job must make room");
     }
 }

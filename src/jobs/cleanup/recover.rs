@@ -1,7 +1,7 @@
-//! Deletes what a crash left behind, when a server starts.
+//! Deletes files that a crash left behind. This happens when a server starts.
 //!
-//! A deletion removes the row first, then the files; creating something writes the files first, then the row. So after
-//! a crash, files without a row belong to nobody.
+//! A deletion removes the row before the files, and a creation writes the files before the row. After a crash, files
+//! without a row are therefore not needed.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::store;
 use crate::store::ids::{DatasetId, JobId, ModelId};
 
 impl Jobs {
-    /// Deletes files that belong to nothing in the database.
+    /// Deletes files that have no row in the database.
     pub(in crate::jobs) async fn delete_orphans(&self) -> anyhow::Result<()> {
         let db = &self.0.db;
         for (path, id) in named::<JobId>(&self.0.folder.root().join("jobs"))? {
@@ -38,7 +38,7 @@ impl Jobs {
     }
 }
 
-/// Folders named by an id. Deletes those that a deletion had already renamed.
+/// Returns the folders that are named after an ID. Removes those that an interrupted deletion has already renamed.
 fn named<Id: std::str::FromStr>(folder: &Path) -> std::io::Result<Vec<(PathBuf, Id)>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -55,8 +55,8 @@ fn named<Id: std::str::FromStr>(folder: &Path) -> std::io::Result<Vec<(PathBuf, 
 }
 
 fn remove(path: &Path) {
-    info!("deleting {}, which belongs to nothing", path.display());
-    // The next server tries again.
+    info!("deleting {}, which has no row in the database", path.display());
+    // The next server to start tries again.
     if let Err(error) = disk::remove_folder(path) {
         warn!("cannot delete {}: {error}", path.display());
     }

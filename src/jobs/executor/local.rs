@@ -1,8 +1,8 @@
-//! Workers as processes of this machine.
+//! Runs workers as processes on this machine.
 //!
-//! A worker inherits `worker.lock` of its job's folder, locked, as its standard input. The system releases the lock
-//! when the process is gone, however it ended. So any server can see at any time whether a job has a worker, without
-//! trusting process ids, which may be reused.
+//! A worker inherits the locked file `worker.lock` of its job's folder as its standard input. The system releases the
+//! lock when the process ends, however it ends. Any server can therefore tell at any time whether a job has a worker,
+//! without trusting process IDs, which may be reused.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions};
@@ -20,16 +20,16 @@ use tracing::debug;
 use super::{Executor, Exit, OUTPUT, Ticket, Worker};
 use crate::protocol::cause::Cause;
 
-/// What to run as a worker; the job's folder is added as the last argument.
+/// The program to run as a worker. The job's folder is its last argument.
 #[derive(Debug, Clone)]
 pub struct Program {
     /// The executable.
     pub path: PathBuf,
-    /// Arguments before the folder.
+    /// Arguments before the job's folder.
     pub args: Vec<OsString>,
 }
 
-/// Runs workers as processes of this machine.
+/// An executor that runs workers as processes on this machine.
 #[derive(Debug)]
 pub(in crate::jobs) struct LocalProcesses {
     program: Program,
@@ -40,20 +40,20 @@ pub(in crate::jobs) struct LocalProcesses {
 struct Process {
     dir: PathBuf,
     ticket: Ticket,
-    /// `None` for one that an earlier server started.
+    /// `None` if an earlier server started the worker.
     child: Option<Child>,
-    /// Processes that the system had killed for memory when this one began.
+    /// The system's count of out-of-memory kills when this worker started.
     memory_kills: Option<u64>,
 }
 
-/// Workers go first when the system is out of memory: they can be started again at no loss.
+/// Makes the system kill workers first when it runs out of memory: a worker can be restarted without loss.
 const OOM_SCORE: &str = "500";
 const LOCK: &str = "worker.lock";
-/// Makes glibc ask for memory in pages of 2 MB: a step touches tens of megabytes, and with small pages a twelfth of its
-/// time goes into looking them up.
+/// Makes glibc allocate memory in pages of 2 MB. A step touches tens of megabytes; with small pages, page lookups take
+/// a twelfth of its time.
 const ALLOCATOR: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
-/// Keeps NVIDIA's libraries from rounding factors to ten bits, as cuDNN would by default: at 20,000 views a second the
-/// arithmetic is a fifteenth of what an H200 can do, and a job's results should be those of a CPU.
+/// Keeps NVIDIA's libraries from rounding factors to ten bits, which is cuDNN's default, so that a job's results match
+/// those of a CPU. The speed is not needed: 20,000 views per second use a fifteenth of an H200's arithmetic.
 const FULL_PRECISION: (&str, &str) = ("NVIDIA_TF32_OVERRIDE", "0");
 
 impl LocalProcesses {
@@ -76,7 +76,7 @@ impl LocalProcesses {
     }
 }
 
-/// Ctrl-C in the server's terminal, and the end of that terminal, are not for the worker.
+/// Gives the worker its own session, so that neither Ctrl-C in the server's terminal nor closing that terminal ends it.
 fn in_its_own_session(command: &mut Command) {
     #[expect(unsafe_code, reason = "setsid is a single system call, safe between fork and exec")]
     unsafe {
@@ -93,10 +93,10 @@ impl Executor for LocalProcesses {
         if nice > 0
             && let Err(error) = setpriority_process(as_pid(pid), nice.into())
         {
-            debug!("cannot make worker {pid} nice: {error}");
+            debug!("cannot lower the priority of worker {pid}: {error}");
         }
         if let Err(error) = fs::write(format!("/proc/{pid}/oom_score_adj"), OOM_SCORE) {
-            debug!("cannot make worker {pid} the first to be killed when memory runs out: {error}");
+            debug!("cannot set oom_score_adj of worker {pid}: {error}");
         }
         let ticket = Ticket { pid: Some(pid), started: started_at(pid) };
         let (dir, child) = (dir.to_owned(), Some(child));
@@ -133,7 +133,7 @@ impl Worker for Process {
                 let is_memory = status.signal() == Some(9) && kills.is_some_and(|(a, b)| b > a);
                 Ok(Some(if is_memory { out_of_memory() } else { exit(status) }))
             }
-            // Its folder may be gone, and the lock with it.
+            // The folder may be gone, and the lock with it.
             None => match lock(&self.dir) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Some(unseen())),
                 lock => Ok(lock?.map(|_| unseen())),
@@ -143,7 +143,7 @@ impl Worker for Process {
 
     fn kill(&self) {
         let Ticket { pid: Some(pid), started } = self.ticket else { return };
-        // The id may belong to another process by now.
+        // The ID may belong to another process by now.
         if started.is_none() || started_at(pid) != started {
             return;
         }
@@ -156,13 +156,14 @@ impl Worker for Process {
 }
 
 fn out_of_memory() -> Exit {
-    let how = "was killed by the system, which had run out of memory; try a smaller batch_size, or fewer jobs at once";
+    let how = "was killed because the system ran out of memory; try a smaller batch_size or fewer \
+               jobs at once";
     Exit { cause: Cause::OutOfMemory, how: how.to_owned() }
 }
 
-/// The end of a worker whose parent was an earlier server.
+/// The exit of a worker that an earlier server started.
 fn unseen() -> Exit {
-    let how = "ended while no server was watching, without a report";
+    let how = "ended without a report while no server was watching";
     Exit { cause: Cause::Killed, how: how.to_owned() }
 }
 
@@ -173,21 +174,23 @@ fn exit(status: ExitStatus) -> Exit {
         (None, code) => Cause::of_exit_code(code.unwrap_or_default()),
     };
     let how = match (status.signal(), status.code()) {
-        (Some(9), _) => "was killed (signal 9); if nobody did that, the system may have run out of memory, so try a \
-                         smaller batch_size"
-            .to_owned(),
+        (Some(9), _) => {
+            "was killed (signal 9); if nobody killed it on purpose, the system may have run out of \
+             memory, so try a smaller batch_size"
+                .to_owned()
+        }
         (Some(signal), _) => format!("crashed (signal {signal})"),
         (None, Some(0)) => "ended without a report".to_owned(),
         (None, code) => match cause {
-            Cause::DiskFull => "found no room on the disk, not even for a report".to_owned(),
-            Cause::DiskError => "cannot write to the job's folder, not even a report".to_owned(),
+            Cause::DiskFull => "had no disk space left, not even for a report".to_owned(),
+            Cause::DiskError => "could not write to the job's folder, not even a report".to_owned(),
             _ => format!("ended with exit code {}", code.unwrap_or_default()),
         },
     };
     Exit { cause, how }
 }
 
-/// Takes the lock; `None` when a worker holds it.
+/// Takes the lock. Returns `None` if a worker holds it.
 fn lock(dir: &Path) -> io::Result<Option<File>> {
     let path = dir.join(LOCK);
     let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
@@ -202,15 +205,15 @@ fn as_pid(pid: i64) -> Option<Pid> {
     Pid::from_raw(i32::try_from(pid).ok()?)
 }
 
-/// When a process began, in clock ticks since boot: field 22 of `/proc/<pid>/stat`.
+/// Returns when a process started, in clock ticks since boot: field 22 of `/proc/<pid>/stat`.
 fn started_at(pid: i64) -> Option<i64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let (_, after_name) = stat.rsplit_once(')')?; // A name may hold anything.
+    let (_, after_name) = stat.rsplit_once(')')?; // The name may contain any character.
     after_name.split_whitespace().nth(19)?.parse().ok()
 }
 
-/// How many of our processes the system has killed because memory ran out; of the whole machine's, if it does not count
-/// ours.
+/// Returns how many processes of our control group the system has killed because memory ran out. If the group has no
+/// such count, returns that of the whole machine.
 fn memory_kills() -> Option<u64> {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let group = groups.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");
@@ -239,7 +242,7 @@ mod tests {
             }
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
-        panic!("the worker does not end");
+        panic!("the worker did not end");
     }
 
     #[test]
@@ -259,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_leads_a_session_of_its_own() {
+    fn a_worker_leads_its_own_session() {
         let dir = tempfile::tempdir().unwrap();
         let mut worker = start("sleep 100", dir.path()).unwrap();
         let pid = as_pid(worker.ticket().pid.unwrap());
@@ -269,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_id_that_another_process_has_now_is_not_killed() {
+    fn a_process_that_reuses_the_id_of_a_worker_is_not_killed() {
         let dir = tempfile::tempdir().unwrap();
         let mut worker = start("sleep 100", dir.path()).unwrap();
         let Ticket { pid, started } = worker.ticket();
@@ -281,12 +284,12 @@ mod tests {
     }
 
     #[test]
-    fn exits_are_told_apart() {
+    fn each_kind_of_exit_has_its_own_text() {
         let dir = tempfile::tempdir().unwrap();
         let how = |script: &str| wait(&mut *start(script, dir.path()).unwrap()).how;
         assert_eq!(how("exit 0"), "ended without a report");
-        assert_eq!(how("exit 28"), "found no room on the disk, not even for a report");
-        assert_eq!(how("exit 5"), "cannot write to the job's folder, not even a report");
+        assert_eq!(how("exit 28"), "had no disk space left, not even for a report");
+        assert_eq!(how("exit 5"), "could not write to the job's folder, not even a report");
         assert_eq!(how("echo no memory >&2; exit 3"), "ended with exit code 3");
         assert_eq!(how("kill -SEGV $$"), "crashed (signal 11)");
         assert_eq!(crate::jobs::executor::last_words(dir.path()).unwrap(), "no memory");

@@ -1,4 +1,4 @@
-//! Where workers run. The server starts, polls and ends workers through this seam and knows nothing else of them.
+//! Where workers run. The server starts, polls and kills workers only through this interface.
 
 mod local;
 
@@ -14,52 +14,52 @@ pub use self::local::Program;
 
 /// Starts workers, and finds those that an earlier server started.
 pub(super) trait Executor: Debug + Send + Sync {
-    /// Starts a worker on the job in `dir`; `None` when one is at work there already.
+    /// Starts a worker for the job in `dir`. Returns `None` if the job already has a running worker.
     ///
-    /// * `nice`: how readily it yields to other processes, 0 to 19.
+    /// * `nice`: how readily the worker yields to other processes, 0 to 19.
     fn start(&self, dir: &Path, nice: u8) -> io::Result<Option<Box<dyn Worker>>>;
 
-    /// The worker that an earlier server started in `dir`, if it is still at work.
+    /// Returns the worker that an earlier server started in `dir`, if it is still running.
     fn find(&self, dir: &Path, ticket: Ticket) -> io::Result<Option<Box<dyn Worker>>>;
 
-    /// Whether a worker is at work in `dir`.
+    /// Whether a worker is running in `dir`.
     fn is_alive(&self, dir: &Path) -> bool;
 }
 
-/// A worker, alive when last polled.
+/// A worker that an executor started or found.
 pub(super) trait Worker: Debug + Send {
-    /// What another server needs to find it.
+    /// Returns what another server needs to find the worker.
     fn ticket(&self) -> Ticket;
 
-    /// How it ended; `None` while it is at work.
+    /// Returns how the worker ended, or `None` while it is running.
     fn poll(&mut self) -> io::Result<Option<Exit>>;
 
-    /// Ends it and its children at once.
+    /// Kills the worker and its children at once.
     fn kill(&self);
 }
 
-/// What the database remembers of a worker.
+/// What the database stores about a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Ticket {
-    /// Process id.
+    /// Process ID.
     pub(super) pid: Option<i64>,
-    /// When that process began, in clock ticks since boot.
+    /// When the process started, in clock ticks since boot.
     pub(super) started: Option<i64>,
 }
 
 /// How a worker ended, as seen from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Exit {
-    /// What kind of failure it is to end like this without a report.
+    /// The cause to record if the worker reported nothing.
     pub(super) cause: Cause,
-    /// The end of a sentence that begins with "the worker".
+    /// Completes a sentence that begins with "the worker".
     pub(super) how: String,
 }
 
-/// Standard output and error of the worker.
+/// The file for the worker's standard output and error.
 const OUTPUT: &str = "worker.log";
 
-/// The last line that the worker in `dir` printed.
+/// Returns the last line that the worker in `dir` printed.
 pub(super) fn last_words(dir: &Path) -> Option<String> {
     const LONGEST: usize = 400;
     let output = fs::read(dir.join(OUTPUT)).ok()?;

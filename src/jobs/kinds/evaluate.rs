@@ -1,4 +1,4 @@
-//! Jobs that evaluate.
+//! Evaluation jobs.
 
 use anyhow::Context;
 
@@ -13,7 +13,7 @@ use crate::store;
 use crate::store::datasets::Dataset;
 use crate::store::jobs::Job;
 
-/// Checks that the models and the pictures are there.
+/// Checks that the models and the pictures exist.
 pub(super) async fn check(
     db: &mut store::Connection,
     dataset: Option<&Dataset>,
@@ -63,8 +63,8 @@ async fn named_model(jobs: &Jobs, model: ModelChoice) -> anyhow::Result<NamedMod
         return Ok(NamedModel { name: MEDIAPIPE.to_owned(), file: None });
     };
     let model = store::models::find(&jobs.0.db, id.into()).await?;
-    let model = model.with_context(|| format!("the model {id} was deleted"))?;
+    let model = model.with_context(|| format!("model {id} was deleted"))?;
     let file = jobs.weights_file(&model);
-    let file = file.with_context(|| format!("the model {id} has no weights file"))?;
+    let file = file.with_context(|| format!("model {id} has no weights file"))?;
     Ok(NamedModel { name: model.name, file: Some(file) })
 }

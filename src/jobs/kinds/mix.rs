@@ -13,7 +13,7 @@ use crate::store;
 use crate::store::jobs::Job;
 use crate::store::models::Model;
 
-/// Checks that the model is there.
+/// Checks that the model exists.
 pub(super) async fn check(
     db: &mut store::Connection,
     params: &MixParams,
@@ -26,10 +26,10 @@ pub(super) async fn check(
 pub(super) async fn work(jobs: &Jobs, job: &Job, params: &MixParams) -> anyhow::Result<Work> {
     let id = params.model_id;
     let model = store::models::find(&jobs.0.db, id.into()).await?;
-    let model = model.with_context(|| format!("the model {id} was deleted"))?;
+    let model = model.with_context(|| format!("model {id} was deleted"))?;
     let file = tuned_weights(jobs, &model);
     Ok(Work::Mix(MixSpec {
-        weights_file: file.with_context(|| format!("the model {id} has no weights file"))?,
+        weights_file: file.with_context(|| format!("model {id} has no weights file"))?,
         retain: params.retain,
         dataset_dir: job.dataset_id.map(|id| jobs.0.folder.dataset(id)),
         device: super::device_of(job)?,
@@ -37,7 +37,8 @@ pub(super) async fn work(jobs: &Jobs, job: &Job, params: &MixParams) -> anyhow::
     }))
 }
 
-/// The fine-tuned weights, before the job that made the model mixed them.
+/// Returns the file of the fine-tuned weights. If the job that made the model also mixed it, these are the weights from
+/// before the mix.
 fn tuned_weights(jobs: &Jobs, model: &Model) -> Option<PathBuf> {
     if model.files.iter().any(|file| file.name == UNMIXED) {
         Some(jobs.model_dir(model).join(UNMIXED))

@@ -1,4 +1,4 @@
-//! What differs between the kinds of jobs. Everything else treats all jobs alike.
+//! The differences between the kinds of jobs. All other code treats jobs alike.
 
 mod evaluate;
 mod mix;
@@ -23,7 +23,7 @@ use crate::store::job_kind::JobKind;
 use crate::store::jobs::Job;
 use crate::store::models::Model;
 
-/// What a job does, with the user's parameters, which were checked.
+/// What a job does, with its checked parameters.
 #[derive(Debug, Clone)]
 pub enum Task {
     /// Fine-tunes a model.
@@ -34,15 +34,15 @@ pub enum Task {
     Mix(MixParams),
 }
 
-/// The model that a completed job leaves.
+/// The model that a completed job produces.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Product {
-    /// The model it was mixed from, if it was.
+    /// The model that the job mixed with the base model, if it is a mix.
     pub(super) parent: Option<ModelId>,
 }
 
 impl Task {
-    /// What a queued job does.
+    /// Reads a job's task from its stored parameters.
     pub(super) fn of(job: &Job) -> anyhow::Result<Self> {
         let params = job.params.0.clone();
         let task = match job.kind {
@@ -50,7 +50,7 @@ impl Task {
             JobKind::Evaluate => serde_json::from_value(params).map(Self::Evaluate),
             JobKind::Mix => serde_json::from_value(params).map(Self::Mix),
         };
-        task.context("the job's parameters are of another version of Blazetune")
+        task.context("the job's parameters come from another version of Blazetune")
     }
 
     pub(super) fn kind(&self) -> JobKind {
@@ -61,7 +61,7 @@ impl Task {
         }
     }
 
-    /// The parameters as the database keeps them.
+    /// Returns the parameters in the form that the database stores.
     pub(super) fn params(&self) -> serde_json::Result<Value> {
         match self {
             Self::Train(params) => serde_json::to_value(params),
@@ -70,7 +70,7 @@ impl Task {
         }
     }
 
-    /// Where the user wants it to run.
+    /// Returns the device that the user requested.
     pub(super) fn device(&self) -> DeviceChoice {
         match self {
             Self::Train(params) => params.device,
@@ -78,7 +78,7 @@ impl Task {
         }
     }
 
-    /// Whether the server has what the job needs.
+    /// Checks that the server has what the job needs.
     pub(super) async fn check(
         &self,
         jobs: &Jobs,
@@ -92,7 +92,7 @@ impl Task {
         }
     }
 
-    /// What the worker is told. An error ends the job, and its text is for the user.
+    /// Builds the spec for the worker. An error ends the job, and the user sees its text.
     pub(super) async fn work(&self, jobs: &Jobs, job: &Job) -> anyhow::Result<Work> {
         match self {
             Self::Train(params) => train::work(jobs, job, params).await,
@@ -101,7 +101,7 @@ impl Task {
         }
     }
 
-    /// The model that it leaves, if any.
+    /// Returns the model that the job produces, if any.
     pub(super) fn product(&self) -> Option<Product> {
         match self {
             Self::Train(_) => Some(Product { parent: None }),
@@ -110,7 +110,7 @@ impl Task {
         }
     }
 
-    /// Whether it can continue with batches half as large.
+    /// Whether the job can continue with batches half as large.
     pub(super) async fn can_shrink(&self, jobs: &Jobs, job: &Job) -> bool {
         match self {
             Self::Train(params) => train::can_shrink(jobs, job, params).await,
@@ -119,20 +119,20 @@ impl Task {
     }
 }
 
-/// Why jobs of a kind never obey a verb, whatever their state.
+/// Returns why jobs of this kind never obey the verb, whatever their state.
 pub(super) fn refusal(kind: JobKind, verb: Verb) -> Option<&'static str> {
     match (kind, verb) {
         (JobKind::Evaluate, Verb::Stop) => {
-            Some("an evaluation has nothing to keep before its end; let it finish, or cancel it")
+            Some("an evaluation has no result until it finishes; let it finish, or cancel it")
         }
         (JobKind::Mix, Verb::Stop | Verb::Pause) => {
-            Some("a mix takes seconds; let it finish, or cancel it")
+            Some("a mix takes only seconds; let it finish, or cancel it")
         }
         _ => None,
     }
 }
 
-/// Refuses what only libtorch does, in a build without it.
+/// Refuses a feature that needs libtorch if this build lacks it.
 fn refuse_without_torch(pointer: &'static str, what: &'static str) -> Result<(), SubmitError> {
     if cfg!(feature = "torch") {
         return Ok(());
@@ -140,7 +140,7 @@ fn refuse_without_torch(pointer: &'static str, what: &'static str) -> Result<(),
     Err(SubmitError::NeedsTorch { pointer, source: NeedsTorch(what) })
 }
 
-/// Like [`refuse_without_torch`], for a model that a job is to train or measure.
+/// Refuses a model for the back camera if this build lacks libtorch.
 fn refuse_back_without_torch(pointer: &'static str, model: &Model) -> Result<(), SubmitError> {
     match model.variant.0 {
         Variant::Short => Ok(()),
@@ -148,7 +148,7 @@ fn refuse_back_without_torch(pointer: &'static str, model: &Model) -> Result<(),
     }
 }
 
-/// The device that the scheduler gave a job.
+/// Returns the device that the scheduler assigned to a job.
 fn device_of(job: &Job) -> anyhow::Result<DeviceChoice> {
     let device = job.device.clone().map_or(Ok(DeviceChoice::Auto), DeviceChoice::try_from);
     device.map_err(anyhow::Error::msg)

@@ -1,4 +1,4 @@
-//! Jobs that train.
+//! Training jobs.
 
 use anyhow::Context;
 use tracing::warn;
@@ -13,7 +13,7 @@ use crate::store;
 use crate::store::ids::DatasetId;
 use crate::store::jobs::Job;
 
-/// Checks that the model to start from and the device are there.
+/// Checks that the server has the model to start from and the device, and that this build supports the parameters.
 pub(super) async fn check(
     jobs: &Jobs,
     db: &mut store::Connection,
@@ -47,10 +47,9 @@ pub(super) async fn work(jobs: &Jobs, job: &Job, params: &TrainSpec) -> anyhow::
     let init_file = match params.init {
         Init::Model(id) => {
             let model = store::models::find(&jobs.0.db, id.into()).await?;
-            let model =
-                model.with_context(|| format!("the model {id} to start from was deleted"))?;
+            let model = model.with_context(|| format!("the initial model {id} was deleted"))?;
             let file = jobs.weights_file(&model);
-            Some(file.with_context(|| format!("the model {id} has no weights file"))?)
+            Some(file.with_context(|| format!("model {id} has no weights file"))?)
         }
         Init::Mediapipe | Init::Scratch => None,
     };
@@ -74,7 +73,7 @@ pub(super) async fn work(jobs: &Jobs, job: &Job, params: &TrainSpec) -> anyhow::
     })))
 }
 
-/// Whether a job on a GPU can make its batches half as large.
+/// Whether the job can continue with batches half as large. Only jobs on a GPU can.
 pub(super) async fn can_shrink(jobs: &Jobs, job: &Job, params: &TrainSpec) -> bool {
     let is_gpu = job.device.as_deref().is_some_and(|device| device != "cpu");
     let (true, Some(dataset)) = (is_gpu, job.dataset_id) else { return false };
@@ -82,13 +81,13 @@ pub(super) async fn can_shrink(jobs: &Jobs, job: &Job, params: &TrainSpec) -> bo
     match views_per_step(jobs, job, dataset, params).await {
         Ok(views) => schedule::can_divide_batches(params, divisor, views),
         Err(error) => {
-            warn!(job.id = %job.id, "cannot tell the batch size of job {}: {error:#}", job.id);
+            warn!(job.id = %job.id, "cannot determine the batch size of job {}: {error:#}", job.id);
             false
         }
     }
 }
 
-/// The views per step that the last worker reported; a worker that got no further had what the parameters say.
+/// Returns the views per step that the last worker reported. If it reported none, computes them from the parameters.
 async fn views_per_step(
     jobs: &Jobs,
     job: &Job,
@@ -100,9 +99,9 @@ async fn views_per_step(
         return Ok(views);
     }
     let dataset = store::datasets::find(&jobs.0.db, dataset).await?;
-    let summary = dataset.and_then(|dataset| dataset.summary).context("no such data set")?;
+    let summary = dataset.and_then(|dataset| dataset.summary).context("no data set summary")?;
     let pictures = summary["splits"]["train"]["images"].as_u64();
-    let pictures = pictures.context("the data set's training pictures were not counted")?;
+    let pictures = pictures.context("the summary has no count of training pictures")?;
     let batch = schedule::batch_size(params, pictures as usize, true) as u32;
     Ok(batch * params.accumulate_batches)
 }

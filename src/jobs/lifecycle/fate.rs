@@ -1,4 +1,4 @@
-//! What happens to a job whose worker ended.
+//! Decides what happens to a job whose worker ended.
 
 use crate::protocol::cause::Cause;
 use crate::protocol::events::Outcome;
@@ -7,50 +7,50 @@ use crate::store::jobs::JobState;
 /// How a worker ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ending {
-    /// It ended as planned, and this is what it reported.
+    /// The worker ended as planned and reported this outcome.
     Planned(Outcome),
-    /// A failure ended it.
+    /// A failure ended the worker.
     Failure(Cause),
 }
 
 /// What a job can still try after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Means {
-    /// It has restarts left.
+    /// Whether the job has restarts left.
     pub restarts: bool,
-    /// It can make its batches smaller, on a GPU.
+    /// Whether the job can make its batches smaller. Only jobs on a GPU can.
     pub smaller_batches: bool,
 }
 
 /// What happens to a job whose worker ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// It moves to this state, which holds no device.
+    /// The job moves to this state, in which it holds no device.
     Move(JobState),
-    /// It is paused until there is room on the disk again.
+    /// The job is paused until the disk has space again.
     Hold(Cause),
     /// Another worker continues from the last checkpoint.
     Restart {
         /// Whether this counts as one of the job's restarts.
         counts: bool,
     },
-    /// The same as `Restart`, with batches half as large.
+    /// Like `Restart`, with batches half as large.
     Shrink,
 }
 
-/// What happens to a job in `state` whose worker ended.
+/// Returns what happens to a job in `state` whose worker ended.
 pub fn after(state: JobState, ending: Ending, means: Means) -> Fate {
     let cause = match ending {
         _ if state == JobState::Cancelling => return Fate::Move(JobState::Cancelled),
         Ending::Planned(outcome) => return after_success(state, outcome),
         Ending::Failure(cause) => cause,
     };
-    // The last checkpoint is as good as one saved now.
+    // The job can continue later from its last checkpoint.
     if state == JobState::Pausing && (cause.may_pass() || cause.is_of_disk()) {
         return Fate::Move(JobState::Paused);
     }
     match cause {
-        // A job that was told to stop does not wait for the disk, but it may try again.
+        // A job that was told to stop does not wait for disk space, but it may restart.
         Cause::DiskFull | Cause::DiskError if state == JobState::Stopping && means.restarts => {
             Fate::Restart { counts: true }
         }

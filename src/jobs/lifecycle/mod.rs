@@ -1,4 +1,4 @@
-//! What may happen to a job, as pure functions: every state, every verb, every end of a worker.
+//! The rules for a job's states, as pure functions. They cover every state, every verb and every way a worker can end.
 
 mod fate;
 #[cfg(test)]
@@ -10,24 +10,24 @@ use crate::store::jobs::JobState;
 
 pub use self::fate::{Ending, Fate, Means, after};
 
-/// What a user can ask for.
+/// What a user can ask of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verb {
-    /// Pause, and free the device.
+    /// Pause the job and free its device.
     Pause,
-    /// Go on.
+    /// Continue the job.
     Resume,
-    /// End early, keep the result.
+    /// End the job early and keep its result.
     Stop,
-    /// End early, keep nothing.
+    /// End the job early and keep nothing.
     Cancel,
 }
 
 impl Verb {
-    /// Every one.
+    /// All verbs.
     pub const ALL: [Self; 4] = [Self::Pause, Self::Resume, Self::Stop, Self::Cancel];
 
-    /// Its name, as in a path.
+    /// Returns the verb's name, as used in URLs.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pause => "pause",
@@ -38,25 +38,25 @@ impl Verb {
     }
 }
 
-/// What decides which verbs a job obeys.
+/// The facts that decide which verbs a job obeys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Known {
-    /// Its state.
+    /// The job's state.
     pub state: JobState,
-    /// Whether it has a device.
+    /// Whether the job has a device.
     pub has_device: bool,
     /// Whether there is a checkpoint to make a result from.
     pub has_checkpoint: bool,
-    /// Why it failed.
+    /// The cause of the failure, if the job failed and the cause is known.
     pub failure: Option<Cause>,
 }
 
 /// What a verb does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {
-    /// Nothing: it was already done.
+    /// Nothing: the verb was already carried out.
     Stay,
-    /// The job's next state.
+    /// Moves the job to this state.
     Go(JobState),
 }
 
@@ -66,7 +66,7 @@ pub enum Next {
 pub struct Refused {
     /// The job's state.
     pub state: JobState,
-    /// What was asked for.
+    /// The refused verb.
     pub verb: Verb,
 }
 
@@ -76,18 +76,18 @@ fn advice(state: JobState, verb: Verb) -> &'static str {
         (Queued | Paused | Failed, Verb::Stop) => {
             "; it has no result to keep, so cancel or delete it"
         }
-        (Failed, Verb::Resume) => "; the same would happen again, so start a new job",
+        (Failed, Verb::Resume) => "; it would fail again, so start a new job",
         (Completed, Verb::Resume) => "; extend it to more epochs instead",
-        (Stopping, Verb::Pause | Verb::Resume) => "; it will have completed soon",
+        (Stopping, Verb::Pause | Verb::Resume) => "; it will complete soon",
         _ => "",
     }
 }
 
-/// What `verb` does to a job.
+/// Returns what `verb` does to a job.
 ///
 /// # Errors
 ///
-/// [`Refused`].
+/// Returns [`Refused`] if the job does not obey the verb in its state.
 pub fn next(job: Known, verb: Verb) -> Result<Next, Refused> {
     use JobState::{
         Cancelled, Cancelling, Completed, Failed, Paused, Pausing, Queued, Running, Stopping,
@@ -112,7 +112,7 @@ pub fn next(job: Known, verb: Verb) -> Result<Next, Refused> {
     })
 }
 
-/// Whether a job may change from one state to the other. The database refuses every other change.
+/// Whether a job may change from one state to the other. The database rejects all other changes.
 pub fn may_follow(from: JobState, to: JobState) -> bool {
     use JobState::{
         Cancelled, Cancelling, Completed, Failed, Paused, Pausing, Queued, Running, Stopping,
@@ -131,7 +131,7 @@ pub fn may_follow(from: JobState, to: JobState) -> bool {
     }
 }
 
-/// The command for a worker whose job is in this state.
+/// Returns the command for a worker whose job is in this state.
 pub fn command(state: JobState) -> Command {
     match state {
         JobState::Pausing | JobState::Paused => Command::Pause,

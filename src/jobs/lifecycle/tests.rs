@@ -1,4 +1,4 @@
-//! Every state, every verb and every ending, by enumeration.
+//! Tests every combination of state, verb and ending.
 
 use super::*;
 use crate::protocol::events::Outcome;
@@ -10,7 +10,7 @@ const PLENTY: Means = Means { restarts: true, smaller_batches: true };
 const NONE: Means = Means { restarts: false, smaller_batches: false };
 const CAUSES: [Cause; 4] = [Cause::Killed, Cause::Diverged, Cause::DiskFull, Cause::OutOfMemory];
 
-/// Every job there can be.
+/// Jobs in every state, with every cause of failure in [`CAUSES`].
 fn all() -> impl Iterator<Item = Known> {
     let failures = CAUSES.into_iter().map(Some).chain([None]);
     JobState::ALL.into_iter().flat_map(move |state| {
@@ -22,7 +22,7 @@ fn all() -> impl Iterator<Item = Known> {
 }
 
 #[test]
-fn every_state_that_is_not_an_end_can_be_cancelled() {
+fn every_unfinished_job_can_be_cancelled() {
     for job in all() {
         let is_done = matches!(job.state, JobState::Completed | JobState::Failed);
         assert_eq!(next(job, Verb::Cancel).is_err(), is_done, "{job:?}");
@@ -39,7 +39,7 @@ fn no_verb_changes_a_completed_or_cancelled_job() {
 }
 
 #[test]
-fn repeating_a_verb_changes_nothing_more() {
+fn repeating_a_verb_changes_nothing() {
     for job in all() {
         for verb in VERBS {
             if let Ok(Next::Go(state)) = next(job, verb) {
@@ -83,7 +83,7 @@ fn every_verb_and_every_ending_makes_an_allowed_change() {
 }
 
 #[tokio::test]
-async fn the_database_allows_exactly_what_may_be() {
+async fn the_database_allows_exactly_the_legal_changes() {
     let (_folder, db) = crate::store::tests::empty().await;
     let allowed = crate::store::transitions::legal(&db).await.unwrap();
     for from in JobState::ALL {
@@ -108,7 +108,7 @@ fn stop_keeps_a_result_whenever_there_is_a_checkpoint() {
 }
 
 #[test]
-fn a_failed_job_resumes_if_that_can_help() {
+fn a_failed_job_resumes_only_if_a_retry_can_succeed() {
     let resume = |failure| {
         let state = JobState::Failed;
         let job = Known { state, has_device: false, has_checkpoint: true, failure };
@@ -119,12 +119,12 @@ fn a_failed_job_resumes_if_that_can_help() {
     }
     for cause in [Some(Cause::Diverged), Some(Cause::BadData), None] {
         let text = resume(cause).unwrap_err().to_string();
-        assert!(text.ends_with("the same would happen again, so start a new job"), "{text}");
+        assert!(text.ends_with("it would fail again, so start a new job"), "{text}");
     }
 }
 
 #[test]
-fn a_crash_is_survived_while_there_are_restarts() {
+fn a_job_survives_crashes_while_it_has_restarts_left() {
     let crashed = |state, means| after(state, Ending::Failure(Cause::Crashed), means);
     assert_eq!(crashed(JobState::Running, PLENTY), Fate::Restart { counts: true });
     assert_eq!(crashed(JobState::Stopping, PLENTY), Fate::Restart { counts: true });
@@ -133,7 +133,7 @@ fn a_crash_is_survived_while_there_are_restarts() {
 }
 
 #[test]
-fn a_job_without_room_waits_and_one_without_memory_takes_smaller_batches() {
+fn a_job_without_disk_space_waits_and_a_job_without_memory_shrinks_its_batches() {
     let badly = |state, cause| after(state, Ending::Failure(cause), PLENTY);
     for cause in [Cause::DiskFull, Cause::DiskError] {
         assert_eq!(badly(JobState::Running, cause), Fate::Hold(cause));
@@ -147,7 +147,7 @@ fn a_job_without_room_waits_and_one_without_memory_takes_smaller_batches() {
 }
 
 #[test]
-fn a_cancelled_job_is_cancelled_whatever_its_worker_says() {
+fn a_job_being_cancelled_ends_cancelled_whatever_its_worker_reports() {
     let ends = [Outcome::Completed, Outcome::Failed, Outcome::Paused].map(Ending::Planned);
     for ending in ends.into_iter().chain(CAUSES.map(Ending::Failure)) {
         let fate = after(JobState::Cancelling, ending, PLENTY);
@@ -156,7 +156,7 @@ fn a_cancelled_job_is_cancelled_whatever_its_worker_says() {
 }
 
 #[test]
-fn a_worker_that_saved_too_late_is_overruled() {
+fn a_pause_that_the_user_withdrew_is_ignored() {
     let paused = |state| after(state, Ending::Planned(Outcome::Paused), PLENTY);
     assert_eq!(paused(JobState::Pausing), Fate::Move(JobState::Paused));
     assert_eq!(paused(JobState::Running), Fate::Move(JobState::Queued));
@@ -164,7 +164,7 @@ fn a_worker_that_saved_too_late_is_overruled() {
 }
 
 #[test]
-fn failures_that_would_happen_again_are_final() {
+fn failures_that_would_recur_are_final() {
     for cause in [Cause::Diverged, Cause::BadData, Cause::BadWeights, Cause::Internal] {
         for state in [JobState::Running, JobState::Pausing, JobState::Stopping] {
             let fate = after(state, Ending::Failure(cause), PLENTY);
