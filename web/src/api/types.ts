@@ -67,7 +67,7 @@ export type JobState =
   | "cancelled"
   | "failed";
 /**
- * What a user can do with a job: the name of the route that does it.
+ * An action that a user can take on a job, named after its route.
  */
 export type JobVerb = "pause" | "resume" | "stop" | "cancel" | "front" | "extend" | "delete";
 /**
