@@ -26,7 +26,6 @@ pub(crate) fn run(args: Args) -> ExitCode {
         let io = error.chain().find_map(|cause| cause.downcast_ref());
         return ExitCode::from(io.map_or(1, |io| Cause::of_io(io).exit_code()));
     }
-    blazetune::train::device::find_gpus();
     match run::run(&dir) {
         Ok(_) => ExitCode::SUCCESS,
         Err(cause) => ExitCode::from(cause.exit_code()),

@@ -67,6 +67,8 @@ pub struct Limits {
     pub entries: u64,
     /// Maximum size of an archive's unpacked content in bytes.
     pub unpacked_bytes: u64,
+    /// Maximum memory of an import in bytes; 0 for no limit.
+    pub import_memory_bytes: u64,
     /// Maximum number of concurrent detection requests, including waiting ones.
     pub detections: usize,
 }
@@ -80,6 +82,7 @@ impl Default for Limits {
             picture_megapixels: 64,
             entries: 1_000_000,
             unpacked_bytes: 64 << 30,
+            import_memory_bytes: 2 << 30,
             detections: 64,
         }
     }

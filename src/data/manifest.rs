@@ -63,7 +63,7 @@ pub struct Picture {
     pub width: u32,
     /// Upright, in pixels of the original.
     pub height: u32,
-    /// Its place in its square of the cache.
+    /// Where the picture lies within its cached square.
     pub letterbox: Letterbox,
     /// The faces, as fractions of the picture.
     pub faces: Vec<Rect>,

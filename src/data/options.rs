@@ -12,7 +12,7 @@ use super::plan_error::PlanError;
 use crate::disk;
 
 /// The options of an import.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ImportOptions {
     /// Limits on the archive.
     pub archive: ArchiveLimits,

@@ -7,7 +7,6 @@ use tracing::warn;
 use super::Jobs;
 use crate::disk;
 use crate::store;
-use crate::store::datasets::DatasetStatus;
 use crate::store::ids::{DatasetId, JobId};
 
 /// An error that prevents a deletion.
@@ -49,20 +48,17 @@ impl Jobs {
         Ok(())
     }
 
-    /// Deletes a data set and its files.
+    /// Deletes a data set and its files. If it is still being imported, the import ends and cleans up after itself.
     ///
     /// # Errors
     ///
     /// Returns a [`DeleteError`] if the data set cannot be deleted.
     pub async fn delete_dataset(&self, id: DatasetId) -> Result<(), DeleteError> {
-        let Some(dataset) = store::datasets::find(&self.0.db, id).await? else {
+        if store::datasets::find(&self.0.db, id).await?.is_none() {
             return Err(DeleteError::Missing(format!("data set {id}")));
-        };
+        }
         if !store::datasets::delete_unused(&self.0.db, id).await? {
-            let text = match dataset.status {
-                DatasetStatus::Importing => format!("data set {id} is still being imported"),
-                _ => format!("a job that has not ended needs data set {id}"),
-            };
+            let text = format!("a job that has not ended needs data set {id}");
             return Err(DeleteError::InUse(text));
         }
         remove(self.0.folder.dataset(id)).await;

@@ -24,8 +24,8 @@ const CHUNK_BYTES: u64 = 16 << 20;
 #[derive(Debug)]
 pub(super) struct EventBatch {
     from: u64,
-    to: u64,
-    events: Vec<Event>,
+    pub(super) to: u64,
+    pub(super) events: Vec<Event>,
     pub(super) finished: Option<End>,
     /// An invalid line after the events of this batch.
     pub(super) bad: Option<BadLine>,
@@ -184,7 +184,8 @@ async fn store_event(db: &mut store::Connection, id: JobId, event: &Event) -> an
             }
             return Ok(()); // Clients see them in the list of artifacts.
         }
-        Body::Finished(_) => return Ok(()), // `read` never puts this event in a batch.
+        // Imports are not jobs, and `read` never puts the end in a batch.
+        Body::Importing(_) | Body::Finished(_) => return Ok(()),
     };
     store::events::insert(db, id, NewEvent { kind, epoch, body: &body }).await?;
     Ok(())

@@ -29,12 +29,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use tokio::sync::{Mutex, Notify, mpsc, watch};
+use tokio::sync::{Mutex, Notify, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::info;
 
 use self::executor::{Executor, LocalProcesses};
+use self::imports::ImportQueues;
 use crate::config;
 use crate::config::Config;
 use crate::data::options::ImportProgress;
@@ -77,7 +78,7 @@ struct Inner {
     news: watch::Sender<u64>,
     /// Held while a job's `control.json` is written from the database.
     control: Mutex<()>,
-    imports: mpsc::UnboundedSender<imports::Import>,
+    imports: ImportQueues,
     progress: std::sync::Mutex<HashMap<DatasetId, ImportProgress>>,
     stop: CancellationToken,
     tasks: TaskTracker,
@@ -106,7 +107,7 @@ impl Jobs {
     /// Fails if the database or the data folder cannot be used.
     pub async fn start(setup: JobsSetup) -> anyhow::Result<Self> {
         let JobsSetup { db, folder, config, program, gpus } = setup;
-        let (imports, to_import) = mpsc::unbounded_channel();
+        let (imports, waiting_imports) = ImportQueues::new();
         let jobs = Self(Arc::new(Inner {
             db,
             folder,
@@ -131,7 +132,9 @@ impl Jobs {
         jobs.delete_recorded().await?;
         jobs.recover_imports().await?;
         jobs.recover().await?;
-        jobs.0.tasks.spawn(jobs.clone().import_all(to_import));
+        for waiting in waiting_imports {
+            jobs.0.tasks.spawn(jobs.clone().import_all(waiting));
+        }
         jobs.0.tasks.spawn(jobs.clone().schedule());
         jobs.0.tasks.spawn(jobs.clone().clean_up_always());
         Ok(jobs)

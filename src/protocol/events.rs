@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::cause::Cause;
 use super::metrics::{MetricsRow, TrainMetrics};
 use super::mixing::Mixing;
+use crate::data::options::ImportProgress;
 use crate::geometry::Rect;
 use crate::model::layout::Variant;
 
@@ -32,6 +33,8 @@ pub enum Body {
     Step(Step),
     /// Progress of an evaluation or a mix, reported at most about twice a second.
     Measured(Measured),
+    /// Progress of an import, reported at most about twice a second.
+    Importing(ImportProgress),
     /// An epoch has ended, and its metrics are final.
     Epoch(Box<MetricsRow>),
     /// Sample detections after an epoch.
@@ -269,6 +272,7 @@ mod tests {
             Body::Started(started),
             Body::Step(step),
             Body::Measured(Measured { pictures: 1, total: 2, images_per_s: 9.0, eta_s: 0.5 }),
+            Body::Importing(ImportProgress { done: 1, total: 2 }),
             Body::Epoch(Box::new(row)),
             Body::Sample(Samples { epoch: 0, pictures: vec![] }),
             Body::Artifacts(Artifacts { artifacts: vec![artifact] }),

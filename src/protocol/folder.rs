@@ -77,6 +77,11 @@ impl JobDir {
         self.0.join("log.jsonl")
     }
 
+    /// Returns the path of an import's result, which the worker writes.
+    pub fn result_file(&self) -> PathBuf {
+        self.0.join("result.json")
+    }
+
     /// Returns the path of the checkpoints folder.
     pub fn checkpoints(&self) -> PathBuf {
         self.0.join("checkpoints")
@@ -103,7 +108,11 @@ impl JobDir {
     ///
     /// [`JobDirError`] if a file or folder cannot be written.
     pub fn create(&self, work: &Work) -> Result<(), JobDirError> {
-        for folder in [self.0.clone(), self.checkpoints(), self.artifacts()] {
+        let parts = match work {
+            Work::Import(_) => Vec::new(),
+            _ => vec![self.checkpoints(), self.artifacts()],
+        };
+        for folder in [self.0.clone()].into_iter().chain(parts) {
             std::fs::create_dir_all(&folder).map_err(failed(&folder))?;
         }
         self.command(Command::Run)?;

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::evaluate_spec::EvaluationSpec;
+use super::import_spec::ImportSpec;
 use super::mix_spec::MixSpec;
 use super::train_spec::TrainSpec;
 
@@ -16,6 +17,8 @@ pub enum Work {
     Evaluate(EvaluationSpec),
     /// Mixes a model with the base model.
     Mix(MixSpec),
+    /// Imports an archive as a data set.
+    Import(ImportSpec),
 }
 
 /// The spec of a training job.

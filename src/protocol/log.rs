@@ -73,7 +73,7 @@ impl EventLog {
             _ => {}
         }
         self.last_seq += 1;
-        let lasting = !matches!(body, Body::Step(_) | Body::Measured(_));
+        let lasting = !matches!(body, Body::Step(_) | Body::Measured(_) | Body::Importing(_));
         let event = Event { seq: self.last_seq, time: now(), body };
         let mut line = serde_json::to_vec(&event)?;
         line.push(b'\n');

@@ -6,6 +6,7 @@ pub mod diagnostics;
 pub mod evaluate_spec;
 pub mod events;
 pub mod folder;
+pub mod import_spec;
 pub mod job_spec;
 pub mod log;
 pub mod metrics;

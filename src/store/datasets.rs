@@ -215,7 +215,7 @@ pub async fn set_failed(
     Ok(())
 }
 
-/// Deletes a data set unless it is being imported or an unfinished job needs it. Returns whether it was deleted.
+/// Deletes a data set unless an unfinished job needs it. Returns whether it was deleted.
 ///
 /// # Errors
 ///
@@ -224,7 +224,7 @@ pub async fn delete_unused(db: impl SqliteExecutor<'_>, id: DatasetId) -> sqlx::
     let deleted = sqlx::query!(
         "
         delete from dataset
-        where id = ?1 and status <> 'importing' and not exists (
+        where id = ?1 and not exists (
             select 1 from job
             where dataset_id = ?1 and state not in ('completed', 'cancelled', 'failed'))
         ",

@@ -62,7 +62,7 @@ impl Folder {
     }
 
     fn make(root: &Path) -> io::Result<File> {
-        for folder in ["uploads", "datasets", "jobs", "models"] {
+        for folder in ["uploads", "imports", "datasets", "jobs", "models"] {
             fs::create_dir_all(root.join(folder))?;
         }
         File::create(root.join("lock"))
@@ -91,6 +91,16 @@ impl Folder {
     /// Returns the path of a data set's uploaded archive.
     pub fn upload(&self, id: DatasetId) -> PathBuf {
         self.uploads().join(id.to_string())
+    }
+
+    /// Returns the folder of the imports that have not ended.
+    pub fn imports(&self) -> PathBuf {
+        self.root.join("imports")
+    }
+
+    /// Returns the folder in which an import's worker runs.
+    pub fn import(&self, id: DatasetId) -> PathBuf {
+        self.imports().join(id.to_string())
     }
 
     /// Returns the folder of an imported data set.

@@ -103,7 +103,8 @@ async fn connect(path: &Path, creates: bool) -> sqlx::Result<SqlitePool> {
         .filename(path)
         .create_if_missing(creates)
         .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Normal)
+        // A commit is on disk before anything that relies on it: an answer to a client, or the deletion of a file.
+        .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .pragma("journal_size_limit", WAL_BYTES)
         .busy_timeout(BUSY_TIMEOUT);

@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use super::checkpoint::CheckpointError;
+use crate::data::options::ImportError;
 use crate::model::device::NeedsTorch;
 use crate::model::tensors::LayoutError;
 use crate::protocol::cause::Cause;
@@ -35,6 +36,9 @@ pub enum RunError {
     /// The weights contain NaN or infinity.
     #[error("the weights are no longer finite; try a lower learning rate")]
     NotFinite(#[from] LayoutError),
+    /// The archive cannot be imported.
+    #[error(transparent)]
+    Import(#[from] ImportError),
     /// The job's folder cannot be used.
     #[error(transparent)]
     Folder(#[from] JobDirError),
@@ -57,8 +61,11 @@ impl RunError {
     pub fn cause(&self) -> Cause {
         match self {
             Self::Train(TrainError::Diverged { .. }) | Self::NotFinite(_) => Cause::Diverged,
+            Self::Import(ImportError::DiskFull) => Cause::DiskFull,
+            Self::Import(ImportError::Disk(error)) => Cause::of_io(error),
             Self::Train(TrainError::NoPictures)
             | Self::Data(_)
+            | Self::Import(_)
             | Self::Evaluation(EvaluationError::NoPictures(_)) => Cause::BadData,
             Self::Evaluation(EvaluationError::Weights { .. }) | Self::Init(_) => Cause::BadWeights,
             Self::Device(_) | Self::NeedsTorch(_) => Cause::NoDevice,

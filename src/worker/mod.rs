@@ -7,6 +7,7 @@ pub mod error;
 pub mod evaluate;
 pub mod faults;
 pub mod heartbeat;
+pub mod import;
 pub mod mix;
 mod panics;
 mod record;

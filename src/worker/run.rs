@@ -7,6 +7,7 @@ use tracing::{info, warn};
 use super::error::RunError;
 use super::evaluate;
 use super::heartbeat;
+use super::import;
 use super::mix;
 use super::panics;
 use super::train;
@@ -53,18 +54,20 @@ pub fn run(dir: &JobDir) -> Result<Outcome, Cause> {
 
 fn work(dir: &JobDir, events: &mut EventLog) -> Result<Finished, RunError> {
     match dir.work()? {
+        Work::Import(spec) => import::run(dir, &spec, events),
         Work::Train(spec) => on_threads(spec.threads, || train::run(dir, &spec, events)),
         Work::Evaluate(spec) => on_threads(spec.threads, || evaluate::run(dir, &spec, events)),
         Work::Mix(spec) => on_threads(spec.threads, || mix::run(dir, &spec, events)),
     }
 }
 
-/// Runs `work` in a pool of this many threads, or of one thread per core. `work` itself runs on a thread of the pool,
+/// Runs `work` on a network, in a pool of this many threads, or of one thread per core. `work` itself runs on a thread of the pool,
 /// so that small tasks do not wake other threads.
 fn on_threads<T: Send>(
     threads: Option<usize>,
     work: impl FnOnce() -> Result<T, RunError> + Send,
 ) -> Result<T, RunError> {
+    device::find_gpus();
     let pool = rayon::ThreadPoolBuilder::new().num_threads(threads.unwrap_or(0)).build();
     let pool = pool.map_err(|error| RunError::Threads(error.to_string()))?;
     pool.install(|| {

@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn other_tables_are_told_from_tables_without_a_header() {
+    fn other_tables_are_distinguished_from_tables_without_a_header() {
         let options = LabelOptions::default();
         let error = csv_table(b"image_path,x1,y1,w\na.jpg,1,2,3\n", &options).unwrap_err();
         assert_eq!(error, Unread::NotLabels("image_path,x1,y1,w".to_owned()));

@@ -81,7 +81,7 @@ impl<'a> PictureNames<'a> {
         written: &BTreeSet<&'w str>,
     ) -> HashMap<&'w str, Match<'a>> {
         let mut found: HashMap<&str, Match<'a>> = HashMap::new();
-        // For each folder with pictures that were found by their whole paths: the ways in which the rows spell it.
+        // For each folder whose pictures were found by full path: the ways in which the rows spell the folder.
         let mut owners: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
         for &name in written {
             if let Some(matched) = self.whole(folder, name) {

@@ -170,7 +170,7 @@ fn unfound(
     report: &Reporter,
 ) -> (&'static str, String) {
     if let Match::Ambiguous([first, second]) = found {
-        let reason = format!("{name:?} may be either {first} or {second}; write the whole path");
+        let reason = format!("{name:?} could be either {first} or {second}; give the full path");
         return ("name of several pictures", reason);
     }
     // Comparing with every name is slow, and the report shows only a few of these problems.

@@ -7,6 +7,8 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use serde::{Deserialize, Serialize};
+
 use crate::protocol::cause::Cause;
 
 pub(super) use self::local::LocalProcesses;
@@ -39,7 +41,7 @@ pub(super) trait Worker: Debug + Send {
 }
 
 /// What the database stores about a worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub(super) struct Ticket {
     /// Process ID.
     pub(super) pid: Option<i64>,

@@ -91,7 +91,7 @@ mod tests {
 
     /// The first steps of AdamW on one parameter, computed by hand: each step moves it by the learning rate.
     #[test]
-    fn a_steady_gradient_moves_a_parameter_by_the_rate_and_decay_shrinks_it() {
+    fn each_step_of_a_constant_gradient_moves_a_parameter_by_the_learning_rate() {
         let mut parameter = [2.0];
         let mut optimizer = NativeOptimizer::new(1, Vec::new());
         for step in 1..=3 {

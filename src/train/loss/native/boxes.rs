@@ -123,7 +123,7 @@ impl Axis {
     }
 }
 
-/// Returns the first interval's share in an end of the intersection. A tie counts half.
+/// Returns how much an end of the intersection moves with the first interval's end: 1 or 0, or 0.5 for a tie.
 fn share(is_first: bool, is_tie: bool) -> f32 {
     match (is_first, is_tie) {
         (_, true) => 0.5,
