@@ -1,4 +1,4 @@
-//! Archives as people send them: a kit of faulty and odd archives, each with its expected import.
+//! Archives as people send them: a kit of faulty and odd ones, each with its expected result.
 
 use std::process::Command;
 

@@ -38,7 +38,7 @@ async fn an_archive_becomes_pictures_with_boxes() {
 }
 
 #[tokio::test]
-async fn pictures_come_in_pages_and_only_once() {
+async fn pictures_are_listed_in_pages_and_sent_only_if_they_have_changed() {
     let folder = tempfile::tempdir().unwrap();
     let server = server(folder.path()).await;
     let id = server.dataset().await;
@@ -72,7 +72,7 @@ async fn pictures_come_in_pages_and_only_once() {
 }
 
 #[tokio::test]
-async fn a_form_will_do_too() {
+async fn an_archive_can_be_uploaded_as_a_form() {
     let folder = tempfile::tempdir().unwrap();
     let server = server(folder.path()).await;
     let mut body = b"--x\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\nhi\r\n--x\r\n\
@@ -89,7 +89,7 @@ async fn a_form_will_do_too() {
 }
 
 #[tokio::test]
-async fn what_is_no_archive_is_refused_with_advice_and_leaves_nothing() {
+async fn an_upload_that_is_not_a_usable_archive_is_refused_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config();
     config.limits.upload_bytes = 1000;
@@ -115,7 +115,7 @@ async fn what_is_no_archive_is_refused_with_advice_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn an_upload_that_breaks_off_leaves_nothing() {
+async fn an_upload_that_is_cut_off_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let server = server(folder.path()).await;
     let uploads = folder.path().join("uploads");
@@ -134,7 +134,7 @@ async fn an_upload_that_breaks_off_leaves_nothing() {
                 }
                 tokio::time::sleep(std::time::Duration::from_millis(10)).await;
             }
-            panic!("there are never {count} files");
+            panic!("there were never {count} files");
         }
     };
     has_files(1).await;
@@ -160,13 +160,13 @@ async fn an_unusable_archive_fails_with_a_reason() {
 }
 
 #[tokio::test]
-async fn an_import_that_the_last_server_did_not_end_is_done_by_the_next() {
+async fn an_import_that_a_killed_server_left_unfinished_is_completed_by_the_next_one() {
     let folder = tempfile::tempdir().unwrap();
     let server = server(folder.path()).await;
     let id = server.dataset().await;
     server.shut_down().await;
-    // As a killed server leaves it: the row is importing, the archive in its place, the folder
-    // half there; and another upload had not ended.
+    // What a killed server leaves: a row that says importing, the archive, half of the data set's folder, and a part of
+    // another upload.
     let uploads = folder.path().join("uploads");
     std::fs::write(uploads.join(&id), archive()).unwrap();
     std::fs::write(uploads.join("01970000-0000-7000-8000-000000000000.part"), b"PK").unwrap();
@@ -184,7 +184,7 @@ async fn an_import_that_the_last_server_did_not_end_is_done_by_the_next() {
 }
 
 #[tokio::test]
-async fn an_archive_that_is_there_already_takes_no_second_import_and_no_room() {
+async fn an_archive_that_is_uploaded_twice_is_imported_once_and_stored_once() {
     use std::os::unix::fs::MetadataExt;
     let folder = tempfile::tempdir().unwrap();
     let server = server(folder.path()).await;
@@ -200,7 +200,7 @@ async fn an_archive_that_is_there_already_takes_no_second_import_and_no_room() {
         assert_eq!(dataset[key], original[key], "{key}");
     }
     let cache = folder.path().join("datasets").join(&first).join("pictures.u8");
-    assert_eq!(std::fs::metadata(&cache).unwrap().nlink(), 2, "one file, in two folders");
+    assert_eq!(std::fs::metadata(&cache).unwrap().nlink(), 2, "both folders hold the same file");
     assert_eq!(server.delete(&format!("/datasets/{first}")).await.0, 204);
     assert_eq!(server.get(&format!("{second}/images/3")).await.0, 200);
     assert_eq!(server.get(&second).await.1["same_as"], Value::Null);

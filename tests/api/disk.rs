@@ -1,4 +1,4 @@
-//! Real disks that are full, or that cannot be written to: a small tmpfs of the server's own.
+//! Disks that are full or read-only: the server's data folder is a small tmpfs.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,8 @@ use crate::common::can_mount;
 use crate::process::{Program, assert_whole, configure, worker_of};
 use crate::support::drawn;
 
-/// A server in a mount namespace of its own, whose data folder is a tmpfs of `megabytes`. None where this
-/// user may not make one.
+/// Starts a server in a separate mount namespace, with a tmpfs of `megabytes` as its data folder. Returns the server
+/// and the path by which the test reaches that folder, or `None` if this user cannot mount one.
 fn on_small_disk(data: &Path, megabytes: u32) -> Option<(Program, PathBuf)> {
     if !can_mount() {
         return None;
@@ -32,7 +32,7 @@ fn on_small_disk(data: &Path, megabytes: u32) -> Option<(Program, PathBuf)> {
     Some((server, inside))
 }
 
-/// Writes until there is no room.
+/// Writes until the disk is full.
 fn fill(path: &Path) {
     let mut file = std::fs::File::options().create(true).append(true).open(path).unwrap();
     for size in [1 << 16, 1 << 12, 1] {
@@ -41,7 +41,7 @@ fn fill(path: &Path) {
 }
 
 #[tokio::test]
-async fn a_job_on_a_full_disk_waits_and_continues_when_there_is_room() {
+async fn a_job_on_a_full_disk_waits_and_continues_once_there_is_space() {
     let data = tempfile::tempdir().unwrap();
     let data_dir = data.path().canonicalize().unwrap();
     let Some((server, inside)) = on_small_disk(&data_dir, 100) else { return };
@@ -49,7 +49,7 @@ async fn a_job_on_a_full_disk_waits_and_continues_when_there_is_room() {
     server.when(&job, |job| job["best"].is_object()).await;
     let (ballast, spare) = (inside.join("ballast"), inside.join("spare"));
     let is_held = |job: &serde_json::Value| {
-        // What a checkpoint before gives up, too, but not what the server needs to say that it is full.
+        // Also fills the space that an old checkpoint frees, but leaves the server 512 KiB to record the pause.
         if worker_of(&data_dir).is_some() && spare.exists() {
             fill(&ballast);
             let file = std::fs::File::options().write(true).open(&ballast).unwrap();
@@ -60,7 +60,7 @@ async fn a_job_on_a_full_disk_waits_and_continues_when_there_is_room() {
     let held = server.when(&job, is_held).await;
     assert_eq!((&held["hold"], &held["restarts"]), (&json!("disk_full"), &json!(0)), "{held}");
     let metrics = server.get(&format!("{job}/metrics")).await;
-    assert!(metrics["items"].as_array().unwrap().len() > 1, "what there was can be read");
+    assert!(metrics["items"].as_array().unwrap().len() > 1, "the metrics can still be read");
     std::fs::remove_file(inside.join("ballast")).unwrap();
     let epoch = held["progress"]["epoch"].as_u64().unwrap();
     let job_path = job.as_str();
@@ -81,7 +81,7 @@ fn beside(server: &Program, command: &[&str]) {
 }
 
 #[tokio::test]
-async fn a_job_whose_folder_became_read_only_waits_for_its_user_and_continues() {
+async fn a_job_whose_folder_becomes_read_only_waits_until_the_user_resumes_it() {
     let data = tempfile::tempdir().unwrap();
     let data_dir = data.path().canonicalize().unwrap();
     let Some((server, _inside)) = on_small_disk(&data_dir, 100) else { return };
@@ -107,18 +107,18 @@ async fn a_job_whose_folder_became_read_only_waits_for_its_user_and_continues() 
 }
 
 #[tokio::test]
-async fn an_upload_and_an_import_without_room_say_so_and_leave_nothing() {
+async fn an_upload_or_import_without_enough_space_says_so_and_leaves_nothing() {
     let data = tempfile::tempdir().unwrap();
     let data_dir = data.path().canonicalize().unwrap();
     let Some((server, inside)) = on_small_disk(&data_dir, 48) else { return };
-    // Two megabytes of pictures, from which sixteen are made.
+    // 2 MB of pictures, which become 16 MB when imported.
     let archive = drawn(64);
     let upload = async || {
         let upload = server.client.post(format!("{}/datasets", server.base));
         let upload = upload.header("content-type", "application/zip").body(archive.clone());
         upload.send().await.unwrap().json::<serde_json::Value>().await.unwrap()
     };
-    // Of 48 MB, 8 are not for use, and two to six are the database's: about seven are left.
+    // Of the 48 MB, the reserve takes 8, the ballast 29 and the database 2 to 6: about 7 are left.
     std::fs::write(inside.join("ballast"), vec![0; 29 << 20]).unwrap();
     let dataset = upload().await;
     let path = format!("/datasets/{}", dataset["id"].as_str().unwrap());

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Server, id, read, real_worker, script};
 
-/// An imported model: its id.
+/// Imports MediaPipe's weights as a model and returns its id.
 async fn import_model(server: &Server) -> String {
     let request = server.request(Method::POST, "/models?name=again").body(tflite::base());
     let (status, model) = read(request.send().await.unwrap()).await;
@@ -24,7 +24,7 @@ async fn evaluate(server: &Server, body: &Value) -> String {
 }
 
 #[tokio::test]
-async fn an_evaluation_reports_what_the_command_line_does() {
+async fn an_evaluation_reports_the_same_figures_as_the_command_line() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), real_worker()).await;
     let (dataset, model) = (server.dataset().await, import_model(&server).await);
@@ -71,11 +71,11 @@ async fn an_evaluation_reports_what_the_command_line_does() {
     assert_eq!(drawing.width().max(drawing.height()), 768);
 
     let (_, models) = server.get("/models").await;
-    assert_eq!(models["items"].as_array().unwrap().len(), 2, "no model comes of it: {models}");
+    assert_eq!(models["items"].as_array().unwrap().len(), 2, "no model was added: {models}");
     assert_eq!(server.delete(&format!("/jobs/{job}")).await.0, 204);
 }
 
-/// What `blazetune evaluate` prints of `MediaPipe`'s model, with as many threads as the server's jobs.
+/// What `blazetune evaluate` prints for MediaPipe's model, with libtorch on one thread as in the server's jobs.
 fn command_line(dataset: &Path) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_blazetune"));
     command.args(["evaluate", "--model", "mediapipe", "--split", "all", "--dataset"]).arg(dataset);
@@ -85,7 +85,7 @@ fn command_line(dataset: &Path) -> String {
 }
 
 #[tokio::test]
-async fn an_evaluation_needs_what_it_names() {
+async fn an_evaluation_with_a_wrong_value_is_refused_with_a_pointer_to_it() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), script("exit 0")).await;
     let nobody = "01970000-0000-7000-8000-000000000000";
@@ -111,7 +111,7 @@ async fn an_evaluation_needs_what_it_names() {
     assert_eq!(server.get("/jobs").await.1["items"], json!([]), "nothing was queued");
 }
 
-/// Measures nothing, until it is told to leave.
+/// Reports that half of the pictures are measured, then waits for a cancel.
 const SLOW: &str = r#"
 dir=$1; echo run >> $dir/runs
 say() { printf '{"seq":%s,"at":"2026-01-01T00:00:00.000Z",%s}\n' "$1" "$2" >> "$dir/events.jsonl"; }
@@ -122,7 +122,7 @@ say 3 '"type":"finished","outcome":"cancelled","error":null,"retry":false,"artif
 "#;
 
 #[tokio::test]
-async fn an_evaluation_outlives_its_server_and_is_cancelled_but_not_stopped() {
+async fn an_evaluation_outlives_its_server_and_can_be_cancelled_but_not_stopped() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), script(SLOW)).await;
     let (dataset, model) = (server.dataset().await, import_model(&server).await);
@@ -144,11 +144,11 @@ async fn an_evaluation_outlives_its_server_and_is_cancelled_but_not_stopped() {
     assert_eq!(server.post(&format!("{path}/cancel"), &json!({})).await.0, 202);
     server.when_state(&job, &["cancelled"]).await;
     let dir = folder.path().join("jobs").join(&job);
-    assert_eq!(std::fs::read_to_string(dir.join("runs")).unwrap(), "run\n", "one worker did it");
+    assert_eq!(std::fs::read_to_string(dir.join("runs")).unwrap(), "run\n", "only one worker ran");
     server.when(&path, |_| !dir.join("artifacts").exists()).await;
 }
 
-/// Trains in no time; evaluates until it is told to leave.
+/// Completes training at once, but evaluates until it is cancelled.
 const TRAINS_AT_ONCE: &str = r#"
 dir=$1
 say() { printf '{"seq":1,"at":"2026-01-01T00:00:00.000Z","type":"finished","error":null,"retry":false,%s}\n' "$1" >> "$dir/events.jsonl"; }
@@ -162,7 +162,7 @@ fi
 "#;
 
 #[tokio::test]
-async fn a_model_is_kept_until_its_evaluation_has_ended() {
+async fn a_training_job_cannot_be_deleted_while_its_model_is_evaluated() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), script(TRAINS_AT_ONCE)).await;
     let dataset = server.dataset().await;

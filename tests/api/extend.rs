@@ -15,7 +15,7 @@ async fn rows(server: &Server, job: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_finished_job_is_extended_by_a_new_job_and_does_not_change() {
+async fn extending_a_finished_job_creates_a_new_job_and_does_not_change_the_old_one() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), real_worker()).await;
     let dataset = server.dataset().await;
@@ -24,7 +24,7 @@ async fn a_finished_job_is_extended_by_a_new_job_and_does_not_change() {
     let first_rows = rows(&server, &first).await;
 
     wrong_values(&server, &first).await;
-    let queued = one_request_is_one_job(&server, &first).await;
+    let queued = extend_twice_with_one_key(&server, &first).await;
     assert_eq!(queued["name"], "Unnamed (extended)");
     assert_eq!(queued["dataset_id"], dataset);
     assert_eq!(queued["params"]["epochs"], 3, "{queued}");
@@ -58,11 +58,11 @@ async fn wrong_values(server: &Server, job: &str) {
         assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!(pointer)), "{problem}");
     }
     let folders = server.get("/jobs").await.1["items"].as_array().unwrap().len();
-    assert_eq!(folders, 1, "none of them is a job");
+    assert_eq!(folders, 1, "a refused request creates no job");
 }
 
-/// Three epochs in all, asked for twice.
-async fn one_request_is_one_job(server: &Server, job: &str) -> Value {
+/// Extends the job to three epochs, twice with the same key.
+async fn extend_twice_with_one_key(server: &Server, job: &str) -> Value {
     let post = async |epochs: u32| {
         let request = server.request(Method::POST, &format!("/jobs/{job}/extend"));
         let request = request.header("idempotency-key", "more").json(&json!({"epochs": epochs}));
@@ -70,12 +70,12 @@ async fn one_request_is_one_job(server: &Server, job: &str) -> Value {
     };
     let (first, again) = (post(3).await, post(3).await);
     assert_eq!((first.0, again.0, id(&first.1)), (201, 201, id(&again.1)), "{first:?}");
-    assert_eq!(post(4).await.0, 422, "the key stands for another request");
+    assert_eq!(post(4).await.0, 422, "the key belongs to another request");
     first.1
 }
 
 #[tokio::test]
-async fn a_job_that_has_no_result_is_not_extended() {
+async fn a_job_without_a_result_cannot_be_extended() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), script("sleep 100")).await;
     let nobody = "01970000-0000-7000-8000-000000000000";

@@ -1,11 +1,11 @@
-//! What becomes of jobs whose workers fail in one way or another, and what a user can do then.
+//! What happens to jobs whose workers fail or have to wait, and what a user can do about it.
 
 use serde_json::{Value, json};
 
 use crate::life::{WORDS, server_of, verb};
 use crate::support::{Server, config, script};
 
-/// What is told of each change: who, from, to, why.
+/// Returns the actor, the old state, the new state and the reason of each transition.
 async fn history(server: &Server, job: &str) -> Vec<[String; 4]> {
     let (_, list) = server.get(&format!("/jobs/{job}/transitions")).await;
     let text = |item: &Value, name: &str| item[name].as_str().unwrap_or("-").to_owned();
@@ -60,7 +60,7 @@ async fn a_job_that_waits_to_be_stopped_can_be_cancelled() {
     std::fs::create_dir_all(&checkpoints).unwrap();
     std::fs::write(checkpoints.join("last.safetensors"), "x").unwrap();
     assert_eq!(verb(&server, &second, "stop").await.1["state"], "stopping");
-    assert_eq!(verb(&server, &second, "stop").await.0, 202, "once more changes nothing");
+    assert_eq!(verb(&server, &second, "stop").await.0, 202, "a repeated stop changes nothing");
     assert_eq!(verb(&server, &second, "cancel").await.1["state"], "cancelled");
     verb(&server, &first, "stop").await;
     server.when_state(&first, &["completed"]).await;
@@ -105,7 +105,7 @@ async fn a_worker_that_hangs_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_gpu_without_memory_gets_smaller_batches_and_the_same_steps() {
+async fn a_job_that_runs_out_of_gpu_memory_continues_with_smaller_batches() {
     let worker = format!(
         r#"{WORDS}tr -d ' \n' < "$dir/spec.json" | grep -o '"batch_divisor":[0-9]*' >> "$dir/batches"
         if grep -q '"batch_divisor":4' "$dir/batches"; then finished completed; exit; fi
@@ -115,7 +115,7 @@ async fn a_gpu_without_memory_gets_smaller_batches_and_the_same_steps() {
     let gpus = vec!["cuda:0".to_owned()];
     let server = Server::start_on(folder.path(), script(&worker), config(), gpus).await;
     let dataset = server.dataset().await;
-    let job = server.job(&dataset, json!({})).await; // batch_size is chosen: 8
+    let job = server.job(&dataset, json!({})).await; // Blazetune chooses a batch size of 8.
     let done = server.when_state(&job, &["completed", "failed"]).await;
     assert_eq!(
         (&done["state"], &done["batch_divisor"]),
@@ -132,7 +132,7 @@ async fn a_gpu_without_memory_gets_smaller_batches_and_the_same_steps() {
 }
 
 #[tokio::test]
-async fn a_job_that_finds_no_disk_space_is_paused_with_the_reason_and_continues_by_itself() {
+async fn a_job_that_runs_out_of_disk_space_is_paused_and_continues_by_itself() {
     for word in [r#"finished failed '"no room"' '"disk_full"'; exit"#, "exit 28"] {
         let (folder, server, dataset) = server_of(&format!(
             r#"echo run >> "$dir/runs"; if [ $(wc -l < "$dir/runs") = 2 ]; then finished completed; exit; fi; {word}"#
@@ -150,7 +150,7 @@ async fn a_job_that_finds_no_disk_space_is_paused_with_the_reason_and_continues_
 }
 
 #[tokio::test]
-async fn a_job_on_a_broken_disk_waits_for_its_user() {
+async fn a_job_on_a_broken_disk_waits_until_the_user_resumes_it() {
     let (_folder, server, dataset) = server_of(
         r#"echo run >> "$dir/runs"; if [ $(wc -l < "$dir/runs") = 2 ]; then finished completed; exit; fi
         finished failed '"cannot write"' '"disk_error"'"#,
@@ -165,7 +165,7 @@ async fn a_job_on_a_broken_disk_waits_for_its_user() {
 }
 
 #[tokio::test]
-async fn a_job_is_stopped_at_its_time_limit_and_waits_for_its_time() {
+async fn a_job_starts_no_earlier_than_requested_and_stops_at_its_time_limit() {
     let (_folder, server, dataset) =
         server_of("say \"$started\"; until_wanted stop; finished stopped").await;
     let soon = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(2);

@@ -18,7 +18,7 @@ async fn a_job_ends_with_metrics_samples_a_log_and_a_model() {
     let dataset = server.dataset().await;
     let job = server.job(&dataset, short()).await;
     let path = format!("/jobs/{job}");
-    // Before it ends, so that the stream is followed rather than replayed.
+    // Requested while the job runs, so that its events are live rather than replayed.
     let live = events(&server, &job, None).await;
     let done = server.when_state(&job, &["completed", "failed"]).await;
     assert_eq!(done["state"], "completed", "{done}");
@@ -51,7 +51,7 @@ async fn a_job_ends_with_metrics_samples_a_log_and_a_model() {
 }
 
 #[tokio::test]
-async fn sample_views_and_figures_are_available_while_a_job_runs_and_gone_when_it_is_cancelled() {
+async fn a_running_job_has_sample_views_and_diagnostics_and_a_cancelled_one_keeps_no_files() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), real_worker()).await;
     let dataset = server.dataset().await;
@@ -97,7 +97,7 @@ async fn metrics(server: &Server, path: &str) {
 }
 
 async fn replay(server: &Server, job: &str, live: &[Event]) {
-    // Steps of epochs that have ended are gone by now.
+    // The server has deleted the steps of finished epochs by now.
     let lasting = |events: &[Event]| -> Vec<Event> {
         events.iter().filter(|event| event.name != "step").cloned().collect()
     };
@@ -163,7 +163,7 @@ async fn model(server: &Server, job: &Value) {
         assert!(found["faces"].is_array() && found["latency_ms"].as_f64().unwrap() > 0.0);
     }
 
-    // What was downloaded can be uploaded, and trained on.
+    // A downloaded model can be uploaded and trained further.
     let file = format!("/models/{}/best.pth", model["id"].as_str().unwrap());
     let bytes = server.request(Method::GET, &file).send().await.unwrap().bytes().await.unwrap();
     let upload = server.request(Method::POST, "/models?name=again").body(bytes);
@@ -177,7 +177,7 @@ async fn model(server: &Server, job: &Value) {
     assert_eq!(next["state"], "completed", "{next}");
 }
 
-/// More of the base model, without training; and all of it is that model.
+/// Mixes in more of the base model without training; with a `retain` of 1, the mix is the base model.
 async fn mix(server: &Server, job: &Value) {
     let path = format!("/models/{}", job["model_id"].as_str().unwrap());
     let (_, trained) = server.get(&path).await;
@@ -196,7 +196,7 @@ async fn mix(server: &Server, job: &Value) {
     let again = format!("/models/{}", mixed["id"].as_str().unwrap());
     let tuned = server.mix(&again, &json!({"retain": 0, "name": "tuned"})).await;
     assert_eq!((&tuned["parent_id"], &tuned["name"]), (&trained["id"], &json!("tuned")));
-    // To the bit, though one worker had every core and the other one thread.
+    // Bit for bit, because training has measured the same mix.
     assert_eq!(tuned["metrics"]["best"], retention["curve"][0]["val"]);
 
     let path = format!("{again}/mix");
@@ -214,7 +214,7 @@ async fn deletion(server: &Server, dataset: &str, job: &Value) {
     assert_eq!(server.delete(&format!("/datasets/{dataset}")).await.0, 204);
 }
 
-/// The stream of a job, to its end.
+/// Reads a job's event stream to its end.
 async fn events(server: &Server, job: &str, after: Option<u64>) -> Vec<Event> {
     let mut request = server.request(Method::GET, &format!("/jobs/{job}/events"));
     if let Some(after) = after {
@@ -225,7 +225,7 @@ async fn events(server: &Server, job: &str, after: Option<u64>) -> Vec<Event> {
 }
 
 #[tokio::test]
-async fn the_same_request_with_the_same_key_is_one_job() {
+async fn a_request_repeated_with_the_same_key_creates_one_job() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), script("sleep 100")).await;
     let dataset = server.dataset().await;
@@ -246,7 +246,7 @@ async fn the_same_request_with_the_same_key_is_one_job() {
 }
 
 #[tokio::test]
-async fn a_job_needs_what_it_names() {
+async fn a_job_that_names_something_unknown_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), script("exit 0")).await;
     let nobody = "01970000-0000-7000-8000-000000000000";

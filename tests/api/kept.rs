@@ -1,4 +1,4 @@
-//! Which files of jobs that have ended are kept, and how the others go.
+//! Which files of finished jobs are kept, and how the others are deleted.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use crate::life::WORDS;
 use crate::support::{Server, config, read, script};
 
-/// Leaves what a real one does, a hundred kilobytes each.
+/// Leaves the files that a real worker leaves, 100 kB each.
 const WORK: &str = r#"
 for file in checkpoints/last.safetensors checkpoints/previous.safetensors artifacts/best.tflite; do
     head -c 100000 /dev/zero > "$dir/$file"
@@ -34,7 +34,7 @@ fn id(job: &Value) -> &str {
 }
 
 #[tokio::test]
-async fn old_jobs_lose_their_files_except_models_that_are_needed() {
+async fn old_jobs_lose_their_files_unless_their_models_are_needed() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config();
     (config.storage.keep_jobs, config.storage.keep_checkpoints) = (1, 1);
@@ -73,13 +73,13 @@ async fn old_jobs_lose_their_files_except_models_that_are_needed() {
 }
 
 #[tokio::test]
-async fn what_a_crash_left_of_giving_up_files_is_done_by_the_next_server() {
+async fn a_cleanup_that_a_crash_interrupted_is_completed_by_the_next_server() {
     let folder = tempfile::tempdir().unwrap();
     let server = serve(folder.path(), config()).await;
     let dataset = server.dataset().await;
     let job = completed(&server, &dataset, json!({})).await;
     server.shut_down().await;
-    // The intention is stored; one folder is out of sight, another half deleted, the rest as it was.
+    // The intention is stored, `checkpoints` is renamed and half deleted, and the rest is untouched.
     let options = SqliteConnectOptions::new().filename(folder.path().join("blazetune.sqlite"));
     let mut db = SqliteConnection::connect_with(&options).await.unwrap();
     let intend = sqlx::query("insert into deletion (job_id, part) values (?, 'files')");
@@ -99,7 +99,7 @@ async fn what_a_crash_left_of_giving_up_files_is_done_by_the_next_server() {
 }
 
 #[tokio::test]
-async fn a_data_folder_that_is_as_large_as_it_may_be_takes_no_more() {
+async fn a_data_folder_at_its_size_limit_accepts_no_upload() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config();
     config.storage.max_bytes = 1000;

@@ -1,4 +1,4 @@
-//! What the API says about a data set's labels, and what users can say about them.
+//! What the API reports about a data set's labels, and the options with which users describe them.
 
 use std::fmt::Write as _;
 use std::io::{Cursor, Read, Write};
@@ -137,7 +137,7 @@ async fn the_report_is_paged_by_kind_and_downloads_as_csv() {
 }
 
 #[tokio::test]
-async fn test_pictures_can_be_evaluated_on() {
+async fn a_model_can_be_evaluated_on_test_pictures() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), real_worker()).await;
     let tested = with_tables(|name, text| match name {

@@ -1,4 +1,4 @@
-//! Workers that misbehave, played by shell scripts; and what the server makes of them.
+//! Workers that misbehave, played by shell scripts, and how the server handles them.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Server, script};
 
-/// What the scripts say: `say`, then one of these.
+/// Shell functions for the scripts that play workers. `say` appends an event; `finished` appends the last one.
 pub(crate) const WORDS: &str = r#"
 say() { printf '%s\n' "$1" >> "$dir/events.jsonl"; }
 dir=$1
@@ -45,7 +45,7 @@ async fn a_worker_that_keeps_crashing_fails_its_job_with_its_last_words() {
 
 #[tokio::test]
 async fn a_job_continues_after_a_crash_in_the_middle_of_a_line() {
-    // As the real worker does, the second one cuts off what the first one left half done.
+    // As the real worker does, the second one cuts off the half-written line.
     let (_folder, server, dataset) = server_of(
         r#"if [ -e "$dir/crashed" ]; then
             head -n 1 "$dir/events.jsonl" > "$dir/e" && cat "$dir/e" > "$dir/events.jsonl"
@@ -62,7 +62,7 @@ async fn a_job_continues_after_a_crash_in_the_middle_of_a_line() {
 }
 
 #[tokio::test]
-async fn a_worker_that_reports_nonsense_is_replaced() {
+async fn a_job_whose_workers_report_nonsense_fails_and_says_so() {
     let (_folder, server, dataset) = server_of(
         r#"if [ -e "$dir/crashed" ]; then : > "$dir/events.jsonl"; say "$started"; fi
         touch "$dir/crashed"; echo nonsense >> "$dir/events.jsonl"; sleep 100"#,
@@ -74,7 +74,7 @@ async fn a_worker_that_reports_nonsense_is_replaced() {
 }
 
 #[tokio::test]
-async fn a_failure_that_a_retry_cannot_help_is_final() {
+async fn a_failure_that_a_retry_cannot_fix_is_final() {
     let (_folder, server, dataset) =
         server_of("finished failed '\"try a lower learning rate\"'").await;
     let job = server.job(&dataset, json!({})).await;
@@ -90,7 +90,7 @@ async fn a_failure_that_a_retry_cannot_help_is_final() {
 }
 
 #[tokio::test]
-async fn a_job_is_paused_resumed_and_stopped_and_verbs_may_be_repeated() {
+async fn a_job_can_be_paused_resumed_and_stopped_and_verbs_can_be_repeated() {
     let (_folder, server, dataset) = server_of(
         r#"say "$started"
         while true; do
@@ -119,7 +119,7 @@ async fn a_job_is_paused_resumed_and_stopped_and_verbs_may_be_repeated() {
 }
 
 #[tokio::test]
-async fn a_worker_that_does_not_listen_is_killed_on_cancel_and_leaves_nothing() {
+async fn a_worker_that_ignores_a_cancel_is_killed_and_its_checkpoints_are_deleted() {
     let (folder, server, dataset) =
         server_of("say \"$started\"; touch $dir/checkpoints/last; trap '' TERM; sleep 1000").await;
     let job = server.job(&dataset, json!({})).await;
@@ -131,7 +131,7 @@ async fn a_worker_that_does_not_listen_is_killed_on_cancel_and_leaves_nothing() 
 }
 
 #[tokio::test]
-async fn what_a_crash_left_of_a_deletion_is_gone_after_the_next_start() {
+async fn a_deletion_that_a_crash_interrupted_is_completed_at_the_next_start() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), script("exit 0")).await;
     let dataset = server.dataset().await;
@@ -151,13 +151,13 @@ async fn what_a_crash_left_of_a_deletion_is_gone_after_the_next_start() {
     std::fs::create_dir(&other).unwrap();
     let server = Server::start(folder.path(), script("exit 0")).await;
     assert!(left.iter().all(|path| !path.exists()));
-    assert!(other.exists(), "what is not ours is left alone");
+    assert!(other.exists(), "a folder that is not the server's is left alone");
     assert_eq!(server.get(&format!("/datasets/{dataset}")).await.1["status"], "ready");
     assert!(folder.path().join("datasets").join(&dataset).exists());
 }
 
 #[tokio::test]
-async fn one_device_does_one_job_at_a_time_in_order() {
+async fn a_device_runs_one_job_at_a_time_in_order() {
     let (_folder, server, dataset) =
         server_of("say \"$started\"; until_wanted stop; finished stopped").await;
     let first = server.job(&dataset, json!({})).await;
@@ -193,7 +193,7 @@ async fn a_worker_keeps_running_without_a_server_and_the_next_server_finds_it() 
 }
 
 #[tokio::test]
-async fn a_job_that_ended_while_no_server_was_there_is_settled_by_the_next() {
+async fn a_job_that_ends_while_no_server_runs_is_completed_by_the_next_one() {
     let worker = format!("{WORDS}say \"$started\"; until_wanted stop; finished completed");
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), script(&worker)).await;

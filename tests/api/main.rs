@@ -1,7 +1,7 @@
-//! The API, from outside: a real database, a real socket, and real workers, but where a test is
-//! about workers that misbehave.
+//! Tests of the API over HTTP, with a real database and a real socket, and with real workers unless a shell script
+//! plays the worker.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod cases;
 #[path = "../common/mod.rs"]

@@ -1,4 +1,4 @@
-//! Models: imported, exported, described, compared, deleted.
+//! Models: imported, downloaded, named, compared and deleted.
 
 use std::io::{Cursor, Read};
 
@@ -66,11 +66,11 @@ async fn a_model_is_downloaded_in_every_format_and_in_a_bundle_with_its_card() {
     names.retain(|name| name.starts_with("model."));
     assert_eq!(names.len(), 7, "{names:?}");
     let (status, base) = download(&server, "/models/base/model.onnx").await;
-    assert!(status == 200 && base.len() > 400_000, "MediaPipe's own has every format too");
+    assert!(status == 200 && base.len() > 400_000, "MediaPipe's model has every format too");
 }
 
 #[tokio::test]
-async fn files_that_are_not_weights_are_refused_with_what_is_wrong() {
+async fn files_that_are_not_weights_are_refused_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), script("exit 0")).await;
     let magic = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.";
@@ -125,7 +125,7 @@ async fn models_are_named_tagged_and_deleted_once_nothing_needs_them() {
 
     let (status, two) = server.get(&format!("/models/compare?a=base&b={}", id(&model))).await;
     assert_eq!((status, &two["b"]["name"]), (200, &json!("ours")), "{two}");
-    assert_eq!(two["same_dataset"], json!(false), "an imported model was measured nowhere");
+    assert_eq!(two["same_dataset"], json!(false), "an imported model has no data set");
     assert_eq!(server.get("/models/compare?a=base&b=nobody").await.0, 422);
 
     let mixed = server.mix(&path, &json!({"retain": 0.5})).await;

@@ -1,4 +1,4 @@
-//! What clients are told when a request is no good.
+//! How the server answers bad requests, and what it serves besides jobs: health, system, schema and dashboard.
 
 use reqwest::Method;
 use serde_json::json;
@@ -12,7 +12,7 @@ async fn server() -> (tempfile::TempDir, Server) {
 }
 
 #[tokio::test]
-async fn every_refusal_is_a_problem() {
+async fn every_refused_request_gets_a_problem() {
     let (_folder, server) = server().await;
     let requests = [
         (server.request(Method::GET, "/nothing/here"), 404),
@@ -44,7 +44,7 @@ async fn every_refusal_is_a_problem() {
 }
 
 #[tokio::test]
-async fn each_wrong_value_is_pointed_at() {
+async fn the_problem_has_a_pointer_to_each_wrong_value() {
     let (_folder, server) = server().await;
     let nobody = "01970000-0000-7000-8000-000000000000";
     let job = |extra: serde_json::Value| {
@@ -76,7 +76,7 @@ async fn each_wrong_value_is_pointed_at() {
 }
 
 #[tokio::test]
-async fn other_web_sites_are_kept_out() {
+async fn requests_from_other_web_sites_are_refused() {
     let (_folder, server) = server().await;
     for header in [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")] {
         let request = server.request(Method::POST, "/jobs").json(&json!({}));
@@ -115,9 +115,9 @@ async fn a_browser_gets_a_page_that_loads_nothing_from_elsewhere() {
     assert_eq!(server.client.get(missing).send().await.unwrap().status(), 404);
 }
 
-/// As plain clients do: they do not listen before all is sent.
+/// Simple clients send the whole body before they read the answer.
 #[tokio::test]
-async fn an_upload_that_is_refused_early_still_gets_the_reason_after_it_was_sent() {
+async fn a_client_that_reads_only_after_sending_everything_still_gets_the_refusal() {
     let (_folder, server) = server().await;
     let address = server.address;
     let answer = tokio::task::spawn_blocking(move || {

@@ -1,4 +1,4 @@
-//! The real program, started, signalled and killed.
+//! The real server process: started, signalled and killed.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::support::archive;
 
-/// `blazetune serve`.
+/// A running `blazetune serve`.
 pub(crate) struct Program {
     pub(crate) child: Child,
     pub(crate) base: String,
@@ -21,7 +21,7 @@ pub(crate) fn serve(data: &Path) -> Command {
     command
 }
 
-/// With a worker that takes little of the machine, and without a reserve of anything.
+/// Sets short waits, one thread per worker, and no reserve of disk space or memory.
 pub(crate) fn configure(command: &mut Command, data: &Path) {
     command.args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data);
     command.env("BLAZETUNE__JOBS__POLL_MS", "20").env("BLAZETUNE__JOBS__RESTART_DELAY_S", "0");
@@ -64,10 +64,10 @@ impl Program {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
         let history = self.get(&format!("{path}/transitions")).await;
-        panic!("{path} never became as it should be: it is {}, {history}", last["state"]);
+        panic!("{path} never reached the expected state: it is {}, {history}", last["state"]);
     }
 
-    /// Uploads the sample, waits, and starts a job of `epochs`.
+    /// Imports a small drawn data set and starts a job of `epochs` on it. Returns the job's path.
     pub(crate) async fn start_job(&self, epochs: u32) -> String {
         let upload = self.client.post(format!("{}/datasets", self.base));
         let upload = upload.header("content-type", "application/zip").body(archive());
@@ -82,7 +82,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Gone already where a test has ended it.
+        // The test may have ended the process already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -105,8 +105,8 @@ pub(crate) fn worker_of(data: &Path) -> Option<u32> {
     None
 }
 
-/// Asserts that a job completes with every epoch, and that its stream tells of each exactly once: the table of rows has
-/// one row an epoch, however often it was stored.
+/// Asserts that a job completes with every epoch, and that its event stream reports each exactly once. The metrics
+/// alone would not show that: they have one row per epoch, however often it was stored.
 pub(crate) async fn assert_whole(server: &Program, job: &str, epochs: u64) {
     let done =
         server.when(job, |job| job["state"] == "completed" || job["state"] == "failed").await;
@@ -123,7 +123,7 @@ pub(crate) async fn assert_whole(server: &Program, job: &str, epochs: u64) {
 }
 
 #[tokio::test]
-async fn a_killed_worker_and_a_killed_server_cost_at_most_the_epoch_under_way() {
+async fn a_killed_worker_or_server_costs_at_most_the_current_epoch() {
     let data = tempfile::tempdir().unwrap();
     let data_dir = data.path().canonicalize().unwrap();
     let server = Program::start(&data_dir);
@@ -132,18 +132,18 @@ async fn a_killed_worker_and_a_killed_server_cost_at_most_the_epoch_under_way() 
     signal(worker_of(&data_dir).unwrap(), "-KILL");
     server.when(&job, |job| job["restarts"] == 1 && job["progress"]["step"] == 0).await;
     let before = server.get(&job).await;
-    assert!(before["progress"]["epoch"].as_u64().unwrap() >= 1, "begun again: {before}");
+    assert!(before["progress"]["epoch"].as_u64().unwrap() >= 1, "the job started over: {before}");
 
     let worker = worker_of(&data_dir);
     drop(server); // kill -9
-    assert!(worker.is_some() && worker_of(&data_dir) == worker, "the worker goes on");
+    assert!(worker.is_some() && worker_of(&data_dir) == worker, "the worker keeps running");
     let server = Program::start(&data_dir);
     assert_whole(&server, &job, 12).await;
     assert_eq!(server.get(&job).await["restarts"], 1);
 }
 
 #[tokio::test]
-async fn a_server_that_is_told_to_stop_ends_its_streams_and_exits_cleanly() {
+async fn a_server_that_gets_sigterm_ends_its_streams_and_exits_cleanly() {
     let data = tempfile::tempdir().unwrap();
     let data_dir = data.path().canonicalize().unwrap();
     let mut server = Program::start(&data_dir);
@@ -163,7 +163,7 @@ async fn a_server_that_is_told_to_stop_ends_its_streams_and_exits_cleanly() {
 }
 
 #[tokio::test]
-async fn a_worker_that_stands_still_is_replaced_within_its_epoch() {
+async fn a_frozen_worker_is_replaced_and_no_epoch_is_lost() {
     let data = tempfile::tempdir().unwrap();
     let data_dir = data.path().canonicalize().unwrap();
     let mut command = serve(&data_dir);
@@ -191,7 +191,7 @@ async fn a_second_server_on_the_same_folder_says_why_it_cannot_start() {
 }
 
 #[tokio::test]
-async fn a_wrong_setting_is_named() {
+async fn an_unknown_setting_is_named_in_the_error() {
     let data = tempfile::tempdir().unwrap();
     let output = serve(data.path())
         .env("BLAZETUNE__SERVER__LISEN", "x")

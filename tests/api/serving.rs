@@ -1,4 +1,4 @@
-//! Faces over HTTP, and the dashboard's own files.
+//! Face detection over HTTP, and the dashboard's files.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ fn picture() -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn pictures_that_come_at_once_get_the_answers_they_would_get_alone() {
+async fn simultaneous_detections_give_the_same_faces_as_single_ones() {
     let folder = tempfile::tempdir().unwrap();
     let server = Arc::new(server(folder.path()).await);
     let weights = server.request(Method::GET, "/models/base/face_detection_short_range.tflite");
@@ -52,7 +52,7 @@ async fn pictures_that_come_at_once_get_the_answers_they_would_get_alone() {
 }
 
 #[tokio::test]
-async fn a_full_queue_says_when_to_come_again() {
+async fn a_full_queue_says_when_to_try_again() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config();
     config.limits.detections = 1;
@@ -72,7 +72,7 @@ async fn a_full_queue_says_when_to_come_again() {
         }
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
-    let refused = refused.expect("the one place is taken by a request that does not end");
+    let refused = refused.expect("an endless request takes the only place");
     assert_eq!(refused.headers()[header::RETRY_AFTER], "1");
     assert_eq!(refused.headers()["content-type"], "application/problem+json");
     let (_, problem) = read(refused).await;
@@ -84,11 +84,11 @@ async fn a_full_queue_says_when_to_come_again() {
         }
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
-    panic!("the place is never free again");
+    panic!("the place never became free again");
 }
 
 #[tokio::test]
-async fn the_dashboards_files_are_sent_compressed_and_only_once() {
+async fn the_dashboards_files_are_sent_compressed_and_only_if_they_have_changed() {
     let folder = tempfile::tempdir().unwrap();
     let server = server(folder.path()).await;
     let get = |path: &str, name: &'static str, value: &str| {
@@ -99,7 +99,7 @@ async fn the_dashboards_files_are_sent_compressed_and_only_once() {
     assert_eq!(index.headers()["cache-control"], "no-cache");
     let index = index.text().await.unwrap();
     let Some(at) = index.find("/assets/") else {
-        skip("this build has no dashboard; `make build` puts one in");
+        skip("this build has no dashboard; `make build` embeds it");
         return;
     };
     let script = index[at..].split('"').next().unwrap();
@@ -127,7 +127,7 @@ async fn the_dashboards_files_are_sent_compressed_and_only_once() {
         }
     }
     let copy = get(&format!("{script}.br"), "accept-encoding", "br").await.unwrap();
-    assert_eq!(copy.status(), 404, "copies have no addresses of their own");
+    assert_eq!(copy.status(), 404, "compressed copies have no URL of their own");
     let missing: Value = serde_json::from_slice(&copy.bytes().await.unwrap()).unwrap();
     assert_eq!(missing["status"], json!(404));
 }

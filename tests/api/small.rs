@@ -1,4 +1,4 @@
-//! The build without libtorch: what it cannot do is refused when it is asked for.
+//! The build without libtorch refuses jobs that need libtorch when they are submitted.
 
 use blazetune::model::layout::BACK;
 use blazetune::model::tensors::{Array, Weights, shapes};
@@ -9,7 +9,7 @@ use crate::models::upload;
 use crate::support::{Server, id, script};
 
 #[tokio::test]
-async fn jobs_that_need_libtorch_are_refused_with_a_sentence() {
+async fn jobs_that_need_libtorch_are_refused_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), script("sleep 100")).await;
     let dataset = server.dataset().await;

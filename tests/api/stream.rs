@@ -16,7 +16,7 @@ pub(crate) struct Event {
 }
 
 impl Event {
-    /// One message of a stream; none for a message without an event, such as the first.
+    /// Parses a message of the stream. Returns `None` for a message without an event, such as the first.
     pub(crate) fn parse(message: &str) -> Option<Self> {
         let field = |name: &str| message.lines().find_map(|line| line.strip_prefix(name));
         Some(Self {
@@ -26,16 +26,16 @@ impl Event {
         })
     }
 
-    /// What it tells of: its kind, its epoch and its time.
+    /// What identifies an event, apart from its number: its name, epoch and time.
     fn subject(&self) -> (String, Value, Value) {
         (self.name.clone(), self.data["epoch"].clone(), self.data["time"].clone())
     }
 }
 
 impl Program {
-    /// Follows a job's stream from after `last`, until it ends or has had `most` events.
+    /// Follows a job's stream after event `last`, until the stream ends or at least `most` events have arrived.
     ///
-    /// A connection that breaks in the middle of an event leaves nothing of it, as in a browser.
+    /// If the connection breaks in the middle of an event, that event is dropped, as in a browser.
     pub(crate) async fn follow(&self, job: &str, last: u64, most: usize) -> Vec<Event> {
         let request = self.client.get(format!("{}{job}/events", self.base));
         let mut response = request.header("last-event-id", last).send().await.unwrap();
@@ -54,14 +54,14 @@ impl Program {
     }
 }
 
-/// The events that the worker wrote and clients are told of, in order.
+/// The worker's events that clients get, in order.
 fn written(data: &Path, job: &str) -> Vec<Event> {
     let path = data.join(job.trim_start_matches('/')).join("events.jsonl");
     let text = std::fs::read_to_string(path).unwrap();
     let event = |line: &str| {
         let mut data: Value = serde_json::from_str(line).unwrap();
         if data["time"].is_null() {
-            data["time"] = data["at"].take(); // Of a row, clients get the time at which it was measured.
+            data["time"] = data["at"].take(); // Clients get `at` as `time`; a row has its own `time`.
         }
         let (id, name) = (data["seq"].as_u64().unwrap(), data["type"].as_str().unwrap().to_owned());
         Event { id, name, data }
@@ -75,7 +75,7 @@ fn without_steps(events: &[Event]) -> Vec<Event> {
 }
 
 #[tokio::test]
-async fn a_client_that_reconnects_to_killed_servers_gets_every_event_exactly_once() {
+async fn a_client_that_reconnects_after_server_crashes_gets_every_event_exactly_once() {
     const EPOCHS: u64 = 205;
     let data = tempfile::tempdir().unwrap();
     let data_dir = data.path().canonicalize().unwrap();
@@ -98,8 +98,8 @@ async fn a_client_that_reconnects_to_killed_servers_gets_every_event_exactly_onc
     let ids: Vec<u64> = told.iter().map(|event| event.id).collect();
     assert!(ids.is_sorted_by(|a, b| a < b), "{ids:?}");
 
-    // The server forgets the steps of an epoch that has ended, so a client that was away may miss some; it must not
-    // be told any twice.
+    // The server deletes the steps of a finished epoch, so a client that was away may miss some. It must not get any
+    // twice.
     let written = written(&data_dir, &job);
     let of_worker: Vec<Event> =
         told.iter().filter(|event| event.name != "state").cloned().collect();
@@ -107,10 +107,10 @@ async fn a_client_that_reconnects_to_killed_servers_gets_every_event_exactly_onc
     assert_eq!(subjects(&without_steps(&of_worker)), subjects(&without_steps(&written)));
     let mut rest = subjects(&written).into_iter();
     for subject in subjects(&of_worker) {
-        assert!(rest.any(|line| line == subject), "{subject:?} is told twice, or never happened");
+        assert!(rest.any(|line| line == subject), "{subject:?} was sent twice or never written");
     }
 
-    // Of a job that has ended, some samples are kept.
+    // The server keeps only some samples of a finished job.
     let replayed = server.follow(&job, 0, usize::MAX).await;
     let kept: BTreeSet<u64> = replayed.iter().map(|event| event.id).collect();
     let is_kept = |event: &&Event| event.name != "sample" || kept.contains(&event.id);

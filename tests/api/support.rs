@@ -26,18 +26,18 @@ pub(crate) struct Server {
     serving: tokio::task::JoinHandle<()>,
 }
 
-/// The product's own worker.
+/// Blazetune's own worker.
 pub(crate) fn real_worker() -> Program {
     Program { path: env!("CARGO_BIN_EXE_blazetune").into(), args: vec!["worker".into()] }
 }
 
-/// A shell script in its place; `$1` is the job's folder.
+/// A shell script that plays the worker; `$1` is the job's folder.
 pub(crate) fn script(text: &str) -> Program {
     let args: [OsString; 3] = ["-c".into(), text.into(), "worker".into()];
     Program { path: "/bin/sh".into(), args: args.into() }
 }
 
-/// Quick to look, and to lose patience.
+/// A configuration with short waits and no reserve of disk space or memory.
 pub(crate) fn config() -> Config {
     let mut config = Config::default();
     config.jobs.poll_ms = 10;
@@ -58,7 +58,7 @@ impl Server {
         Self::start_on(folder, program, config, vec![]).await
     }
 
-    /// On a machine with these GPUs, as far as the server knows.
+    /// Starts a server that believes the machine has these GPUs.
     pub(crate) async fn start_on(
         folder: &Path,
         program: Program,
@@ -91,10 +91,10 @@ impl Server {
         Self { address, client: Client::new(), jobs, stop, serving }
     }
 
-    /// Ends it as a signal would; workers go on.
+    /// Shuts the server down as a signal would; workers keep running.
     pub(crate) async fn shut_down(self) {
         let Self { client, jobs, stop, serving, .. } = self;
-        drop(client); // Its idle connections too.
+        drop(client); // Closes its idle connections.
         stop.cancel();
         serving.await.unwrap();
         jobs.shut_down().await;
@@ -123,7 +123,7 @@ impl Server {
         read(request.send().await.unwrap()).await
     }
 
-    /// A data set that can be trained on.
+    /// Imports a small drawn data set and returns its id.
     pub(crate) async fn dataset(&self) -> String {
         let (status, dataset) = self.upload("faces", archive().to_vec()).await;
         assert_eq!(status, 202, "{dataset}");
@@ -140,7 +140,7 @@ impl Server {
         id(&job)
     }
 
-    /// A mix of the model at `path`, when its job has completed.
+    /// Mixes the model at `path`, waits for the job to complete, and returns the new model.
     pub(crate) async fn mix(&self, path: &str, body: &Value) -> Value {
         let (status, job) = self.post(&format!("{path}/mix"), body).await;
         assert_eq!((status, &job["kind"]), (202, &json!("mix")), "{job}");
@@ -156,7 +156,7 @@ impl Server {
         self.when(&format!("/jobs/{job}"), is_there).await
     }
 
-    /// What `path` answers, once that is as it should be.
+    /// Polls `path` until `is_there` accepts the answer, and returns that answer.
     pub(crate) async fn when(&self, path: &str, is_there: impl Fn(&Value) -> bool) -> Value {
         let mut last = Value::Null;
         for _ in 0..30_000 {
@@ -166,7 +166,7 @@ impl Server {
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        panic!("{path} never became as it should be: {last}");
+        panic!("{path} never reached the expected state: {last}");
     }
 }
 
@@ -180,13 +180,13 @@ pub(crate) fn id(value: &Value) -> String {
     value["id"].as_str().unwrap_or_else(|| panic!("no id in {value}")).to_owned()
 }
 
-/// A small drawn data set, as an archive.
+/// The archive of a small drawn data set.
 pub(crate) fn archive() -> &'static [u8] {
     static ARCHIVE: OnceLock<Vec<u8>> = OnceLock::new();
     ARCHIVE.get_or_init(|| drawn(16))
 }
 
-/// A sample set of `images` pictures, zipped.
+/// The archive of a drawn data set with `images` pictures.
 pub(crate) fn drawn(images: u32) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sample.zip");
@@ -194,7 +194,7 @@ pub(crate) fn drawn(images: u32) -> Vec<u8> {
     std::fs::read(path).unwrap()
 }
 
-/// An archive of one file.
+/// A zip archive of one file.
 pub(crate) fn zip_of(name: &str, bytes: &[u8]) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();

@@ -1,4 +1,4 @@
-//! Clocks that jump, and a database that somebody else writes to.
+//! Clocks that jump, and a database that another process locks.
 
 use std::path::Path;
 use std::time::Duration;
@@ -26,8 +26,8 @@ async fn jump(folder: &Path, hours: i32) {
 }
 
 #[tokio::test]
-async fn a_jump_of_the_clock_neither_uses_up_nor_prolongs_a_time_limit() {
-    // It says a step whenever it is asked to.
+async fn a_clock_jump_neither_uses_up_nor_extends_a_time_limit() {
+    // The worker reports a step whenever the test asks for one.
     let (folder, server, dataset) = server_of(
         r#"say "$started"
         until wanted stop; do
@@ -49,7 +49,7 @@ async fn a_jump_of_the_clock_neither_uses_up_nor_prolongs_a_time_limit() {
     let long = submit(600).await;
     jump(folder.path(), 2).await;
     for _ in 0..3 {
-        // Each step that it has read shows that the server has looked at the job since.
+        // Once the server has read a new step, it has checked the job since the jump.
         std::fs::write(folder.path().join("jobs").join(&long).join("say"), "").unwrap();
         let step = |job: &Value| job["progress"]["step"].as_u64();
         let before = step(&server.get(&format!("/jobs/{long}")).await.1);
@@ -69,7 +69,7 @@ async fn a_jump_of_the_clock_neither_uses_up_nor_prolongs_a_time_limit() {
 }
 
 #[tokio::test]
-async fn a_worker_whose_clock_jumps_lives_as_long_as_it_shows_that_it_does() {
+async fn a_worker_whose_clock_jumps_is_replaced_only_when_its_heartbeat_stops() {
     let worker = format!(
         r#"{WORDS}say "$started"
         if [ -e "$dir/hung" ]; then finished completed; exit; fi
@@ -86,12 +86,12 @@ async fn a_worker_whose_clock_jumps_lives_as_long_as_it_shows_that_it_does() {
     assert_eq!((&done["state"], &done["restarts"]), (&json!("completed"), &json!(1)), "{done}");
     let history = server.get(&format!("/jobs/{job}/transitions")).await.1;
     let why = "started again: the worker gave no sign of life for 4 s";
-    assert_eq!(history["items"][2]["reason"], why, "only when it was silent");
+    assert_eq!(history["items"][2]["reason"], why, "replaced only when it was silent");
     assert!(folder.path().join("jobs").join(&job).join("hung").exists());
 }
 
 #[tokio::test]
-async fn events_are_sent_in_order_whatever_their_times() {
+async fn metrics_are_listed_by_epoch_whatever_the_times_of_their_events() {
     let row = |seq: u32, epoch: u32, year: u32| {
         format!(
             r#"{{"seq":{seq},"at":"{year}-01-01T00:00:00.000Z","type":"epoch","epoch":{epoch},"step":{epoch},"time":"{year}-01-01T00:00:00.000Z","lr":0.1,"images_per_s":1.0,"seconds":1.0,"is_best":false,"train":null,"val":{}}}"#,
@@ -115,7 +115,7 @@ async fn events_are_sent_in_order_whatever_their_times() {
 }
 
 #[tokio::test]
-async fn a_database_locked_for_longer_than_anyone_waits_costs_only_time() {
+async fn a_database_locked_for_longer_than_a_statement_waits_costs_only_time() {
     let (folder, server, dataset) =
         server_of("say \"$started\"; until_wanted stop; finished stopped").await;
     let job = server.job(&dataset, json!({})).await;
@@ -123,11 +123,11 @@ async fn a_database_locked_for_longer_than_anyone_waits_costs_only_time() {
     let mut other = database(folder.path()).await;
     sqlx::query("begin immediate").execute(&mut other).await.unwrap();
     let control = folder.path().join("jobs").join(&job).join("control.json");
-    std::fs::write(control, r#"{"command": "stop"}"#).unwrap(); // It ends meanwhile.
+    std::fs::write(control, r#"{"command": "stop"}"#).unwrap(); // The worker ends meanwhile.
     // Longer than a statement waits (10 s), so that storing the end fails at least once.
     tokio::time::sleep(Duration::from_secs(12)).await;
     let listed = server.get(&format!("/jobs/{job}")).await;
-    assert_eq!((listed.0, &listed.1["state"]), (200, &json!("running")), "it can be read");
+    assert_eq!((listed.0, &listed.1["state"]), (200, &json!("running")), "reads still work");
     other.close().await.unwrap();
     let done = server.when_state(&job, &["completed", "failed"]).await;
     assert_eq!((&done["state"], &done["restarts"]), (&json!("completed"), &json!(0)), "{done}");

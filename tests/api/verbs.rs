@@ -1,4 +1,4 @@
-//! The verbs in a job's view, and which verbs the server then accepts.
+//! The verbs that a job lists are exactly those that the server accepts.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::support::{Server, config, id, script};
 
 const VERBS: [&str; 5] = ["front", "pause", "resume", "stop", "cancel"];
 
-/// Works until the test says how to end, or is over.
+/// Runs until `$dir/end` says how to end, or the test is over.
 const WORKER: &str = r#"say "$started"
 until [ -e "$dir/end" ]; do [ -e "$dir" ] || exit; sleep 0.01; done
 . "$dir/end""#;
@@ -31,7 +31,7 @@ impl Place {
         Self { folder, server, dataset }
     }
 
-    /// A job in a state; further words say what else holds.
+    /// Makes a job in the state that `situation` begins with; further words describe the job.
     async fn job(&self, situation: &str) -> String {
         let (state, rest) = situation.split_once(' ').unwrap_or((situation, ""));
         let mut body = match rest {
@@ -74,7 +74,7 @@ impl Place {
             _ => None,
         };
         if let Some(end) = end {
-            // Whole at once: the worker looks all the time.
+            // Written atomically, because the worker polls it constantly.
             std::fs::write(dir.join("end.new"), end).unwrap();
             std::fs::rename(dir.join("end.new"), dir.join("end")).unwrap();
         }
@@ -92,7 +92,7 @@ fn names(view: &Value, verb: &str) -> bool {
 }
 
 #[tokio::test]
-async fn a_job_names_the_verbs_that_are_accepted_in_each_state_and_no_other() {
+async fn a_job_lists_exactly_the_verbs_that_are_accepted_in_its_state() {
     let place = Place::new().await;
     let expected: &[(&str, &[&str])] = &[
         ("queued", &["front", "pause", "cancel"]),

@@ -1,4 +1,4 @@
-//! Weights through a whole server: in, trained by its own workers, out, and into the hands of those who read them.
+//! Weights through a whole server: uploaded, trained by real workers, downloaded, and read by other programs.
 
 use std::fs;
 use std::path::Path;
@@ -15,13 +15,13 @@ use crate::models::{download, upload};
 use crate::process::Program;
 use crate::support::{Server, id, real_worker};
 
-/// The published weights of the back camera's network, or nobody's where those are not here.
+/// The published weights of the back camera's network, or made-up ones if those are missing.
 fn back() -> Vec<u8> {
     let published = shared("weights/hollance_back_256.pth");
     published.map_or_else(|| pth::write(&made_up(&BACK)).unwrap(), |file| fs::read(file).unwrap())
 }
 
-/// The model of a job that is trained to its end.
+/// Runs a training job to its end and returns its model.
 async fn trained(server: &Server, dataset: &str, params: Value) -> Value {
     let job = server.job(dataset, params).await;
     let done = server.when_state(&job, &["completed", "failed"]).await;
@@ -31,7 +31,7 @@ async fn trained(server: &Server, dataset: &str, params: Value) -> Value {
     models.find(|model| model["job_id"] == job.as_str()).unwrap().clone()
 }
 
-/// Downloads a model's file to where others can read it.
+/// Downloads a model's file to `folder`, where other programs can read it.
 async fn fetch(server: &Server, model: &Value, name: &str, folder: &Path) -> std::path::PathBuf {
     let (status, bytes) = download(server, &format!("/models/{}/{name}", id(model))).await;
     assert_eq!(status, 200, "{name}");
@@ -41,7 +41,7 @@ async fn fetch(server: &Server, model: &Value, name: &str, folder: &Path) -> std
 }
 
 #[tokio::test]
-async fn the_back_cameras_network_is_trained_measured_and_read_by_others() {
+async fn the_back_cameras_network_is_trained_evaluated_and_read_by_other_programs() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(&folder.path().join("data"), real_worker()).await;
     let (dataset, bytes) = (server.dataset().await, back());
@@ -52,7 +52,7 @@ async fn the_back_cameras_network_is_trained_measured_and_read_by_others() {
     assert_eq!(model["variant"], json!("back"), "{model}");
     assert_eq!(model["metrics"]["epoch"], json!(1), "{model}");
 
-    // PyTorch and ONNX Runtime say what our network says with the weights that were learnt.
+    // With the learnt weights, PyTorch and ONNX Runtime compute the same outputs as our network.
     let place = folder.path();
     let learnt = fetch(&server, &model, "best.safetensors", place).await;
     let learnt = weights::load(&fs::read(learnt).unwrap()).unwrap();
@@ -80,7 +80,7 @@ async fn the_back_cameras_network_is_trained_measured_and_read_by_others() {
     }
     assert_eq!(server.post(&format!("{path}/mix"), &json!({"retain": 0.5})).await.0, 409);
 
-    // An evaluation of it measures what training did.
+    // An evaluation measures the same as training did.
     let body = json!({"kind": "evaluate", "dataset_id": dataset, "model_id": id(&model), "compare_with": id(&before)});
     let (status, job) = server.post("/jobs", &body).await;
     assert_eq!(status, 201, "{job}");
@@ -90,12 +90,12 @@ async fn the_back_cameras_network_is_trained_measured_and_read_by_others() {
     for (measured, when) in [(&report["models"][0], "best"), (&report["models"][1], "baseline")] {
         let (found, expected) = (&measured["ap50_95"], &model["metrics"][when]["ap50_95"]);
         let gap = found.as_f64().unwrap_or_default() - expected.as_f64().unwrap_or_default();
-        assert!(gap.abs() < 1e-4, "{when}: {found} where training measured {expected}");
+        assert!(gap.abs() < 1e-4, "{when}: {found}, but training measured {expected}");
     }
 }
 
 #[tokio::test]
-async fn a_job_of_no_epochs_returns_its_tflite_bit_for_bit() {
+async fn a_job_without_epochs_returns_its_tflite_bit_for_bit() {
     let folder = tempfile::tempdir().unwrap();
     let server = Server::start(folder.path(), real_worker()).await;
     let dataset = server.dataset().await;
@@ -109,7 +109,7 @@ async fn a_job_of_no_epochs_returns_its_tflite_bit_for_bit() {
         let model = trained(&server, &dataset, params).await;
         for file in ["best.tflite", "last.tflite"] {
             let (_, after) = download(&server, &format!("/models/{}/{file}", id(&model))).await;
-            assert!(after == bytes, "{name}: {file} is another file");
+            assert!(after == bytes, "{name}: {file} has changed");
         }
     }
 }
@@ -136,7 +136,7 @@ async fn the_last_epoch_is_available_with_batch_norm_while_its_checkpoint_exists
 }
 
 #[tokio::test]
-async fn the_command_line_adds_a_file_to_a_running_server() {
+async fn the_command_line_imports_a_file_into_a_running_server() {
     let folder = tempfile::tempdir().unwrap();
     let server = Program::start(folder.path());
     let import = |file: &Path| {
@@ -146,7 +146,7 @@ async fn the_command_line_adds_a_file_to_a_running_server() {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
         (output.status.success(), text(&output.stdout), text(&output.stderr))
     };
-    let file = folder.path().join("night shift.onnx"); // Its name does not say what it is.
+    let file = folder.path().join("night shift.onnx"); // Its extension is wrong.
     fs::write(&file, Format::TfliteInt8.write(&tuned(), &Notes::default()).unwrap()).unwrap();
     let (done, printed, errors) = import(&file);
     assert!(done, "{errors}");
@@ -161,7 +161,7 @@ async fn the_command_line_adds_a_file_to_a_running_server() {
     assert!(!done && errors.contains("not a weights file"), "{errors}");
 }
 
-/// What a process has in memory, `VmRSS`, or has had at most, `VmHWM`, in bytes.
+/// The memory of a process in bytes: `what` is `VmRSS` for now, `VmHWM` for the peak.
 fn memory(pid: u32, what: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find(|line| line.starts_with(what)).unwrap();
@@ -177,7 +177,7 @@ async fn hostile_files_are_refused_within_a_hundred_megabytes() {
         let answer = request.body(bytes).send().await.unwrap();
         (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
     };
-    // Once, so that what any upload needs is there.
+    // The first upload allocates what every upload needs.
     assert_eq!(send(tflite::base().to_vec()).await.0, 201);
     let pid = server.child.id();
     for (what, bytes, expected) in hostile() {
@@ -191,13 +191,13 @@ async fn hostile_files_are_refused_within_a_hundred_megabytes() {
     }
 }
 
-/// What it is, its bytes, and what the refusal names.
+/// Hostile files: what each is, its bytes, and a part of the expected refusal.
 fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let corpus = |name: &str| {
         fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name)).unwrap()
     };
     let whole = pth::write(&tuned()).unwrap();
-    let large = vec![0x28; 1 << 20]; // As many marks as a pickle may have bytes.
+    let large = vec![0x28; 1 << 20]; // Marks that fill the largest pickle that is read.
     let deep = [MAGIC, b"\x80\x02", &large, b"."].concat();
     let mut header = (30u64 << 20).to_le_bytes().to_vec();
     header.extend(b"{\"a\":");
@@ -210,17 +210,17 @@ fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
             corpus("zip/bomb.pth"),
             "larger than this network needs",
         ),
-        ("a tuple in a tuple, and so on", corpus("zip/deep.pth"), "262144 values"),
+        ("deeply nested tuples", corpus("zip/deep.pth"), "262144 values"),
         ("a million marks", deep, "pickle"),
         ("a storage of exabytes", corpus("legacy/huge.pth"), "storage"),
         ("a vector longer than the file", corpus("tflite/huge_vector.tflite"), "damaged"),
         ("a shape of exabytes", corpus("safetensors/huge_shape.safetensors"), ".safetensors"),
-        ("arrays in arrays", corpus("safetensors/nested.safetensors"), ".safetensors"),
+        ("deeply nested arrays", corpus("safetensors/nested.safetensors"), ".safetensors"),
         ("a header of 30 MiB", header, ".safetensors"),
-        ("a call of os.system", corpus("zip/os_system.pth"), "os.system"),
+        ("a call to os.system", corpus("zip/os_system.pth"), "os.system"),
         ("the same in the old container", corpus("legacy/os_system.pth"), "os.system"),
     ]
 }
 
-/// Of PyTorch's container before 1.6.
+/// The start of a file in the container that PyTorch used before 1.6.
 const MAGIC: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}.";

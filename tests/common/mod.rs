@@ -1,17 +1,18 @@
-//! What several test programs need, and what becomes of a test where that is not there.
+//! What several test programs need, and how a test is skipped if it is missing.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// A file to which each skipped test adds a line, `reason<TAB>test`. `make test` sets it, and ends with what is in it.
+/// Names the file to which each skipped test adds a line, `reason<TAB>test`. `make test` sets it, and lists the skipped
+/// tests at the end.
 const SKIPS: &str = "BLAZETUNE_TEST_SKIPS";
 
-/// Says that this test checks nothing, or less than it could, and why.
+/// Reports that this test is skipped, in whole or in part, and why.
 ///
 /// # Panics
 ///
-/// On CI, where everything has to be checked.
+/// On CI, where every test must run.
 #[expect(clippy::print_stderr, reason = "a skipped test must say so")]
 pub(crate) fn skip(reason: &str) {
     assert!(std::env::var_os("CI").is_none(), "CI checks everything, but {reason}");
@@ -23,8 +24,8 @@ pub(crate) fn skip(reason: &str) {
     file.unwrap().write_all(line.as_bytes()).unwrap();
 }
 
-/// Pictures and weights that are not ours to publish, where they lie beside the checkout. With
-/// `BLAZETUNE_TEST_WITHOUT_SHARED` set, tests run as they do where nothing lies there.
+/// Finds a file in `../shared`, which holds pictures and weights that we may not publish. Returns `None`, and reports
+/// the test as skipped, if the file is missing or `BLAZETUNE_TEST_WITHOUT_SHARED` is set.
 pub(crate) fn shared(name: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     if std::env::var_os("BLAZETUNE_TEST_WITHOUT_SHARED").is_some() {
@@ -34,22 +35,22 @@ pub(crate) fn shared(name: &str) -> Option<PathBuf> {
     let places = ["../shared", "../../shared"].map(|shared| root.join(shared).join(name));
     let found = places.into_iter().find(|place| place.exists());
     if found.is_none() {
-        skip(&format!("../shared/{name} is not here"));
+        skip(&format!("../shared/{name} is missing"));
     }
     found
 }
 
-/// The interpreter that `make setup-test` equips.
+/// The Python interpreter of the environment that `make setup-test` creates.
 pub(crate) fn python() -> Option<PathBuf> {
     let python = Path::new(env!("CARGO_MANIFEST_DIR")).join(".deps/venv/bin/python");
     if python.exists() {
         return Some(python);
     }
-    skip(".deps/venv is not here; `make setup-test` makes it with Python 3.10, 3.11 or 3.12");
+    skip(".deps/venv is missing; `make setup-test` creates it with Python 3.10, 3.11 or 3.12");
     None
 }
 
-/// Whether this user may mount a small disk, in a mount namespace that `unshare -rm` makes.
+/// Returns whether this user can mount a small disk, in a mount namespace that `unshare -rm` creates.
 pub(crate) fn can_mount() -> bool {
     let can = Command::new("unshare").args(["-rm", "true"]).stderr(Stdio::null()).status();
     let can = can.is_ok_and(|status| status.success());

@@ -66,7 +66,7 @@ fn conflicting_boxes_of_identical_pictures_are_reported_by_row() {
 }
 
 #[test]
-fn a_picture_for_validation_is_not_trained_on_under_another_name() {
+fn a_validation_picture_is_not_trained_on_under_another_name() {
     let all = files(&[
         ("a/1.png", &png(10)),
         ("a/2.png", &png(90)),
@@ -83,7 +83,7 @@ fn a_picture_for_validation_is_not_trained_on_under_another_name() {
 }
 
 #[test]
-fn copies_of_a_bad_picture_are_each_left_out() {
+fn every_copy_of_a_bad_picture_is_left_out() {
     let mut all = ordinary();
     all.push(("x/1.png".to_owned(), b"no picture".to_vec()));
     all.push(("x/2.png".to_owned(), b"no picture".to_vec()));

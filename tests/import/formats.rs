@@ -125,7 +125,7 @@ fn the_exports_of_annotation_tools_give_the_same_boxes() {
 }
 
 #[test]
-fn the_folders_of_an_export_name_the_splits_of_its_pictures() {
+fn the_folders_of_an_export_decide_the_splits_of_its_pictures() {
     let mut all = Files::new();
     for (split, shift) in [("train", 0), ("valid", 1), ("test", 2)] {
         let names = pictures(&format!("{split}/")).into_iter().enumerate();

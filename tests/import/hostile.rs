@@ -29,7 +29,7 @@ fn tar_with(name: &[u8], content: &[u8], kind: tar::EntryType) -> Vec<u8> {
 }
 
 #[test]
-fn entries_that_would_be_written_outside_are_refused() {
+fn entries_that_would_be_written_outside_the_folder_are_refused() {
     for name in ["../evil.png", "images/../../evil.png", "/etc/evil.png", "C:/evil.png"] {
         let mut all = ordinary();
         all.push((name.to_owned(), png(1)));

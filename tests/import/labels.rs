@@ -96,7 +96,7 @@ fn corners_in_columns_named_as_sizes_are_refused_until_the_user_says_what_they_a
 }
 
 #[test]
-fn swapped_axes_and_boxes_of_larger_pictures_are_refused_with_what_to_do() {
+fn swapped_axes_and_boxes_of_larger_pictures_are_refused_with_advice() {
     let swapped = table("image_path,x1,y1,x2,y2", |n, [a, b, c, d]| {
         let (a, c) = (a / 2.0, c - 3.0); // Wide boxes fit in only one way.
         format!("i/{n}.png,{b},{a},{d},{c}")

@@ -37,7 +37,7 @@ fn every_format_is_read() {
         let (_place, dataset, index) = with_picture(name, &encoded(plain.clone(), format));
         let picture = dataset.picture(index).unwrap().unwrap();
         assert_eq!(picture.dimensions(), (256, 128), "{name}");
-        // MediaPipe's sampling of the last row and column reaches over the edge.
+        // MediaPipe's sampling of the last row and column reaches beyond the edge.
         for (x, y) in [(0, 0), (250, 124), (100, 60)] {
             let pixel = *picture.get_pixel(x, y);
             assert!(is_close(pixel, [200, 100, 50]), "{name}: {pixel:?} at {x}, {y}");
@@ -195,7 +195,7 @@ fn the_squares_hold_the_picture_with_black_bars() {
     };
     let (squares, inputs) = (dataset.squares().unwrap(), dataset.inputs().unwrap());
     assert_eq!((squares.side(), inputs.side()), (256, 128));
-    // The sums are not exact, since samples at the edges reach over them.
+    // The sums are not exact, since samples at the edges reach beyond the picture.
     let (squares, inputs) = (blue(&squares), blue(&inputs));
     assert!((squares - 199 * 128 * 256).abs() < 199 * 3 * 256, "{squares}");
     assert!((inputs - 199 * 64 * 128).abs() < 199 * 3 * 128, "{inputs}");
@@ -250,8 +250,8 @@ fn pictures_of_one_colour_are_imported_and_reported() {
 }
 
 #[test]
-fn boxes_drawn_before_the_exif_turn_are_turned_with_the_picture() {
-    // The box is in the upper half of the stored pictures, 64 × 32: the right half of the upright ones, 32 × 64.
+fn boxes_drawn_on_the_picture_as_stored_are_turned_with_it() {
+    // The box is in the upper half of the stored picture (64 × 32), the right half of the upright one (32 × 64).
     let rows = |header: &str, row: &str| {
         let rows: Vec<String> = (0..4).map(|number| format!("{number}.jpg,{row}\n")).collect();
         format!("image_path,{header}\n{}", rows.concat()).into_bytes()

@@ -130,7 +130,7 @@ fn the_seeded_split_is_stable_and_has_faces_on_both_sides() {
 }
 
 #[test]
-fn archives_with_nothing_usable_are_refused_with_what_is_missing() {
+fn the_refusal_of_an_unusable_archive_says_what_is_missing() {
     let (a, b) = (png(1), png(2));
     let table = |rows: &str| csv(rows);
     let text = refusal(&zip(&files(&[("a.png", &a)])));

@@ -1,4 +1,4 @@
-//! Real pictures: a subset of WIDER FACE, if it is beside the repository.
+//! Real pictures: a subset of WIDER FACE, if it is beside the checkout.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! What is left when all is over, and whether it is as it should be.
+//! Checks that nothing is lost or left over when all jobs have ended.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 use super::faults::workers;
 use super::{EPOCHS, Soak};
 
-/// All of it.
+/// What the examination found.
 #[derive(Debug, Default)]
 pub(super) struct Report {
     states: BTreeMap<String, u32>,
@@ -19,7 +19,7 @@ pub(super) struct Report {
     wrong_histories: Vec<String>,
     wrong_files: Vec<String>,
     orphans: Vec<String>,
-    /// Different `best.tflite` of jobs that did all their epochs.
+    /// The distinct hashes of `best.tflite`, over all jobs that were not stopped early.
     pub(super) results: BTreeSet<String>,
 }
 
@@ -33,7 +33,7 @@ impl Report {
     }
 }
 
-/// How many jobs are in each.
+/// Counts the jobs in each state.
 pub(super) fn states(list: &[Value]) -> BTreeMap<String, u32> {
     let mut states = BTreeMap::new();
     for job in list {
@@ -61,7 +61,7 @@ pub(super) async fn examine(soak: &Soak) -> Report {
             examine_result(soak, id, &mut report).await;
         }
     }
-    // What is being discarded may take a moment.
+    // Deletions may take a moment.
     tokio::time::sleep(Duration::from_secs(1)).await;
     for entry in walkdir::WalkDir::new(&soak.data) {
         let path = entry.unwrap().into_path();
@@ -78,7 +78,7 @@ pub(super) async fn examine(soak: &Soak) -> Report {
     report
 }
 
-/// Whether each change begins where the one before has ended, and the last one is the state.
+/// Checks that each transition starts from the state that the previous one reached, and that the last reached `state`.
 async fn examine_history(soak: &Soak, id: &str, state: &str, report: &mut Report) {
     let history = soak.server().get(&format!("/jobs/{id}/transitions")).await;
     let history = history["items"].as_array().unwrap();
@@ -88,7 +88,7 @@ async fn examine_history(soak: &Soak, id: &str, state: &str, report: &mut Report
     }
 }
 
-/// Whether no row is missing, and each file is what the database says.
+/// Checks that no row or event is missing, and that each file has the checksum in the database.
 async fn examine_result(soak: &Soak, id: &str, report: &mut Report) {
     let dir = soak.data.join("jobs").join(id);
     let text = std::fs::read_to_string(dir.join("events.jsonl")).unwrap();
@@ -108,7 +108,7 @@ async fn examine_result(soak: &Soak, id: &str, report: &mut Report) {
     let seqs: Vec<u64> =
         text.lines().map(|line| event(line)["seq"].as_u64().unwrap_or(0)).collect();
     if seqs != (1..=seqs.len() as u64).collect::<Vec<_>>() {
-        report.wrong_rows.push(format!("{id}: the numbers of its events are {seqs:?}"));
+        report.wrong_rows.push(format!("{id}: its events are numbered {seqs:?}"));
     }
     let artifacts = soak.server().get(&format!("/jobs/{id}/artifacts")).await;
     let artifacts = artifacts["items"].as_array().unwrap();

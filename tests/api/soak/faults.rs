@@ -1,4 +1,4 @@
-//! What is broken, and how.
+//! The faults, and how each is caused.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ enum Fault {
     Cancel,
 }
 
-/// Each with how often it is drawn, and its name.
+/// Each fault with its weight in the draw and its name.
 const FAULTS: [(Fault, u32, &str); 12] = [
     (Fault::Kill, 22, "worker killed"),
     (Fault::Freeze, 6, "worker stopped (SIGSTOP)"),
@@ -45,7 +45,7 @@ const FAULTS: [(Fault, u32, &str); 12] = [
 ];
 const FOR_A_WHILE: Duration = Duration::from_secs(2);
 
-/// Every worker of the data folder, with its job's folder.
+/// Returns every worker process of the data folder, with its job's folder.
 pub(super) fn workers(data: &Path) -> Vec<(u32, PathBuf)> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir("/proc").unwrap().flatten() {
@@ -61,7 +61,7 @@ pub(super) fn workers(data: &Path) -> Vec<(u32, PathBuf)> {
     found
 }
 
-/// Returns whether there was still such a process.
+/// Sends a signal. Returns whether the process still existed.
 fn signal(pid: u32, how: &str) -> bool {
     let mut command = Command::new("kill");
     command.arg(how).arg(pid.to_string()).stderr(Stdio::null());
@@ -69,7 +69,7 @@ fn signal(pid: u32, how: &str) -> bool {
 }
 
 impl Soak {
-    /// One fault, if there is something to break.
+    /// Causes one random fault, if there is something to break.
     pub(super) async fn break_something(&mut self, list: &[Value]) {
         let mut draw = self.rng.random_range(0..FAULTS.iter().map(|fault| fault.1).sum());
         let mut faults = FAULTS.into_iter();
@@ -111,7 +111,7 @@ impl Soak {
         answer["id"].is_string()
     }
 
-    /// It may have ended by itself meanwhile.
+    /// Breaks one worker. Returns whether that was possible: the worker may have ended meanwhile.
     fn break_worker(&mut self, fault: Fault, pid: u32, dir: &Path) -> bool {
         match fault {
             Fault::Freeze => signal(pid, "-STOP"),
@@ -121,7 +121,7 @@ impl Soak {
         }
     }
 
-    /// Of a job whose worker was just killed: the next one has the same file, or finds it so.
+    /// Damages a file of a job whose worker was just killed; the next worker finds it damaged.
     fn damage(&mut self, fault: Fault, dir: &Path) -> bool {
         if fault == Fault::TearLine {
             let file = std::fs::OpenOptions::new().append(true).open(dir.join("events.jsonl"));
@@ -135,12 +135,12 @@ impl Soak {
             let at = self.rng.random_range(0..bytes.len());
             bytes[at] ^= 1 << self.rng.random_range(0..8);
         }
-        // In place, as a disk does it; a job whose older checkpoint has to do already is spared.
+        // Overwrites the file in place, the way a failing disk corrupts it. Spares a job without an older checkpoint.
         dir.join("checkpoints/previous.safetensors").exists()
             && std::fs::write(&path, bytes).is_ok()
     }
 
-    /// Another process writes, and takes its time.
+    /// Holds the database's write lock for a while, as another process might.
     async fn lock_database(&self) -> bool {
         let options = SqliteConnectOptions::new().filename(self.data.join("blazetune.sqlite"));
         let mut other = SqliteConnection::connect_with(&options).await.unwrap();
@@ -152,7 +152,7 @@ impl Soak {
         true
     }
 
-    /// The file system becomes as large as what is on it.
+    /// Shrinks the file system to what is on it, for a while.
     async fn fill_disk(&self) -> bool {
         let disk = rustix::fs::statvfs(&self.data).unwrap();
         let used = (disk.f_blocks - disk.f_bfree + 4) * disk.f_frsize;
@@ -168,14 +168,14 @@ impl Soak {
                 .unwrap()
                 .success()
         };
-        let is_full = resize(used); // Not if something was written meanwhile.
+        let is_full = resize(used); // Fails if something was written meanwhile.
         tokio::time::sleep(if is_full { FOR_A_WHILE } else { Duration::ZERO }).await;
         assert!(resize(disk.f_blocks * disk.f_frsize));
         is_full
     }
 }
 
-/// Held while it is looked at: a job that is done would not be done again.
+/// Freezes a worker and deletes its job's folder, unless the job is done: no worker would run it again.
 fn delete_folder(pid: u32, dir: &Path) -> bool {
     if !signal(pid, "-STOP") {
         return false;

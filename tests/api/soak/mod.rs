@@ -1,6 +1,6 @@
-//! `make soak`: many small jobs on a real server, broken at random, and then whether any was lost.
+//! `make soak`: runs many small jobs on a real server, causes faults at random, and checks that nothing was lost.
 //!
-//! All jobs are the same, so all that were not stopped have to end with the same model, to the bit.
+//! All jobs are the same, so all that complete every epoch must end with the same model, bit for bit.
 
 mod examine;
 mod faults;
@@ -17,13 +17,14 @@ use serde_json::{Value, json};
 use crate::common::can_mount;
 use crate::process::{Program, serve};
 
-/// Faults for each job, and the most time that all may take.
+/// The mean number of faults per job.
 const FAULTS_A_JOB: f64 = 1.6;
+/// The time limit of the whole run, per job.
 const SECONDS_A_JOB: u64 = 30;
-/// Enough for several faults to meet each job.
+/// Enough for several faults to hit each job.
 const EPOCHS: u32 = 12;
 const SAY_EVERY: Duration = Duration::from_secs(30);
-/// Set where the data folder is on a small disk of its own.
+/// Set when the data folder is on a separate small disk.
 const ON_SMALL_DISK: &str = "BLAZETUNE_SOAK_DISK";
 
 fn start(data: &Path) -> Program {
@@ -67,7 +68,7 @@ impl Soak {
         self.faults.values().sum()
     }
 
-    /// Jobs that a user has paused; those that wait for room are not a user's to resume.
+    /// Resumes the jobs that a user paused, but not those that the server paused.
     async fn resume_all(&self, list: &[Value]) {
         for job in list.iter().filter(|job| job["state"] == "paused" && job["hold"].is_null()) {
             let path = format!("/jobs/{}/resume", job["id"].as_str().unwrap());
@@ -76,8 +77,8 @@ impl Soak {
     }
 }
 
-/// Runs this test once more in a mount namespace, with a file system of its own for its data that can be made too
-/// small. Returns whether that was possible.
+/// Runs this test again in a mount namespace, with its data on a file system that it can shrink. Returns whether that
+/// was possible.
 fn run_on_small_disk() -> bool {
     if !can_mount() {
         return false;
@@ -88,13 +89,13 @@ fn run_on_small_disk() -> bool {
     command.args(["-rm", "sh", "-c", script, "sh"]).arg(std::env::current_exe().unwrap());
     command.args(["--ignored", "--nocapture", "--exact", "soak::soak"]);
     command.env("TMPDIR", disk.path()).env(ON_SMALL_DISK, "yes");
-    assert!(command.status().unwrap().success(), "see above");
+    assert!(command.status().unwrap().success(), "the soak test failed; its output is above");
     true
 }
 
 #[tokio::test]
-#[ignore = "takes half an hour; `make soak`"]
-#[expect(clippy::print_stdout, reason = "what `make soak` is for")]
+#[ignore = "takes half an hour; run it with `make soak`"]
+#[expect(clippy::print_stdout, reason = "`make soak` reports its progress")]
 async fn soak() {
     let has_own_disk = std::env::var_os(ON_SMALL_DISK).is_some();
     if !has_own_disk && run_on_small_disk() {
@@ -130,9 +131,12 @@ async fn soak() {
                 soak.fault_count()
             );
         }
-        assert!(began.elapsed().as_secs() < count * SECONDS_A_JOB, "it takes too long: {list:?}");
+        assert!(
+            began.elapsed().as_secs() < count * SECONDS_A_JOB,
+            "the jobs take too long: {list:?}"
+        );
         soak.resume_all(&list).await;
-        // Spread over all jobs, those at work included.
+        // Spreads the faults over all jobs, including those that are running.
         let wanted = FAULTS_A_JOB * (ended + 2).min(count) as f64;
         if f64::from(soak.fault_count()) < wanted {
             soak.break_something(&list).await;
@@ -149,5 +153,5 @@ async fn soak() {
     println!("{report:#?}");
     assert_eq!(report.jobs(), count, "a job is missing");
     assert!(report.wrong().iter().all(|wrong| wrong.is_empty()), "something was lost");
-    assert_eq!(report.results.len(), 1, "not all results are the same");
+    assert_eq!(report.results.len(), 1, "not all models are the same");
 }
