@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""How fast `GET /jobs` answers while two CPU jobs train and 1,000 finished jobs of 100 epochs are stored.
+"""Measures how fast `GET /jobs` is while two CPU jobs train and 1,000 finished jobs of 100 epochs are stored.
 
     benches/api_latency.py [--binary target/release/blazetune] [--requests 2000]
 
@@ -28,7 +28,7 @@ def call(connection, method, path, body=None, kind="application/json"):
 
 
 def fill(database, like, rows):
-    """A thousand copies of a finished job, under ids that are older, with what is kept of a hundred epochs."""
+    """Stores a thousand copies of a finished job, under older ids, with the rows and events of a hundred epochs."""
     db = sqlite3.connect(database)
     columns = [row[1] for row in db.execute("pragma table_info(job)")]
     source = dict(zip(columns, db.execute("select * from job where id = ?", [like]).fetchone()))

@@ -1,5 +1,5 @@
-//! How fast training in libtorch is on a device: what a step costs the host, what it costs the device, and what an
-//! epoch makes of both.
+//! Measures how fast libtorch trains on a device: the time of a step on the host, its time on the device, and the rate
+//! of a whole epoch.
 //!
 //! ```text
 //! cargo bench --bench device -- [--batches 64,128,256] [--pictures 8192] [--dataset FOLDER] [--device auto]
@@ -29,9 +29,9 @@ use tch::Cuda;
 
 use crate::common::drawn;
 
-/// Steps that are timed together.
+/// Steps timed together.
 const STEPS: u32 = 40;
-/// Epochs, of which the quickest counts.
+/// Epochs; the fastest counts.
 const EPOCHS: u32 = 3;
 
 struct Args {
@@ -77,7 +77,7 @@ fn main() {
     }
 }
 
-/// One line of the table: for a step and for views alone, milliseconds each and pictures a second.
+/// Prints a line of the table: milliseconds and views a second of a step and of views alone, and the rate of an epoch.
 fn measure(batch: u32, pictures: &Pictures, device: Device) {
     let spec = TrainSpec { batch_size: batch, epochs: 1000, ..TrainSpec::default() };
     let weights = tflite::mediapipe();
@@ -94,7 +94,7 @@ fn measure(batch: u32, pictures: &Pictures, device: Device) {
             Cuda::synchronize(number as i64);
         }
     };
-    // How long the host is busy, and how long it takes until all is done.
+    // Seconds per call that the host is busy, and seconds per call until the device is done.
     let time = |work: &mut dyn FnMut()| {
         (0..STEPS / 4).for_each(|_| work());
         wait();

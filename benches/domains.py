@@ -3,7 +3,7 @@
 
     benches/domains.py FOLDER [--parallel 2] [--epochs 12]
 
-FOLDER as for recipe.py. The drawings are `blazetune sample`'s, on which 2.5 times as many epochs are trained.
+FOLDER is as for recipe.py. The drawings come from `blazetune sample`; training on them takes 2.5 times as many epochs.
 Prints a table in Markdown: average precision at IoU 0.5 for faces of at least 6, 12 and 24 pixels.
 """
 

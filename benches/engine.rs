@@ -1,10 +1,10 @@
-//! CPU time of the engine's parts, on one thread: for work on its kernels, also on a machine that others use.
+//! CPU time of the parts of the native engine, on one thread: for work on the kernels, even on a shared machine.
 //!
 //! ```text
 //! cargo bench --bench engine -- [--batch 8] [--rounds 15]
 //! ```
 //!
-//! The least of all rounds is reported: what other programs do to the caches only adds to it.
+//! Reports the least of all rounds, because other programs can only add to it, through the caches.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a program for a terminal")]
 
@@ -54,7 +54,7 @@ fn run(batch: usize, rounds: usize) {
     }
 }
 
-/// CPU time of this thread that `work` takes.
+/// CPU time that `work` takes on this thread.
 fn seconds(work: &mut dyn FnMut()) -> f64 {
     let so_far = || {
         let time = clock_gettime(ClockId::ThreadCPUTime);

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""How far MediaPipe's own keypoints move when the picture hardly changes: the floor for `keypoint_nme`.
+"""Measures how far MediaPipe's own keypoints move when the picture hardly changes: the floor for `keypoint_nme`.
 
     .deps/venv/bin/python benches/keypoints.py FOLDER [MODEL.tflite]
 
-FOLDER holds pictures in images/. Each is given to MediaPipe twice, as it is and changed; the table says how far apart
+FOLDER holds pictures in images/. MediaPipe gets each one twice, unchanged and changed; the table shows how far apart
 the keypoints of the same faces are, as a share of the face's width, for faces of each size in pixels of the
-network's 128-pixel input. The last row is of keypoints averaged over 16 such changes: the best that a network can
-learn that does not repeat the base model's noise. Needs `make setup-test`.
+network's 128-pixel input. In the last row, keypoints are averaged over 16 such changes: the best that a network can
+learn without repeating the base model's noise. Needs `make setup-test`.
 """
 
 import pathlib, sys
@@ -15,7 +15,7 @@ import mediapipe, numpy
 from PIL import Image
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-MIRRORED_ORDER = [1, 0, 2, 3, 5, 4]  # right and left eye, and ear, change places
+MIRRORED_ORDER = [1, 0, 2, 3, 5, 4]  # the right and left eyes and ears change places
 AVERAGED = 16
 AVERAGE = f"averaged over {AVERAGED} changes"
 EDGES = [0, 12, 24, 48, float("inf")]
@@ -29,7 +29,7 @@ def mirrored(picture):
 
 
 def shifted(inputs_pixels):
-    """To the right and down, by this many pixels of the network's input."""
+    """Shifts right and down by this many pixels of the network's input."""
 
     def change(picture):
         height, width = picture.shape[:2]
@@ -50,7 +50,7 @@ def shrunk(share):
 
 
 def moved(generator):
-    """Somewhere in a frame that is larger by up to a tenth."""
+    """Places the picture at random in a frame that is up to a tenth larger."""
     share, at = generator.uniform(0, 0.1), generator.uniform(0, 1, 2)
 
     def change(picture):
@@ -88,7 +88,7 @@ def overlap(a, b):
 
 
 def same_faces(before, picture, change, detector):
-    """For each face, its keypoints in the changed picture where it is found there, else None."""
+    """For each face, its keypoints in the changed picture, or None if it is not found there."""
     changed, back, order = change(picture)
     after = []
     for corners, points in faces(detector, changed):
@@ -99,7 +99,7 @@ def same_faces(before, picture, change, detector):
 
 
 def apart(before, found, picture):
-    """Size in pixels of the input and distance in face widths, of each face that was found again."""
+    """For each face found again, its size in pixels of the input and the distance in face widths."""
     for (corners, points), again in zip(before, found):
         if again is not None:
             width = corners[1][0] - corners[0][0]
@@ -107,7 +107,7 @@ def apart(before, found, picture):
 
 
 def averaged(before, picture, detector):
-    """Each face's keypoints, averaged over the changes that it is found in, if those are the half."""
+    """Each face's keypoints, averaged over the changes in which it is found, if those are at least half."""
     generator = numpy.random.default_rng(0)
     found = [list(same_faces(before, picture, moved(generator), detector)) for _ in range(AVERAGED)]
     for of_face in zip(*found):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Where a model's misses are: average precision by how strictly a box is judged, and by the size of the faces.
+"""Shows where a model misses faces: average precision by the IoU that a hit needs, and by the size of the faces.
 
     blazetune evaluate --model MODEL --dataset FOLDER --out REPORT
     .deps/venv/bin/python benches/misses.py REPORT
@@ -24,7 +24,7 @@ def overlaps(box, boxes):
 
 
 def average_precision(faces, found, strictness, low, high):
-    """Also the recall of all detections. Each face is found once, by the best detection that comes first."""
+    """Also returns the recall and the number of faces. Only the first match of a face, by score, is a hit."""
     is_hit, wanted = [], sum(low <= size < high for _, sizes in faces.values() for size in sizes)
     taken = {image: numpy.zeros(len(sizes), bool) for image, (_, sizes) in faces.items()}
     for detection in found:
@@ -34,7 +34,7 @@ def average_precision(faces, found, strictness, low, high):
         free = (shares >= strictness) & ~(taken.get(detection["image_id"], counts) & counts)
         candidates = numpy.flatnonzero(free & counts)
         if not len(candidates) and (free & ~counts).any():
-            continue  # It finds a face of another size.
+            continue  # It matches a face of another size.
         if not len(candidates) and not low <= detection["input_px"] < high and high != float("inf"):
             continue
         is_hit.append(bool(len(candidates)))

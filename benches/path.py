@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Whether weights of several epochs, mixed, are better than the last epoch's.
+"""Tests whether a mean of several epochs' weights is better than the last epoch's weights.
 
     .deps/venv/bin/python benches/path.py FOLDER
 
-FOLDER is as for recipe.py, which imports it. One job of 12 epochs with the defaults; each epoch's folded weights are
-taken from its checkpoint.
+FOLDER is as for recipe.py, which imports it. Runs one job of 12 epochs with the defaults and takes each epoch's folded
+weights from its checkpoint.
 """
 
 import json, pathlib, subprocess, sys, tempfile, time
@@ -26,7 +26,7 @@ MIXES = {
     "the last six": {7: 1, 8: 1, 9: 1, 10: 1, 11: 1, 12: 1},
     "the last and the eighth": {8: 1, 12: 1},
     "the last and the fourth": {4: 1, 12: 1},
-    "1.2 of the last, less 0.2 of the eighth": {8: -0.2, 12: 1.2},
+    "1.2 × the last − 0.2 × the eighth": {8: -0.2, 12: 1.2},
 }
 
 
@@ -50,7 +50,7 @@ def train(folder, dataset):
 
 
 def named(flat, like):
-    """The flat weights under the published names, which the file has in another order."""
+    """The flat weights by their published names; the file orders the names differently."""
     blocks = [f"backbone1.{i}" for i in range(2, 13)] + [f"backbone2.{i}" for i in range(5)]
     convolutions = ["backbone1.0"] + [f"{block}.convs.{j}" for block in blocks for j in (0, 1)]
     convolutions += ["classifier_8", "classifier_16", "regressor_8", "regressor_16"]

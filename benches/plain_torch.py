@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Steps a second of a plain PyTorch loop: what `cargo bench --bench step` is compared with.
+"""Measures the speed of a plain PyTorch loop, with which `cargo bench --bench step` compares.
 
     .deps/venv/bin/python benches/plain_torch.py [--batch 32] [--threads N] [--seconds 5] [--device cpu] [--channels-last] [--frozen]
 
-The same network with BatchNorm, float32, the same kind of loss (targets by a dynamic number of anchors a face, quality
-focal loss, DIoU) and AdamW, on pictures that are in memory already: no views are cut, and nothing is decoded or read.
-With `--frozen`, BatchNorm's statistics stay as they are, as in our own default; with `--device cuda` it runs on a GPU,
-without TF32, as our workers do. Prints a line of JSON.
+It has the same network with BatchNorm, float32, the same kind of loss (a dynamic number of positives per face, quality
+focal loss, DIoU) and AdamW. The pictures are already in memory: nothing is read or decoded, and no views are cut. With
+`--frozen`, BatchNorm's statistics stay fixed, as in our default; with `--device cuda` it runs on a GPU without TF32, as
+our workers do. Prints a line of JSON.
 """
 
 import argparse, json, time
@@ -121,7 +121,7 @@ def main():
         torch.set_num_threads(args.threads)
     torch.backends.cudnn.allow_tf32 = False
     torch.manual_seed(0)
-    # Not `set_default_device`, which makes each call of PyTorch slower.
+    # Not `set_default_device`, which slows down every PyTorch call.
     network, grid = BlazeFace().train().to(args.device), anchors().to(args.device)
     if args.frozen:
         for module in network.modules():

@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Trains variants of the recipe over several seeds and writes what they measured.
+"""Trains variants of the recipe with several seeds and prints a table of their metrics.
 
     benches/recipe.py FOLDER [--only NAME,NAME] [--seeds 3] [--epochs 12] [--parallel 2] [--table FILE]
 
 FOLDER holds two data sets, `wider_train` and `wider_val`, each with annotations.csv and images/.
-Every run is a real `blazetune worker` with one thread. A run that was measured before is not
-repeated: results are kept in --results, a JSON line each, under the hash of the program and of the
-run's parameters. Needs target/release/blazetune (`make build`) and Python's standard library.
+Every run is a real `blazetune worker` with one thread. Earlier runs are not repeated: --results
+keeps each result as a JSON line, keyed by a hash of the program and the run's parameters. Needs
+target/release/blazetune (`make build`) and Python's standard library.
 """
 
 import argparse, collections, concurrent.futures, contextlib, hashlib, json, os, pathlib, shutil, statistics
@@ -21,20 +21,20 @@ MEASURES = ["ap50_ge6", "ap50_ge12", "ap50_ge24", "keypoint_nme"]
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("--only", help="names of variants, with commas between")
+    parser.add_argument("--only", help="names of variants, separated by commas")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=12)
     parser.add_argument("--parallel", type=int, default=os.cpu_count())
     parser.add_argument("--binary", type=pathlib.Path, default=ROOT / "target/release/blazetune")
     parser.add_argument("--results", type=pathlib.Path, default=ROOT / "target/recipe/results.jsonl")
     parser.add_argument("--data", type=pathlib.Path, default=ROOT / "target/recipe/data")
-    parser.add_argument("--table", type=pathlib.Path, help="writes the table there, as Markdown")
+    parser.add_argument("--table", type=pathlib.Path, help="also write the table to this file, as Markdown")
     return parser.parse_args()
 
 
 @contextlib.contextmanager
 def serving(binary, data):
-    """A server of its own; answers the URL of its API."""
+    """Runs a server; yields the URL of its API."""
     data.mkdir(parents=True, exist_ok=True)
     command = [binary, "serve", "--data", data, "--listen", "127.0.0.1:0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
@@ -45,13 +45,13 @@ def serving(binary, data):
 
 
 def presets(binary, data):
-    """What each preset changes, for a worker takes parameters as they are."""
+    """The parameters that each preset changes; a worker itself applies no presets."""
     with serving(binary, data) as api:
         return json.load(urllib.request.urlopen(f"{api}/schema/train"))["x-presets"]
 
 
 def merged(under, over):
-    """Two trees of parameters; `over` wins."""
+    """Merges two trees of parameters; `over` wins."""
     both = under | over
     for name in under.keys() & over.keys():
         if isinstance(under[name], dict):
@@ -60,7 +60,7 @@ def merged(under, over):
 
 
 def import_photographs(binary, folder, data):
-    """The folder of the imported data set; imported once."""
+    """Imports the data set unless an earlier run did; returns its folder."""
     archive = data / "wider.zip"
     if not (data / "wider-dataset").exists():
         data.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def import_photographs(binary, folder, data):
 
 
 def import_archive(binary, archive, data):
-    """The folder of the imported data set; imported once."""
+    """Imports the archive unless an earlier run did; returns the data set's folder."""
     done = data / f"{archive.stem}-dataset"
     if done.exists():
         return pathlib.Path(done.read_text())
@@ -93,23 +93,23 @@ def import_archive(binary, archive, data):
 
 
 def start(binary, folder, dataset, params, threads=1):
-    """A worker on a job, whose folder this is to be."""
+    """Makes `folder` the folder of a job and starts a worker on it."""
     spec = {"kind": "train", "job_id": "recipe", "name": "recipe", "dataset_dir": str(dataset), "init_file": None, "threads": threads, "params": params}
     for part in ("checkpoints", "artifacts"):
         (folder / part).mkdir(parents=True)
     (folder / "spec.json").write_text(json.dumps(spec))
-    # As a server starts it, but for OpenMP, which would start a thread a core for each worker.
+    # As a server starts it, except that OpenMP would start a thread per core for each worker.
     settings = {"GLIBC_TUNABLES": "glibc.malloc.hugetlb=1", "OMP_NUM_THREADS": "1"}
     return subprocess.Popen([binary, "worker", folder], env=os.environ | settings)
 
 
 def run(binary, dataset, params, model=None):
-    """One job; answers its metrics rows and its retention curve, where it has one. Its best weights go to `model`."""
+    """Runs one job; returns its metrics rows and its mixing curve, if any. Copies its best weights to `model`."""
     folder = pathlib.Path(tempfile.mkdtemp(prefix="recipe-"))
     began = time.time()
     worker = start(binary, folder, dataset, params)
     if worker.wait():
-        sys.exit(f"{folder}: the worker ended with {worker.returncode}")
+        sys.exit(f"{folder}: the worker exited with {worker.returncode}")
     events = [json.loads(line) for line in (folder / "events.jsonl").read_text().splitlines()]
     if events[-1].get("outcome") != "completed":
         sys.exit(f"{folder}: {events[-1]}")
@@ -154,12 +154,12 @@ def study(args):
 
 
 def final(result, measure):
-    """Of the last epoch, so that no choice of a lucky one colours the comparison."""
+    """The measure at the last epoch, because the best epoch would favour lucky runs."""
     return result["rows"][-1][measure]
 
 
 def delivered(result, measure):
-    """Of the model that the job hands out: its best epoch, mixed with the base model's weights as `retain` says."""
+    """The measure of the model that the job delivers: its best epoch, mixed with the base model as `retain` says."""
     chosen = result["retention"]["retain"]
     return next(mix["val"][measure] for mix in result["retention"]["curve"] if mix["retain"] == chosen)
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""What others reach on this machine, for `make bench`: prints a line of JSON.
+"""Measures other programs on this machine, for `make bench`: prints a line of JSON.
 
     benches/rivals.py pillow ARCHIVE.zip
     benches/rivals.py mediapipe MODEL.tflite CALLS PICTURE…
 
 `pillow` decodes every JPEG of an archive and scales it to 256 and to 128 pixels, one after the other, as a data loader
-would. `mediapipe` calls the Python FaceDetector on pictures that are decoded already.
+would. `mediapipe` calls the Python FaceDetector on pictures that are already decoded.
 """
 
 import io, json, sys, time, zipfile

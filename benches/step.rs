@@ -1,12 +1,12 @@
-//! How fast training is on a CPU: each part of a step, the step, the whole epoch, and beside them a plain PyTorch loop
-//! and what the machine can do at most.
+//! Measures how fast training is on a CPU: each part of a step, the step and the whole epoch, next to a plain PyTorch
+//! loop and the limits of the machine.
 //!
 //! ```text
 //! cargo bench --bench step -- [--batch 32] [--threads N] [--rounds 3] [--dataset FOLDER]
 //! ```
 //!
-//! FOLDER is an imported data set; without it, pictures are drawn. Ours and PyTorch's are measured in turns, and
-//! medians are reported, for machines are noisy. Writes `target/bench/step.json`.
+//! FOLDER is an imported data set; without it, pictures are drawn. Blazetune and PyTorch take turns, and medians are
+//! reported, because machines are noisy. Writes `target/bench/step.json`.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a program for a terminal")]
 
@@ -99,7 +99,7 @@ fn run(args: &Args) {
     report(args, &rows, &ceiling);
 }
 
-/// Views a second of each part of a step, over a batch that is ready.
+/// Rate of each part of a step, in views a second, on a batch that is already cut.
 fn parts(
     spec: &TrainSpec,
     pictures: &Pictures,
@@ -143,7 +143,7 @@ fn parts(
     ]
 }
 
-/// Views a second of `benches/plain_torch.py`; `None` where there is no Python with PyTorch.
+/// Rate of `benches/plain_torch.py`, in views a second; `None` without a Python that has PyTorch.
 fn plain_torch(args: &Args, option: Option<&str>) -> Option<f64> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let python = root.join(".deps/venv/bin/python");
@@ -155,7 +155,7 @@ fn plain_torch(args: &Args, option: Option<&str>) -> Option<f64> {
     found["images_per_s"].as_f64()
 }
 
-/// What the machine can do: a large product of matrices in GFLOP/s, and a copy in GB/s, read and written.
+/// The limits of the machine: GFLOP/s of a large matrix product, and GB/s of a large copy, counting reads and writes.
 fn ceiling() -> (f64, f64) {
     let options = (Kind::Float, Device::Cpu);
     let matrix = Tensor::rand([1536, 1536], options);
@@ -173,7 +173,7 @@ fn ceiling() -> (f64, f64) {
     (2.0 * 1536.0f64.powi(3) / product / 1e9, 2.0 * f64::from(4 << 26) / copy / 1e9)
 }
 
-/// Multiplications and additions of a forward pass.
+/// Multiplications and additions in a forward pass of one view.
 fn forward_flops() -> f64 {
     let mut side = INPUT_SIZE;
     let mut flops = 0;
@@ -202,7 +202,7 @@ fn report(args: &Args, rows: &[(String, Vec<f64>)], (gflops, bandwidth): &(f64, 
         let rate = median(name).unwrap();
         println!("{name:28} {rate:8.0} images/s {:8.2} ms each", 1e3 / rate);
     }
-    // Forward and backward of one network, less the gradient of the pictures, and forward of the other.
+    // Forward and backward of one network, without the pictures' gradient, and forward of the other.
     let flops = 4.0 * forward_flops() - 2.0 * 64.0 * 64.0 * 24.0 * 75.0;
     let (epoch, step) = (median("whole epoch").unwrap(), median("step, without views").unwrap());
     println!("{:28} {gflops:8.0} GFLOP/s, a copy {bandwidth:.0} GB/s", "the machine");

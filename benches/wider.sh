@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fine-tunes on a folder with two data sets, `wider_train` and `wider_val` (each with
-# annotations.csv and images/), over HTTP, and prints what each epoch measured:
+# Fine-tunes over HTTP on a folder with two data sets, `wider_train` and `wider_val` (each with
+# annotations.csv and images/), and prints the metrics of each epoch:
 #
 #   benches/wider.sh FOLDER [EPOCHS]
 #

@@ -1,10 +1,10 @@
-//! The dashboard knows what the server sends.
+//! The dashboard's types match what the server sends.
 
 use std::path::Path;
 use std::process::Command;
 
 #[test]
-fn the_dashboards_types_are_made_from_the_servers() {
+fn the_dashboards_schema_is_the_servers() {
     let output = Command::new(env!("CARGO_BIN_EXE_blazetune")).arg("schema").output().unwrap();
     assert!(output.status.success(), "{output:?}");
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("web/src/api/schema.json");

@@ -13,7 +13,7 @@ fn demo(data: &Path) -> Output {
 }
 
 #[test]
-fn the_demo_tells_what_fine_tuning_changed_and_can_be_run_again() {
+fn the_demo_reports_what_fine_tuning_changed_and_can_be_rerun() {
     let data = tempfile::tempdir().unwrap();
     for run in ["first", "second"] {
         let output = demo(data.path());
@@ -41,7 +41,7 @@ fn the_demo_tells_what_fine_tuning_changed_and_can_be_run_again() {
 }
 
 #[test]
-fn a_taken_address_is_named_with_what_to_do() {
+fn an_address_in_use_is_named_with_the_option_that_changes_it() {
     let data = tempfile::tempdir().unwrap();
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();

@@ -1,6 +1,6 @@
-//! The CPU engine against libtorch's autograd.
+//! The native kernels against libtorch's autograd.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use blazetune::model::folding::Folding;
 use blazetune::model::layout::{ANCHORS, COORDINATES, SHORT};
@@ -11,7 +11,7 @@ use blazetune::model::torch::{Mode, Network, array, fold, to_input};
 use blazetune::weights::tflite;
 use tch::{Device, Kind, Tensor};
 
-/// Bytes of a picture.
+/// Bytes per picture.
 const PICTURE: usize = 128 * 128 * 3;
 
 /// Smooth random pictures: `[N, 128, 128, 3]` bytes.
@@ -26,7 +26,7 @@ fn input(bytes: &[u8]) -> Tensor {
     to_input(&Tensor::from_slice(bytes).reshape([-1, 128, 128, 3]))
 }
 
-/// Numbers unlike those of any special case, with BatchNorm or without.
+/// The base model, without BatchNorm or with one that is not the identity.
 fn network(form: Form) -> Network {
     let folded = Network::folded(tflite::mediapipe(), Device::Cpu);
     match form {
@@ -35,7 +35,7 @@ fn network(form: Form) -> Network {
             let statistics = fold::measure(&folded, &[input(&pictures(4))]);
             let numbers = Numbers::calibrated(tflite::mediapipe(), &statistics);
             let network = Network::new(&numbers, Device::Cpu);
-            // As training leaves it: by now BatchNorm does something.
+            // As training leaves it: calibrated BatchNorm alone would change nothing.
             tch::manual_seed(5);
             let noise = network.parameters.randn_like() * 0.1 + 1.0;
             network.with_numbers(&(&network.parameters * noise), &network.buffers)
@@ -43,13 +43,13 @@ fn network(form: Form) -> Network {
     }
 }
 
-/// Norm of the gap.
+/// Euclidean norm of the difference.
 fn distance(ours: &[f32], theirs: &Tensor) -> f64 {
     let theirs = theirs.to_kind(Kind::Double).reshape([-1]);
     (Tensor::from_slice(ours).to_kind(Kind::Double) - theirs).norm().double_value(&[])
 }
 
-/// Largest gap over the largest value.
+/// Largest difference, relative to the largest value.
 fn gap(ours: &[f32], theirs: &Tensor) -> f64 {
     let theirs = theirs.to_kind(Kind::Double).reshape([-1]);
     let ours = Tensor::from_slice(ours).to_kind(Kind::Double);
@@ -63,7 +63,7 @@ struct Step {
     gradient: Vec<f32>,
 }
 
-/// What each output is multiplied by, for a loss to go backward from.
+/// A loss that is a weighted sum of the outputs: the weight of each.
 struct Loss {
     /// `[N, 896]`
     logits: Tensor,
@@ -80,7 +80,7 @@ impl Loss {
         Self { logits, coordinates: numbers(&[count, anchors, coordinates]) }
     }
 
-    /// That of one view alone.
+    /// The loss of a single view.
     fn of(&self, view: i64) -> Self {
         let of = |all: &Tensor| all.narrow(0, view, 1);
         Self { logits: of(&self.logits), coordinates: of(&self.coordinates) }
@@ -95,7 +95,7 @@ fn ours(training: &mut Training, network: &Network, bytes: &[u8], loss: &Loss) -
     let mut ours = folded.clone();
     if let Some(folding) = &folding {
         folding.fold_into(&parameters, &buffers, &mut ours);
-        assert!(gap(&ours, &Tensor::from_slice(&folded)) < 1e-6, "folded otherwise");
+        assert!(gap(&ours, &Tensor::from_slice(&folded)) < 1e-6, "the two foldings differ");
     }
     let inputs = Inputs::from_bytes(bytes);
     let count = inputs.count();
@@ -115,7 +115,7 @@ fn ours(training: &mut Training, network: &Network, bytes: &[u8], loss: &Loss) -
     step
 }
 
-/// The gradient comes convolution by convolution, too.
+/// Also returns the gradient of each parameter.
 fn theirs(network: &Network, bytes: &[u8], loss: &Loss) -> (Step, Vec<Tensor>) {
     let kind = Kind::Double; // So that only our own rounding shows.
     let of_kind = |t: &Tensor| t.to_kind(kind);
@@ -135,8 +135,8 @@ fn theirs(network: &Network, bytes: &[u8], loss: &Loss) -> (Step, Vec<Tensor>) {
     (step, pieces)
 }
 
-/// Largest distance of a piece of the gradient from what it should be, over that piece's length. Infinite where a piece
-/// that should be all zeros is not.
+/// Largest relative error of a piece of the gradient: its distance from the expected piece over the norm of that piece.
+/// Infinite if a piece that should be all zeros is not.
 fn largest_distance(gradient: &[f32], pieces: &[Tensor]) -> f64 {
     assert!(gradient.iter().all(|value| value.is_finite()), "a gradient is not finite");
     let mut rest = gradient;
@@ -152,7 +152,7 @@ fn largest_distance(gradient: &[f32], pieces: &[Tensor]) -> f64 {
 }
 
 #[test]
-fn a_view_goes_forward_and_backward_as_in_libtorch() {
+fn the_forward_and_backward_pass_of_a_view_match_libtorchs() {
     const VIEWS: i64 = 17;
     let (pictures, losses) = (pictures(VIEWS), Loss::random(VIEWS));
     for form in [Form::Folded, Form::Unfolded] {
@@ -173,16 +173,16 @@ fn a_view_goes_forward_and_backward_as_in_libtorch() {
             assert!(off < 0.5, "{form:?}, view {view}: off by {off}");
             at_an_edge += u32::from(off > 1e-3);
         }
-        // Where a number is 0 but for rounding, it depends on the processor on which side of its ReLU's edge it lies,
-        // and so does whether a gradient passes. Some one view in thirty has such a number.
+        // Where the input of a ReLU is 0 up to rounding, the processor decides on which side of the edge it falls, and
+        // so whether a gradient passes. About one view in thirty has such an input.
         assert!(at_an_edge <= 4, "{form:?}: {at_an_edge} of {VIEWS} views are off");
     }
 }
 
 #[test]
-fn the_gradient_of_a_batch_is_the_sum_of_its_views() {
+fn the_gradient_of_a_batch_is_the_sum_over_its_views() {
     let mut training = Training::default();
-    // Seventeen are more than there are groups.
+    // 17 views: more than the largest number of groups.
     for (form, count) in [(Form::Folded, 2), (Form::Unfolded, 4), (Form::Unfolded, 17)] {
         let (network, bytes, losses) = (network(form), pictures(count), Loss::random(count));
         let batch = ours(&mut training, &network, &bytes, &losses);
@@ -213,7 +213,7 @@ fn the_number_of_threads_changes_no_bit() {
 }
 
 #[test]
-fn inference_is_libtorchs_forward() {
+fn inference_matches_libtorchs_forward_pass() {
     let (network, bytes) = (network(Form::Folded), pictures(3));
     let inference = Inference::new(&array(&network.parameters).values);
     let (mut logits, mut coordinates) =
@@ -225,7 +225,7 @@ fn inference_is_libtorchs_forward() {
 }
 
 #[test]
-fn statistics_are_what_libtorch_measures() {
+fn measured_statistics_match_libtorchs() {
     let (network, batches) = (network(Form::Folded), [pictures(3), pictures(2)]);
     let inputs = batches.each_ref().map(|bytes| Inputs::from_bytes(bytes));
     let found = measure(&array(&network.parameters).values, &inputs);

@@ -1,6 +1,6 @@
 //! `blazetune evaluate` as a user runs it, and its figures against COCO's own tools.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,26 +12,26 @@ use blazetune::weights::{pth, tflite};
 use serde_json::Value;
 use tempfile::TempDir;
 
-#[expect(dead_code, reason = "no disk is filled here")]
+#[expect(dead_code, reason = "no test here fills a disk")]
 mod common;
 
 use common::{python, shared};
 
 #[test]
-fn average_precision_is_what_cocos_tools_say() {
+fn average_precision_matches_cocos_tools() {
     let Some(python) = python() else { return };
     let place = Place::new(40);
     compare_with_coco(&python, &place, &place.path("sample.zip"));
 }
 
 #[test]
-fn average_precision_on_photographs_is_what_cocos_tools_say() {
+fn average_precision_on_photographs_matches_cocos_tools() {
     let Some(photographs) = shared("data/wider_val") else { return };
     let Some(python) = python() else { return };
     compare_with_coco(&python, &Place::new(5), &photographs);
 }
 
-/// Two models at once.
+/// Evaluates two models in one run and compares the figures of each with COCO's.
 fn compare_with_coco(python: &Path, place: &Place, dataset: &Path) {
     let (out, moved) = (place.path("out"), place.moved_weights());
     let models = ["--model", "mediapipe", "--split", "all"];
@@ -50,7 +50,7 @@ fn compare_with_coco(python: &Path, place: &Place, dataset: &Path) {
     }
 }
 
-/// To 1e-3, every figure that both have.
+/// Every figure that both have agrees to 1e-3.
 fn compare(ours: &Value, coco: &Value) {
     let list = |rows: &Value, figure: &str| -> Vec<Value> {
         rows.as_array().unwrap().iter().map(|row| row[figure].clone()).collect()
@@ -79,7 +79,7 @@ fn compare(ours: &Value, coco: &Value) {
 }
 
 #[test]
-fn a_folder_is_measured_too_and_everything_is_written() {
+fn a_folder_can_be_evaluated_and_every_file_is_written() {
     let place = Place::new(10);
     let folder = place.path("folder");
     zip::ZipArchive::new(fs::File::open(place.path("sample.zip")).unwrap())
@@ -109,15 +109,15 @@ fn a_folder_is_measured_too_and_everything_is_written() {
     let truth = json(&out.join("ground_truth.json"));
     assert_eq!(truth["images"].as_array().unwrap().len(), 10);
     assert_eq!(truth["annotations"].as_array().unwrap().len() as u64, model["faces"]);
-    // The archive, and again over the same folder: the same figures.
+    // The archive, evaluated into the same output folder, gives the same figures.
     succeed(&place.evaluate(&split, &[("--out", &out)]));
     assert_eq!(json(&out.join("report.json"))["models"][0], *model);
     assert_eq!(fs::read_dir(out.join("worst")).unwrap().count(), worst.len());
 }
 
-/// Of every four faces one is easy, one medium, one hard and one of unknown difficulty.
+/// Marks rows easy, medium, hard and unknown in turn.
 #[test]
-fn where_the_data_set_says_how_hard_faces_are_each_difficulty_has_its_figure() {
+fn every_difficulty_that_the_data_set_marks_gets_its_own_figure() {
     let place = Place::new(12);
     let folder = place.path("folder");
     let mut archive = zip::ZipArchive::new(fs::File::open(place.path("sample.zip")).unwrap());
@@ -150,7 +150,7 @@ fn where_the_data_set_says_how_hard_faces_are_each_difficulty_has_its_figure() {
 }
 
 #[test]
-fn what_cannot_be_read_is_named_with_what_to_do() {
+fn an_unreadable_model_or_data_set_is_named_with_advice() {
     let place = Place::new(5);
     let text = place.path("notes.txt");
     fs::write(&text, "hello").unwrap();
@@ -188,7 +188,7 @@ impl Place {
         self.0.path().join(name)
     }
 
-    /// `MediaPipe`'s, moved so far that other faces are found.
+    /// `MediaPipe`'s weights, changed enough to find other faces.
     fn moved_weights(&self) -> PathBuf {
         let mut arrays = tflite::mediapipe().arrays().clone();
         for array in arrays.values_mut() {

@@ -1,9 +1,10 @@
-//! Keeps dependencies between modules pointing downward, each big library in its place, and files out of circles.
+//! Dependencies between modules point downward, each big library stays in its place, and no files import each other in
+//! a circle.
 
 #![expect(
     clippy::unwrap_used,
     clippy::needless_range_loop,
-    reason = "a test that cannot go on fails; a matrix is walked by its indices"
+    reason = "a failed unwrap fails the test; indices suit a matrix"
 )]
 
 mod imports;
@@ -14,7 +15,7 @@ use std::path::Path;
 use imports::{SourceFile, read};
 
 /// Modules from the bottom up: the table in `docs/architecture.md`. A file may import its own
-/// module and those of lower layers; modules on one layer do not know each other.
+/// module and those of lower layers; modules on one layer do not import each other.
 const LAYERS: &[&[&str]] = &[
     &["config", "disk", "error", "geometry", "protobuf", "time"],
     &["model", "data"],
@@ -27,7 +28,7 @@ const LAYERS: &[&[&str]] = &[
     &["main"],
 ];
 
-/// What a module does not know although it lies below: the server's half and the worker's meet in `protocol` alone.
+/// Lower modules that a module still must not import: the server's half and the worker's share only `protocol`.
 const STRANGERS: &[(&str, &[&str])] = &[
     ("worker", &["store"]),
     ("jobs", &["train", "worker"]),
@@ -44,7 +45,7 @@ const STRANGERS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Paths that only some files may name, and the beginnings of those files' names.
+/// Paths that only some files may name, with the prefixes of those files' names.
 const AT_HOME: &[(&str, &[&str])] = &[
     // All behind the feature `torch`.
     (
@@ -60,12 +61,12 @@ const AT_HOME: &[(&str, &[&str])] = &[
             "train/loss/torch",
             "train/torch",
             "train/views/torch",
-            "worker/panics", // In a test, to see a real panic of libtorch.
+            "worker/panics", // For a test of a real libtorch panic.
         ],
     ),
     ("sqlx", &["store"]),
     ("axum", &["http"]),
-    ("std::env", &["cli", "main", "model/native/simd"]), // Which kernels run is no setting of a server.
+    ("std::env", &["cli", "main", "model/native/simd"]), // The choice of kernels is not a server setting.
 ];
 
 #[test]
@@ -74,7 +75,7 @@ fn imports_point_downward() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// Where files may: each part of a drawn head looks at the others.
+/// Exempt from the rule against circles, because the parts of a drawn head refer to each other.
 const TANGLED: &str = "sample/";
 
 #[test]
@@ -122,22 +123,22 @@ fn a_wrong_import_or_an_unknown_module_is_found() {
         ),
         "disk.rs names std::env, which belongs in cli, main, model/native/simd",
         "eval/mod.rs imports jobs, which is not below it",
-        "http/mix.rs imports train, which http is not to know",
-        "jobs/extend.rs imports worker, which jobs is not to know",
+        "http/mix.rs imports train, which http must not import",
+        "jobs/extend.rs imports worker, which jobs must not import",
         "misc is in no layer of tests/layers.rs",
         "model/deep/er.rs imports store, which is not below it",
         "store/jobs.rs imports http, which is not below it",
         "store/jobs.rs imports train, which is not below it",
         "time.rs names std::env, which belongs in cli, main, model/native/simd",
-        "train/step.rs imports protocol::events, which train is not to know",
-        "worker/run.rs imports store, which worker is not to know",
-        "worker/train.rs imports store, which worker is not to know",
+        "train/step.rs imports protocol::events, which train must not import",
+        "worker/run.rs imports store, which worker must not import",
+        "worker/train.rs imports store, which worker must not import",
     ];
     assert_eq!(violations(src.path()), expected);
 }
 
 #[test]
-fn a_circle_of_files_is_found_and_parent_and_child_are_none() {
+fn a_circle_of_files_is_found_but_a_parent_and_its_child_are_not_one() {
     let src = tempfile::tempdir().unwrap();
     write(
         src.path(),
@@ -182,7 +183,7 @@ fn violations(src: &Path) -> Vec<String> {
         let strangers = STRANGERS.iter().filter(|(who, _)| who == room);
         for stranger in strangers.flat_map(|(_, strangers)| *strangers) {
             if own.iter().any(|path| begins(path, stranger)) {
-                wrong.insert(format!("{name} imports {stranger}, which {room} is not to know"));
+                wrong.insert(format!("{name} imports {stranger}, which {room} must not import"));
             }
         }
         for (path, homes) in AT_HOME {
@@ -200,7 +201,7 @@ fn begins(path: &[String], with: &str) -> bool {
     path.len() >= with.len() && path.iter().zip(with).all(|(a, b)| a == b)
 }
 
-/// Groups of files that import each other, parents and children apart: those belong together.
+/// Groups of files that import each other in a circle. A parent module and its child may.
 fn circles(files: &[SourceFile]) -> Vec<String> {
     let by_module: BTreeMap<&[String], usize> =
         files.iter().enumerate().map(|(at, file)| (file.module.as_slice(), at)).collect();

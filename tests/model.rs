@@ -1,7 +1,7 @@
-//! The network against MediaPipe's own runtime, and BatchNorm in and out. The golden numbers come
-//! from `tests/parity/make_golden.py`.
+//! The network against MediaPipe's own runtime, and BatchNorm unfolded and folded. The golden numbers come from
+//! `tests/parity/make_golden.py`.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ fn base() -> Network {
     Network::folded(tflite::mediapipe(), Device::Cpu)
 }
 
-/// `make_golden.py`'s `pattern`.
+/// The picture that `pattern` in `make_golden.py` makes.
 fn pattern() -> Tensor {
     let mut bytes = Vec::new();
     for y in 0..128i64 {
@@ -38,7 +38,7 @@ fn pattern() -> Tensor {
 }
 
 #[test]
-fn raw_outputs_are_mediapipes() {
+fn raw_outputs_match_mediapipes() {
     let bytes = std::fs::read(golden().join("raw.f32")).unwrap();
     let expected: Vec<f32> =
         bytes.as_chunks().0.iter().map(|&four| f32::from_le_bytes(four)).collect();
@@ -72,7 +72,7 @@ struct GoldenFace {
 }
 
 #[test]
-fn exactly_the_faces_that_mediapipe_finds_are_found() {
+fn the_detector_finds_exactly_the_faces_that_mediapipe_finds() {
     let text = std::fs::read(golden().join("faces.json")).unwrap();
     let pictures: Vec<GoldenPicture> = serde_json::from_slice(&text).unwrap();
     assert!(pictures.iter().map(|picture| picture.faces.len()).sum::<usize>() >= 8);
@@ -102,7 +102,7 @@ fn exactly_the_faces_that_mediapipe_finds_are_found() {
     }
 }
 
-/// `[N, 3, 128, 128]`: the golden pictures, mirrored too.
+/// `[N, 3, 128, 128]`: the golden pictures and their mirror images.
 fn calibration_pictures() -> Tensor {
     let mut inputs = Vec::new();
     for entry in std::fs::read_dir(golden().join("pictures")).unwrap() {
@@ -116,7 +116,7 @@ fn calibration_pictures() -> Tensor {
     Tensor::cat(&inputs, 0)
 }
 
-/// The base model with BatchNorm whose statistics are those of these pictures.
+/// The base model with BatchNorm, calibrated on these pictures.
 fn calibrated(folded: &Network, pictures: &[Tensor]) -> Network {
     let statistics = fold::measure(folded, pictures);
     Network::new(&Numbers::calibrated(tflite::mediapipe(), &statistics), Device::Cpu)
@@ -130,7 +130,7 @@ fn forward(network: &Network, pictures: &Tensor, mode: Mode) -> OutputTensors {
     tch::no_grad(|| network.forward(pictures, mode))
 }
 
-/// Relative to the values where those are above 1: logits reach thousands in plain background.
+/// Relative for values above 1, because logits reach thousands in plain background; otherwise absolute.
 fn largest_gap(a: &Tensor, b: &Tensor) -> f64 {
     ((a - b).abs() / a.abs().clamp_min(1.0)).max().double_value(&[])
 }
@@ -146,7 +146,7 @@ fn unfolding_changes_nothing_in_evaluation_mode() {
     for (name, network) in networks {
         let after = forward(&network, &pictures, Mode::Evaluate);
         let logits = largest_gap(&before.logits, &after.logits);
-        // As fractions of the input, as boxes are used.
+        // In fractions of the input's side, as boxes are used.
         let coordinates =
             largest_gap(&(&before.coordinates / 128.0), &(&after.coordinates / 128.0));
         assert!(logits < 1e-4 && coordinates < 1e-4, "{name}: {logits} {coordinates}");
@@ -154,7 +154,7 @@ fn unfolding_changes_nothing_in_evaluation_mode() {
 }
 
 #[test]
-fn calibrated_batch_norm_keeps_the_detections_in_training_mode_and_the_published_one_does_not() {
+fn in_training_mode_calibrated_batch_norm_keeps_the_detections_and_identity_does_not() {
     let (folded, pictures) = (base(), calibration_pictures());
     let before = forward(&folded, &pictures, Mode::Evaluate);
     let faces = |outputs: &OutputTensors| {
@@ -188,9 +188,9 @@ fn folding_back_gives_the_original_weights() {
     let numbers = calibrated(&folded, &halves).numbers();
     let by_libtorch = array(&fold::fold(&Network::new(&numbers, Device::Cpu)).parameters).values;
     for (ours, theirs) in numbers.fold().iter().zip(by_libtorch) {
-        // A bias is a difference, whose rounding is that of its terms.
+        // A bias is a difference, so its rounding error is that of its terms.
         let slack = 1e-6 * theirs.abs().max(1e-6);
-        assert!((ours - theirs).abs() <= slack, "{ours} in plain memory, {theirs} in libtorch");
+        assert!((ours - theirs).abs() <= slack, "{ours} natively, {theirs} in libtorch");
     }
     let back = Weights::from_flat(numbers.layout, &numbers.fold()).unwrap();
     for (name, array) in tflite::mediapipe().arrays() {

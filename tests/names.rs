@@ -1,11 +1,11 @@
-//! Keeps the names of public types apart: one name means one thing.
+//! No two public types share a name: one name means one thing.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use walkdir::WalkDir;
 
-/// Modules that are never seen together with others: each subcommand's arguments, and the demo's view of the API.
+/// Modules whose types are never used beside others: each subcommand's arguments, and the demo's view of the API.
 const APART: &[&str] = &["cli/"];
 
 #[test]

@@ -1,6 +1,6 @@
-//! The real worker process on real job folders: its reports, its artifacts, and what a kill costs.
+//! The real worker process on real job folders: its reports, its artifacts, and how it survives a kill.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -81,7 +81,7 @@ fn start(dir: &JobDir) -> Child {
 
 fn run(dir: &JobDir) -> Finished {
     assert!(start(dir).wait().unwrap().success());
-    finished(dir).expect("a worker that ends says how")
+    finished(dir).expect("a worker reports how it ended")
 }
 
 fn events(dir: &JobDir) -> Vec<Event> {
@@ -108,7 +108,7 @@ fn rows(dir: &JobDir) -> Vec<MetricsRow> {
 fn wait_for(dir: &JobDir, what: impl Fn(&Body) -> bool) {
     let deadline = Instant::now() + Duration::from_mins(2);
     while !events(dir).iter().any(|event| what(&event.body)) {
-        assert!(Instant::now() < deadline, "nothing of the kind in {:?}", events(dir));
+        assert!(Instant::now() < deadline, "no such event in {:?}", events(dir));
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -117,7 +117,7 @@ fn artifact(dir: &JobDir, name: &str) -> Vec<u8> {
     std::fs::read(dir.artifacts().join(name)).unwrap()
 }
 
-/// Metrics without what a clock decides.
+/// Metrics without the fields that depend on the clock.
 fn numbers(rows: &[MetricsRow]) -> Vec<serde_json::Value> {
     let strip = |row: &MetricsRow| {
         let mut value = json!(row);
@@ -169,7 +169,7 @@ fn a_job_reports_every_epoch_and_leaves_weights_in_every_format() {
 }
 
 #[test]
-fn while_the_heads_change_alone_the_rest_stays_as_it_was() {
+fn while_only_the_heads_train_the_backbone_stays_unchanged() {
     let stages = json!({"heads_epochs": 1});
     let spec = json!({"epochs": 1, "batch_size": 4, "accumulate_batches": 2, "unfold": "folded", "unfreeze": stages});
     let (_folder, dir) = job(&spec);
@@ -184,7 +184,7 @@ fn while_the_heads_change_alone_the_rest_stays_as_it_was() {
 }
 
 #[test]
-fn the_result_keeps_the_requested_share_of_the_base_model() {
+fn the_mix_has_the_requested_share_of_the_base_model() {
     let (_folder, dir) = job(&json!({"epochs": 1, "batch_size": 8, "retain": 0.25}));
     let retention = run(&dir).mixing.unwrap();
     assert_eq!((retention.retain, retention.curve.len()), (0.25, 1));
@@ -194,7 +194,7 @@ fn the_result_keeps_the_requested_share_of_the_base_model() {
 }
 
 #[test]
-fn fine_tuning_makes_the_drawn_faces_found() {
+fn fine_tuning_learns_to_find_drawn_faces() {
     let (_folder, dir) = job(&json!({"epochs": 20, "batch_size": 4}));
     run(&dir);
     let rows = rows(&dir);
@@ -227,7 +227,7 @@ fn a_killed_worker_resumes_from_its_last_epoch_and_ends_with_the_same_numbers() 
 }
 
 #[test]
-fn the_number_of_threads_changes_no_number() {
+fn the_number_of_threads_changes_neither_metrics_nor_weights() {
     let runs = [1, 2].map(|threads| {
         let (_folder, dir) = job(&json!({"epochs": 1, "batch_size": 8, "seed": 3}));
         let mut work = dir.work().unwrap();
@@ -242,7 +242,7 @@ fn the_number_of_threads_changes_no_number() {
 }
 
 #[test]
-fn stop_keeps_the_result_so_far_and_cancel_does_not() {
+fn stop_keeps_the_best_weights_so_far_and_cancel_does_not() {
     for (wanted, outcome) in
         [(Wanted::Stop, Outcome::Stopped), (Wanted::Cancel, Outcome::Cancelled)]
     {
@@ -273,7 +273,7 @@ fn a_paused_job_resumes_where_it_was() {
 }
 
 #[test]
-fn a_loss_that_is_no_number_ends_the_job_with_advice_and_keeps_the_checkpoint() {
+fn a_diverging_loss_fails_the_job_with_advice_and_keeps_the_checkpoint() {
     let params = json!({
         "epochs": 20, "batch_size": 4, "learning_rate": 1.0, "warmup_epochs": 3.0, "unfold": "folded",
         "gradient_clip_norm": 1_000_000.0, "ema_decay": 0.0
@@ -289,7 +289,7 @@ fn a_loss_that_is_no_number_ends_the_job_with_advice_and_keeps_the_checkpoint() 
 }
 
 #[test]
-fn a_data_set_that_is_gone_fails_the_job_with_advice() {
+fn a_missing_data_set_fails_the_job_with_advice() {
     let (_folder, dir) = job(&json!({"epochs": 1}));
     let mut work = dir.work().unwrap();
     if let Work::Train(spec) = &mut work {
@@ -301,7 +301,7 @@ fn a_data_set_that_is_gone_fails_the_job_with_advice() {
 }
 
 #[test]
-fn every_way_of_unfolding_and_a_frozen_head_train() {
+fn every_way_of_unfolding_trains_and_frozen_keypoint_heads_stay_unchanged() {
     for params in [
         json!({"epochs": 1, "batch_size": 16, "unfold": "identity"}),
         json!({"epochs": 1, "batch_size": 16, "unfold": "calibrated"}),

@@ -1,4 +1,4 @@
-//! Pictures imported a second, beside a loop with Pillow over the same archive.
+//! Pictures imported a second, next to a Pillow loop over the same archive.
 
 use std::ops::ControlFlow;
 use std::path::Path;

@@ -1,13 +1,13 @@
-//! How fast everything around the training step is, beside what it is compared with on the same machine in the same
-//! run: import, epochs of growing data sets, memory, and detection over HTTP.
+//! Measures how fast everything around the training step is: import, epochs of growing data sets, memory, and detection
+//! over HTTP, each next to its rival on the same machine in the same run.
 //!
 //! ```text
 //! make bench                  # the training step first (benches/step.rs), then this; about five minutes
 //! make bench QUICK=1          # about two
-//! cargo bench --bench speed -- --quick detect    # or import, or training: only these
+//! cargo bench --bench speed -- --quick detect    # or import, or training: only that part
 //! ```
 //!
-//! Prints a table and writes `target/bench.json`. Nothing is asserted: machines differ, and are busy.
+//! Prints a table and writes `target/bench.json`. Asserts nothing, because machines differ and are busy.
 
 #![expect(
     clippy::unwrap_used,
@@ -31,15 +31,15 @@ use serde_json::{Value, json};
 
 use table::Table;
 
-/// What is measured, how often.
+/// How much of each is measured.
 struct Effort {
-    /// Pictures of a megapixel to import.
+    /// One-megapixel pictures to import.
     imported: usize,
     /// Pictures in the data sets to train on.
     sets: &'static [usize],
-    /// Views a step, on the second of these sets.
+    /// Batch sizes, tried on the second of these sets.
     batches: &'static [u32],
-    /// Requests to detect faces, for each number of clients.
+    /// Detection requests for each number of clients.
     requests: usize,
 }
 
@@ -87,7 +87,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// What a part of `benches/rivals.py` measured; `None`, and a word, where Python or its packages are missing.
+/// What a part of `benches/rivals.py` measured; prints why and returns `None` if Python or its packages are missing.
 fn rival(arguments: &[&str]) -> Option<Value> {
     let python: PathBuf = root().join(".deps/venv/bin/python");
     let output =

@@ -1,4 +1,4 @@
-//! Pictures and data sets to measure with, all drawn.
+//! Pictures and data sets for the measurements, all drawn.
 
 use std::fs::{self, File};
 use std::io::{Cursor, Read, Write};
@@ -13,12 +13,12 @@ use serde_json::{Value, json};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
 
-/// A megapixel.
+/// Width and height of a one-megapixel picture.
 const SIDES: (u32, u32) = (1152, 864);
-/// Drawings that the others are made of.
+/// Drawings from which the pictures are made.
 const DRAWINGS: u32 = 40;
 
-/// Writes a zip of `count` JPEG pictures of a megapixel, no two of them the same, and returns its path.
+/// Writes a zip of `count` one-megapixel JPEG pictures, no two alike, and returns its path.
 pub(crate) fn megapixels(folder: &Path, count: usize) -> PathBuf {
     let drawings: Vec<RgbImage> = drawings(folder)
         .par_iter()
@@ -60,7 +60,7 @@ fn drawings(folder: &Path) -> Vec<RgbImage> {
     drawings
 }
 
-/// A sensor's noise, other for each seed.
+/// Adds noise like a sensor's, different for each seed.
 fn grain(picture: &mut RgbImage, seed: u32) {
     let mut state = seed.wrapping_mul(2_654_435_769) | 1;
     for Rgb(values) in picture.pixels_mut() {
@@ -78,7 +78,7 @@ pub(crate) fn jpeg(picture: &RgbImage, quality: u8) -> Vec<u8> {
     bytes.into_inner()
 }
 
-/// A data set with `count` pictures to train on: those of `set`, which has fewer, again and again. Returns its folder.
+/// Makes a data set with `count` training pictures by repeating those of `set`, which has fewer. Returns its folder.
 pub(crate) fn repeated(folder: &Path, set: &Path, count: usize) -> PathBuf {
     let text = fs::read(set.join("manifest.json")).unwrap();
     let mut manifest: Value = serde_json::from_slice(&text).unwrap();

@@ -1,4 +1,4 @@
-//! Detection over HTTP, beside a call of MediaPipe's Python `FaceDetector` on the same pictures.
+//! Detection over HTTP, next to calls of MediaPipe's Python `FaceDetector` on the same pictures.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -46,7 +46,7 @@ pub(crate) fn measure(folder: &Path, effort: &Effort, table: &mut Table) -> Valu
     json!({"http": rows.collect::<Value>(), "mediapipe": mediapipe})
 }
 
-/// The pictures of the tests at 128 × 128, as JPEG.
+/// The tests' pictures at 128 × 128, as JPEG.
 fn small_pictures(folder: &Path) -> Vec<PathBuf> {
     let golden = root().join("tests/parity/golden/pictures");
     let mut files: Vec<PathBuf> =
@@ -67,7 +67,7 @@ struct Load {
     per_s: f64,
 }
 
-/// So many requests by clients that each wait for an answer before they ask again.
+/// Sends this many requests from clients that each wait for a response before the next request.
 fn load(address: &str, bodies: &[Vec<u8>], clients: usize, requests: usize) -> Load {
     let each = requests.div_ceil(clients);
     let began = Instant::now();
@@ -88,7 +88,7 @@ fn load(address: &str, bodies: &[Vec<u8>], clients: usize, requests: usize) -> L
     Load { p50_ms: at(0.5), p99_ms: at(0.99), per_s }
 }
 
-/// HTTP/1.1 over one connection, with next to no work of its own.
+/// HTTP/1.1 over one connection, with almost no overhead of its own.
 struct Client {
     connection: BufReader<TcpStream>,
 }
@@ -100,7 +100,7 @@ impl Client {
         Self { connection: BufReader::new(connection) }
     }
 
-    /// Seconds until the answer was there.
+    /// Sends one picture; returns the seconds until the response is complete.
     fn detect(&mut self, picture: &[u8]) -> f64 {
         let began = Instant::now();
         let mut request = format!(
@@ -127,7 +127,7 @@ impl Client {
     }
 }
 
-/// A server of its own, as a user would start it.
+/// A separate server process, started as a user would.
 struct Server {
     process: Child,
     address: String,
@@ -154,13 +154,13 @@ impl Server {
             }
             std::thread::sleep(Duration::from_millis(10));
         }
-        panic!("the server does not listen: {}", std::fs::read_to_string(&log).unwrap());
+        panic!("the server is not listening: {}", std::fs::read_to_string(&log).unwrap());
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.process.kill(); // It may have ended by itself.
+        let _ = self.process.kill(); // It may already have exited.
         let _ = self.process.wait();
     }
 }

@@ -1,10 +1,10 @@
-//! The table that is printed and written.
+//! The table of results.
 
 use std::fmt;
 
 use serde_json::{Value, json};
 
-/// Rows of what was measured, printed as they come.
+/// Measured rows, each printed as soon as it is added.
 #[derive(Default)]
 pub(crate) struct Table {
     rows: Vec<Row>,
@@ -14,7 +14,7 @@ struct Row {
     what: String,
     ours: f64,
     unit: &'static str,
-    /// What it is compared with, and what that reaches in the same unit.
+    /// What it is compared with, and the value of that in the same unit.
     other: Option<(String, f64)>,
 }
 
@@ -23,7 +23,7 @@ impl Table {
         self.compare(what, ours, unit, "", None);
     }
 
-    /// Nothing to compare with is as good as [`Table::add`].
+    /// Adds a row with a comparison, or without one if `theirs` is `None`.
     pub(crate) fn compare(
         &mut self,
         what: impl Into<String>,

@@ -1,4 +1,4 @@
-//! Epochs of a worker: how time and memory grow with the data set and with the batch.
+//! Epochs of a worker: how time and memory grow with the data set and the batch size.
 
 use std::fs;
 use std::path::Path;
@@ -14,7 +14,7 @@ use crate::common::drawn;
 use crate::table::Table;
 use crate::{Effort, pictures};
 
-/// What `benches/step.rs` found.
+/// Adds what `benches/step.rs` measured.
 pub(crate) fn report_step(step: &Value, table: &mut Table) {
     let rates = &step["images_per_s"];
     let plain = rates["PyTorch, NCHW"].as_f64();
@@ -47,7 +47,7 @@ pub(crate) fn measure(folder: &Path, effort: &Effort, table: &mut Table) -> Valu
         let dataset = pictures::repeated(folder, &set, pictures);
         let run = epoch(folder, &dataset, pictures, 32);
         table.add(format!("an epoch of {pictures} pictures"), run.seconds, "s");
-        table.add(format!("an epoch of {pictures} pictures, a thousand"), run.per_thousand(), "s");
+        table.add(format!("an epoch of {pictures} pictures, per 1,000"), run.per_thousand(), "s");
         table.add(format!("memory of its worker, {pictures} pictures"), run.peak_mb, "MB");
         sizes.push(run.to_json());
         if number == 1 {
@@ -67,9 +67,9 @@ struct Epoch {
     pictures: usize,
     batch: u32,
     images_per_s: f64,
-    /// Evaluation apart.
+    /// Without evaluation.
     seconds: f64,
-    /// Of the worker, evaluation included.
+    /// The worker's, including evaluation.
     peak_mb: f64,
 }
 
@@ -86,10 +86,10 @@ impl Epoch {
     }
 }
 
-/// An epoch by a worker of its own, as the server would start it.
+/// Runs an epoch in a separate worker, started as the server would.
 fn epoch(folder: &Path, dataset: &Path, pictures: usize, batch_size: u32) -> Epoch {
     let dir = JobDir::new(folder.join(format!("job-{pictures}-{batch_size}")));
-    let _ = fs::remove_dir_all(dir.path()); // There from a batch of the same size.
+    let _ = fs::remove_dir_all(dir.path()); // Left by an earlier run with the same sizes.
     let work = Work::Train(Box::new(JobSpec {
         job_id: "bench".to_owned(),
         name: "bench".to_owned(),
@@ -127,7 +127,7 @@ fn epoch(folder: &Path, dataset: &Path, pictures: usize, batch_size: u32) -> Epo
     Epoch { pictures, batch: batch_size, images_per_s, seconds, peak_mb }
 }
 
-/// The most memory that a process has had so far, pages of mapped files included.
+/// Peak memory of a process so far in MB, including pages of mapped files.
 fn peak(process: u32) -> Option<f64> {
     let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

@@ -1,5 +1,5 @@
-//! The server's readers of weights, mounted here as they are; of what they lean on, only the parts without
-//! libtorch.
+//! The server's readers of weights, included from its sources unchanged, with only those of their dependencies that do
+//! without libtorch.
 
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "only the readers are called")]
 
@@ -16,12 +16,12 @@ pub mod tensors;
 #[path = "../../src/weights/mod.rs"]
 pub mod weights;
 
-/// Where the readers look for the network's tables.
+/// The paths under which the readers import the network's tables.
 pub mod model {
     pub use crate::layout as network;
     pub use crate::{layout, tensors};
 
-    /// Only writers, which are not fuzzed, ask for anchors.
+    /// Only writers, which are not fuzzed, use anchors.
     pub mod anchors {
         /// None.
         pub fn centres() -> Vec<[f32; 2]> {

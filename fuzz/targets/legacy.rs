@@ -1,4 +1,4 @@
-//! Behind the magic number, which a fuzzer would never guess.
+//! Puts the input after the magic number, which a fuzzer would never guess.
 #![no_main]
 
 const MAGIC: &[u8] = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";

@@ -1,4 +1,4 @@
-//! The input is the pickle in a zip whose checksums fit, beside one storage.
+//! Puts the input as the pickle into a zip with correct checksums, next to one storage.
 #![no_main]
 
 use std::io::{Cursor, Write};

@@ -41,7 +41,7 @@ pub enum FolderError {
 impl Drop for Folder {
     fn drop(&mut self) {
         // Closing the file does not unlock it while a worker that is just starting still has a copy.
-        let _ = flock(&self.lock, FlockOperation::Unlock); // If this fails, the process's end unlocks it.
+        let _ = flock(&self.lock, FlockOperation::Unlock); // If this fails, the lock ends with the process.
     }
 }
 

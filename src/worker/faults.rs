@@ -1,4 +1,4 @@
-//! Fault injection for tests. A file in the job's folder lists the points at which the worker is to die, hang or fail.
+//! Fault injection for tests. A file in the job's folder lists the points at which the worker dies, hangs or fails.
 //! The server never writes this file; without it, no fault fires.
 //!
 //! Example of `faults.json`: `[{"at": "step", "number": 7, "do": "kill"}, …]`. Each fault fires only once, even if the

@@ -169,7 +169,7 @@ fn memory(pid: u32, what: &str) -> u64 {
 }
 
 #[tokio::test]
-async fn hostile_files_are_refused_within_a_hundred_megabytes() {
+async fn refusing_a_hostile_file_takes_less_than_a_hundred_megabytes() {
     let folder = tempfile::tempdir().unwrap();
     let server = Program::start(folder.path());
     let send = async |bytes: Vec<u8>| {

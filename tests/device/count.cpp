@@ -1,5 +1,5 @@
-// Counts what libtorch is asked to do, operation by operation. Loaded before all others (LD_PRELOAD); at the end of the
-// process it writes "name count" lines to $COUNT_FILE.
+// Counts the calls of each libtorch operation. Loaded with LD_PRELOAD; when the process exits, it writes "name count"
+// lines to $COUNT_FILE.
 
 #include <ATen/record_function.h>
 
@@ -11,7 +11,7 @@
 
 namespace {
 
-// Never destroyed: operations may come until the very end.
+// Never destroyed: operations can run until the process exits.
 std::mutex& lock = *new std::mutex;
 std::map<std::string, long>& counts = *new std::map<std::string, long>;
 

@@ -1,6 +1,6 @@
-//! Training in libtorch, as on a GPU; on the GPU itself if the machine has one.
+//! Training in libtorch as on a GPU, and on the GPU itself if the machine has one.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod waits;
 
@@ -22,7 +22,7 @@ use blazetune::train::views::pictures::Pictures;
 use blazetune::train::{device, native, torch};
 use blazetune::weights::tflite;
 
-/// Drawn pictures, imported.
+/// An imported set of drawn pictures.
 fn pictures(folder: &Path) -> Pictures {
     let (zip, dataset) = (folder.join("sample.zip"), folder.join("dataset"));
     sample::write(&zip, &SampleSpec { images: 64, seed: 4 }, &mut |_| ()).unwrap();
@@ -30,7 +30,7 @@ fn pictures(folder: &Path) -> Pictures {
     Pictures::open(&dataset).unwrap()
 }
 
-/// The figures of an epoch, and the weights it ends with.
+/// Trains one epoch. Returns its figures and the weights it ends with.
 fn epoch(
     engine: Box<dyn Engine>,
     spec: &TrainSpec,
@@ -55,7 +55,7 @@ fn in_libtorch(spec: &TrainSpec, pictures: &Pictures) -> torch::TorchEngine {
     torch::TorchEngine::new(spec, pictures, weights, weights, device)
 }
 
-/// Both kinds of training, in turn.
+/// One epoch in native training and one in libtorch.
 fn both(spec: &TrainSpec, pictures: &Pictures) -> [(TrainMetrics, Vec<f32>); 2] {
     let weights = tflite::mediapipe();
     let native = Box::new(native::NativeEngine::new(spec, pictures, weights, weights));
@@ -63,7 +63,7 @@ fn both(spec: &TrainSpec, pictures: &Pictures) -> [(TrainMetrics, Vec<f32>); 2] 
     [ours, epoch(Box::new(in_libtorch(spec, pictures)), spec, pictures)]
 }
 
-/// How far apart two vectors are, over the length of the first.
+/// Distance between two vectors, relative to the length of the first.
 fn distance(a: &[f32], b: &[f32]) -> f64 {
     let length = |values: &mut dyn Iterator<Item = f64>| {
         values.map(|value| value * value).sum::<f64>().sqrt()
@@ -75,7 +75,7 @@ fn distance(a: &[f32], b: &[f32]) -> f64 {
 type MakeEngine = fn(&TrainSpec, &Pictures) -> Box<dyn Engine>;
 
 #[test]
-fn a_step_in_two_batches_learns_what_one_batch_does() {
+fn a_step_of_two_batches_learns_the_same_as_one_batch() {
     let folder = tempfile::tempdir().unwrap();
     let pictures = pictures(folder.path());
     let one = TrainSpec { batch_size: 8, ..TrainSpec::default() };
@@ -106,7 +106,7 @@ fn a_step_in_two_batches_learns_what_one_batch_does() {
 }
 
 #[test]
-fn layers_that_wait_keep_their_running_statistics() {
+fn layers_that_are_still_frozen_keep_their_running_statistics() {
     let folder = tempfile::tempdir().unwrap();
     let pictures = pictures(folder.path());
     let numbers = |unfold| {
@@ -125,21 +125,21 @@ fn layers_that_wait_keep_their_running_statistics() {
     let first = slots[2 * SHORT.first_blocks].statistics.as_ref().unwrap().1.end;
     for unfold in [Unfold::Calibrated, Unfold::Identity] {
         let [before, heads, second, all] = numbers(unfold);
-        assert_eq!(before, heads, "{unfold:?}: only the heads learnt");
-        assert_eq!(before[..first], second[..first], "{unfold:?}: the first backbone waited");
+        assert_eq!(before, heads, "{unfold:?}: only the heads trained");
+        assert_eq!(before[..first], second[..first], "{unfold:?}: the first backbone was frozen");
         assert_ne!(before[first..], second[first..], "{unfold:?}");
         assert_ne!(second[..first], all[..first], "{unfold:?}");
     }
 }
 
 #[test]
-fn an_epoch_in_libtorch_is_one_in_our_own_kernels() {
+fn an_epoch_in_libtorch_matches_one_in_the_native_kernels() {
     let folder = tempfile::tempdir().unwrap();
     let pictures = pictures(folder.path());
     for unfold in [Unfold::Frozen, Unfold::Folded] {
-        // So slow that no rounding decides which anchor is assigned to a face.
+        // So slow that rounding never decides which anchor is assigned to a face.
         let mut spec = TrainSpec { unfold, learning_rate: 1e-6, ..TrainSpec::default() };
-        // The teacher's cost has its kink just where training begins, and rounding decides to which side that falls.
+        // The teacher's loss has its kink exactly where training begins, so rounding would decide the side of it.
         spec.loss.teacher_weight = 0.0;
         let [(ours, _), (theirs, _)] = both(&spec, &pictures);
         for (name, figure, limit) in [
@@ -156,5 +156,5 @@ fn an_epoch_in_libtorch_is_one_in_our_own_kernels() {
     }
     let [(_, ours), (_, theirs)] = both(&TrainSpec::default(), &pictures);
     let gap = distance(&ours, &theirs);
-    assert!(gap < 1e-3, "as jobs are: {gap}");
+    assert!(gap < 1e-3, "with the default parameters: {gap}");
 }

@@ -1,4 +1,4 @@
-//! Much of what keeps a GPU waiting is found on a CPU, too: operations that hand a number from the device to the host.
+//! Many stalls of a GPU can be found on a CPU, too: the operations that hand a number from the device to the host.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use blazetune::train::views::batch::Cutter;
 
 use crate::{in_libtorch, pictures};
 
-/// Each makes the host wait until the device has got there.
+/// Operations that make the host wait for the device to catch up.
 const WAITS: [&str; 5] = [
     "aten::_local_scalar_dense",
     "aten::nonzero",
@@ -21,11 +21,11 @@ const WAITS: [&str; 5] = [
     "aten::_unique2",
     "aten::equal",
 ];
-/// How many steps the process that is watched is to do.
+/// Environment variable: how many steps the watched process takes.
 const STEPS: &str = "BLAZETUNE_TEST_STEPS";
 
 #[test]
-#[ignore = "what the test below watches, in a process of its own"]
+#[ignore = "the test below runs this in its own process and watches it"]
 fn some_steps() {
     let steps: usize = std::env::var(STEPS).unwrap().parse().unwrap();
     let folder = tempfile::tempdir().unwrap();
@@ -41,7 +41,7 @@ fn some_steps() {
     }
 }
 
-/// How often each operation was asked for.
+/// How often each operation was called.
 fn operations(counter: &Path, steps: usize) -> BTreeMap<String, i64> {
     let file = counter.with_extension(format!("{steps}.txt"));
     let output = Command::new(std::env::current_exe().unwrap())
@@ -52,7 +52,7 @@ fn operations(counter: &Path, steps: usize) -> BTreeMap<String, i64> {
         .unwrap();
     let said = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
     assert!(output.status.success(), "{}{}", said[0], said[1]);
-    assert!(!said[1].contains("Warning"), "libtorch complains: {}", said[1]);
+    assert!(!said[1].contains("Warning"), "libtorch warns: {}", said[1]);
     let text = std::fs::read_to_string(&file).unwrap_or_else(|_| panic!("no count: {}", said[1]));
     let line = |line: &str| {
         let (name, count) = line.rsplit_once(' ').unwrap();
@@ -88,7 +88,7 @@ fn no_step_makes_the_host_wait_for_the_device() {
         let of = |counts: &BTreeMap<String, i64>| counts.get(name).copied().unwrap_or(0);
         of(&more) - of(&few)
     };
-    assert_eq!(in_four_steps("aten::convolution_backward"), 4 * 37, "these are steps");
+    assert_eq!(in_four_steps("aten::convolution_backward"), 4 * 37, "the steps are counted");
     for name in WAITS {
         assert_eq!(in_four_steps(name), 0, "{name}");
     }

@@ -1,5 +1,5 @@
-//! Which paths each file of the source names, read from its syntax: imports of every shape, paths in code, and those
-//! in macros.
+//! The paths that each source file names, read from its syntax: imports of every shape, paths in code, and paths in
+//! macros.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -8,7 +8,7 @@ use proc_macro2::{TokenStream, TokenTree};
 use syn::visit::{self, Visit};
 use syn::{ItemMod, ItemUse, Macro, UseTree};
 
-/// A file and what it names. Paths of our own begin below `crate`; the module of a file does, too.
+/// A file and the paths it names. Paths into our own crate, and the file's own module, leave out `crate`.
 #[derive(Debug)]
 pub(crate) struct SourceFile {
     /// Its path below `src`.
@@ -17,7 +17,7 @@ pub(crate) struct SourceFile {
     pub(crate) module: Vec<String>,
     /// Paths into our own crate.
     pub(crate) own: Vec<Vec<String>>,
-    /// Paths into others.
+    /// Paths into other crates.
     pub(crate) foreign: Vec<Vec<String>>,
 }
 
@@ -44,7 +44,7 @@ fn source_file(name: String, text: &str) -> SourceFile {
     let mut names = Names { scope: module.clone(), ..Names::default() };
     names.visit_file(&syntax);
     let Names { imports, mut paths, .. } = names;
-    // What an import gave a name to is named by what comes after that.
+    // Replaces an imported name at the start of a path with the path of the import.
     for path in &mut paths {
         if let Named { path, is_absolute: false } = path
             && let Some(imported) = imports.get(&path[0])
@@ -62,21 +62,21 @@ fn source_file(name: String, text: &str) -> SourceFile {
 #[derive(Debug)]
 struct Named {
     path: Vec<String>,
-    /// It begins at a crate, not at a name of the file's.
+    /// Whether it begins at a crate, not at a name that is local to the file.
     is_absolute: bool,
 }
 
 #[derive(Debug, Default)]
 struct Names {
-    /// The module whose items are being looked at.
+    /// The module being visited.
     scope: Vec<String>,
-    /// What names stand for: those that were imported, and those of child modules.
+    /// The full path of each imported name and of each child module.
     imports: HashMap<String, Vec<String>>,
     paths: Vec<Named>,
 }
 
 impl Names {
-    /// `crate::…` of a path that begins with `self`, `super` or `crate`; as it is where it does not.
+    /// Resolves a path that begins with `self`, `super` or `crate` to `crate::…`; keeps any other as it is.
     fn absolute(&self, path: Vec<String>) -> Named {
         let mut scope = self.scope.clone();
         let mut rest = path.as_slice();
@@ -126,7 +126,7 @@ impl Names {
         self.paths.push(named);
     }
 
-    /// `a::b` in what a macro is given.
+    /// Collects paths, such as `a::b`, from the arguments of a macro.
     fn tokens(&mut self, tokens: TokenStream) {
         let mut path: Vec<String> = Vec::new();
         let mut colons = 0;

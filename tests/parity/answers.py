@@ -1,12 +1,12 @@
-"""What MediaPipe's own runtime answers with a given model, for tests/weights.rs to compare with.
+"""What MediaPipe's own runtime computes with a given model, for tests/weights to compare with.
 
     python tests/parity/answers.py raw MODEL.tflite OUT.f32 PICTURE…
     python tests/parity/answers.py faces MODEL.tflite OUT.json PICTURE…
 
-`raw` takes pictures of 128 x 128 and writes what make_golden.py's `raw.f32` holds, picture after
-picture. `faces` writes a list for each picture. The faces are those of FaceDetector, but with boxes
-as the graph computes them: FaceDetector rounds them to pixels, and moves what begins outside of the
-picture inside.
+`raw` takes pictures of 128 x 128 and writes each one's outputs in the format of make_golden.py's
+`raw.f32`, one after another. `faces` writes a list for each picture. The faces are those of
+FaceDetector, but with the graph's boxes: FaceDetector rounds them to pixels, and moves those that
+begin outside the picture inside.
 """
 
 import json
@@ -20,7 +20,7 @@ from mediapipe.framework.formats import detection_pb2  # noqa: F401 (what the pa
 from mediapipe.modules.face_detection import face_detection_pb2  # noqa: F401 (named in the graph)
 from PIL import Image
 
-# What is behind mediapipe.solutions.face_detection, which cannot take a model of one's own.
+# The graph behind mediapipe.solutions.face_detection, which itself cannot take another model.
 GRAPH = """
 input_stream: "image"
 output_stream: "detections"
@@ -59,7 +59,7 @@ def face(detection: object) -> dict:
 
 
 def check_tasks(model: str, pictures: list[pathlib.Path], found: list[list[dict]]) -> None:
-    """The graph's faces are FaceDetector's: as many, with the same scores and keypoints."""
+    """Checks that FaceDetector finds the graph's faces: as many, with the same scores and keypoints."""
     base = mp.tasks.BaseOptions(model_asset_path=model)
     options = mp.tasks.vision.FaceDetectorOptions(base_options=base, min_detection_confidence=0.5)
     with mp.tasks.vision.FaceDetector.create_from_options(options) as detector:

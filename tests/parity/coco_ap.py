@@ -5,15 +5,15 @@
 OUT.json holds `ap50_95`, `by_iou`, `by_min_size` and `by_size`, in the order of Blazetune's report.
 Three things differ from COCO's defaults:
 
-* COCO reads precision at 101 recalls, Blazetune sums the whole area under the curve. A grid of
-  10,001 recalls is the same to 1e-4.
-* COCO keeps the 100 best detections a picture, Blazetune all.
-* COCO tells sizes by a box's area in pixels of the picture, Blazetune by its longer side in pixels of
+* COCO samples precision at 101 recalls; Blazetune sums the whole area under the curve. With 10,001
+  recalls, COCO agrees to 1e-4.
+* COCO keeps the 100 best detections a picture; Blazetune keeps all.
+* COCO measures size by a box's area in pixels of the picture; Blazetune by its longer side in pixels of
   the network's input. `area` is overwritten with that length, so that COCO's area ranges are ours.
 
-Where faces under a size are ignored (`by_min_size`), COCO would ignore false detections outside of the
-range, too; Blazetune counts them. So their `area` is put inside of every range. In `by_size` both ignore
-them. COCO's ranges hold both their ends, ours only the lower one.
+If faces below a size are ignored (`by_min_size`), COCO would also ignore false detections below it, but
+Blazetune counts them. So every detection gets an `area` inside the range. For `by_size`, both ignore
+false detections outside the range. COCO's ranges include both ends, ours only the lower one.
 """
 
 import contextlib

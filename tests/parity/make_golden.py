@@ -1,4 +1,4 @@
-"""Makes tests/parity/golden: what MediaPipe's own runtime says of known pictures.
+"""Makes tests/parity/golden: what MediaPipe's own runtime computes for known pictures.
 
     python tests/parity/make_golden.py MODEL.tflite tests/parity/golden
 
@@ -17,7 +17,7 @@ from mediapipe.tasks.python import BaseOptions, vision
 
 
 def pattern() -> np.ndarray:
-    """A 128 x 128 RGB picture that is easy to make again: waves of three colours."""
+    """A 128 x 128 RGB picture that is easy to reproduce: waves of three colours."""
     y, x = np.mgrid[0:128, 0:128].astype(np.int64)
     red = (x * 3 + y * 5) % 256
     green = (x * x // 7 + y * 2) % 256
@@ -78,7 +78,7 @@ def raw_outputs(model: str, picture: np.ndarray) -> np.ndarray:
 
 
 def faces(model: str, pictures: list[pathlib.Path], min_score: float = 0.5) -> list[dict]:
-    """What MediaPipe's FaceDetector finds, boxes [ymin, xmin, ymax, xmax] as fractions."""
+    """What MediaPipe's FaceDetector finds; boxes are [ymin, xmin, ymax, xmax] as fractions."""
     options = vision.FaceDetectorOptions(
         base_options=BaseOptions(model_asset_path=model),
         min_detection_confidence=min_score,
@@ -88,7 +88,7 @@ def faces(model: str, pictures: list[pathlib.Path], min_score: float = 0.5) -> l
     with vision.FaceDetector.create_from_options(options) as detector:
         for path in pictures:
             image = mp.Image.create_from_file(str(path))
-            # An alpha channel, where the decoder adds one, is not for the network.
+            # The network takes no alpha channel, but some decoders add one.
             image = mp.Image(mp.ImageFormat.SRGB, np.ascontiguousarray(image.numpy_view()[..., :3]))
             width, height = image.width, image.height
             found = []

@@ -1,8 +1,8 @@
-"""What MediaPipe itself finds with an exported .tflite in the pictures of an evaluation, in COCO's format.
+"""MediaPipe's own detections, with an exported .tflite, in the pictures of an evaluation, in COCO's format.
 
     python tests/parity/mediapipe_ap.py MODEL.tflite GROUND_TRUTH.json PICTURES OUT.json
 
-GROUND_TRUTH.json is what `blazetune evaluate --out` writes, PICTURES a folder with its pictures. coco_ap.py then tells
+`blazetune evaluate --out` writes GROUND_TRUTH.json; PICTURES is a folder with its pictures. coco_ap.py then computes
 the average precision, to compare with the report's.
 """
 
@@ -12,7 +12,7 @@ import sys
 
 import answers
 
-MIN_SCORE = 0.02  # Blazetune's, for average precision.
+MIN_SCORE = 0.02  # Blazetune's threshold for average precision.
 
 
 def main() -> None:

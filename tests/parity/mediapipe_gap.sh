@@ -1,10 +1,11 @@
 #!/bin/sh
-# How far MediaPipe with an exported 16-bit .tflite is from our own evaluation, over a whole data set:
+# Measures how far MediaPipe with an exported .tflite is from our own evaluation, over a whole data set:
 #
 #     tests/parity/mediapipe_gap.sh WEIGHTS DATASET [FORMAT]
 #
-# WEIGHTS of any format, DATASET as a zip or a folder of pictures with a CSV file. Prints AP at IoU 0.5 for faces of at
-# least 0, 6, 12 and 24 pixels of both, as COCO's own tools compute it, and fails where those of 6 are more than 0.01 apart.
+# WEIGHTS can be of any format; DATASET is a zip or a folder of pictures with a CSV file; FORMAT is tflite (16 bits) by
+# default. Prints both APs at IoU 0.5 for faces of at least 0, 6, 12 and 24 pixels, as COCO's own tools compute them.
+# Fails if those for 6 pixels are more than 0.01 apart.
 set -eu
 root=$(cd "$(dirname "$0")/../.." && pwd)
 weights=$(realpath "$1") dataset=$(realpath "$2") format=${3-tflite}

@@ -1,4 +1,4 @@
-"""What MediaPipe's own metadata library reads in a .tflite, as JSON.
+"""What MediaPipe's own metadata library reads from a .tflite, as JSON.
 
     python tests/parity/metadata.py MODEL.tflite OUT.json
 """

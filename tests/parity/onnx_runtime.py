@@ -1,10 +1,10 @@
-"""What ONNX Runtime answers with a given model, for tests/weights to compare with.
+"""What ONNX Runtime computes with a given model, for tests/weights to compare with.
 
     python tests/parity/onnx_runtime.py raw MODEL.onnx OUT.f32 PICTURE…
     python tests/parity/onnx_runtime.py faces MODEL.onnx OUT.json PICTURE…
 
-Pictures are of the network's size. `raw` writes of each anchor the logit, then the coordinates, picture after
-picture, all run as one batch. `faces` writes a list for each picture, as fractions of it.
+Pictures must have the size of the network's input; all run as one batch. `raw` writes for each anchor the logit, then
+the coordinates, one picture after another. `faces` writes a list for each picture, in fractions of it.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What TensorBoard's own reader finds in an event file.
+"""What TensorBoard's own reader reads from an event file.
 
     tensorboard_events.py FILE OUT.json
 

@@ -1,10 +1,10 @@
-"""The real PyTorch reads and writes .pth files, for tests/weights.rs to compare with.
+"""Reads and writes .pth files with the real PyTorch, for tests/weights to compare with.
 
     python tests/parity/torch_files.py read FILE.pth OUT
     python tests/parity/torch_files.py write FILE.pth FOLDER
 
 `read` writes OUT.json, a list of `[name, shape, type]`, and OUT.f32, all values in that order.
-`write` saves the state dict in FILE.pth in every way that a user of PyTorch may.
+`write` saves the state dict in FILE.pth in every way that a user of PyTorch might.
 """
 
 import collections
@@ -58,7 +58,7 @@ def write(path: str, folder: str) -> None:
 
 
 def trained(state: dict) -> dict:
-    """With box and keypoint regressors apart, as trainable ports of BlazeFace have them."""
+    """The state dict with separate box and keypoint regressors, as in trainable ports of BlazeFace."""
     state = {f"module.{name}": tensor for name, tensor in state.items()}
     for number in (8, 16):
         for what in ("weight", "bias"):
@@ -70,7 +70,7 @@ def trained(state: dict) -> dict:
 
 
 def batch_norm(state: dict) -> dict:
-    """With BatchNorm between the convolutions of the blocks, under those ports' names."""
+    """The state dict with BatchNorm after each convolution of the blocks, under those ports' names."""
     state = dict(state)
     for name in [name for name in state if name.endswith(".convs.0.weight")]:
         block = name.removesuffix(".convs.0.weight")

@@ -2,8 +2,8 @@
 
     python tests/parity/torch_network.py FILE OUT.f32 PICTURE…
 
-FILE is a .pth (with BatchNorm or without) or a .safetensors. Writes of each anchor the logit, then the
-coordinates, picture after picture.
+FILE is a .pth (with or without BatchNorm) or a .safetensors. Writes for each anchor the logit, then the
+coordinates, one picture after another.
 """
 
 import sys
@@ -19,7 +19,7 @@ BACK = [24] * 7 + [(24, 2)] + [24] * 7 + [(48, 2)] + [48] * 7 + [(96, 2)] + [96]
 
 
 class Conv(nn.Conv2d):
-    """With BatchNorm behind it where the file has that."""
+    """A convolution, followed by BatchNorm if the file has it."""
 
     def __init__(self, *args: int, norm: bool, **kwargs: int) -> None:
         super().__init__(*args, bias=not norm, **kwargs)

@@ -1,4 +1,4 @@
-//! Our own training checkpoints: their weights are read, and written with BatchNorm.
+//! Our own training checkpoints: reading their weights, and exporting them with BatchNorm.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use safetensors::tensor::{Dtype, TensorView, serialize};
 
 use crate::support::{Expected, Python, compare, open, path, pictures, raw, square, tuned};
 
-/// As training would write it.
+/// The averaged weights of a checkpoint, as training writes them.
 fn checkpoint(network: &Numbers) -> Vec<u8> {
     let flat = |values: &[f32]| values.iter().flat_map(|v| v.to_le_bytes()).collect();
     let tensors: [(&str, Vec<u8>); 2] = [

@@ -1,11 +1,11 @@
-//! Weights files against those who will read them: the real PyTorch, MediaPipe and ONNX Runtime, in
-//! `.deps/venv` (`make setup-test`).
+//! Weights files in the programs that read them: the real PyTorch, MediaPipe and ONNX Runtime, in `.deps/venv`
+//! (`make setup-test`).
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap fails the test")]
 
 mod checkpoints;
 #[path = "../common/mod.rs"]
-#[expect(dead_code, reason = "no disk is filled here")]
+#[expect(dead_code, reason = "no test here fills a disk")]
 mod common;
 mod hostile;
 mod onnx;

@@ -1,4 +1,4 @@
-//! `.onnx` in ONNX Runtime, and the weights of both variants in a PyTorch network of our own.
+//! `.onnx` in ONNX Runtime, and the weights of both variants in our own PyTorch network.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,7 +26,7 @@ fn write(weights: &Weights, format: Format, folder: &Path) -> PathBuf {
 }
 
 #[test]
-fn raw_outputs_in_onnx_runtime_are_ours() {
+fn raw_outputs_in_onnx_runtime_match_ours() {
     let Some(python) = Python::find() else { return };
     let folder = tempfile::tempdir().unwrap();
     for (name, weights) in variants() {
@@ -35,9 +35,9 @@ fn raw_outputs_in_onnx_runtime_are_ours() {
     }
 }
 
-/// So [`compare`] would find it.
+/// So [`compare`] detects such a layer.
 #[test]
-fn a_layer_that_is_off_by_0_05_is_more_than_rounding_explains() {
+fn a_layer_that_is_off_by_0_05_exceeds_what_rounding_explains() {
     let folder = tempfile::tempdir().unwrap();
     for (variant, weights) in variants() {
         let side = weights.layout().input_size as u32;
@@ -61,11 +61,11 @@ fn a_layer_that_is_off_by_0_05_is_more_than_rounding_explains() {
 }
 
 #[test]
-fn faces_in_onnx_runtime_are_ours() {
+fn faces_in_onnx_runtime_match_ours() {
     let Some(python) = Python::find() else { return };
     let folder = tempfile::tempdir().unwrap();
     let mut models = vec![tuned()];
-    // Whoever's weights find no faces would not say much.
+    // For the back camera, published weights: made-up ones find no faces to compare.
     models.extend(shared("weights/hollance_back_256.pth").map(|file| load(&file)));
     for weights in models {
         let file = write(&weights, Format::OnnxFaces, folder.path());
@@ -92,7 +92,7 @@ fn faces_in_onnx_runtime_are_ours() {
 }
 
 #[test]
-fn a_pytorch_network_with_an_exported_state_dict_answers_as_ours_does() {
+fn a_pytorch_network_with_an_exported_state_dict_gives_our_outputs() {
     let Some(python) = Python::find() else { return };
     let folder = tempfile::tempdir().unwrap();
     for (name, weights) in variants() {

@@ -37,7 +37,7 @@ fn torch_loads_a_pth_as_the_published_state_dict() {
 }
 
 #[test]
-fn what_torch_saves_is_read() {
+fn every_state_dict_that_torch_saves_is_read() {
     let Some(python) = Python::find() else { return };
     let folder = tempfile::tempdir().unwrap();
     let ours = folder.path().join("ours.pth");
@@ -72,12 +72,12 @@ fn what_torch_saves_is_read() {
 }
 
 #[test]
-fn every_published_port_is_read_and_the_short_range_ones_hold_mediapipes_own_weights() {
+fn every_published_port_is_read_and_the_short_range_one_equals_mediapipes_own() {
     let Some(folder) = shared("weights") else { return };
     let load = |name: &str| weights::load(&fs::read(folder.join(name)).unwrap()).unwrap();
     let back = load("hollance_back_256.pth");
     assert_eq!((back.layout(), back.arrays().len()), (&BACK, 138));
-    // Published in 2019, from an earlier file of MediaPipe's.
+    // Published in 2019, from an earlier MediaPipe file.
     let old = load("hollance_2019_legacy_format.pth");
     assert_eq!((old.layout(), old.arrays().len()), (&SHORT, 74));
     let port = load("mediapipe_short_range_zip_format.pth");

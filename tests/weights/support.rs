@@ -1,4 +1,4 @@
-//! What the tests share: weights, pictures, and the interpreter.
+//! What the tests share: weights, pictures, and the Python interpreter.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,8 +19,8 @@ use tch::{Device, Kind, Tensor};
 
 use crate::common;
 
-/// `MediaPipe`'s weights, moved so far that every output differs, but not so far that no face is
-/// found; and not to values that 16 bits can hold.
+/// `MediaPipe`'s weights, changed so that every output differs but faces are still found, and to values that 16 bits
+/// cannot hold.
 pub(super) fn tuned() -> Weights {
     let wave = |index: usize| (index as f32 * 0.7).sin();
     map(tflite::mediapipe(), |index, value| value * (1.01 + 0.01 * wave(index)))
@@ -47,18 +47,18 @@ pub(super) fn published_names() -> Vec<String> {
     SHORT.convs().into_iter().flat_map(both).collect()
 }
 
-/// Every face that one finds, the other finds too, where and as surely as the other; but for
-/// scores so near the threshold that rounding may decide. Returns how many `MediaPipe` found.
+/// Asserts that `MediaPipe` and `ours` find the same faces, except those whose score is so near the threshold that
+/// rounding decides. Returns how many `MediaPipe` found.
 pub(super) fn compare_faces(
     python: &Python,
     model: &Path,
     ours: &Detector,
     files: &[PathBuf],
 ) -> usize {
-    tch::set_num_threads(1); // Several would mostly wait for each other, with tests side by side.
+    tch::set_num_threads(1); // With tests in parallel, more would mostly wait.
     let folder = tempfile::tempdir().unwrap();
     let answers = folder.path().join("faces.json");
-    // JPEG decoders differ by rounding, enough to merge two faces or not, once in hundreds.
+    // JPEG decoders round differently, which decides for one picture in hundreds whether two faces merge.
     let copy = |(number, file): (usize, &PathBuf)| {
         let copy = folder.path().join(format!("{number}.png"));
         open(file).save(&copy).unwrap();
@@ -93,12 +93,12 @@ pub(super) fn is_same(a: &Detection, b: &Detection) -> bool {
         && a.keypoints.iter().zip(&b.keypoints).all(|(a, b)| near(a, b))
 }
 
-/// Of each anchor the logit, then the coordinates, as `make_golden.py` has it.
+/// For each anchor the logit, then the coordinates, in the order of `make_golden.py`.
 pub(super) fn raw(weights: &Weights, picture: &RgbImage) -> Vec<f32> {
     outputs(weights, picture, Kind::Float).into_iter().map(|value| value as f32).collect()
 }
 
-/// The same, computed in numbers of one kind.
+/// The same, computed in this kind of number.
 fn outputs(weights: &Weights, picture: &RgbImage, kind: Kind) -> Vec<f64> {
     let side = weights.layout().input_size as i64;
     let pixels = Tensor::from_slice(picture.as_raw()).reshape([1, side, side, 3]);
@@ -110,18 +110,18 @@ fn outputs(weights: &Weights, picture: &RgbImage, kind: Kind) -> Vec<f64> {
     Vec::try_from(anchors.to_kind(Kind::Double).flatten(0, -1)).unwrap() // [896 × 17]
 }
 
-/// How often our own rounding errors another program's may be, whatever the order of its sums.
+/// Allowed ratio of another program's rounding error to ours, because it sums in another order.
 const MARGIN: f64 = 16.0;
-/// Rounding errors that any program may have, as a share of an anchor's largest number.
+/// Rounding error that every program is allowed, as a share of an anchor's largest number.
 const LEAST_ROUNDING: f64 = 1e-6;
 
-/// What a network's outputs are for one picture, and how far from them rounding may lead.
+/// A network's exact outputs for one picture, and how far rounding can move them.
 ///
-/// That depends on the weights, on the picture and on the processor, so it is measured: our network in 32 bits against
-/// our network in 64 bits, on the machine that the test runs on.
+/// The latter depends on the weights, the picture and the processor, so it is measured: our network in 32 bits against
+/// our network in 64 bits, on the machine that runs the test.
 pub(super) struct Expected {
     exact: Vec<f64>,
-    /// Of logits and of coordinates.
+    /// The rounding error of logits and of coordinates.
     rounding: [f64; 2],
 }
 
@@ -132,7 +132,7 @@ impl Expected {
         Self { exact, rounding: gaps.map(|gap| gap.max(LEAST_ROUNDING)) }
     }
 
-    /// Largest distance of another program's outputs, as a multiple of what rounding explains.
+    /// How far another program's outputs are from the exact ones, as a multiple of what rounding explains.
     pub(super) fn excess(&self, theirs: &[f32]) -> f64 {
         let gaps = gaps(&self.exact, theirs);
         let multiples = gaps.iter().zip(self.rounding).map(|(gap, rounding)| gap / rounding);
@@ -140,8 +140,8 @@ impl Expected {
     }
 }
 
-/// Largest distance of a logit and of a coordinate, as a share of the anchor's largest number of that kind where
-/// that is more than one.
+/// Largest error of a logit and of a coordinate: as a share of the anchor's largest number of that kind if that is more
+/// than one, otherwise absolute.
 fn gaps(exact: &[f64], found: &[f32]) -> [f64; 2] {
     assert_eq!(exact.len(), found.len());
     assert!(found.iter().all(|value| value.is_finite()), "an output is infinite or not a number");
@@ -157,7 +157,7 @@ fn gaps(exact: &[f64], found: &[f32]) -> [f64; 2] {
     gaps
 }
 
-/// A script of tests/parity finds with a file what our network finds with `weights`, but for rounding.
+/// Asserts that a script in `tests/parity` computes the outputs of our network with `weights`, up to rounding.
 pub(super) fn compare(python: &Python, script: &[&str], weights: &Weights, what: &str) {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("raw.f32");
@@ -176,7 +176,7 @@ pub(super) fn compare(python: &Python, script: &[&str], weights: &Weights, what:
     }
 }
 
-/// Weights of a variant that no one trained, but which keep numbers within bounds.
+/// Random weights for a variant, small enough to keep its outputs within bounds.
 pub(super) fn made_up(layout: &Layout) -> Weights {
     let mut rng = Pcg64Mcg::seed_from_u64(7);
     let mut array = |(name, shape): (String, Vec<usize>)| {
@@ -189,7 +189,7 @@ pub(super) fn made_up(layout: &Layout) -> Weights {
     Weights::new(shapes(layout).into_iter().map(&mut array).collect()).unwrap()
 }
 
-/// Twenty: those that were photographed, and drawn ones.
+/// Twenty pictures: the photographs and twelve drawn ones.
 pub(super) fn twenty(folder: &Path) -> Vec<PathBuf> {
     let mut files = pictures();
     let (archive, drawn) = (folder.join("drawn.zip"), SampleSpec { images: 12, seed: 7 });
@@ -224,7 +224,7 @@ pub(super) fn pictures() -> Vec<PathBuf> {
     files
 }
 
-/// The picture as the network sees it, without loss.
+/// Saves the picture without loss, letterboxed to the network's input.
 pub(super) fn square(file: &Path, side: u32, folder: &Path) -> PathBuf {
     let bytes = resample::letterbox(&open(file), side);
     let name = file.file_stem().unwrap().to_str().unwrap();
@@ -246,7 +246,7 @@ pub(super) fn path(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 
-/// The interpreter that `make setup-test` equips.
+/// The Python interpreter with the packages that `make setup-test` installs.
 pub(super) struct Python(PathBuf);
 
 impl Python {

@@ -18,7 +18,7 @@ use crate::support::{
 const TFLITES: [Format; 3] = [Format::Tflite, Format::TfliteFloat32, Format::TfliteInt8];
 
 #[test]
-fn an_exported_tflite_answers_in_mediapipe_as_our_network_does() {
+fn an_exported_tflite_gives_our_outputs_in_mediapipe() {
     let Some(python) = Python::find() else { return };
     let folder = tempfile::tempdir().unwrap();
     let pictures = pictures();
@@ -38,12 +38,12 @@ fn an_exported_tflite_answers_in_mediapipe_as_our_network_does() {
         let excess = Expected::new(&weights, &picture).excess(theirs);
         assert!(excess < 1.0, "{}: {excess} × what rounding explains", square.display());
         let excess = Expected::new(tflite::mediapipe(), &picture).excess(theirs);
-        assert!(excess > 100.0, "{}: as if it were not tuned, {excess}", square.display());
+        assert!(excess > 100.0, "{}: the base model's outputs, {excess}", square.display());
     }
 }
 
 #[test]
-fn faces_that_mediapipe_finds_with_every_exported_tflite_are_ours() {
+fn mediapipe_finds_our_faces_with_every_exported_tflite() {
     let Some(python) = Python::find() else { return };
     let folder = tempfile::tempdir().unwrap();
     let files = twenty(folder.path());
@@ -57,7 +57,7 @@ fn faces_that_mediapipe_finds_with_every_exported_tflite_are_ours() {
 }
 
 #[test]
-fn what_a_tflite_says_about_itself_is_read_by_mediapipes_own_library() {
+fn mediapipes_own_library_reads_the_metadata_of_an_exported_tflite() {
     let Some(python) = Python::find() else { return };
     let folder = tempfile::tempdir().unwrap();
     for format in TFLITES {
@@ -78,7 +78,7 @@ fn what_a_tflite_says_about_itself_is_read_by_mediapipes_own_library() {
 fn mediapipes_own_file_comes_back_bit_for_bit() {
     let weights = weights::load(tflite::base()).unwrap();
     assert!(tflite::write(tflite::base(), &weights).unwrap() == tflite::base());
-    // By way of every format that holds the same weights.
+    // Also by way of every format that can hold these weights exactly.
     for format in [Format::Safetensors, Format::Pth, Format::TfliteFloat32, Format::Tflite] {
         let bytes = format.write(&weights, &notes()).unwrap();
         let again = weights::load(&bytes).unwrap();
@@ -93,7 +93,7 @@ fn notes() -> Notes {
 }
 
 #[test]
-fn kernels_of_8_bits_are_within_half_a_step_of_their_channels_and_come_back_bit_by_bit() {
+fn kernels_of_8_bits_are_within_half_a_step_and_come_back_bit_for_bit() {
     let bytes = Format::TfliteInt8.write(&tuned(), &notes()).unwrap();
     assert!(bytes.len() * 4 < tflite::base().len() * 3, "{} bytes", bytes.len());
     let read = weights::load(&bytes).unwrap();
@@ -114,7 +114,7 @@ fn kernels_of_8_bits_are_within_half_a_step_of_their_channels_and_come_back_bit_
 }
 
 #[test]
-fn faces_in_photographs_are_mediapipes() {
+fn faces_in_photographs_match_mediapipes() {
     let Some(photographs) = shared("data/wider_val/images") else { return };
     let Some(python) = Python::find() else { return };
     let folder = tempfile::tempdir().unwrap();

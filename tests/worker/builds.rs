@@ -1,4 +1,4 @@
-//! The build without libtorch beside the one with it.
+//! Compares the build without libtorch with the one that has it.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::{artifact, job, numbers, rows, run};
 
-/// The binary of the other build; `make test-small` says where it is.
+/// The binary of the other build; `make test-small` sets its path.
 fn other_build() -> Option<PathBuf> {
     let path = std::env::var_os("BLAZETUNE_OTHER_BUILD").map(PathBuf::from);
     if path.is_none() {

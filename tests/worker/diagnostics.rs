@@ -1,4 +1,4 @@
-//! What a job shows of its training from inside: figures, sample views and the event file.
+//! The diagnostics of a training job: figures, sample views and the event file.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -16,7 +16,7 @@ use crate::common::python;
 use crate::{artifact, events, job, rows, run, start, wait_for};
 
 #[test]
-fn every_epoch_except_the_base_models_has_diagnostics_that_agree_with_its_figures() {
+fn every_trained_epoch_has_diagnostics_that_agree_with_its_figures() {
     let (_folder, dir) = job(&json!({"epochs": 2, "batch_size": 8, "accumulate_batches": 2}));
     run(&dir);
     let rows = rows(&dir);
@@ -39,7 +39,7 @@ fn every_epoch_except_the_base_models_has_diagnostics_that_agree_with_its_figure
     }
 }
 
-/// The files that were announced before the end.
+/// The files that the worker announced before it finished.
 fn announced(dir: &JobDir) -> BTreeMap<String, Artifact> {
     let written = |event: Event| match event.body {
         Body::Artifacts(written) => written.artifacts,
@@ -50,7 +50,7 @@ fn announced(dir: &JobDir) -> BTreeMap<String, Artifact> {
 }
 
 #[test]
-fn sample_views_and_the_event_file_are_announced_as_they_are_on_the_disk() {
+fn announced_sample_views_and_event_files_match_those_on_disk() {
     let (_folder, dir) = job(&json!({"epochs": 3, "batch_size": 8}));
     run(&dir);
     let files = announced(&dir);
@@ -69,9 +69,9 @@ fn sample_views_and_the_event_file_are_announced_as_they_are_on_the_disk() {
     assert_eq!(named, expected.map(|name| name.map(str::to_owned)));
 }
 
-/// The job is paused, its file torn as a kill in the middle of writing leaves it, and resumed.
+/// Pauses a job, cuts off the end of its file as a kill in the middle of a write would, and resumes it.
 #[test]
-fn tensorboard_reads_every_epoch_once_after_a_torn_end_too() {
+fn tensorboard_reads_every_epoch_once_even_after_an_interrupted_write() {
     let Some(python) = python() else { return };
     let (folder, dir) = job(&json!({"epochs": 4, "batch_size": 8}));
     let mut worker = start(&dir);
@@ -95,7 +95,7 @@ fn tensorboard_reads_every_epoch_once_after_a_torn_end_too() {
     let expect = |tag: &str, of: &dyn Fn(&MetricsRow) -> Option<f64>| {
         let values: Vec<(u32, f32)> =
             rows.iter().filter_map(|row| Some((row.epoch, of(row)? as f32))).collect();
-        assert!(values.len() >= 4, "{tag} has too little to tell");
+        assert!(values.len() >= 4, "{tag} has too few values");
         let read: Vec<(u32, f32)> =
             serde_json::from_value(found["scalars"][tag].clone()).unwrap_or_default();
         assert_eq!(read, values, "{tag}");

@@ -28,7 +28,7 @@ fn evaluation(weights: Option<PathBuf>) -> (tempfile::TempDir, JobDir) {
 }
 
 #[test]
-fn an_evaluation_ends_when_told_to_and_starts_over_when_resumed() {
+fn an_evaluation_obeys_pause_and_cancel_and_starts_over_when_resumed() {
     let (_folder, dir) = evaluation(None);
     for (command, outcome) in
         [(Command::Pause, Outcome::Paused), (Command::Cancel, Outcome::Cancelled)]
@@ -47,7 +47,7 @@ fn an_evaluation_ends_when_told_to_and_starts_over_when_resumed() {
 }
 
 #[test]
-fn weights_that_cannot_be_read_are_named() {
+fn the_error_about_unreadable_weights_names_their_model() {
     let (_folder, dir) = evaluation(Some("/no/such/weights".into()));
     let finished = run(&dir);
     let error = finished.error.unwrap();

@@ -1,4 +1,4 @@
-//! More epochs for a job that has ended.
+//! More epochs for a finished job.
 
 use blazetune::protocol::cause::Cause;
 use blazetune::protocol::events::Outcome;
@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::{artifact, finished, job, numbers, rows, run, start};
 
-/// A job that continues where `ended` ended, up to this many epochs, with these files of its folder.
+/// A job that extends `ended` to this many epochs, with these files copied from its folder.
 fn extended(ended: &JobDir, epochs: u32, files: &[&str]) -> (tempfile::TempDir, JobDir) {
     let folder = tempfile::tempdir().unwrap();
     let dir = JobDir::new(folder.path().join("job"));
@@ -30,7 +30,7 @@ fn rates(rows: &[MetricsRow]) -> Vec<(u32, u64, f64)> {
 }
 
 #[test]
-fn an_extended_job_has_the_rows_of_both_parts_and_the_rates_of_one_planned_that_long() {
+fn an_extended_job_has_the_rows_of_both_parts_and_the_rates_of_a_job_planned_that_long() {
     let (_one, first) = job(&json!({"epochs": 2}));
     run(&first);
     let (files, before) = (artifact(&first, "best.pth"), rows(&first));
@@ -53,8 +53,8 @@ fn an_extended_job_has_the_rows_of_both_parts_and_the_rates_of_one_planned_that_
 }
 
 #[test]
-fn an_extended_job_has_all_its_patience_again() {
-    // Nothing changes, so no epoch is better than the first.
+fn extending_a_job_resets_its_early_stopping_patience() {
+    // At a rate of 0 nothing changes, so no epoch is better than the first.
     let (_one, first) = job(&json!({
         "epochs": 9, "early_stopping_patience": 2, "unfold": "folded",
         "unfreeze": {"heads_epochs": 9, "heads_rate": 0.0}
@@ -67,8 +67,8 @@ fn an_extended_job_has_all_its_patience_again() {
 }
 
 #[test]
-fn an_extended_job_keeps_the_steps_of_the_finished_one_whatever_more_epochs_would_choose() {
-    // 32 pictures: with 4,000 epochs, steps have 32 views, not 8.
+fn an_extended_job_keeps_the_views_per_step_of_the_finished_one() {
+    // With 32 pictures, a new job of 4,000 epochs would have 32 views a step, not 8.
     let (_one, first) = job(&json!({"epochs": 1}));
     run(&first);
     let (_two, longer) = extended(&first, 4000, &[CHECKPOINT]);

@@ -26,7 +26,7 @@ fn mix(trained: &JobDir, retain: f64, measures: bool) -> (tempfile::TempDir, Job
 }
 
 #[test]
-fn a_mix_has_the_weights_and_the_measures_of_a_job_that_kept_as_much() {
+fn a_mix_has_the_weights_and_metrics_of_a_job_trained_with_the_same_share() {
     let (_one, trained) = job(&json!({"epochs": 1, "retain": 0.25}));
     let expected = run(&trained).mixing.unwrap();
     let (_two, mixed) = mix(&trained, 0.25, true);
@@ -42,7 +42,7 @@ fn a_mix_has_the_weights_and_the_measures_of_a_job_that_kept_as_much() {
 }
 
 #[test]
-fn a_cancelled_mix_leaves_nothing_and_one_without_weights_says_so() {
+fn a_cancelled_mix_leaves_no_artifacts_and_one_without_weights_fails() {
     let (_one, trained) = job(&json!({"epochs": 1}));
     run(&trained);
     let (_two, cancelled) = mix(&trained, 0.5, true);

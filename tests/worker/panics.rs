@@ -1,4 +1,4 @@
-//! What a worker says that panicked.
+//! What a worker reports after a panic.
 
 use std::fs;
 
@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::{dataset, finished, job, run, start, wait_for};
 
-/// How a job ends to which this fault happens at its first step.
+/// Runs a job that meets this fault at its first step, and returns how it ended.
 fn after(fault: &str) -> (tempfile::TempDir, JobDir, Finished) {
     let (folder, dir) = job(&json!({"epochs": 1, "batch_size": 8}));
     let faults = json!([{"at": "step", "number": 1, "do": fault}]);
@@ -36,7 +36,7 @@ fn libtorch_is_quoted_without_its_backtrace() {
 }
 
 #[test]
-fn a_bug_says_that_it_is_one_and_its_place_is_in_the_log() {
+fn a_panic_is_reported_as_a_bug_and_its_place_is_in_the_log() {
     let (_folder, dir, finished) = after("panic");
     assert_eq!((finished.outcome, finished.cause), (Outcome::Failed, Some(Cause::Internal)));
     let told = "this is a bug in Blazetune; please report it with the job's log: a planned panic";

@@ -1,4 +1,4 @@
-//! Where a job goes on after it was interrupted, and that nobody can tell afterwards.
+//! An interrupted job resumes where it was, and its results do not differ.
 
 use std::time::{Duration, Instant};
 
@@ -12,44 +12,44 @@ use serde_json::{Value, json};
 
 use crate::{artifact, events, finished, job, numbers, rows, run, start};
 
-/// Four steps an epoch and two batches a step, early stopping's memory, mosaics and all.
+/// Four steps an epoch and two batches a step, with early stopping and mosaics.
 fn params() -> Value {
     json!({"epochs": 3, "batch_size": 4, "accumulate_batches": 2, "seed": 7, "early_stopping_patience": 2})
 }
 
-fn every(dir: &JobDir, steps: u32) {
+fn checkpoint_every(dir: &JobDir, steps: u32) {
     let Work::Train(mut spec) = dir.work().unwrap() else { panic!("it trains") };
     spec.checkpoints.steps = steps;
     dir.create(&Work::Train(spec)).unwrap();
 }
 
-fn plan(dir: &JobDir, faults: &Value) {
+fn plan_faults(dir: &JobDir, faults: &Value) {
     std::fs::write(dir.faults_file(), faults.to_string()).unwrap();
 }
 
-/// Starts a worker that waits in the middle of its first epoch, and lets it obey this command.
-fn tell_within_an_epoch(dir: &JobDir, wanted: Wanted) {
-    every(dir, 2);
-    plan(dir, &json!([{"at": "step", "number": 5, "do": "wait"}]));
+/// Starts a worker, holds it in the middle of its first epoch, and gives it this command.
+fn command_within_an_epoch(dir: &JobDir, wanted: Wanted) {
+    checkpoint_every(dir, 2);
+    plan_faults(dir, &json!([{"at": "step", "number": 5, "do": "wait"}]));
     let mut worker = start(dir);
     let deadline = Instant::now() + Duration::from_mins(2);
     while std::fs::read(dir.faults_file()).unwrap() != b"[]" {
-        assert!(Instant::now() < deadline, "it does not get there: {:?}", events(dir));
+        assert!(Instant::now() < deadline, "it never reached the step: {:?}", events(dir));
         std::thread::sleep(Duration::from_millis(20));
     }
     dir.command(wanted).unwrap();
     worker.wait().unwrap();
 }
 
-/// Starts workers until one reports how it ended; answers how many it took.
-fn run_on(dir: &JobDir) -> usize {
+/// Starts workers until one reports how it ended; returns how many it took.
+fn run_until_finished(dir: &JobDir) -> usize {
     for workers in 1..100 {
         start(dir).wait().unwrap();
         if finished(dir).is_some() {
             return workers;
         }
     }
-    panic!("it does not get on: {:?}", events(dir));
+    panic!("no worker finished the job: {:?}", events(dir));
 }
 
 fn assert_same(interrupted: &JobDir, whole: &JobDir) {
@@ -78,19 +78,19 @@ fn a_worker_killed_anywhere_resumes_within_the_epoch_and_ends_with_the_same_bits
     let (_one, whole) = job(&params());
     run(&whole);
     let (_two, killed) = job(&params());
-    every(&killed, 2);
-    plan(
+    checkpoint_every(&killed, 2);
+    plan_faults(
         &killed,
         &json!([
-            {"at": "step", "number": 1, "do": "kill"}, // before there is any checkpoint
-            {"at": "step", "number": 3, "do": "kill"}, // after the one of step 2
+            {"at": "step", "number": 1, "do": "kill"}, // before the first checkpoint
+            {"at": "step", "number": 3, "do": "kill"}, // after the checkpoint of step 2
             {"at": "saved", "number": 4, "do": "kill"}, // at the end of an epoch
             {"at": "step", "number": 7, "do": "kill"},
-            {"at": "row", "number": 2, "do": "kill"}, // saved, and not reported
+            {"at": "row", "number": 2, "do": "kill"}, // saved but not yet reported
             {"at": "end", "do": "kill"}
         ]),
     );
-    assert_eq!(run_on(&killed), 7);
+    assert_eq!(run_until_finished(&killed), 7);
     let at = resumed_at(&killed);
     assert_eq!(at, [(0, 0), (0, 0), (0, 2), (1, 0), (1, 2), (2, 0), (3, 0)]);
     assert_same(&killed, &whole);
@@ -102,7 +102,7 @@ fn pause_and_stop_within_an_epoch_lose_nothing() {
     let (_one, whole) = job(&long);
     run(&whole);
     let (_two, paused) = job(&long);
-    tell_within_an_epoch(&paused, Wanted::Pause);
+    command_within_an_epoch(&paused, Wanted::Pause);
     assert_eq!(finished(&paused).unwrap().outcome, Outcome::Paused);
     paused.command(Wanted::Run).unwrap();
     run(&paused);
@@ -111,24 +111,24 @@ fn pause_and_stop_within_an_epoch_lose_nothing() {
     assert_same(&paused, &whole);
 
     let (_three, stopped) = job(&long);
-    tell_within_an_epoch(&stopped, Wanted::Stop);
+    command_within_an_epoch(&stopped, Wanted::Stop);
     let rows = rows(&stopped);
     let last = rows.last().unwrap();
     assert!(last.step > 0 && last.step < 64, "{last:?}");
     assert_eq!(finished(&stopped).unwrap().outcome, Outcome::Stopped);
     let base = blazetune::weights::tflite::mediapipe();
     let tuned = blazetune::weights::load(&artifact(&stopped, "last.safetensors")).unwrap();
-    assert!(tuned != *base, "what was learnt is in the result");
+    assert!(tuned != *base, "the artifact has what was learnt");
 }
 
 #[test]
-fn steps_stay_as_large_as_they_were_where_another_device_would_have_chosen_larger_ones() {
+fn a_resumed_job_keeps_its_batch_size_even_if_another_device_would_choose_a_larger_one() {
     let (_one, whole) = job(&params());
     run(&whole);
     let (_two, moved) = job(&params());
-    tell_within_an_epoch(&moved, Wanted::Pause);
+    command_within_an_epoch(&moved, Wanted::Pause);
     let Work::Train(mut spec) = moved.work().unwrap() else { panic!("it trains") };
-    spec.params.batch_size = 32; // as if chosen again
+    spec.params.batch_size = 32; // as if another device had chosen it
     moved.create(&Work::Train(spec)).unwrap();
     moved.command(Wanted::Run).unwrap();
     run(&moved);
@@ -140,7 +140,7 @@ fn a_job_with_smaller_batches_makes_the_same_steps() {
     let (_one, whole) = job(&params());
     run(&whole);
     let (_two, divided) = job(&params());
-    tell_within_an_epoch(&divided, Wanted::Pause);
+    command_within_an_epoch(&divided, Wanted::Pause);
     let Work::Train(mut spec) = divided.work().unwrap() else { panic!("it trains") };
     spec.batch_divisor = 2;
     divided.create(&Work::Train(spec)).unwrap();
@@ -150,12 +150,12 @@ fn a_job_with_smaller_batches_makes_the_same_steps() {
     assert_eq!(steps(&divided), steps(&whole));
     for (divided, whole) in rows(&divided).iter().zip(&rows(&whole)).skip(1) {
         let losses = [divided, whole].map(|row| row.train.unwrap().loss);
-        assert!((losses[0] - losses[1]).abs() < 0.02 * losses[1], "{losses:?}: to rounding");
+        assert!((losses[0] - losses[1]).abs() < 0.02 * losses[1], "{losses:?}: beyond rounding");
     }
 }
 
 #[test]
-fn a_damaged_checkpoint_is_noticed_and_the_one_before_is_as_good() {
+fn a_damaged_checkpoint_is_noticed_and_the_previous_one_gives_the_same_bits() {
     let (_one, whole) = job(&params());
     run(&whole);
     let truncate: &dyn Fn(&mut Vec<u8>) = &|bytes| bytes.truncate(bytes.len() / 2);
@@ -165,13 +165,13 @@ fn a_damaged_checkpoint_is_noticed_and_the_one_before_is_as_good() {
     };
     for damage in [truncate, flip] {
         let (_two, damaged) = job(&params());
-        every(&damaged, 2);
-        plan(&damaged, &json!([{"at": "saved", "number": 6, "do": "kill"}]));
+        checkpoint_every(&damaged, 2);
+        plan_faults(&damaged, &json!([{"at": "saved", "number": 6, "do": "kill"}]));
         start(&damaged).wait().unwrap();
         let mut bytes = std::fs::read(damaged.last_checkpoint()).unwrap();
         damage(&mut bytes);
         std::fs::write(damaged.last_checkpoint(), &bytes).unwrap();
-        run_on(&damaged);
+        run_until_finished(&damaged);
         assert_eq!(resumed_at(&damaged), [(0, 0), (1, 0)]);
         assert_same(&damaged, &whole);
     }
@@ -188,8 +188,8 @@ fn disk_and_device_faults_are_reported_and_the_next_worker_ends_with_the_same_bi
         ("device_lost", Cause::DeviceLost),
     ] {
         let (_two, broken) = job(&params());
-        every(&broken, 2);
-        plan(&broken, &json!([{"at": "step", "number": 7, "do": fault}]));
+        checkpoint_every(&broken, 2);
+        plan_faults(&broken, &json!([{"at": "step", "number": 7, "do": fault}]));
         let finished = run(&broken);
         assert_eq!((finished.outcome, finished.cause), (Outcome::Failed, Some(cause)));
         run(&broken);
@@ -198,10 +198,10 @@ fn disk_and_device_faults_are_reported_and_the_next_worker_ends_with_the_same_bi
     }
 }
 
-/// `make soak`: each job is killed once, at a random step, with its last checkpoint up to five steps old.
+/// Part of `make soak`: each job is killed once, at a random step, with its last checkpoint up to five steps old.
 #[test]
 #[ignore = "takes some minutes; part of `make soak`"]
-#[expect(clippy::print_stdout, reason = "what `make soak` is for")]
+#[expect(clippy::print_stdout, reason = "`make soak` shows this figure")]
 fn fifty_jobs_killed_at_random_steps_end_with_the_same_bits() {
     let params = json!({"epochs": 2, "batch_size": 2, "seed": 7});
     let (_one, whole) = job(&params);
@@ -210,10 +210,10 @@ fn fifty_jobs_killed_at_random_steps_end_with_the_same_bits() {
     let (mut kills, mut same) = (0, 0);
     for _ in 0..50 {
         let (_two, killed) = job(&params);
-        every(&killed, rng.random_range(1..=5));
+        checkpoint_every(&killed, rng.random_range(1..=5));
         let step = rng.random_range(1..=31);
-        plan(&killed, &json!([{"at": "step", "number": step, "do": "kill"}]));
-        kills += run_on(&killed) - 1;
+        plan_faults(&killed, &json!([{"at": "step", "number": step, "do": "kill"}]));
+        kills += run_until_finished(&killed) - 1;
         assert_same(&killed, &whole);
         same += 1;
     }
@@ -221,10 +221,10 @@ fn fifty_jobs_killed_at_random_steps_end_with_the_same_bits() {
 }
 
 #[test]
-fn a_job_with_two_damaged_checkpoints_says_so() {
+fn a_job_fails_if_both_its_checkpoints_are_damaged() {
     let (_one, damaged) = job(&params());
-    every(&damaged, 2);
-    plan(&damaged, &json!([{"at": "saved", "number": 4, "do": "kill"}]));
+    checkpoint_every(&damaged, 2);
+    plan_faults(&damaged, &json!([{"at": "saved", "number": 4, "do": "kill"}]));
     start(&damaged).wait().unwrap();
     for path in [damaged.last_checkpoint(), damaged.previous_checkpoint()] {
         std::fs::write(path, "nothing").unwrap();

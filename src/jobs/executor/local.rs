@@ -212,8 +212,8 @@ fn started_at(pid: i64) -> Option<i64> {
     after_name.split_whitespace().nth(19)?.parse().ok()
 }
 
-/// Returns how many processes of our control group the system has killed because memory ran out. If the group has no
-/// such count, returns that of the whole machine.
+/// Returns how many processes the system has killed because memory ran out: those of our control group or, if the group
+/// has no count, those of the whole machine.
 fn memory_kills() -> Option<u64> {
     let groups = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
     let group = groups.lines().find_map(|line| line.strip_prefix("0::")).unwrap_or("/");

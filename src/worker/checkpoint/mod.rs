@@ -106,7 +106,7 @@ const CHECKSUM: &str = "sha256";
 /// # Errors
 ///
 /// [`CheckpointError`] if a file cannot be read, or if both checkpoints are damaged. A job whose only checkpoint is
-/// damaged has no intact checkpoint, which is no error: the job can start over.
+/// damaged has no intact checkpoint, but this is not an error: the job can start over.
 pub fn newest(dir: &JobDir) -> Result<FoundCheckpoint, CheckpointError> {
     let (last, previous) = (dir.last_checkpoint(), dir.previous_checkpoint());
     let damaged = match read(&last) {
