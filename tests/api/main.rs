@@ -15,6 +15,7 @@ mod disk;
 mod evaluations;
 mod extend;
 mod failures;
+mod imports;
 mod jobs;
 mod kept;
 mod labels;

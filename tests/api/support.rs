@@ -31,8 +31,19 @@ pub(crate) fn real_worker() -> Program {
     Program { path: env!("CARGO_BIN_EXE_blazetune").into(), args: vec!["worker".into()] }
 }
 
-/// A shell script that plays the worker; `$1` is the job's folder.
+/// A shell script that plays the worker of a job; `$1` is the job's folder. Imports have the product's own worker.
 pub(crate) fn script(text: &str) -> Program {
+    let real = env!("CARGO_BIN_EXE_blazetune");
+    let is_import = r#"grep -q '"kind": "import"' "$1/spec.json""#;
+    shell(&format!("if {is_import}; then exec {real} worker \"$1\"; fi\n{text}"))
+}
+
+/// The product's own worker, after a shell script; `$1` is the job's or import's folder.
+pub(crate) fn real_worker_after(text: &str) -> Program {
+    shell(&format!("{text}\nexec {} worker \"$1\"", env!("CARGO_BIN_EXE_blazetune")))
+}
+
+fn shell(text: &str) -> Program {
     let args: [OsString; 3] = ["-c".into(), text.into(), "worker".into()];
     Program { path: "/bin/sh".into(), args: args.into() }
 }

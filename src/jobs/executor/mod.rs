@@ -3,8 +3,8 @@
 mod local;
 
 use std::fmt::Debug;
-use std::fs;
-use std::io;
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -61,11 +61,51 @@ pub(super) struct Exit {
 /// The file for the worker's standard output and error.
 const OUTPUT: &str = "worker.log";
 
-/// Returns the last line that the worker in `dir` printed.
+/// How much of the end of the output to read, in bytes.
+const WORDS_BYTES: u64 = 64 << 10;
+
+/// Returns the last line that the worker in `dir` printed, other than a backtrace.
 pub(super) fn last_words(dir: &Path) -> Option<String> {
     const LONGEST: usize = 400;
-    let output = fs::read(dir.join(OUTPUT)).ok()?;
+    let output = end_of(&dir.join(OUTPUT)).ok()?;
     let output = String::from_utf8_lossy(&output);
-    let line = output.lines().rev().map(str::trim).find(|line| !line.is_empty())?;
-    Some(line.chars().take(LONGEST).collect())
+    let line = output.lines().rev().find(|line| !line.trim().is_empty() && !is_backtrace(line))?;
+    Some(line.trim().chars().take(LONGEST).collect())
+}
+
+/// Whether Rust prints such a line after the message of a panic or a failed allocation.
+fn is_backtrace(line: &str) -> bool {
+    let marks = ["stack backtrace:", "note:", "skipping backtrace"];
+    let is_frame = line.starts_with(' ')
+        && line
+            .trim_start()
+            .split_once(':')
+            .is_some_and(|(number, _)| number.parse::<u32>().is_ok());
+    is_frame
+        || line.trim_start().starts_with("at ")
+        || marks.iter().any(|mark| line.starts_with(mark))
+}
+
+fn end_of(path: &Path) -> io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(WORDS_BYTES)))?;
+    let mut bytes = Vec::new();
+    file.take(WORDS_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_words_of_a_long_log_are_its_last_message() {
+        let dir = tempfile::tempdir().unwrap();
+        let noise = "progress\n".repeat(100_000);
+        let end = "memory allocation of 9 bytes failed\nskipping backtrace printing to avoid potential recursion\n\
+                   stack backtrace:\n   0: main\n             at src/main.rs:1\nnote: Some details are omitted\n\n";
+        std::fs::write(dir.path().join(OUTPUT), noise + end).unwrap();
+        assert_eq!(last_words(dir.path()).unwrap(), "memory allocation of 9 bytes failed");
+    }
 }
