@@ -66,7 +66,7 @@ async fn a_model_is_downloaded_in_every_format_and_in_a_bundle_with_its_card() {
     names.retain(|name| name.starts_with("model."));
     assert_eq!(names.len(), 7, "{names:?}");
     let (status, base) = download(&server, "/models/base/model.onnx").await;
-    assert!(status == 200 && base.len() > 400_000, "MediaPipe's own has every format too");
+    assert!(status == 200 && base.len() > 400_000, "MediaPipe's model has every format, too");
 }
 
 #[tokio::test]
