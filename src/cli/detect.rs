@@ -14,7 +14,7 @@ use super::model;
 /// Finds faces in pictures and prints one line of JSON per picture.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Weights (.tflite, .safetensors or .pth); defaults to MediaPipe's own.
+    /// Weights (.tflite, .safetensors or .pth); defaults to MediaPipe's model.
     #[arg(long, value_name = "FILE")]
     model: Option<PathBuf>,
     /// Minimum score of the faces to print.

@@ -16,7 +16,7 @@ use super::model;
 /// Writes a model's weights in another format.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Weights in any format, or "mediapipe" for MediaPipe's own.
+    /// Weights in any format, or "mediapipe" for MediaPipe's model.
     #[arg(value_name = "FILE|mediapipe")]
     model: PathBuf,
     /// Format to write. "bn.pth" keeps BatchNorm and requires a job's checkpoint.

@@ -13,7 +13,7 @@ pub(super) fn load(path: &Path) -> anyhow::Result<Weights> {
     weights.with_context(|| format!("cannot use {}", path.display()))
 }
 
-/// Reads weights in any format, or returns `MediaPipe`'s own if `path` is `mediapipe`.
+/// Reads weights in any format, or returns those of `MediaPipe`'s model if `path` is `mediapipe`.
 pub(super) fn named(path: &Path) -> anyhow::Result<Weights> {
     if path == Path::new(MEDIAPIPE) { Ok(tflite::mediapipe().clone()) } else { load(path) }
 }

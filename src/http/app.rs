@@ -1,4 +1,4 @@
-//! What handlers share.
+//! The state that all handlers share.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -16,7 +16,7 @@ use crate::store::datasets::DatasetStatus;
 use crate::store::folder::Folder;
 use crate::store::ids::DatasetId;
 
-/// What handlers share.
+/// The state that all handlers share.
 #[derive(Debug)]
 pub struct App {
     pub(super) db: store::Db,
@@ -25,14 +25,14 @@ pub struct App {
     pub(super) config: Config,
     pub(super) devices: DevicesView,
     pub(super) started: Instant,
-    /// Event streams end when it is cancelled.
+    /// Ends event streams when it is cancelled.
     pub(super) stop: CancellationToken,
     pub(super) detectors: Detectors,
-    /// The most recently used ones.
+    /// Open data sets, the most recently opened first.
     datasets: Mutex<Vec<(DatasetId, Arc<ImportedDataset>)>>,
 }
 
-/// What an [`App`] is made of.
+/// The parts of an [`App`].
 #[derive(Debug)]
 pub struct AppSetup {
     /// The database.
@@ -41,19 +41,19 @@ pub struct AppSetup {
     pub folder: Arc<Folder>,
     /// The queue.
     pub jobs: Jobs,
-    /// Settings.
+    /// The settings.
     pub config: Config,
-    /// Says what jobs can run on.
+    /// Lists the devices that jobs can run on.
     pub devices: DevicesView,
-    /// Event streams end when it is cancelled.
+    /// Ends event streams when it is cancelled.
     pub stop: CancellationToken,
 }
 
-/// The manifest of a large data set takes some megabytes.
+/// Number of data sets to keep open. The manifest of a large one takes a few megabytes.
 const OPEN_DATASETS: usize = 8;
 
 impl App {
-    /// Ready to serve.
+    /// Creates the shared state.
     pub fn new(setup: AppSetup) -> Arc<Self> {
         let AppSetup { db, folder, jobs, config, devices, stop } = setup;
         let detectors = Detectors::new(config.limits.detections);
@@ -70,12 +70,12 @@ impl App {
         })
     }
 
-    /// An imported data set, open.
+    /// Returns an imported data set, opening it if necessary.
     pub(super) async fn dataset(&self, id: DatasetId) -> Result<Arc<ImportedDataset>> {
         let row = store::datasets::find(&self.db, id).await?;
         let row = row.ok_or_else(|| Problem::not_found(format_args!("data set {id}")))?;
         if row.status != DatasetStatus::Ready {
-            let text = format!("the data set {id} is not ready; look at its status and error");
+            let text = format!("data set {id} is not ready; see its status and error");
             return Err(Problem::conflict(text));
         }
         if let Some(open) = self.open_datasets().iter().find(|(open, _)| *open == id) {

@@ -1,8 +1,8 @@
-//! Work that would keep other requests waiting.
+//! Blocking work, which would delay other requests if it ran on an async thread.
 
 use super::problem::{Problem, Result};
 
-/// Runs blocking work on a thread where it may block.
+/// Runs blocking work on a thread that may block.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {

@@ -1,9 +1,9 @@
-//! Entity tags: responses that a client may already have.
+//! Conditional requests: entity tags of content that a client may already have.
 
 use axum::http::{HeaderMap, header};
 use sha2::{Digest, Sha256};
 
-/// Whether the client already has the content that `etag` (with its quotes) stands for.
+/// Whether the client already has the content that `etag` identifies. `etag` includes its quotes.
 pub(super) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
     let known = headers.get_all(header::IF_NONE_MATCH);
     known.iter().filter_map(|value| value.to_str().ok()).any(|list| {
@@ -11,7 +11,7 @@ pub(super) fn is_known(headers: &HeaderMap, etag: &str) -> bool {
     })
 }
 
-/// The hash of some content, in hexadecimal.
+/// Returns the SHA-256 of `bytes` in hexadecimal.
 pub(super) fn sha256(bytes: &[u8]) -> String {
     hex::encode(Sha256::digest(bytes))
 }
@@ -21,7 +21,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_tag_is_found_in_any_of_the_forms_it_may_have() {
+    fn a_tag_matches_in_every_form_that_a_client_may_send() {
         let is_known = |sent: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::IF_NONE_MATCH, sent.parse().unwrap());

@@ -1,4 +1,4 @@
-//! The dashboard: `web/dist`, built into the binary.
+//! The dashboard: the files of `web/dist`, embedded in the binary.
 
 use std::borrow::Cow;
 
@@ -11,16 +11,16 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 use super::conditional::is_known;
 use super::problem::Problem;
 
-/// Debug builds read it from the disk.
+/// Debug builds read the files from disk instead.
 #[derive(RustEmbed)]
 #[folder = "web/dist"]
 #[allow_missing = true]
 struct Assets;
 
 const INDEX: &str = "index.html";
-/// Content codings for which the build has copies, smallest first, and the endings of their names.
+/// Content codings of the compressed copies, smallest first, and the copies' file name extensions.
 const COPIES: [(&str, &str); 2] = [("br", ".br"), ("gzip", ".gz")];
-/// The names of files in this folder contain a hash of their content.
+/// File names in this folder contain a hash of the file's content, so clients may cache them forever.
 const HASHED: &str = "assets/";
 
 const NOT_BUILT: &str = "<!doctype html><meta charset=utf-8><title>Blazetune</title>\
@@ -28,11 +28,11 @@ const NOT_BUILT: &str = "<!doctype html><meta charset=utf-8><title>Blazetune</ti
     <h1>Blazetune is running</h1><p>This build has no dashboard. Run <code>make build</code>, or \
     use the API under <a href='/api/v1/system'>/api/v1</a>.</p>";
 
-/// Files as they are; the dashboard itself for its own paths, none of which has a dot.
+/// Serves a file of the dashboard. Paths without a dot are the dashboard's own routes and get `index.html`.
 pub(super) async fn asset(request: Request) -> Response {
     let path = request.uri().path().trim_start_matches('/');
     if path == "api" || path.starts_with("api/") {
-        return Problem::not_found(format_args!("/{path}; the API is under /api/v1"))
+        return Problem::not_found(format_args!("path /{path}; the API is under /api/v1"))
             .into_response();
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
@@ -88,7 +88,7 @@ fn send(path: &str, plain: EmbeddedFile, request: &Request) -> Response {
     response
 }
 
-/// Whether a client takes a content coding: by name or by `*`, and not with a weight of 0.
+/// Whether a client accepts a content coding, by name or by `*`, with a weight above 0.
 fn accepts(headers: &HeaderMap, coding: &str) -> bool {
     let sent = headers.get_all(header::ACCEPT_ENCODING).iter();
     let items: Vec<&str> =
@@ -108,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_coding_is_taken_by_name_or_star_unless_its_weight_is_zero() {
+    fn a_coding_is_accepted_by_name_or_star_unless_its_weight_is_zero() {
         let accepts = |sent: &str, coding: &str| {
             let mut headers = HeaderMap::new();
             headers.insert(header::ACCEPT_ENCODING, sent.parse().unwrap());

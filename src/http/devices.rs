@@ -1,4 +1,4 @@
-//! What jobs can run on.
+//! The devices that jobs can run on.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,20 +6,20 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Serialize;
 
-/// Something that jobs can run on.
+/// A device that jobs can run on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[schemars(rename = "Device")]
 pub struct DeviceView {
-    /// `cpu`, `cuda:0` ….
+    /// The device's ID, such as `cpu` or `cuda:0`.
     pub id: String,
-    /// Its name, as it gives it.
+    /// The model name that the hardware reports.
     pub name: String,
-    /// Threads of a CPU.
+    /// Number of threads; absent for a GPU.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub threads: Option<usize>,
 }
 
-/// Lists the current devices; passed in, because only libtorch knows the GPUs.
+/// Lists the current devices. It is passed in because only libtorch knows the GPUs.
 #[derive(Clone)]
 pub struct DevicesView(pub Arc<dyn Fn() -> Vec<DeviceView> + Send + Sync>);
 

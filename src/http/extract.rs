@@ -1,4 +1,4 @@
-//! Extractors whose rejections are our problems.
+//! Extractors that reject a request with a [`Problem`].
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::rejection::{BytesRejection, PathRejection, QueryRejection};
@@ -10,17 +10,17 @@ use serde_path_to_error::{Path as JsonPath, Segment};
 
 use super::problem::{Problem, Result};
 
-/// Parameters in the path.
+/// Path parameters.
 #[derive(FromRequestParts)]
 #[from_request(via(axum::extract::Path), rejection(Problem))]
 pub(super) struct Path<T>(pub(super) T);
 
-/// Parameters after the question mark.
+/// Query parameters.
 #[derive(FromRequestParts)]
 #[from_request(via(axum::extract::Query), rejection(Problem))]
 pub(super) struct Query<T>(pub(super) T);
 
-/// A JSON body, with its bytes.
+/// A JSON body, and its bytes.
 pub(super) struct JsonBody<T> {
     pub(super) value: T,
     pub(super) bytes: Bytes,
@@ -44,7 +44,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
     }
 }
 
-/// Reads a value; an error points at the part that cannot be read.
+/// Parses a value. An error points to the part that cannot be read.
 pub(super) fn typed<'de, T, D>(json: D) -> Result<T>
 where
     T: Deserialize<'de>,
@@ -58,7 +58,7 @@ where
     })
 }
 
-/// A missing field has no path; serde names it only in its text.
+/// Returns the name of the missing field from serde's message; the error's path does not include it.
 fn missing_field(text: &str) -> Option<&str> {
     Some(text.strip_prefix("missing field `")?.split_once('`')?.0)
 }
@@ -71,7 +71,7 @@ fn unreadable(pointer: &str, error: &serde_json::Error) -> Problem {
     }
 }
 
-/// The path as a JSON pointer (RFC 6901).
+/// Returns the path as a JSON pointer (RFC 6901).
 fn pointer(path: &JsonPath) -> String {
     let segment = |segment: &Segment| match segment {
         Segment::Seq { index } => format!("/{index}"),
@@ -82,14 +82,14 @@ fn pointer(path: &JsonPath) -> String {
     path.iter().map(segment).collect()
 }
 
-/// The media type of a body, in lower case, without parameters; empty if there is none.
+/// Returns the body's media type in lower case, without parameters; empty if the header is missing.
 pub(super) fn content_type(headers: &HeaderMap) -> String {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let kind = value.unwrap_or_default().split(';').next().unwrap_or_default();
     kind.trim().to_ascii_lowercase()
 }
 
-/// A path parameter that is not an id or a number names nothing: 404.
+/// A path parameter of the wrong form, such as an invalid ID, cannot name anything that exists: 404.
 impl From<PathRejection> for Problem {
     fn from(rejection: PathRejection) -> Self {
         Self::new(StatusCode::NOT_FOUND, rejection.body_text())
@@ -108,7 +108,7 @@ impl From<BytesRejection> for Problem {
     }
 }
 
-/// Reads a body of at most this many bytes.
+/// Reads a whole body of at most `limit_bytes`.
 pub(super) async fn whole(body: Body, limit_bytes: u64) -> Result<Bytes> {
     let limit = usize::try_from(limit_bytes).unwrap_or(usize::MAX);
     to_bytes(body, limit).await.map_err(|_| Problem::too_large(limit_bytes))

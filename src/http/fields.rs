@@ -1,4 +1,4 @@
-//! Fields that several bodies have.
+//! Fields that several requests have in common.
 
 use axum::http::StatusCode;
 use serde::Deserialize;
@@ -7,14 +7,14 @@ use super::problem::{Problem, Result, Wrong};
 
 const LONGEST_NAME: usize = 200;
 
-/// What is wrong with the name of a job or a model.
+/// Returns what is wrong with the name of a job or model, if anything.
 pub(super) fn wrong_name(name: &str) -> Option<Wrong> {
     let is_right = (1..=LONGEST_NAME).contains(&name.trim().chars().count());
     let detail = format!("must have 1 to {LONGEST_NAME} characters");
     (!is_right).then(|| Wrong { pointer: "/name".to_owned(), detail })
 }
 
-/// A name in the query.
+/// An optional name in the query.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct NameQuery {
@@ -22,13 +22,13 @@ pub(super) struct NameQuery {
 }
 
 impl NameQuery {
-    /// A valid name, if there is one.
+    /// Returns the name, trimmed and checked.
     pub(super) fn name(self) -> Result<Option<String>> {
         valid_name(self.name)
     }
 }
 
-/// A name from the query, checked.
+/// Trims and checks an optional name from the query.
 pub(super) fn valid_name(name: Option<String>) -> Result<Option<String>> {
     let Some(name) = name else { return Ok(None) };
     let name = name.trim();

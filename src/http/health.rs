@@ -24,10 +24,10 @@ async fn live() -> Json<Value> {
 async fn ready(State(app): State<Arc<App>>) -> Result<Json<Value>> {
     match store::ping(&app.db).await {
         Ok(()) if !app.stop.is_cancelled() => Ok(Json(json!({"status": "ok"}))),
-        Ok(()) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping")),
+        Ok(()) => Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the server is shutting down")),
         Err(error) => {
             tracing::error!("not ready: {error}");
-            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the database does not answer"))
+            Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the database does not respond"))
         }
     }
 }

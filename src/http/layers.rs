@@ -1,4 +1,4 @@
-//! Middleware that every request and response goes through.
+//! Middleware that every request and response passes through.
 
 use std::any::Any;
 
@@ -16,14 +16,14 @@ use tracing::error;
 use super::problem::{Problem, unify};
 use super::read_on::read_on;
 
-/// The dashboard loads nothing from elsewhere; its charts set styles.
+/// The dashboard loads nothing from other sites. Inline styles are allowed because its charts set them.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; style-src 'self' 'unsafe-inline'; \
     img-src 'self' data: blob:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'";
 
-/// The layer added last sees a request first.
+/// Wraps the router in the middleware. The layer added last sees a request first.
 pub(super) fn around(router: Router) -> Router {
     router
-        // There are no accounts, so only a browser's same-origin rules keep other sites out.
+        // There are no accounts, so nothing but this check stops other sites' pages from sending requests.
         .layer(CsrfLayer::new())
         .layer(middleware::from_fn(unify))
         .layer(CatchPanicLayer::custom(panicked))
@@ -46,6 +46,6 @@ fn panicked(panic: Box<dyn Any + Send>) -> Response {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("?");
     error!("a handler panicked: {text}");
-    let detail = "the server's log has the details";
+    let detail = "see the server's log for details";
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).into_response()
 }

@@ -1,4 +1,4 @@
-//! The API and the dashboard. Each resource has a file with its routes.
+//! The API and the dashboard. Each resource has a module with its routes.
 
 mod app;
 mod blocking;
@@ -36,7 +36,7 @@ use tracing::debug;
 pub use self::app::{App, AppSetup};
 pub use self::devices::{DeviceView, DevicesView};
 
-/// Everything that is served.
+/// Returns the router for everything that the server serves.
 pub fn router(app: Arc<App>) -> Router {
     let api = quick(&app).merge(slow()).fallback(problem::no_such_path);
     let router = Router::new()
@@ -47,17 +47,17 @@ pub fn router(app: Arc<App>) -> Router {
     layers::around(router)
 }
 
-/// Serves `router` until `stop`, then finishes open requests.
+/// Serves `router` until `stop` is cancelled, then finishes open requests.
 ///
 /// # Errors
 ///
-/// When the listener fails.
+/// If the listener fails.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     stop: CancellationToken,
 ) -> std::io::Result<()> {
-    // Responses go out at once, without waiting for the last one's acknowledgement.
+    // Sends each response at once, without waiting for the previous one's acknowledgement.
     let listener = listener.tap_io(|connection| {
         if let Err(error) = connection.set_nodelay(true) {
             debug!("cannot set TCP_NODELAY: {error}");
@@ -66,7 +66,7 @@ pub async fn serve(
     axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await
 }
 
-/// Requests that are answered quickly, or time out.
+/// Routes whose requests are answered quickly or time out.
 fn quick(app: &App) -> Router<Arc<App>> {
     let timeout = Duration::from_secs(app.config.server.request_timeout_s);
     Router::new()
@@ -78,7 +78,7 @@ fn quick(app: &App) -> Router<Arc<App>> {
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
 }
 
-/// Requests that may take long, and have their own limits.
+/// Routes whose requests may take long and have their own limits.
 fn slow() -> Router<Arc<App>> {
     Router::new()
         .merge(datasets::slow_routes())

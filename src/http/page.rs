@@ -1,4 +1,4 @@
-//! Lists, one page at a time.
+//! Paging of lists.
 
 use std::str::FromStr;
 
@@ -9,7 +9,7 @@ use super::problem::{Problem, Result};
 const DEFAULT: u32 = 50;
 const MOST: u32 = 200;
 
-/// Which page.
+/// The query parameters that select a page.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct PageQuery {
@@ -17,16 +17,16 @@ pub(super) struct PageQuery {
     pub(super) cursor: Option<String>,
 }
 
-/// A page.
+/// One page of a list.
 #[derive(Debug, Serialize)]
 pub(super) struct Page<T> {
     pub(super) items: Vec<T>,
-    /// Cursor of the next page; none after the last.
+    /// Cursor of the next page; `null` on the last page.
     pub(super) next_cursor: Option<String>,
 }
 
 impl PageQuery {
-    /// How many items, at most.
+    /// Returns the maximum number of items on the page.
     pub(super) fn limit(&self) -> Result<usize> {
         let limit = self.limit.unwrap_or(DEFAULT);
         if (1..=MOST).contains(&limit) {
@@ -34,18 +34,18 @@ impl PageQuery {
         } else {
             Err(Problem::new(
                 axum::http::StatusCode::UNPROCESSABLE_ENTITY,
-                format_args!("limit is {limit}; it has to be from 1 to {MOST}"),
+                format_args!("limit is {limit}; it must be from 1 to {MOST}"),
             ))
         }
     }
 
-    /// Where the previous page ended.
+    /// Returns the cursor, which marks where the previous page ended.
     pub(super) fn cursor<C: FromStr>(&self) -> Result<Option<C>> {
         let parse = |cursor: &String| {
             cursor.parse().map_err(|_| {
                 Problem::new(
                     axum::http::StatusCode::UNPROCESSABLE_ENTITY,
-                    format_args!("cursor is {cursor:?}; use next_cursor of the previous page"),
+                    format_args!("invalid cursor {cursor:?}; use next_cursor of the previous page"),
                 )
             })
         };
@@ -54,7 +54,7 @@ impl PageQuery {
 }
 
 impl<T> Page<T> {
-    /// A page from up to one item more than `limit`.
+    /// Creates a page from the items found. One item more than `limit` means that another page follows.
     pub(super) fn new(mut items: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Self {
         let has_more = items.len() > limit;
         items.truncate(limit);

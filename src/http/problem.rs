@@ -1,4 +1,4 @@
-//! Every failure the API reports, as `application/problem+json` (RFC 9457).
+//! Failures that the API reports as `application/problem+json` (RFC 9457).
 
 use std::error::Error;
 use std::fmt::Display;
@@ -18,19 +18,18 @@ use crate::jobs::DeleteError;
 use crate::store;
 use crate::store::jobs::JobState;
 
-/// What handlers return.
+/// The result of a handler.
 pub(super) type Result<T, E = Problem> = std::result::Result<T, E>;
 
 const CONTENT_TYPE: &str = "application/problem+json";
-const FULL: &str = "the server's disk is full; free some room, and try again";
-/// Longest text in bytes; frameworks' own messages about a failure are shorter.
+const FULL: &str = "the server's disk is full; free some space, then try again";
+/// Maximum length in bytes of a plain-text failure; the frameworks' own messages are shorter.
 const LONGEST_TEXT: usize = 4096;
 
-/// A problem to report. Holds only what the client may see; what only operators may see is
-/// logged by [`Problem::internal`].
+/// A problem to report. It holds only what the client may see; [`Problem::internal`] logs what only operators may see.
 #[derive(Debug, Serialize)]
 pub(super) struct Problem {
-    /// Means no more than the status (RFC 9457, 4.2.1).
+    /// Always `about:blank`: the problem has no type beyond its status (RFC 9457, 4.2.1).
     #[serde(rename = "type")]
     kind: &'static str,
     title: &'static str,
@@ -49,14 +48,14 @@ pub(super) struct Problem {
 /// An invalid value in the request.
 #[derive(Debug, Serialize)]
 pub(super) struct Wrong {
-    /// JSON pointer into the body.
+    /// JSON pointer to the value in the body.
     pub(super) pointer: String,
-    /// What is wrong with it.
+    /// What is wrong with the value.
     pub(super) detail: String,
 }
 
 impl Problem {
-    /// A problem with this status and detail.
+    /// Creates a problem with this status and detail.
     pub(super) fn new(status: StatusCode, detail: impl Display) -> Self {
         let title = status.canonical_reason().unwrap_or("Problem");
         let detail = detail.to_string();
@@ -71,46 +70,45 @@ impl Problem {
         }
     }
 
-    /// 404: `what` names the missing thing, such as `job 0197…`.
+    /// Creates a 404. `what` names the missing thing, such as `job 0197…`.
     pub(super) fn not_found(what: impl Display) -> Self {
         Self::new(StatusCode::NOT_FOUND, format_args!("there is no {what}"))
     }
 
-    /// 409: the request conflicts with the current state.
+    /// Creates a 409: the request conflicts with the current state.
     pub(super) fn conflict(detail: impl Display) -> Self {
         Self::new(StatusCode::CONFLICT, detail)
     }
 
-    /// 409 for a job in this state.
+    /// Creates a 409 for a job in this state.
     pub(super) fn conflict_in(state: JobState, detail: impl Display) -> Self {
         Self { state: Some(state), ..Self::conflict(detail) }
     }
 
-    /// 415: the wrong kind of body; the detail says what is expected.
+    /// Creates a 415: the body has the wrong media type. The detail says which one is expected.
     pub(super) fn wrong_type(detail: impl Display) -> Self {
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail)
     }
 
-    /// 413: the body is too large.
+    /// Creates a 413: the body is too large.
     pub(super) fn too_large(limit_bytes: u64) -> Self {
-        let detail = format!(
-            "the body is larger than {limit_bytes} bytes, which is the most this server takes"
-        );
+        let detail =
+            format!("the body is larger than {limit_bytes} bytes, the most this server accepts");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
     }
 
-    /// 503: there is no room now, but there may be after this many seconds.
+    /// Creates a 503: the server is busy, and the client can try again after this many seconds.
     pub(super) fn busy(retry_after_s: u32, detail: impl Display) -> Self {
         let problem = Self::new(StatusCode::SERVICE_UNAVAILABLE, detail);
         Self { retry_after_s: Some(retry_after_s), ..problem }
     }
 
-    /// 507: the server's disk is full, or at its configured limit.
+    /// Creates a 507: the server's disk is full or has reached its configured limit.
     pub(super) fn no_room(detail: impl Display) -> Self {
         Self::new(StatusCode::INSUFFICIENT_STORAGE, detail)
     }
 
-    /// 422: invalid values in the request.
+    /// Creates a 422 for invalid values in the request.
     pub(super) fn invalid(errors: Vec<Wrong>) -> Self {
         let texts: Vec<String> =
             errors.iter().map(|wrong| format!("{}: {}", wrong.pointer, wrong.detail)).collect();
@@ -118,26 +116,27 @@ impl Problem {
         Self { errors, ..problem }
     }
 
-    /// 422 for one value.
+    /// Creates a 422 for one invalid value.
     pub(super) fn invalid_value(pointer: &str, detail: impl Display) -> Self {
         let detail = detail.to_string();
         Self::invalid(vec![Wrong { pointer: pointer.to_owned(), detail }])
     }
 
-    /// 500: logs the error and its causes, and tells the client nothing about it.
+    /// Creates a 500. Logs the error and its causes, but tells the client nothing about them.
     pub(super) fn internal(source: &(dyn Error + 'static)) -> Self {
         error!("a request failed: {}", chain(source));
-        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the server's log has the details")
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "see the server's log for details")
     }
 }
 
-/// A database error in a handler is the server's fault.
+/// A database error is a 500, or a 507 if the disk is full.
 impl From<store::Error> for Problem {
     fn from(error: store::Error) -> Self {
         if store::is_full(&error) { Self::no_room(FULL) } else { Self::internal(&error) }
     }
 }
 
+/// A file system error is a 500, or a 507 if the disk is full.
 impl From<std::io::Error> for Problem {
     fn from(error: std::io::Error) -> Self {
         if disk::is_full(&error) { Self::no_room(FULL) } else { Self::internal(&error) }
@@ -155,7 +154,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// `axum` and its layers answer some failures in plain text: turns those into problems.
+/// Turns the plain-text failures of `axum` and its layers into problems.
 pub(super) async fn unify(request: Request, next: Next) -> Response {
     let what = format!("{} {}", request.method(), request.uri().path());
     let response = next.run(request).await;
@@ -170,12 +169,12 @@ pub(super) async fn unify(request: Request, next: Next) -> Response {
     let text = String::from_utf8_lossy(&text).into_owned();
     let detail = match status {
         StatusCode::METHOD_NOT_ALLOWED => {
-            format!("{what} is not possible; the Allow header says what is")
+            format!("{what} is not supported; the Allow header lists the supported methods")
         }
-        StatusCode::FORBIDDEN => "requests from other web sites are refused".to_owned(),
+        StatusCode::FORBIDDEN => "requests from other websites are refused".to_owned(),
         StatusCode::SERVICE_UNAVAILABLE => "the request took too long; try again later".to_owned(),
         StatusCode::RANGE_NOT_SATISFIABLE => {
-            "the file is shorter than the range asked for".to_owned()
+            "the requested range is beyond the end of the file".to_owned()
         }
         _ if text.is_empty() => format!("{what} failed"),
         _ => text,
@@ -186,9 +185,9 @@ pub(super) async fn unify(request: Request, next: Next) -> Response {
     Response::from_parts(parts, Body::new(body))
 }
 
-/// 404 for paths of the API.
+/// Answers unknown paths of the API with a 404.
 pub(super) async fn no_such_path(request: Request) -> Problem {
-    Problem::not_found(format_args!("{} in this API", request.uri().path()))
+    Problem::not_found(format_args!("path {} in this API", request.uri().path()))
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]

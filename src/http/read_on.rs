@@ -1,5 +1,5 @@
-//! Responses sent before the whole body was read. A client that is still sending would see a broken connection instead
-//! of the response, so the rest is read and discarded for a while.
+//! Keeps reading a request's body after the response is ready. A client that is still sending the body would otherwise
+//! see a broken connection instead of the response.
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,12 +13,12 @@ use axum::middleware::Next;
 use axum::response::Response;
 use futures_util::{Stream, StreamExt};
 
-/// How long to keep reading what a client still sends.
+/// How long to keep reading and discarding the rest of the body.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Middleware.
+/// Middleware that reads the rest of the body before it returns the response.
 pub(super) async fn read_on(request: Request, next: Next) -> Response {
-    // A client that sent `Expect` has not begun to send.
+    // A client that sends `Expect` waits for permission before it sends the body.
     if request.body().is_end_stream() || request.headers().contains_key(header::EXPECT) {
         return next.run(request).await;
     }
@@ -26,11 +26,11 @@ pub(super) async fn read_on(request: Request, next: Next) -> Response {
     let mut body = Shared(Arc::new(Mutex::new(body.into_data_stream())));
     let response = next.run(Request::from_parts(head, Body::from_stream(body.clone()))).await;
     let rest = async { while let Some(Ok(_)) = body.next().await {} };
-    let _ = tokio::time::timeout(PATIENCE, rest).await; // Then it has to do without the answer.
+    let _ = tokio::time::timeout(PATIENCE, rest).await; // After that, the client may miss the response.
     response
 }
 
-/// A body that someone else reads to its end when the handler has stopped.
+/// A body that the middleware can read to its end after the handler has stopped reading.
 #[derive(Clone)]
 struct Shared(Arc<Mutex<BodyDataStream>>);
 

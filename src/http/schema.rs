@@ -1,4 +1,4 @@
-//! JSON Schema of what clients get, from which the dashboard's types are made.
+//! JSON Schema of the API's responses, from which the dashboard's types are generated.
 
 use std::borrow::Cow;
 
@@ -27,7 +27,7 @@ pub fn describe(generator: &mut SchemaGenerator) {
     system::describe(generator);
 }
 
-// It stands here and not beside the type, because the fuzzers use that file and know nothing of schemas.
+// It is here rather than next to the type because the fuzzers compile that file without `schemars`.
 impl JsonSchema for Rect {
     fn schema_name() -> Cow<'static, str> {
         "Rect".into()

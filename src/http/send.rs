@@ -1,4 +1,4 @@
-//! Downloads: files, in ranges, unless the client already has them.
+//! Downloads of files, with support for ranges and entity tags.
 
 use std::path::PathBuf;
 
@@ -13,15 +13,17 @@ use super::conditional::is_known;
 use super::problem::{Problem, Result};
 use crate::protocol::events::Artifact;
 
+/// Returns the file with this name; a 404 lists the files that exist.
 pub(super) fn named<'a>(files: &'a [Artifact], name: &str) -> Result<&'a Artifact> {
     let found = files.iter().find(|file| file.name == name);
     found.ok_or_else(|| {
         let names: Vec<&str> = files.iter().map(|file| file.name.as_str()).collect();
         let there = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        Problem::not_found(format_args!("file {name:?} here; there is: {there}"))
+        Problem::not_found(format_args!("file {name:?} here; the files are: {there}"))
     })
 }
 
+/// Sends a file, or the requested range of it, unless the client already has it.
 pub(super) async fn send(
     path: PathBuf,
     artifact: &Artifact,
@@ -32,13 +34,13 @@ pub(super) async fn send(
     if is_known(request.headers(), &etag) {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
-    // A part of a different version is of no use to the client.
+    // The client cannot combine its part with a range of a different version, so it gets the whole file.
     let asked_of = request.headers().get(header::IF_RANGE);
     if asked_of.is_some_and(|asked_of| asked_of.as_bytes() != etag.as_bytes()) {
         request.headers_mut().remove(header::RANGE);
     }
     for by_time in [header::IF_MODIFIED_SINCE, header::IF_UNMODIFIED_SINCE] {
-        request.headers_mut().remove(by_time); // The hash knows better.
+        request.headers_mut().remove(by_time); // The entity tag is more reliable.
     }
     let response = ServeFile::new(path).ignore_multi_range_requests(true).oneshot(request).await;
     let mut response = response.unwrap_or_else(|never| match never {}).map(Body::new);

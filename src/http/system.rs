@@ -27,9 +27,9 @@ struct SystemView {
     version: &'static str,
     uptime_s: u64,
     devices: Vec<DeviceView>,
-    /// Jobs by state.
+    /// Number of jobs by state.
     queue: BTreeMap<&'static str, i64>,
-    /// Why devices that have room start no job that could run there, by device.
+    /// For each device that is free but cannot start a waiting job, the reason.
     waiting: BTreeMap<String, String>,
     disk: Disk,
     data_dir: String,

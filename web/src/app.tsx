@@ -1,4 +1,4 @@
-// The frame around every page: navigation, the banner, the footer.
+// The frame around every page: navigation, banner and footer.
 
 import { useEffect, useErrorBoundary, useRef } from "preact/hooks";
 import { system } from "./api";
@@ -28,7 +28,7 @@ export function App() {
   const main = useRef<HTMLElement>(null);
   const first = useRef(true);
 
-  // A new page takes the focus; the first one does not
+  // Moves the focus to each new page, but not to the first
   useEffect(() => {
     if (!first.current) main.current?.focus({ preventScroll: true });
     first.current = false;
@@ -37,7 +37,7 @@ export function App() {
   return (
     <>
       <a class="skip" href="#main">
-        Skip to the content
+        Skip to content
       </a>
       <header class="top">
         <div class="inner">
@@ -73,10 +73,10 @@ function Page({ place, id, url }: PageProps) {
   if (broken) {
     return (
       <section class="empty">
-        <h1>This page broke</h1>
+        <h1>This page crashed</h1>
         <p>{String(broken)}</p>
         <a class="button" href={url.href} target="_self">
-          Load it again
+          Reload
         </a>
       </section>
     );
@@ -89,9 +89,9 @@ function Page({ place, id, url }: PageProps) {
   if (place === "system") return <SystemPage />;
   return (
     <section class="empty">
-      <h1>There is no such page</h1>
+      <h1>Page not found</h1>
       <p>
-        <a href="/jobs">Go to the jobs</a>
+        <a href="/jobs">Go to jobs</a>
       </p>
     </section>
   );
@@ -103,9 +103,9 @@ function Banner() {
     <div role="status" aria-live="polite">
       {lost && (
         <div class="banner">
-          <span>Connection to the server lost. Training goes on without it; trying again …</span>
+          <span>Connection to the server lost. Training continues; reconnecting …</span>
           <button type="button" class="small" onClick={() => connection.retryNow()}>
-            Try now
+            Retry now
           </button>
         </div>
       )}

@@ -1,4 +1,4 @@
-// Paths are pages; links are plain `<a href>`s caught on their way.
+// Client-side routing: each path is a page, and clicks on plain `<a href>` links are intercepted.
 
 import { useEffect, useState } from "preact/hooks";
 
@@ -8,7 +8,7 @@ export function navigate(path: string) {
   window.dispatchEvent(new Event("navigated"));
 }
 
-/** The address shown, path and query. */
+/** The current URL. */
 export function useLocation(): URL {
   const [href, setHref] = useState(location.href);
   useEffect(() => {

@@ -1,4 +1,4 @@
-// Two models side by side, their names and tags.
+// Names, tags and compares models.
 
 import { expect, test } from "@playwright/test";
 import { listen } from "./complaints";
@@ -20,7 +20,7 @@ test("a trained model is named, tagged and compared", async ({ page }) => {
   const complaints = listen(page);
   const api = `${server.url}/api/v1`;
 
-  await test.step("a job has trained one", async () => {
+  await test.step("a job trains a model", async () => {
     await page.goto(`${server.url}/datasets`);
     await page.locator("input[type=file]").setInputFiles(await server.sample(IMAGES));
     await expect(page.locator("[data-state=ready]")).toBeVisible({ timeout: 300_000 });
@@ -32,7 +32,7 @@ test("a trained model is named, tagged and compared", async ({ page }) => {
     await expect(page.locator("[data-state=completed]")).toBeVisible({ timeout: 300_000 });
   });
 
-  await test.step("its page changes its name and tags", async () => {
+  await test.step("the model's page changes its name and tags", async () => {
     await page.goto(`${server.url}/models`);
     await page.getByRole("link", { name: "tuned", exact: true }).click();
     const form = page.getByRole("region", { name: "Provenance" });
@@ -44,7 +44,7 @@ test("a trained model is named, tagged and compared", async ({ page }) => {
     await expect(page.getByText("camera 3", { exact: true })).toBeVisible();
   });
 
-  await test.step("it is compared with MediaPipe's own, and the other way round", async () => {
+  await test.step("it is compared with MediaPipe's model, in both directions", async () => {
     await page.getByRole("link", { name: "Compare two" }).click();
     const figure = page.locator("[data-figure=ap50_ge12] dd");
     await expect(figure).toContainText(/\d\.\d{3} → \d\.\d{3}[+−]\d\.\d{3}/);
@@ -63,7 +63,7 @@ test("a trained model is named, tagged and compared", async ({ page }) => {
     await page.screenshot({ path: "test-results/compare.png", fullPage: true });
   });
 
-  await test.step("it holds at phone width", async () => {
+  await test.step("the page fits a phone", async () => {
     await page.setViewportSize({ width: 360, height: 740 });
     const width = await page.evaluate(() => document.documentElement.scrollWidth);
     expect(width).toBeLessThanOrEqual(360);

@@ -1,8 +1,8 @@
-// What a page should not say while it is used: errors, and breaches of the content security policy.
+// Collects the errors that a page logs, including breaches of the content security policy.
 
 import type { Page } from "@playwright/test";
 
-/** Fills with errors as they come; those that name `expected` are on purpose. */
+/** Returns a list that fills with errors as they occur, except those that contain `expected`. */
 export function listen(page: Page, expected?: string): string[] {
   const complaints: string[] = [];
   page.on("pageerror", (error) => complaints.push(error.message));

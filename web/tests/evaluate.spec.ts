@@ -1,4 +1,4 @@
-// A model is measured beside MediaPipe's own, from its page to the report.
+// Evaluates a model next to MediaPipe's, from the model's page to the report.
 
 import { expect, test } from "@playwright/test";
 import { listen } from "./complaints";
@@ -16,10 +16,10 @@ test.afterAll(async () => {
   await server?.remove();
 });
 
-test("a model is evaluated beside MediaPipe's own", async ({ page }) => {
+test("a model is evaluated next to MediaPipe's", async ({ page }) => {
   const complaints = listen(page);
 
-  await test.step("a data set and a model are there", async () => {
+  await test.step("a data set and a model are uploaded", async () => {
     await page.goto(`${server.url}/datasets`);
     await page.locator("input[type=file]").setInputFiles(await server.sample(IMAGES));
     await expect(page.locator("[data-state=ready]")).toBeVisible({ timeout: 300_000 });
@@ -34,17 +34,17 @@ test("a model is evaluated beside MediaPipe's own", async ({ page }) => {
     await expect(page.getByRole("heading", { name: "again", exact: true })).toBeVisible();
   });
 
-  await test.step("its page starts an evaluation", async () => {
+  await test.step("the model's page starts an evaluation", async () => {
     const form = page.getByRole("region", { name: "Evaluate" });
-    await expect(form.getByLabel("Compare with MediaPipe's own")).toBeChecked();
+    await expect(form.getByLabel("Compare with MediaPipe's model")).toBeChecked();
     await form.getByRole("button", { name: "Evaluate" }).click();
     await expect(page).toHaveURL(/\/jobs\/[0-9a-f-]{36}$/);
     await expect(page.getByRole("heading", { name: "again on sample" })).toBeVisible();
     await expect(page.locator("[data-state=completed]")).toBeVisible({ timeout: 300_000 });
   });
 
-  await test.step("the report has figures of both, by size, and the worst pictures", async () => {
-    // The same weights: no gain and no loss.
+  await test.step("the report has metrics of both, by size, and the worst pictures", async () => {
+    // Both models have the same weights, so all differences are 0.
     for (const figure of ["ap50", "ap50_ge6", "ap50_ge12", "ap50_ge24", "best_f1"]) {
       await expect(page.locator(`[data-figure=${figure}] dd`)).toContainText("+0.000");
     }
@@ -70,7 +70,7 @@ test("a model is evaluated beside MediaPipe's own", async ({ page }) => {
     await expect(page.locator("[data-file='report.json']")).toBeVisible();
   });
 
-  await test.step("it holds at phone width, and the list tells its kind", async () => {
+  await test.step("the page fits a phone, and the list shows the job's kind", async () => {
     await page.screenshot({ path: "test-results/evaluation.png", fullPage: true });
     await page.setViewportSize({ width: 360, height: 740 });
     const width = await page.evaluate(() => document.documentElement.scrollWidth);

@@ -1,4 +1,4 @@
-// A job that fails comes back to life on its page, without a reload.
+// The page of a failed job becomes live again without a reload.
 
 import { readFile } from "node:fs/promises";
 import { expect, test } from "@playwright/test";
@@ -15,7 +15,7 @@ test.afterAll(async () => {
   await server?.remove();
 });
 
-test("a failed job's page is live again after Resume and after Keep", async ({ page }) => {
+test("a failed job's page becomes live again after Resume and after Keep", async ({ page }) => {
   const api = `${server.url}/api/v1`;
   const archive = await readFile(await server.sample(60));
   const headers = { "content-type": "application/zip" };

@@ -1,4 +1,4 @@
-// The form's rules, without a browser.
+// Tests the parameter form's rules without a browser.
 
 import { expect, test } from "@playwright/test";
 import { changed, fieldsOf, flatten, leaves, wrong } from "../src/lib/schema";
@@ -34,7 +34,7 @@ const SCHEMA = {
 
 const FIELDS = fieldsOf(SCHEMA);
 
-test("every kind of field is read, through references", () => {
+test("every kind of field is read, including through references", () => {
   const kinds = leaves(FIELDS).map(({ pointer, kind }) => `${pointer} ${kind}`);
   expect(kinds).toEqual([
     "/epochs number",
@@ -45,11 +45,11 @@ test("every kind of field is read, through references", () => {
   ]);
 });
 
-test("a default of the outer object wins over the inner field's own", () => {
+test("a default of the outer object overrides the inner field's", () => {
   expect(leaves(FIELDS).at(-1)?.initial).toBe(0.25);
 });
 
-test("only what differs from the defaults is sent, typed and nested", () => {
+test("only values that differ from the defaults are sent, typed and nested", () => {
   const texts = new Map([
     ["/epochs", " 20 "],
     ["/freeze", "true"],
@@ -60,7 +60,7 @@ test("only what differs from the defaults is sent, typed and nested", () => {
   expect(changed(FIELDS, new Map())).toEqual({});
 });
 
-test("limits and kinds of numbers are checked in words", () => {
+test("an invalid number gets a message that says why", () => {
   const [epochs] = leaves(FIELDS);
   if (!epochs) throw new Error("no fields");
   expect(wrong(epochs, "0")).toBe("must be at least 1");
@@ -71,7 +71,7 @@ test("limits and kinds of numbers are checked in words", () => {
   expect(wrong(epochs, "7")).toBeUndefined();
 });
 
-test("earlier parameters fill the form again", () => {
+test("an earlier job's parameters fill the form", () => {
   expect([...flatten({ epochs: 3, views: { flip: 0 } })]).toEqual([
     ["/epochs", "3"],
     ["/views/flip", "0"],

@@ -1,4 +1,4 @@
-// The real server, on a folder of its own.
+// Runs the real server in a temporary folder.
 
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
@@ -26,7 +26,7 @@ export class Server {
     this.#settings = settings;
   }
 
-  /** With settings as environment variables. */
+  /** Starts a server with these settings, given as environment variables. */
   static async create(settings: Record<string, string> = {}): Promise<Server> {
     const folder = await mkdtemp(path.join(tmpdir(), "blazetune-web-"));
     const server = new Server(folder, settings);
@@ -34,17 +34,17 @@ export class Server {
     return server;
   }
 
-  /** Starts on the folder; the same address as before when none is given. */
+  /** Starts the server in its folder, by default at the same address as before. */
   async start(listen = new URL(this.url).host) {
     const data = path.join(this.folder, "data");
-    // One thread: on a busy machine two that wait for each other are far slower than one.
+    // On a busy machine, threads that wait for each other are far slower than a single one.
     const env = { BLAZETUNE__DEVICES__CPU_THREADS: "1", ...process.env, ...this.#settings };
     const child = spawn(BINARY, ["serve", "--data", data, "--listen", listen], { env });
     this.#process = child;
     this.url = await new Promise<string>((resolve, reject) => {
       let said = "";
       const timer = setTimeout(
-        () => reject(new Error(`no address within a minute:\n${said}`)),
+        () => reject(new Error(`the server reported no address within a minute:\n${said}`)),
         START_MS,
       );
       const listened = (chunk: Buffer) => {
@@ -77,7 +77,7 @@ export class Server {
     return file;
   }
 
-  /** Kills the worker of a job. */
+  /** Kills a job's worker. */
   async killWorker(job: string) {
     await promisify(execFile)("pkill", ["-KILL", "-f", path.join("data", "jobs", job)]);
   }
@@ -87,7 +87,7 @@ export class Server {
     await this.stop();
     await rm(this.folder, { recursive: true, force: true });
   }
-  /** Workers outlive the server, so a failed test has to end its own. */
+  /** Cancels all jobs: workers outlive the server, so a failed test would leave them running. */
   async #cancelJobs() {
     const active = async () => {
       const { items } = (await (await fetch(`${this.url}/api/v1/jobs`)).json()) as Page<Job>;

@@ -1,4 +1,4 @@
-// The whole story in a real browser, against the real server: upload, train, watch, download, try.
+// The whole workflow in a real browser with the real server: upload, train, watch, download, try.
 
 import { createHash } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
@@ -8,10 +8,10 @@ import type { SamplePicture, Samples } from "../src/api";
 import { listen } from "./complaints";
 import { Server } from "./server";
 
-/** For the README's pictures: a longer story, so that there is something to see. */
+/** Whether to update the README's screenshots, for which the test trains longer. */
 const UPDATING = process.env.UPDATE_SCREENSHOTS === "1";
 const IMAGES = UPDATING ? 400 : 60;
-// Long enough to be watched, on a busy machine too.
+// Training takes long enough to be watched, even on a busy machine.
 const EPOCHS = 40;
 const BATCH_SIZE = UPDATING ? 32 : 8;
 const FOLDERS = [
@@ -30,10 +30,10 @@ test.afterAll(async () => {
 });
 
 test("pictures become a model that can be downloaded and tried", async ({ page }) => {
-  const complaints = listen(page, "422"); // The story sends a wrong value on purpose.
+  const complaints = listen(page, "422"); // The test sends an invalid value on purpose.
   const archive = await server.sample(IMAGES);
 
-  await test.step("an empty server says what to do first", async () => {
+  await test.step("an empty server explains the first steps", async () => {
     await page.goto(server.url);
     await expect(page.getByRole("heading", { name: "Three steps" })).toBeVisible();
     await page.getByRole("link", { name: "Upload a data set" }).click();
@@ -56,7 +56,7 @@ test("pictures become a model that can be downloaded and tried", async ({ page }
 
   const dataset = page.url().split("/").at(-1);
 
-  await test.step("a job is started through the form, which refuses what cannot be", async () => {
+  await test.step("the form refuses invalid values and starts a job", async () => {
     await page.getByRole("link", { name: "Fine-tune on this" }).click();
     await page.getByLabel("Name").fill("first faces");
     await page.getByLabel("Epochs", { exact: true }).fill("-1");
@@ -79,7 +79,7 @@ test("pictures become a model that can be downloaded and tried", async ({ page }
 
   const job = page.url();
 
-  await test.step("charts grow and samples come while it trains", async () => {
+  await test.step("charts grow and samples appear during training", async () => {
     await page.evaluate(rememberPoints);
     await expect(page.locator("[data-stage]")).toBeVisible();
     await expect(page.locator("[data-samples-epoch]")).toBeVisible({ timeout: 300_000 });
@@ -90,7 +90,7 @@ test("pictures become a model that can be downloaded and tried", async ({ page }
     await loaded(page, ".samples img");
   });
 
-  await test.step("it completes, with every epoch in the charts", async () => {
+  await test.step("the job completes, with every epoch in the charts", async () => {
     await expect(page.locator("[data-state=completed]")).toBeVisible({ timeout: 600_000 });
     for (const chart of ["Loss", "Average precision", "Box overlap"]) {
       await expect(page.locator(`[data-chart="${chart}"]`)).toHaveAttribute(
@@ -99,7 +99,7 @@ test("pictures become a model that can be downloaded and tried", async ({ page }
       );
     }
     const seen = await page.evaluate(() => (window as unknown as Remembering).seenPoints);
-    // The page draws no more often than it can, so some epochs may arrive together.
+    // The page repaints at most once per frame, so several epochs may appear together.
     expect(seen.length, `points seen: ${seen}`).toBeGreaterThanOrEqual(3);
     expect(seen).toEqual([...seen].sort((a, b) => a - b));
     await expect(page.locator(`[data-samples-epoch="${EPOCHS}"]`)).toBeVisible();
@@ -114,7 +114,7 @@ test("pictures become a model that can be downloaded and tried", async ({ page }
     await expect(page.locator(`[data-samples-epoch="${EPOCHS}"]`)).toBeVisible();
   });
 
-  await test.step("a sample picture is enlarged with its boxes", async () => {
+  await test.step("an enlarged sample picture shows its boxes", async () => {
     await page.getByRole("button", { name: /^Enlarge/ }).first().click();
     const dialog = page.getByRole("dialog");
     await expect(dialog.locator("[data-layer=truth]")).toBeAttached();
@@ -122,12 +122,12 @@ test("pictures become a model that can be downloaded and tried", async ({ page }
     await expect(dialog).toHaveCount(0);
   });
 
-  await test.step("diagnostics open with targets by size and the views the network saw", async () => {
+  await test.step("diagnostics show targets by face size and sample views", async () => {
     const diagnostics = page.locator(`[data-diagnostics-epoch="${EPOCHS}"]`);
     await diagnostics.locator("summary").click();
     await expect(diagnostics.locator(".targets tbody tr")).toHaveCount(4);
     await expect(diagnostics.locator(".bars tr")).toHaveCount(10);
-    for (const chart of ["Positive anchors a face", "Loss by anchor grid", "Gradient norm"]) {
+    for (const chart of ["Positive anchors per face", "Loss by anchor grid", "Gradient norm"]) {
       await expect(page.locator(`[data-chart="${chart}"]`)).toHaveAttribute(
         "data-points",
         String(EPOCHS),
@@ -135,17 +135,17 @@ test("pictures become a model that can be downloaded and tried", async ({ page }
     }
     await diagnostics.locator(".sheet").scrollIntoViewIfNeeded();
     await loaded(page, ".sheet img");
-    // Views are drawn of the epochs 1, 2, 4, 8 and so on.
+    // Sample views exist for epochs 1, 2, 4, 8 and so on.
     const drawn = 2 ** Math.floor(Math.log2(EPOCHS));
-    await expect(diagnostics.getByLabel("Of epoch")).toHaveValue(String(drawn));
-    await diagnostics.getByLabel("Of epoch").selectOption("1");
+    await expect(diagnostics.getByLabel("From epoch")).toHaveValue(String(drawn));
+    await diagnostics.getByLabel("From epoch").selectOption("1");
     await expect(diagnostics.locator(".sheet img")).toHaveAttribute("src", /views-epoch-1\.jpg$/);
     await loaded(page, ".sheet img");
     await diagnostics.evaluate((section) => section.scrollIntoView());
     await shoot(page, "diagnostics");
   });
 
-  await test.step("the job page holds in light, dark and at phone width", async () => {
+  await test.step("the job page works in light and dark mode and fits a phone", async () => {
     await loaded(page, ".samples img");
     await page.evaluate(() => window.scrollTo(0, 0));
     await shoot(page, "job");
@@ -161,7 +161,7 @@ test("pictures become a model that can be downloaded and tried", async ({ page }
     await page.setViewportSize({ width: 1280, height: 800 });
   });
 
-  await test.step("a downloaded model is the one the page names", async () => {
+  await test.step("a downloaded model has the checksum that the page shows", async () => {
     const row = page.locator("[data-file='best.tflite']");
     const coming = page.waitForEvent("download");
     await row.getByRole("link").click();
@@ -172,7 +172,7 @@ test("pictures become a model that can be downloaded and tried", async ({ page }
     expect(await row.getAttribute("data-sha256")).toBe(sha256);
   });
 
-  await test.step("the model finds faces in a picture, beside MediaPipe's own", async () => {
+  await test.step("the model detects faces in a picture, next to MediaPipe's model", async () => {
     const index = await surest(page, `${server.url}/api/v1${new URL(page.url()).pathname}/samples`);
     await page.getByRole("link", { name: "Try the model" }).click();
     const picture = await page.request.get(
@@ -182,30 +182,30 @@ test("pictures become a model that can be downloaded and tried", async ({ page }
     const mimeType = picture.headers()["content-type"] ?? "image/jpeg";
     await page.locator("input[type=file]").setInputFiles({ name: "0.jpg", mimeType, buffer });
     await expect(page.locator("[data-faces]")).toBeVisible();
-    await page.getByLabel(/^Score at least/).fill(UPDATING ? "0.4" : "0.1");
+    await page.getByLabel(/^Minimum score/).fill(UPDATING ? "0.4" : "0.1");
     await expect(page.locator("[data-faces]")).toHaveAttribute("data-faces", /[1-9]/);
     await expect(page.locator(".tried .keypoint").first()).toBeVisible();
     await shoot(page, "try");
   });
 
-  await test.step("a mix of the model is a job, which leads to the new model", async () => {
+  await test.step("a mix of the model is a job that leads to the new model", async () => {
     await page.getByLabel(/^Keep/).fill("50");
     await page.getByRole("button", { name: "Make this mix" }).click();
     await expect(page).toHaveURL(/\/jobs\/[0-9a-f-]{36}$/);
     await expect(page.locator("[data-state=completed]")).toBeVisible({ timeout: 120_000 });
     await expect(page.locator("[data-figure=ap50_ge6] dd")).toContainText("→");
     await shoot(page, "mix");
-    await page.getByRole("link", { name: "Try it, or download it" }).click();
+    await page.getByRole("link", { name: "Try or download it" }).click();
     await expect(page.getByRole("heading", { name: "first faces, 50 % kept" })).toBeVisible();
   });
 
-  await test.step("a finished job is trained on, and both parts are one curve", async () => {
+  await test.step("training of a finished job continues, and both parts form one curve", async () => {
     await page.goto(job);
-    await page.getByLabel("To epoch").fill(String(EPOCHS));
-    await page.getByRole("button", { name: "Train on" }).click();
-    await expect(page).toHaveURL(job); // No more than are done: the form says so itself.
-    await page.getByLabel("To epoch").fill(String(EPOCHS + 1));
-    await page.getByRole("button", { name: "Train on" }).click();
+    await page.getByLabel("Total epochs").fill(String(EPOCHS));
+    await page.getByRole("button", { name: "Continue training" }).click();
+    await expect(page).toHaveURL(job); // The form rejects a total that is already done.
+    await page.getByLabel("Total epochs").fill(String(EPOCHS + 1));
+    await page.getByRole("button", { name: "Continue training" }).click();
     await expect(page).not.toHaveURL(job);
     await expect(page.getByRole("heading", { name: "first faces (extended)" })).toBeVisible();
     await expect(page.locator("[data-state=completed]")).toBeVisible({ timeout: 600_000 });
@@ -217,7 +217,7 @@ test("pictures become a model that can be downloaded and tried", async ({ page }
     }
   });
 
-  await test.step("every other page holds at phone width", async () => {
+  await test.step("every other page fits a phone", async () => {
     await page.setViewportSize({ width: 360, height: 740 });
     for (const place of [
       "jobs",
@@ -238,7 +238,7 @@ test("pictures become a model that can be downloaded and tried", async ({ page }
   expect(complaints).toEqual([]);
 });
 
-test("a lost connection is told, and the page goes on when it is back", async ({ page }) => {
+test("a lost connection is shown, and the page continues when it returns", async ({ page }) => {
   await page.goto(`${server.url}/jobs`);
   await expect(page.getByRole("heading", { name: "Jobs" })).toBeVisible();
   await server.stop();
@@ -249,7 +249,7 @@ test("a lost connection is told, and the page goes on when it is back", async ({
   await expect(page.locator("[data-model=base]")).toBeVisible();
 });
 
-/** The sample picture with the surest face. */
+/** The index of the sample picture with the highest-scoring detection. */
 async function surest(page: Page, url: string): Promise<number> {
   const { pictures }: Samples = await (await page.request.get(url)).json();
   const best = ({ tuned }: SamplePicture) => Math.max(0, ...tuned.map(({ score }) => score));
@@ -260,7 +260,7 @@ interface Remembering {
   seenPoints: number[];
 }
 
-/** Runs in the page: keeps every count of points the main chart ever showed. */
+/** Runs in the page: records every number of points that the main chart shows. */
 function rememberPoints() {
   const seen: number[] = [];
   (window as unknown as Remembering).seenPoints = seen;
@@ -276,7 +276,7 @@ function rememberPoints() {
   });
 }
 
-/** Waits for the pictures in view; those far below load when scrolled to. */
+/** Waits until the first matching picture has loaded. Pictures further down load lazily. */
 async function loaded(page: Page, selector: string) {
   const first = page.locator(selector).first();
   await expect(first).toBeVisible();

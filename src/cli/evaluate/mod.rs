@@ -25,7 +25,7 @@ use super::model;
 /// threshold, calibration, and the worst pictures.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Weights (.tflite, .safetensors or .pth), or "mediapipe" for MediaPipe's own.
+    /// Weights (.tflite, .safetensors or .pth), or "mediapipe" for MediaPipe's model.
     #[arg(long, value_name = "FILE|mediapipe")]
     model: PathBuf,
     /// A second model to compare with the first.
@@ -90,7 +90,7 @@ fn weights(name: &Path) -> anyhow::Result<Weights> {
     ensure!(
         name.exists(),
         "{} does not exist; pass weights (.tflite, .safetensors or .pth), or \"{MEDIAPIPE}\" for \
-         MediaPipe's own",
+         MediaPipe's model",
         name.display()
     );
     model::load(name)

@@ -1,4 +1,4 @@
-//! Downloads of what a job has made.
+//! Downloads of a job's artifacts.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ async fn artifact(
     request: Request,
 ) -> Result<Response> {
     find(&app, id).await?;
-    // Only what is listed is served, so no name leads anywhere else.
+    // Serves only listed files, so a name cannot lead out of the folder.
     let artifacts = store::artifacts::of_job(&app.db, id).await?;
     let artifact = named(&artifacts, &file)?;
     send(app.jobs.dir(id).artifacts().join(&artifact.name), artifact, request).await

@@ -1,4 +1,4 @@
-//! `POST /jobs/{id}/pause` and so on.
+//! `POST /jobs/{id}/pause`, `resume`, `stop` and `cancel`.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
     })
 }
 
-/// `POST /jobs/{id}/pause` and so on. 202 while the worker has yet to obey.
+/// `POST /jobs/{id}/{verb}`. Answers 202 if the worker has not carried out the verb yet.
 async fn command(
     State(app): State<Arc<App>>,
     Path(id): Path<JobId>,

@@ -1,4 +1,4 @@
-//! `POST /jobs`: queues a job and responds before it starts.
+//! `POST /jobs`: queues a job.
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ use crate::http::idempotency::idempotency;
 use crate::http::problem::{Problem, Result};
 use crate::jobs::SubmitError;
 
-/// The field that decides which other fields there are.
+/// The field that determines the body's other fields.
 #[derive(Debug, Deserialize)]
 struct Kind {
     kind: Created,
 }
 
-/// The kinds of jobs that are created here; `POST /models/{id}/mix` creates the others.
+/// The kinds of jobs that this route creates; `POST /models/{id}/mix` creates jobs that mix.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Created {
@@ -30,7 +30,7 @@ enum Created {
     Evaluate,
 }
 
-/// `POST /jobs`: queues a job and responds before it starts.
+/// `POST /jobs`: queues a job and responds without waiting for it to start.
 pub(super) async fn create(
     State(app): State<Arc<App>>,
     headers: HeaderMap,

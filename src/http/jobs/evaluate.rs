@@ -12,7 +12,7 @@ use crate::protocol::evaluate_spec::{EvaluateParams, ModelChoice, SplitChoice};
 use crate::store::ids::DatasetId;
 use crate::store::job_kind::JobKind;
 
-/// What to measure, and on what.
+/// The body: which model to measure, and on which pictures.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct EvaluateBody {
@@ -30,7 +30,7 @@ struct EvaluateBody {
     time_limit_s: Option<i64>,
 }
 
-/// The job that a body asks for, or the body's invalid fields.
+/// Returns the job that the body describes, or a problem with its invalid fields.
 pub(super) fn submission(body: Value) -> Result<Submission> {
     let body: EvaluateBody = typed(body)?;
     let EvaluateBody { name, dataset_id, model_id, compare_with, split, .. } = &body;
@@ -39,7 +39,7 @@ pub(super) fn submission(body: Value) -> Result<Submission> {
     let (when, mut wrong) = when(body.priority, body.not_before.as_deref(), body.time_limit_s);
     wrong.extend(name.as_deref().and_then(wrong_name));
     if compare_with == Some(model_id) {
-        let detail = "is the model itself; name another one, or none".to_owned();
+        let detail = "is the same model; name another model or leave it out".to_owned();
         wrong.push(Wrong { pointer: "/compare_with".to_owned(), detail });
     }
     if !wrong.is_empty() {

@@ -1,4 +1,4 @@
-//! `/jobs/{id}/events`: what happens to a job, as it happens, from any point on.
+//! `/jobs/{id}/events`: a stream of a job's events, starting at any event.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -35,12 +35,12 @@ struct EventsQuery {
     last_event_id: Option<i64>,
 }
 
-/// The most events to read at once.
+/// Maximum number of events to read at once.
 const BATCH: i64 = 200;
 /// How long a client waits before it reconnects.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// `GET /jobs/{id}/events`: everything after `Last-Event-ID`, then new ones as they happen; `end` is the last.
+/// `GET /jobs/{id}/events`: all events after `Last-Event-ID`, then new ones as they happen. The last is `end`.
 async fn follow(
     State(app): State<Arc<App>>,
     Path(id): Path<JobId>,
@@ -49,12 +49,12 @@ async fn follow(
 ) -> Result<impl IntoResponse> {
     find(&app, id).await?;
     let last = last_event_id(&headers)?.or(query.last_event_id).unwrap_or(0);
-    // Subscribes before it looks, so that nothing is missed in between.
+    // Subscribes before the first look, so that no event in between is missed.
     let news = app.jobs.news();
     let follower = Follower { app, id, last, news, is_over: false };
     let hello = stream::iter([Ok(Message::default().retry(RETRY))]);
     let sse = Sse::new(hello.chain(follower.messages())).keep_alive(KeepAlive::default());
-    // Proxies must pass each message on at once.
+    // Tells proxies to pass on each message at once.
     Ok(([("x-accel-buffering", "no")], sse))
 }
 
@@ -65,7 +65,7 @@ fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>> {
     id.map(Some).ok_or_else(wrong)
 }
 
-/// How far one client's stream is.
+/// One client's stream and its position.
 struct Follower {
     app: Arc<App>,
     id: JobId,
@@ -83,7 +83,7 @@ impl Follower {
         batches.flatten()
     }
 
-    /// Waits for the next events; `None` when there will be no more.
+    /// Waits for the next events. Returns `None` when no more will follow.
     async fn next_batch(&mut self) -> Option<Vec<Message>> {
         while !self.is_over {
             self.news.mark_unchanged();
@@ -92,7 +92,7 @@ impl Follower {
                 Ok(_) => {}
                 Err(error) => {
                     error!("an event stream ends: {error}");
-                    return None; // The client connects again, and goes on where it was.
+                    return None; // The client reconnects and continues after the last event.
                 }
             }
             tokio::select! {
@@ -104,7 +104,7 @@ impl Follower {
     }
 
     async fn look(&mut self) -> store::Result<Vec<Message>> {
-        // Reads the state first: if the job is over by then, all its events are there.
+        // Reads the state before the events: a job that has ended by then has stored all its events.
         let job = store::jobs::find(&self.app.db, self.id).await?;
         let events = store::events::after(&self.app.db, self.id, self.last, BATCH).await?;
         if let Some(event) = events.last() {

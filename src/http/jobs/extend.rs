@@ -25,12 +25,12 @@ pub(super) fn routes() -> Router<Arc<App>> {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ExtendBody {
-    /// Epochs in all, including those already done, up to 10,000.
+    /// Total number of epochs, including those already done, up to 10,000.
     epochs: u32,
     name: Option<String>,
 }
 
-/// Queues a new job that continues from the finished job's last checkpoint; 201.
+/// Queues a new job that continues from the finished job's last checkpoint. Answers 201.
 async fn extend(
     State(app): State<Arc<App>>,
     Path(id): Path<JobId>,
@@ -41,7 +41,7 @@ async fn extend(
     if let Some(wrong) = name.as_deref().and_then(wrong_name) {
         return Err(Problem::invalid(vec![wrong]));
     }
-    // The same body for another job is another request.
+    // Includes the job's ID, because the same body sent to another job is a different request.
     let request = [id.to_string().as_bytes(), &bytes].concat();
     let idempotency = idempotency(&headers, &request)?;
     let extension = Extension { epochs, name: name.map(|name| name.trim().to_owned()) };
@@ -60,7 +60,7 @@ impl From<ExtendError> for Problem {
                     .map(|v| Wrong { pointer: v.pointer, detail: v.detail })
                     .collect(),
             ),
-            // The finished job named these parameters, not the request.
+            // These parameters come from the finished job, not from the request.
             ExtendError::Submit(
                 error @ (SubmitError::NoDataset(_)
                 | SubmitError::NoModel(_)

@@ -1,4 +1,4 @@
-//! `/jobs/{id}/samples`, `/log` and `/artifacts`: what a job leaves, except the artifacts' bytes.
+//! `/jobs/{id}/samples`, `/log` and `/artifacts`: a job's sample detections, its log, and the list of its artifacts.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -35,7 +35,7 @@ struct SamplesQuery {
     epoch: Option<u32>,
 }
 
-/// `GET /jobs/{id}/samples?epoch=`: the latest, unless an epoch is named.
+/// `GET /jobs/{id}/samples?epoch=`: the sample detections of an epoch, by default the latest.
 async fn samples(
     State(app): State<Arc<App>>,
     Path(id): Path<JobId>,
@@ -44,7 +44,7 @@ async fn samples(
     find(&app, id).await?;
     let samples = store::events::sample(&app.db, id, query.epoch).await?;
     let missing = || match query.epoch {
-        Some(epoch) => Problem::not_found(format_args!("sample of epoch {epoch} of job {id}")),
+        Some(epoch) => Problem::not_found(format_args!("sample of epoch {epoch} in job {id}")),
         None => Problem::not_found(format_args!("sample of job {id} yet")),
     };
     Ok(Json(samples.ok_or_else(missing)?))
@@ -60,7 +60,7 @@ async fn artifacts(
     Ok(Json(Page { items, next_cursor: None }))
 }
 
-/// `GET /jobs/{id}/log?limit=`: the last lines, oldest first.
+/// `GET /jobs/{id}/log?limit=`: the last lines of the log, oldest first.
 async fn log(
     State(app): State<Arc<App>>,
     Path(id): Path<JobId>,
@@ -73,10 +73,10 @@ async fn log(
     Ok(Json(Page { items, next_cursor: None }))
 }
 
-/// How many bytes from the end to look for lines.
+/// Number of bytes to read from the end of the log.
 const TAIL_BYTES: u64 = 1 << 20;
 
-/// The last whole lines of JSON; none for a job that has not started.
+/// Returns the last lines, as JSON. A job that has not started has none.
 fn last_lines(path: &FilePath, limit: usize) -> io::Result<Vec<Value>> {
     let mut file = match File::open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -89,7 +89,7 @@ fn last_lines(path: &FilePath, limit: usize) -> io::Result<Vec<Value>> {
     let parse = |line: &[u8]| -> Option<Value> {
         let text = String::from_utf8_lossy(line);
         let text = text.trim();
-        // It is cut off at the front, or still being written.
+        // A line that is not JSON is cut off at its start, or the worker is still writing it.
         let line = || json!({"level": "INFO", "message": text});
         (!text.is_empty()).then(|| serde_json::from_str(text).unwrap_or_else(|_| line()))
     };

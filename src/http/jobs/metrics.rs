@@ -1,4 +1,4 @@
-//! `/jobs/{id}/metrics`: a row per epoch, as JSON or CSV.
+//! `/jobs/{id}/metrics`: one row per epoch, as JSON or CSV.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ async fn show(
 
 const FIRST: [&str; 2] = ["epoch", "step"];
 
-/// One column per number: `train_loss`, `val_ap50` …
+/// Writes the rows as CSV, with one column per number: `train_loss`, `val_ap50` and so on.
 fn csv(rows: &[Value]) -> std::result::Result<Vec<u8>, csv::Error> {
     let rows: Vec<Map<String, Value>> = rows.iter().map(flatten).collect();
     let names: BTreeSet<&String> = rows.iter().flat_map(Map::keys).collect();
@@ -58,7 +58,7 @@ fn csv(rows: &[Value]) -> std::result::Result<Vec<u8>, csv::Error> {
 
 fn flatten(row: &Value) -> Map<String, Value> {
     let mut flat = Map::new();
-    // Diagnostics are tables of their own; only JSON has them.
+    // Leaves out diagnostics, which are tables themselves; only JSON has them.
     let columns = row.as_object().into_iter().flatten().filter(|(name, _)| *name != "diagnostics");
     for (name, value) in columns {
         match value {
@@ -70,7 +70,7 @@ fn flatten(row: &Value) -> Map<String, Value> {
             }
         }
     }
-    flat.remove("train"); // Null in the baseline's row.
+    flat.remove("train"); // `null` in row 0, the base model's.
     flat
 }
 
@@ -88,7 +88,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn rows_become_lines_with_a_column_for_each_number() {
+    fn csv_has_one_column_per_number() {
         let rows = [
             json!({"epoch": 0, "step": 0, "train": null, "val": {"ap50": 0.2, "loss": null}}),
             json!({"epoch": 1, "step": 9, "train": {"loss": 1.5}, "val": {"ap50": 0.5, "loss": 2},

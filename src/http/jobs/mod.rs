@@ -1,4 +1,4 @@
-//! `/jobs`
+//! `/jobs`: creating, listing and controlling jobs.
 
 mod artifacts;
 mod commands;
@@ -22,7 +22,7 @@ use schemars::SchemaGenerator;
 
 use super::app::App;
 
-/// Requests that are answered quickly.
+/// Routes whose requests are answered quickly.
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/jobs", get(list::list).post(create::create))
@@ -35,7 +35,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .merge(files::routes())
 }
 
-/// Requests that may take long.
+/// Routes whose requests may take long.
 pub(super) fn slow_routes() -> Router<Arc<App>> {
     events::routes().merge(artifacts::routes())
 }

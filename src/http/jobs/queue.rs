@@ -1,4 +1,4 @@
-//! A job's place in the queue, and how it came to its state.
+//! A job's place in the queue, and the history of its state.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/jobs/{id}/front", post(front))
 }
 
-/// `GET /jobs/{id}/transitions`: every change of its state and every restart, oldest first.
+/// `GET /jobs/{id}/transitions`: every change of the job's state and every restart, oldest first.
 async fn transitions(
     State(app): State<Arc<App>>,
     Path(id): Path<JobId>,
@@ -32,7 +32,7 @@ async fn transitions(
     Ok(Json(Page { items, next_cursor: None }))
 }
 
-/// `POST /jobs/{id}/front`: before all other queued jobs of its priority.
+/// `POST /jobs/{id}/front`: moves the job before all other queued jobs of the same priority.
 async fn front(State(app): State<Arc<App>>, Path(id): Path<JobId>) -> Result<Json<JobView>> {
     let job = app.jobs.move_to_front(id).await?;
     Ok(Json(JobView::new(&app.jobs, job)))

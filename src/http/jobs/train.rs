@@ -14,7 +14,7 @@ use crate::protocol::train_spec::presets;
 use crate::store::ids::DatasetId;
 use crate::store::job_kind::JobKind;
 
-/// What to train, and how.
+/// The body: the data set and the training parameters.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct TrainBody {
@@ -30,7 +30,7 @@ struct TrainBody {
     time_limit_s: Option<i64>,
 }
 
-/// The job that a body asks for, or the body's invalid fields.
+/// Returns the job that the body describes, or a problem with its invalid fields.
 pub(super) fn submission(mut value: Value) -> Result<Submission> {
     if let Some(params) = value.get_mut("params") {
         presets::expand(params);

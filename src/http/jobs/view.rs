@@ -24,9 +24,9 @@ pub(in crate::http) struct JobView {
     kind: JobKind,
     name: String,
     state: JobState,
-    /// Whether it has ended: nothing changes it unless a user asks for it.
+    /// Whether it has ended. Only a user can then change it.
     is_final: bool,
-    /// What a user can do with it now.
+    /// The actions that a user can take on it now.
     verbs: Vec<JobVerb>,
     dataset_id: Option<DatasetId>,
     #[schemars(with = "Map<String, Value>")]
@@ -36,20 +36,20 @@ pub(in crate::http) struct JobView {
     restarts: i64,
     progress: Option<JobProgress>,
     best: Option<BestEpoch>,
-    /// The base model's measures.
+    /// The base model's metrics.
     baseline: Option<ValMetrics>,
-    /// The model that a completed job has made.
+    /// The model that it made, once it has completed.
     model_id: Option<ModelId>,
     error: Option<String>,
-    /// What kind of failure that is, of a job that failed.
+    /// The kind of failure, if it failed.
     failure: Option<String>,
-    /// Why the server paused it by itself: `disk_full` or `disk_error`.
+    /// Why the server paused it: `disk_full` or `disk_error`.
     hold: Option<String>,
     /// Batches are this many times smaller than requested.
     batch_divisor: i64,
     not_before: Option<String>,
     time_limit_s: Option<i64>,
-    /// Seconds that it has held a device.
+    /// How many seconds it has held a device.
     ran_s: f64,
     created_at: String,
     started_at: Option<String>,
@@ -88,13 +88,13 @@ impl JobView {
     }
 }
 
-/// The response with a queued job: 201, or 202 if the request was for what the job makes.
+/// Returns the response for a queued job. The status is 201, or 202 if the client asked for the job's result.
 pub(in crate::http) fn created(jobs: &Jobs, status: StatusCode, job: Job) -> Response {
     let location = [(header::LOCATION, format!("/api/v1/jobs/{}", job.id))];
     (status, location, Json(JobView::new(jobs, job))).into_response()
 }
 
-/// A job, or 404.
+/// Returns a job, or a 404.
 pub(in crate::http) async fn find(app: &App, id: JobId) -> Result<Job> {
     let job = store::jobs::find(&app.db, id).await?;
     job.ok_or_else(|| Problem::not_found(format_args!("job {id}")))

@@ -1,4 +1,4 @@
-//! The thread that runs networks: pictures of waiting requests go through in one batch.
+//! The thread that runs networks. It runs the pictures of waiting requests as one batch.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -10,16 +10,16 @@ use tracing::error;
 
 use crate::eval::detect::{Detector, DetectorOutputs, Letterboxed};
 
-/// Pictures per batch; more wait for the next.
+/// Maximum number of pictures per batch; the others wait for the next batch.
 const LARGEST: usize = 32;
 
-/// Passes pictures to the thread, which ends when this is dropped. Callers limit how many may wait.
+/// Passes pictures to the thread, which ends when the batcher is dropped. Callers limit how many pictures wait.
 #[derive(Debug)]
 pub(super) struct Batcher {
     queue: Sender<Task>,
 }
 
-/// A picture that waits.
+/// A waiting picture.
 struct Task {
     detector: Arc<Detector>,
     picture: Letterboxed,
@@ -27,7 +27,7 @@ struct Task {
 }
 
 impl Batcher {
-    /// Starts it in a thread of its own.
+    /// Starts the thread.
     pub(super) fn start() -> Self {
         let (queue, waiting) = channel();
         let thread = thread::Builder::new().name("inference".to_owned());
@@ -37,19 +37,19 @@ impl Batcher {
         Self { queue }
     }
 
-    /// The network's outputs for a picture, when they are ready; an error means that the thread crashed.
+    /// Queues a picture. The receiver gets the network's outputs, or an error if the network crashed.
     pub(super) fn submit(
         &self,
         detector: Arc<Detector>,
         picture: Letterboxed,
     ) -> oneshot::Receiver<DetectorOutputs> {
         let (answer, receiver) = oneshot::channel();
-        let _ = self.queue.send(Task { detector, picture, answer }); // The receiver tells of a dead thread.
+        let _ = self.queue.send(Task { detector, picture, answer }); // If the thread is dead, the receiver fails.
         receiver
     }
 }
 
-/// Nothing waits to fill a batch: a batch is whatever came in while the last one ran.
+/// Runs the pictures as they arrive. A batch is whatever arrived during the last one; nothing waits for it to fill up.
 fn run(waiting: &Receiver<Task>) {
     while let Ok(first) = waiting.recv() {
         let mut batch: Vec<Task> =
@@ -64,14 +64,15 @@ fn run(waiting: &Receiver<Task>) {
     }
 }
 
-/// Each client gets its outputs as soon as its own picture is done, and can send the next while the others still run.
+/// Runs one batch. Each client gets its outputs as soon as its own picture is done, and can send its next picture
+/// while the others still run.
 fn answer(detector: &Detector, tasks: Vec<Task>) {
     let (pictures, clients): (Vec<_>, Vec<_>) =
         tasks.into_iter().map(|task| (task.picture, Mutex::new(Some(task.answer)))).unzip();
     let reply = |number: usize, answer: DetectorOutputs| {
         let client = clients[number].lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(client) = client {
-            let _ = client.send(answer); // Gone when the client is.
+            let _ = client.send(answer); // Fails if the client has gone.
         }
     };
     let pictures: Vec<&Letterboxed> = pictures.iter().collect();
@@ -87,7 +88,7 @@ mod tests {
     use image::{Rgb, RgbImage};
 
     #[test]
-    fn pictures_that_run_together_get_what_each_would_get_alone() {
+    fn pictures_in_a_batch_get_the_same_outputs_as_alone() {
         let detectors = [0, 1].map(|_| Arc::new(Detector::new(tflite::mediapipe()).unwrap()));
         let picture = |number: u32| {
             let pixel = |x, y| Rgb([(x * number) as u8, (y * 3) as u8, number as u8]);

@@ -1,6 +1,6 @@
-//! `GET /models/{id}/bundle.zip`: a model in every format, with its card for machines and for people.
+//! `GET /models/{id}/bundle.zip`: a model in every format, with its card as JSON and as text.
 //!
-//! Nothing is stored: each file is made when its turn comes, and sent before the next one is made.
+//! Nothing is stored: each file is written when its turn comes, and sent before the next one is written.
 
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -28,10 +28,10 @@ use crate::model::tensors::Weights;
 use crate::weights::export::{Format, Notes};
 use crate::weights::tflite;
 
-/// Chunks of the zip that may wait for a slow client.
+/// Maximum number of chunks of the zip that wait for a slow client.
 const PIECES: usize = 16;
 
-/// What a bundle is made of.
+/// The content of a bundle.
 struct Content {
     weights: Weights,
     files: Vec<(String, Format)>,
@@ -39,15 +39,15 @@ struct Content {
     card: Value,
 }
 
-/// Sends it.
+/// Sends the bundle.
 pub(super) async fn send(app: &App, id: ModelRef) -> Result<Response> {
     let content = content(app, id).await?;
     let (pieces, body) = mpsc::channel(PIECES);
     tokio::task::spawn_blocking(move || {
-        // The client sees a body that is cut off.
+        // After an error, the client sees that the body is cut off.
         if let Err(error) = write(Pipe(pieces.clone()), &content) {
-            warn!("a bundle was not sent to its end: {error}");
-            let _ = pieces.blocking_send(Err(error)); // The client has gone.
+            warn!("cannot send the whole bundle: {error}");
+            let _ = pieces.blocking_send(Err(error)); // Fails if the client has gone.
         }
     });
     let headers = [
@@ -90,7 +90,7 @@ async fn content(app: &App, id: ModelRef) -> Result<Content> {
     Ok(Content { weights, files, notes, card })
 }
 
-/// What the job that trained a model wrote about it.
+/// Returns the card that the training job wrote, if there is one.
 async fn training_card(path: PathBuf) -> Option<Value> {
     let bytes = tokio::fs::read(path).await.ok()?;
     serde_json::from_slice(&bytes).ok()
@@ -101,7 +101,7 @@ fn write(pipe: Pipe, content: &Content) -> io::Result<()> {
     let options = SimpleFileOptions::default();
     let mut sums = String::new();
     let mut put = |name: &str, bytes: &[u8], sums: &mut String| -> io::Result<()> {
-        let _ = writeln!(sums, "{}  {name}", sha256(bytes)); // To memory, which does not fail.
+        let _ = writeln!(sums, "{}  {name}", sha256(bytes)); // Writing to a string cannot fail.
         zip.start_file(name, options).map_err(io::Error::other)?;
         zip.write_all(bytes)
     };
@@ -120,11 +120,11 @@ fn write(pipe: Pipe, content: &Content) -> io::Result<()> {
     zip.finish().map_err(io::Error::other)?.into_inner().flush()
 }
 
-/// The card for people.
+/// Returns the card as text for people.
 fn readable(content: &Content, left_out: &[String]) -> String {
     let card = &content.card;
     let text = |value: &Value| match value {
-        Value::Null => "not known".to_owned(),
+        Value::Null => "unknown".to_owned(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };
@@ -137,11 +137,11 @@ fn readable(content: &Content, left_out: &[String]) -> String {
         env!("CARGO_PKG_VERSION")
     );
     let rows = [
-        ("Made from", &provenance["parent_id"]),
+        ("Based on", &provenance["parent_id"]),
         ("Job", &provenance["job"]["name"]),
         ("Data set", &provenance["dataset"]["name"]),
-        ("Its content's hash", &provenance["dataset"]["content_hash"]),
-        ("Made at", &card["created_at"]),
+        ("Hash of its content", &provenance["dataset"]["content_hash"]),
+        ("Created", &card["created_at"]),
         ("Tags", &card["tags"]),
         ("Licence", &provenance["licence"]),
     ];
@@ -160,12 +160,12 @@ fn readable(content: &Content, left_out: &[String]) -> String {
     if let Some(threshold) = card["recommended_threshold"].as_f64() {
         let _ = write!(out, "\nUse it with `min_detection_confidence={threshold:.2}`.\n");
     }
-    out += "\n## Files\n\n`SHA256SUMS` has their checksums. Blazetune's docs/weights.md says which program reads which file.\n";
+    out += "\n## Files\n\n`SHA256SUMS` has their checksums. Blazetune's docs/weights.md explains which program reads which file.\n";
     out.extend(left_out.iter().map(|reason| format!("\nLeft out: {reason}\n")));
     out
 }
 
-/// Writes into a channel, and waits if its other end is slow.
+/// Writes into a channel, and waits while the channel is full.
 struct Pipe(mpsc::Sender<io::Result<Bytes>>);
 
 impl Write for Pipe {

@@ -48,8 +48,7 @@ async fn describe(
     let tags = tags.map(|tags| tags.iter().map(|tag| tag.trim().to_owned()).collect::<Vec<_>>());
     let is_right = |tag: &String| (1..=LONGEST_TAG).contains(&tag.chars().count());
     if tags.as_ref().is_some_and(|tags| tags.len() > MOST_TAGS || !tags.iter().all(is_right)) {
-        let detail =
-            format!("has to be at most {MOST_TAGS} texts of 1 to {LONGEST_TAG} characters");
+        let detail = format!("must be at most {MOST_TAGS} tags of 1 to {LONGEST_TAG} characters");
         wrong.push(Wrong { pointer: "/tags".to_owned(), detail });
     }
     if !wrong.is_empty() {
@@ -65,21 +64,21 @@ async fn delete(State(app): State<Arc<App>>, Path(id): Path<ModelRef>) -> Result
     let id = own(id, "deleted")?;
     let model = find(&app.db, id).await?;
     if let (ModelKind::Mixed, Some(job)) = (model.kind, model.job_id) {
-        app.jobs.delete_job(job).await?; // It made nothing else.
+        app.jobs.delete_job(job).await?; // The job made nothing but this model.
         return Ok(StatusCode::NO_CONTENT);
     }
     if let Some(job) = model.job_id {
-        let text =
-            format!("the model {id} belongs to job {job}; delete the job to delete the model too");
+        let text = format!("model {id} belongs to job {job}; delete the job to delete its model");
         return Err(Problem::conflict(text));
     }
     if !store::models::delete_unused(&app.db, id).await? {
         let needed_by = store::models::dependents(&app.db, id).await?.join(", ");
-        return Err(Problem::conflict(format!("the model {id} is needed by {needed_by}")));
+        let text = format!("model {id} is in use by {needed_by}; cancel or delete these first");
+        return Err(Problem::conflict(text));
     }
     let folder = app.folder.model(id);
     if let Err(error) = blocking(move || disk::remove_folder(&folder)).await? {
-        warn!("cannot delete the files of model {id}: {error}"); // Nothing refers to them.
+        warn!("cannot delete the files of model {id}: {error}"); // They do no harm: nothing refers to them.
     }
     Ok(StatusCode::NO_CONTENT)
 }
@@ -87,6 +86,6 @@ async fn delete(State(app): State<Arc<App>>, Path(id): Path<ModelRef>) -> Result
 fn own(id: ModelRef, what: &str) -> Result<ModelId> {
     match id {
         ModelRef::Id(id) => Ok(id),
-        ModelRef::Base => Err(Problem::conflict(format!("MediaPipe's own model cannot be {what}"))),
+        ModelRef::Base => Err(Problem::conflict(format!("the MediaPipe model cannot be {what}"))),
     }
 }

@@ -1,4 +1,4 @@
-//! `GET /models/compare?a=&b=`: figures of the validation pictures of the jobs that trained them.
+//! `GET /models/compare?a=&b=`: two models' metrics, as measured by the jobs that trained them.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub(super) struct Two {
 pub(super) struct Comparison {
     a: Side,
     b: Side,
-    /// Whether both were measured on the same pictures; otherwise their figures cannot be compared.
+    /// Whether both were measured on the same data set; otherwise their metrics cannot be compared.
     same_dataset: bool,
     metrics: Vec<Figure>,
 }
@@ -50,13 +50,13 @@ struct Figure {
     difference: Option<f64>,
 }
 
-/// `GET /models/compare?a=&b=`: figures of the validation pictures of the jobs that trained them.
+/// `GET /models/compare?a=&b=`: two models' metrics on the validation pictures of the jobs that trained them.
 pub(super) async fn compare(
     State(app): State<Arc<App>>,
     Query(two): Query<Two>,
 ) -> Result<Json<Comparison>> {
     let (mut a, mut b) = (measured(&app, two.a).await?, measured(&app, two.b).await?);
-    // The other model's job measured the base model on the same pictures.
+    // The job of the other model measured the base model on the same pictures.
     let (first, second) = (a.clone(), b.clone());
     for (model, own, other) in [(two.a, &mut a, second), (two.b, &mut b, first)] {
         if model == ModelRef::Base && own.best.is_null() {
@@ -86,9 +86,10 @@ pub(super) async fn compare(
     Ok(Json(Comparison { a: side(two.a, a), b: side(two.b, b), same_dataset, metrics }))
 }
 
-/// A model's name and its data set's hash, and its figures.
+/// A model's metrics.
 #[derive(Debug, Clone)]
 struct Measured {
+    /// The model's name and the hash of its data set.
     side: (String, Option<String>),
     best: Value,
     baseline: Value,
@@ -96,13 +97,13 @@ struct Measured {
 
 async fn measured(app: &App, id: ModelRef) -> Result<Measured> {
     let ModelRef::Id(id) = id else {
-        let side = ("MediaPipe's own".to_owned(), None);
+        let side = ("MediaPipe".to_owned(), None);
         return Ok(Measured { side, best: Value::Null, baseline: Value::Null });
     };
     let model = find(&app.db, id).await?;
     let figures = |name: &str| model.metrics.as_ref().map_or(Value::Null, |m| m.0[name].clone());
     let (best, baseline) = (figures("best"), figures("baseline"));
-    // A mix was measured on what its parent was trained on.
+    // A mix is measured on the data set that its parent was trained on.
     let trained = match (model.kind, model.parent_id) {
         (ModelKind::Mixed, Some(parent)) => find(&app.db, parent).await?,
         _ => model.clone(),

@@ -1,4 +1,4 @@
-//! `POST /models/{id}/detect`: the faces in a picture.
+//! `POST /models/{id}/detect`: detects the faces in a picture.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -30,7 +30,7 @@ struct DetectQuery {
     min_score: Option<f32>,
 }
 
-/// The faces found in a picture.
+/// The faces detected in a picture.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Detections {
     width: u32,
@@ -41,10 +41,10 @@ pub(super) struct Detections {
 
 /// The default of `MediaPipe`'s `FaceDetector`.
 const MIN_SCORE: f32 = 0.5;
-/// Few anchors of any picture score above this.
+/// In any picture, only a few anchors score above this.
 const FEW_ABOVE: f32 = 0.1;
 
-/// `POST /models/{id}/detect?min_score=`: the faces in a picture, best first.
+/// `POST /models/{id}/detect?min_score=`: the faces in a picture, highest score first.
 async fn detect(
     State(app): State<Arc<App>>,
     Path(id): Path<ModelRef>,
@@ -53,7 +53,7 @@ async fn detect(
 ) -> Result<Json<Detections>> {
     let min_score = query.min_score.unwrap_or(MIN_SCORE);
     if !(0.0..=1.0).contains(&min_score) {
-        let text = format!("min_score is {min_score}; it has to be from 0 to 1");
+        let text = format!("min_score is {min_score}; it must be from 0 to 1");
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, text));
     }
     let kind = content_type(request.headers());
@@ -80,7 +80,7 @@ async fn detect(
     let answer = app.detectors.batcher.submit(detector, picture).await;
     let answer = answer.map_err(|error| Problem::internal(&error))?;
     let find = move || answer.faces(&letterbox, min_score);
-    // A few candidates are quick to suppress; with hundreds, each is compared with each.
+    // Suppressing a few candidates is quick, but hundreds are all compared with one another.
     let faces = if min_score < FEW_ABOVE { blocking(find).await? } else { find() };
     let latency_ms = began.elapsed().as_secs_f64() * 1000.0;
     Ok(Json(Detections { width, height, faces, latency_ms }))
@@ -94,7 +94,7 @@ fn decode(bytes: &[u8], megapixels: u32, side: usize) -> Result<Letterboxed> {
     Ok(Letterboxed::new(&picture, side))
 }
 
-/// A client that sends slowly must not hold its place for ever.
+/// Limits the time for receiving a picture, so that a slow client does not hold its place forever.
 async fn in_time<T>(app: &App, reading: impl Future<Output = Result<T>>) -> Result<T> {
     let limit_s = app.config.server.request_timeout_s;
     let read = tokio::time::timeout(Duration::from_secs(limit_s), reading).await;

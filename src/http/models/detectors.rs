@@ -1,4 +1,4 @@
-//! The most recently used models, ready to run.
+//! The most recently used models, loaded and ready to run.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -17,25 +17,25 @@ use crate::jobs::Jobs;
 use crate::store;
 use crate::weights;
 
-/// What detecting faces needs.
+/// The loaded models, and limits on concurrent detection.
 #[derive(Debug)]
 pub(in crate::http) struct Detectors {
-    /// The most recently used first.
+    /// Loaded models, the most recently used first.
     ready: Mutex<VecDeque<(ModelRef, Arc<Detector>)>>,
-    /// How many requests may be here at once, waiting ones included.
+    /// Limits the number of detection requests at once, including those that wait.
     room: Arc<Semaphore>,
-    /// Pictures being decoded at once; each takes a core.
+    /// Limits the number of pictures decoded at once; each keeps one core busy.
     pub(super) turns: Arc<Semaphore>,
     pub(super) batcher: Batcher,
 }
 
-/// Models that are kept; each takes some megabytes.
+/// Number of models to keep loaded; each takes a few megabytes.
 const READY: usize = 8;
-/// Seconds after which a client that was turned away may try again.
+/// Seconds that a rejected client should wait before it tries again.
 const RETRY_AFTER_S: u32 = 1;
 
 impl Detectors {
-    /// Serves at most this many requests at once.
+    /// Allows at most `most` requests at once.
     pub(in crate::http) fn new(most: usize) -> Self {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -46,7 +46,7 @@ impl Detectors {
         }
     }
 
-    /// Admits a request, until the permit is dropped; a 503 when there is no room.
+    /// Admits a request until its permit is dropped. Returns a 503 if too many are waiting.
     pub(super) fn enter(&self) -> Result<OwnedSemaphorePermit> {
         self.room.clone().try_acquire_owned().map_err(|_| {
             let text = "too many detection requests are waiting; try again shortly";
@@ -54,7 +54,7 @@ impl Detectors {
         })
     }
 
-    /// A model, ready to run.
+    /// Returns a model, loading it if necessary.
     pub(super) async fn of(
         &self,
         db: &store::Db,
@@ -68,7 +68,7 @@ impl Detectors {
             return Ok(detector);
         }
         let loaded = Arc::new(load(db, jobs, id).await?);
-        // Another request may have loaded it meanwhile; a model must have only one detector, so that batches form.
+        // Another request may have loaded it in the meantime. Batches form only if a model has a single detector.
         if let Some(detector) = self.find(id) {
             return Ok(detector);
         }
@@ -87,7 +87,7 @@ impl Detectors {
         Some(detector)
     }
 
-    /// A model may have been deleted since.
+    /// Returns an error if the model has been deleted, and removes it from the loaded models.
     async fn forget_unless_there(&self, db: &store::Db, id: ModelRef) -> Result<()> {
         let ModelRef::Id(model) = id else { return Ok(()) };
         match find(db, model).await {
@@ -104,7 +104,7 @@ impl Detectors {
     }
 }
 
-/// Loads a model and runs it once, so that the first request is no slower than the next.
+/// Loads a model and runs it once, so that the first request is not slower than later ones.
 async fn load(db: &store::Db, jobs: &Jobs, id: ModelRef) -> Result<Detector> {
     let path = match id {
         ModelRef::Base => None,

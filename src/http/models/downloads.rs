@@ -1,4 +1,4 @@
-//! A model's downloads: its files, and those that are made on request.
+//! A model's downloads: its stored files, and those that are written on request.
 
 use std::sync::OnceLock;
 
@@ -9,17 +9,17 @@ use crate::store::models::{Model, ModelKind};
 use crate::weights;
 use crate::weights::export::Format;
 
-/// A model in every format, with its card.
+/// The archive of a model in every format, with its card.
 pub(super) const BUNDLE: &str = "bundle.zip";
 const BASE_FILE: &str = "face_detection_short_range.tflite";
-/// Files to read weights from, best first.
+/// Formats to read weights from, in order of preference.
 const SOURCES: [Format; 3] = [Format::Safetensors, Format::Pth, Format::Tflite];
-/// The last epoch with BatchNorm, of a job that trained with it.
+/// The last epoch's weights with BatchNorm, for a model that was trained with it.
 pub(super) const UNFOLDED: &str = "last.bn.pth";
-/// The start of the names of `MediaPipe`'s own files.
+/// The stem of the names of the `MediaPipe` model's files.
 pub(super) const BASE_STEM: &str = "model";
 
-/// Every file name of `GET /models/{id}/…`.
+/// Returns the name of every file that can be downloaded from `/models/{id}/…`.
 pub(super) fn of(model: &Model) -> Vec<String> {
     let mut names: Vec<String> = model.files.iter().map(|file| file.name.clone()).collect();
     for stem in ["best", "last", "model"] {
@@ -40,13 +40,13 @@ pub(super) fn of(model: &Model) -> Vec<String> {
     names
 }
 
-/// Like [`of`], of `MediaPipe`'s own.
+/// Like [`of`], for the `MediaPipe` model.
 pub(super) fn of_base() -> Vec<String> {
     let names = Format::ALL.map(|format| format!("{BASE_STEM}.{}", format.ending()));
     [base_file().name].into_iter().chain(names).chain([BUNDLE.to_owned()]).collect()
 }
 
-/// The file that a file of this name can be made from, and its format.
+/// Returns the stored file from which the file `name` can be written, and the format of `name`.
 pub(super) fn source<'a>(model: &'a Model, name: &str) -> Option<(&'a str, Format)> {
     let (stem, format) = Format::of_file(name)?;
     let listed = |source: &Format| {
@@ -56,7 +56,7 @@ pub(super) fn source<'a>(model: &'a Model, name: &str) -> Option<(&'a str, Forma
     Some((&SOURCES.iter().find_map(listed)?.name, format))
 }
 
-/// What a bundle holds of each model: its best weights in every format that fits.
+/// Returns the files of a bundle: the model's best weights in every format that supports its network.
 pub(super) fn bundled(model: &Model) -> Vec<(String, Format)> {
     let stem = if model.files.iter().any(|file| file.name.starts_with("best.")) {
         "best"
@@ -66,7 +66,7 @@ pub(super) fn bundled(model: &Model) -> Vec<(String, Format)> {
     of_variant(stem, model.variant.0)
 }
 
-/// Like [`bundled`], of `MediaPipe`'s own.
+/// Returns the files of a bundle for this network variant, with names that start with `stem`.
 pub(super) fn of_variant(stem: &str, variant: Variant) -> Vec<(String, Format)> {
     let fitting = Format::ALL.into_iter().filter(|format| format.fits(variant));
     fitting.map(|format| (format!("{stem}.{}", format.ending()), format)).collect()

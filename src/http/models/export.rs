@@ -1,4 +1,4 @@
-//! A model's weights in another format, with metadata.
+//! Writes a model's weights in other formats, with metadata.
 
 use std::path::Path;
 
@@ -25,10 +25,10 @@ pub(super) fn unprocessable(error: &(dyn std::error::Error + 'static)) -> Proble
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, chain(error))
 }
 
-/// What an exported file says about its model.
+/// Returns the metadata to write into `file`.
 pub(super) fn notes(model: &Model, file: &str) -> Notes {
     let metrics = model.metrics.as_ref().map(|metrics| &metrics.0["best"]);
-    // The advice is for the best epoch; other files' weights have other scores.
+    // The metrics and the threshold are those of the best epoch; other weights give other scores.
     let best = metrics.filter(|_| !file.starts_with("last"));
     let threshold = best.and_then(|best| best["best_threshold"].as_f64()).map(|t| t as f32);
     let sources = model.files.iter().map(|file| format!("{} {}", file.sha256, file.name));

@@ -1,4 +1,4 @@
-//! `GET /models/{id}/{file}`: stored files, the same weights in other formats, and the bundle.
+//! `GET /models/{id}/{file}`: a model's stored files, its weights in other formats, and its bundle.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -49,7 +49,7 @@ async fn model_file(
         written(folder.join(source), format, notes(&model, &file)).await?
     } else {
         named(&listed(&model), &file)?;
-        return Err(Problem::not_found(format_args!("weights file to make {file} from")));
+        return Err(Problem::not_found(format_args!("weights file from which to write {file}")));
     };
     let artifact = Artifact { name: file, size_bytes: bytes.len() as u64, sha256: sha256(&bytes) };
     Ok(send_bytes(&artifact, bytes, request.headers()))
@@ -63,7 +63,7 @@ fn base_file(file: &str, request: &Request) -> Result<Response> {
     let format = Format::of_file(file).filter(|(stem, _)| *stem == BASE_STEM);
     let (_, format) = format.ok_or_else(|| {
         let there = downloads::of_base().join(", ");
-        Problem::not_found(format_args!("file {file:?} here; there is: {there}"))
+        Problem::not_found(format_args!("file {file:?} here; the files are: {there}"))
     })?;
     let about = about(BASE, None);
     let notes = Notes { about, texts: BTreeMap::from([("name".to_owned(), BASE.to_owned())]) };
@@ -87,7 +87,7 @@ async fn written(path: PathBuf, format: Format, notes: Notes) -> Result<Vec<u8>>
 }
 
 async fn unfolded(checkpoint: PathBuf) -> Result<Vec<u8>> {
-    let gone = "training checkpoint of this model any longer, and only that has BatchNorm";
+    let gone = "training checkpoint of this model any more, and only the checkpoint has BatchNorm";
     blocking(move || {
         let bytes = match std::fs::read(&checkpoint) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -97,7 +97,7 @@ async fn unfolded(checkpoint: PathBuf) -> Result<Vec<u8>> {
         };
         let arrays = checkpoint::unfolded(&bytes).map_err(|error| unprocessable(&error))?;
         let arrays =
-            arrays.ok_or_else(|| Problem::not_found("BatchNorm in what this job trained"))?;
+            arrays.ok_or_else(|| Problem::not_found("BatchNorm in the weights of this job"))?;
         pth::write_unfolded(&arrays).map_err(|error| unprocessable(&error))
     })
     .await?

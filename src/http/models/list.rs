@@ -15,7 +15,7 @@ use crate::http::page::{Page, PageQuery};
 use crate::http::problem::Result;
 use crate::store;
 
-/// `GET /models`: newest first, `MediaPipe`'s own last of all.
+/// `GET /models`: newest first, the `MediaPipe` model last.
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     Query(page): Query<PageQuery>,
@@ -45,7 +45,7 @@ pub(super) async fn show(
     }))
 }
 
-/// A model, and where it comes from.
+/// A model and its provenance.
 #[derive(Debug, Serialize, JsonSchema)]
 #[schemars(rename = "WholeModel")]
 pub(super) struct Whole {

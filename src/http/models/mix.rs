@@ -1,4 +1,4 @@
-//! `POST /models/{id}/mix`: more or less of the base model, without training.
+//! `POST /models/{id}/mix`: mixes a model with the base model, without training.
 
 use std::sync::Arc;
 
@@ -35,8 +35,8 @@ struct MixBody {
     name: Option<String>,
 }
 
-/// Queues a job that mixes this model's fine-tuned weights with the base model's; 202. The model is there when the job
-/// has completed.
+/// Queues a job that mixes this model's fine-tuned weights with the base model's. Answers 202. The mix exists once the
+/// job has completed.
 async fn mix(
     State(app): State<Arc<App>>,
     Path(id): Path<ModelRef>,
@@ -47,7 +47,7 @@ async fn mix(
     let mut wrong: Vec<Wrong> = name.as_deref().and_then(wrong_name).into_iter().collect();
     if !(0.0..=1.0).contains(&retain) {
         let detail = format!(
-            "is {retain}; it has to be from 0 (the fine-tuned weights alone) to 1 (the base model alone)"
+            "is {retain}; it must be from 0 (only the fine-tuned weights) to 1 (only the base model)"
         );
         wrong.push(Wrong { pointer: "/retain".to_owned(), detail });
     }
@@ -56,7 +56,7 @@ async fn mix(
     }
     let ModelRef::Id(id) = id else {
         return Err(Problem::conflict(
-            "the base model cannot be mixed with itself; name a model that was trained",
+            "the base model cannot be mixed with itself; choose a trained model",
         ));
     };
     let request = [id.to_string().as_bytes(), &bytes].concat();
@@ -77,7 +77,7 @@ async fn mix(
     Ok(view::created(&app.jobs, StatusCode::ACCEPTED, job))
 }
 
-/// A mix of a mix starts from the fine-tuned model, too.
+/// Returns the fine-tuned model to mix: for a mix, the model that it was mixed from.
 async fn source(app: &App, model: Model) -> Result<Model> {
     if model.variant.0 != Variant::Short {
         let title = model.variant.layout().title;
@@ -88,14 +88,14 @@ async fn source(app: &App, model: Model) -> Result<Model> {
     match (model.kind, model.parent_id) {
         (ModelKind::Mixed, Some(parent)) => find(&app.db, parent).await,
         (ModelKind::Mixed, None) => {
-            let text = format!("the model that {} was mixed from was deleted", model.id);
+            let text = format!("the model from which {} was mixed has been deleted", model.id);
             Err(Problem::conflict(text))
         }
         (ModelKind::Trained | ModelKind::Imported, _) => Ok(model),
     }
 }
 
-/// The data set that the model was trained on, if it is still there.
+/// Returns the data set that the model was trained on, if it still exists.
 async fn dataset(app: &App, model: &Model) -> Result<Option<DatasetId>> {
     let Some(job) = model.job_id else { return Ok(None) };
     Ok(store::jobs::find(&app.db, job).await?.and_then(|job| job.dataset_id))

@@ -1,4 +1,4 @@
-//! `/models`: `MediaPipe`'s own, trained, mixed and imported models.
+//! `/models`: the `MediaPipe` model, and trained, mixed and imported models.
 
 mod batcher;
 mod bundle;
@@ -23,7 +23,7 @@ use schemars::SchemaGenerator;
 
 use super::app::App;
 
-/// Requests that are answered quickly.
+/// Routes whose requests are answered quickly.
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/models", get(list::list))
@@ -33,7 +33,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .merge(mix::routes())
 }
 
-/// Requests that may take long.
+/// Routes whose requests may take long.
 pub(super) fn slow_routes() -> Router<Arc<App>> {
     import::routes().merge(files::routes()).merge(detect::routes())
 }

@@ -1,4 +1,4 @@
-//! Where a model comes from.
+//! The provenance of models.
 
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -14,7 +14,7 @@ use crate::store::models::{Model, ModelKind};
 /// Where a model comes from.
 #[derive(Debug, Default, Serialize, JsonSchema)]
 pub(super) struct Provenance {
-    /// The model that it was made from: `base`, an id, or none if that is not known.
+    /// The model that it was made from: `base`, an ID, or `null` if it was trained from scratch or this is unknown.
     parent_id: Option<String>,
     job: Option<JobOrigin>,
     pub(super) dataset: Option<DatasetOrigin>,
@@ -31,7 +31,7 @@ struct JobOrigin {
     finished_at: Option<String>,
 }
 
-/// The pictures that a model was trained on.
+/// The data set that a model was trained on.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct DatasetOrigin {
     id: DatasetId,
@@ -42,19 +42,19 @@ pub(super) struct DatasetOrigin {
 const LICENCE: &str = "Apache-2.0 (MediaPipe's weights, Google)";
 
 impl Provenance {
-    /// The provenance of `MediaPipe`'s own model.
+    /// Returns the provenance of the `MediaPipe` model.
     pub(super) fn of_base() -> Self {
         Self { licence: LICENCE, ..Self::default() }
     }
 }
 
-/// Where a model comes from.
+/// Returns where a model comes from.
 pub(super) async fn provenance(app: &App, model: &Model) -> Result<Provenance> {
     let mut provenance = Provenance { licence: LICENCE, ..Provenance::default() };
     let Some(job) = model.job_id else {
         provenance.parent_id = model.parent_id.map(|id| id.to_string());
         if model.kind == ModelKind::Imported {
-            provenance.licence = "its author's";
+            provenance.licence = "set by its author";
         }
         return Ok(provenance);
     };

@@ -16,7 +16,7 @@ use crate::store;
 use crate::store::ids::{JobId, ModelId};
 use crate::store::models::{Model, ModelKind};
 
-/// `base`, or the id of a model.
+/// A model in a path or query: `base` or an ID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::http) enum ModelRef {
     Base,
@@ -30,7 +30,7 @@ impl<'de> Deserialize<'de> for ModelRef {
             return Ok(Self::Base);
         }
         let id = ModelId::from_str(&text);
-        id.map(Self::Id).map_err(|_| serde::de::Error::custom("a model's id is base, or a UUID"))
+        id.map(Self::Id).map_err(|_| serde::de::Error::custom("a model's ID is base or a UUID"))
     }
 }
 
@@ -47,14 +47,14 @@ pub(super) struct ModelView {
     /// The model it was mixed from.
     parent_id: Option<ModelId>,
     files: Vec<Artifact>,
-    /// `{epoch, best, baseline}`, of a model that was trained here.
+    /// The metrics, if the model was trained or mixed here.
     #[schemars(with = "Option<ModelMetrics>")]
     metrics: Option<Value>,
-    /// Which network: `short` (128×128) or `back` (256×256).
+    /// The network: `short` (128 × 128) or `back` (256 × 256).
     #[schemars(with = "VariantName")]
     variant: Variant,
     tags: Vec<String>,
-    /// Every file that can be downloaded, including those made on request.
+    /// The name of every file that can be downloaded, including those written on request.
     downloads: Vec<String>,
     created_at: Option<String>,
 }
@@ -110,28 +110,28 @@ pub(super) fn base() -> ModelView {
     }
 }
 
-/// A model that is not `MediaPipe`'s own, or 404.
+/// Returns a trained, mixed or imported model, or a 404.
 pub(super) async fn find(db: &store::Db, id: ModelId) -> Result<Model> {
     let model = store::models::find(db, id).await?;
     model.ok_or_else(|| Problem::not_found(format_args!("model {id}")))
 }
 
-/// Measures of a model on the validation pictures of its data set.
+/// A model's metrics on the validation pictures of its data set.
 #[derive(Debug, JsonSchema)]
-#[expect(dead_code, reason = "it describes JSON from the database")]
+#[expect(dead_code, reason = "describes JSON from the database")]
 struct ModelMetrics {
-    /// The best epoch; none for a mix.
+    /// The best epoch; `null` for a mix.
     epoch: Option<u32>,
     best: Option<ValMetrics>,
-    /// The base model's.
+    /// The base model's metrics.
     baseline: Option<ValMetrics>,
     retention: Option<Mixing>,
 }
 
-/// `short`: 128×128, `back`: 256×256.
+/// The network: `short` (128 × 128) or `back` (256 × 256).
 #[derive(Debug, JsonSchema)]
 #[schemars(rename_all = "snake_case")]
-#[expect(dead_code, reason = "it describes a type that knows nothing of schemas")]
+#[expect(dead_code, reason = "describes a type without a schema")]
 enum VariantName {
     Short,
     Back,

@@ -147,13 +147,13 @@ pub struct Unfreeze {
     /// Epochs in which only the heads train.
     #[garde(range(max = 10_000))]
     pub heads_epochs: u32,
-    /// Learning rate in these epochs, as a share of the scheduled rate.
+    /// Learning rate in these epochs, as a multiple of the scheduled rate.
     #[garde(range(min = 0.0, max = 10.0))]
     pub heads_rate: f64,
     /// Further epochs in which the second backbone trains as well.
     #[garde(range(max = 10_000))]
     pub second_backbone_epochs: u32,
-    /// Learning rate in these epochs, as a share of the scheduled rate.
+    /// Learning rate in these epochs, as a multiple of the scheduled rate.
     #[garde(range(min = 0.0, max = 10.0))]
     pub second_backbone_rate: f64,
 }

@@ -1,16 +1,16 @@
-// One way to call the server: JSON in, JSON out, every failure an `ApiError`.
+// Calls the server. Requests and responses are JSON, and every failure is an `ApiError`.
 
 import { reportLost, reportReached } from "./connection";
 
 export const PREFIX = "/api/v1";
 
-/** One wrong value, as problem+json names it. */
+/** An invalid value, as problem+json reports it. */
 export interface Wrong {
   pointer: string;
   detail: string;
 }
 
-/** A refusal of the server (RFC 9457), or that it could not be reached (`status` 0). */
+/** A problem that the server reports (RFC 9457), or a failure to reach it (`status` 0). */
 export class ApiError extends Error {
   readonly status: number;
   readonly title: string;
@@ -51,7 +51,7 @@ export async function patch<T>(path: string, body: unknown): Promise<T> {
   return (await response.json()) as T;
 }
 
-/** POSTs bytes as they are. */
+/** POSTs a file. */
 export async function postFile<T>(path: string, file: Blob, type: string): Promise<T> {
   const headers = { "content-type": type };
   const response = await send(path, { method: "POST", headers, body: file });
@@ -62,7 +62,7 @@ export async function remove(path: string): Promise<void> {
   await send(path, { method: "DELETE" });
 }
 
-/** POSTs a file and tells how much of it has gone; `fetch` cannot. */
+/** POSTs a file and reports the upload's progress, which `fetch` cannot do. */
 export function upload<T>(
   path: string,
   file: File,
@@ -80,7 +80,7 @@ export function upload<T>(
       else reject(problem(request.status, request.statusText, request.responseText));
     };
     request.onerror = () =>
-      reject(new ApiError(0, "The upload broke off", "The server closed the connection."));
+      reject(new ApiError(0, "The upload was interrupted", "The server closed the connection."));
     request.onabort = () => reject(new DOMException("cancelled", "AbortError"));
     signal.addEventListener("abort", () => request.abort());
     request.send(file);
@@ -94,7 +94,7 @@ async function send(path: string, init: RequestInit): Promise<Response> {
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     reportLost();
-    throw new ApiError(0, "The server cannot be reached", "It may be restarting.");
+    throw new ApiError(0, "Cannot reach the server", "It may be restarting.");
   }
   reportReached();
   if (!response.ok) throw problem(response.status, response.statusText, await response.text());

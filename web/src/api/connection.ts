@@ -1,4 +1,4 @@
-// Whether the server answers. While it does not, asks again until it does.
+// Tracks whether the server can be reached. While it cannot, tries again until it can.
 
 type Listener = () => void;
 
@@ -12,7 +12,7 @@ export const connection = {
   get lost() {
     return lost;
   },
-  /** How often the connection came back: a reason to load again. */
+  /** The number of times the connection came back. Pages reload their data when it changes. */
   get returns() {
     return returns;
   },
@@ -46,7 +46,7 @@ async function knock() {
     const answer = await fetch("/health/live", { cache: "no-store" });
     if (answer.status < 500) return reportReached();
   } catch {
-    // Still away.
+    // The server still cannot be reached.
   }
   timer = setTimeout(knock, RETRY_MS);
 }

@@ -1,4 +1,4 @@
-// Every route the dashboard uses, by resource.
+// Every API route that the dashboard uses, by resource.
 
 import { get, PREFIX, patch, post, postFile, remove, upload } from "./client";
 import type { NewEvaluation, NewJob } from "./requests";
@@ -46,7 +46,7 @@ export const datasets = {
     query: { split?: string; cursor?: string; limit: number },
     signal?: AbortSignal,
   ) => get<Page<DatasetImage>>(`/datasets/${id}/images?${search(query)}`, signal),
-  /** Every problem of the import, as CSV. */
+  /** The URL of all problems of the import, as CSV. */
   reportUrl: (id: string) => `${PREFIX}/datasets/${id}/report?format=csv`,
   imageUrl: (id: string, index: number) => `${PREFIX}/datasets/${id}/images/${index}`,
   upload: (
@@ -65,7 +65,7 @@ export const datasets = {
   remove: (id: string) => remove(`/datasets/${id}`),
 };
 
-/** The verbs that are routes of a job without a body. */
+/** The verbs whose routes take no body. */
 export type Verb = Exclude<JobVerb, "extend" | "delete">;
 
 export const jobs = {
@@ -77,7 +77,7 @@ export const jobs = {
   report: (id: string, signal?: AbortSignal) =>
     get<EvaluationReport>(`/jobs/${id}/artifacts/report.json`, signal),
   act: (id: string, verb: Verb) => post<Job | undefined>(`/jobs/${id}/${verb}`),
-  /** A new job that goes on where this one ended, up to this number of epochs in all. */
+  /** Creates a job that continues where this one ended, up to `epochs` epochs in total. */
   extend: (id: string, epochs: number, key: string) =>
     post<Job>(`/jobs/${id}/extend`, { epochs }, { "idempotency-key": key }),
   remove: (id: string) => remove(`/jobs/${id}`),
@@ -112,7 +112,7 @@ export const models = {
       progress,
       signal,
     ),
-  /** A job that mixes the model's weights with a share of the base model's. */
+  /** Creates a job that mixes the model with the base model, whose share is `retain`. */
   mix: (id: string, retain: number) => post<Job>(`/models/${id}/mix`, { retain }),
   find: (id: string, signal?: AbortSignal) => get<WholeModel>(`/models/${id}`, signal),
   compare: (a: string, b: string, signal?: AbortSignal) =>

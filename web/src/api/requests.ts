@@ -1,4 +1,4 @@
-// What the dashboard sends.
+// The request bodies that the dashboard sends.
 
 import type { SplitChoice } from "./types";
 
@@ -14,7 +14,7 @@ export interface NewJob {
   params: Params;
 }
 
-/** `"mediapipe"`, or the id of a model. */
+/** `"mediapipe"` or a model's ID. */
 export type ModelChoice = string;
 
 export interface NewEvaluation {

@@ -10,9 +10,9 @@ import { useDark } from "../lib/hooks";
 interface Props {
   title: string;
   help: string;
-  /** Epochs, rising. */
+  /** The epochs, in ascending order. */
   epochs: number[];
-  /** Where the axis ends. */
+  /** The last epoch on the axis. */
   end: number;
   series: Series[];
   format?: (value: number | null | undefined) => string;
@@ -41,7 +41,7 @@ export function Chart({
   latest.current = { series, shown, end };
   const structure = series.map(({ label, colour }) => label + colour).join();
 
-  // Data goes in below, without a new chart
+  // The next effect sets the data, so new data needs no new chart
   useEffect(() => {
     const node = box.current;
     if (!node) return;
@@ -64,7 +64,7 @@ export function Chart({
 
   const data = useMemo(() => [epochs, ...series.map(({ values }) => values)], [epochs, series]);
   const visible = shown.join();
-  // A new chart needs its data too
+  // Also sets the data of a new chart
   useEffect(() => {
     plot.current?.setData(data as uPlot.AlignedData);
     for (const [at, show] of visible.split(",").entries()) {
@@ -112,7 +112,7 @@ export function Chart({
           </li>
         ))}
       </ul>
-      {points === 0 && <p class="chart-empty muted">The first point comes with the baseline.</p>}
+      {points === 0 && <p class="chart-empty muted">The first point appears with the baseline.</p>}
     </figure>
   );
 }
@@ -167,7 +167,7 @@ function options(
   };
 }
 
-/** Room above and below, but never a scale of no height, nor one past what shares can be. */
+/** Adds a margin to the values. Never returns an empty range, or one beyond 0 to 1 for shares. */
 function range(_: uPlot, low: number | null, high: number | null): uPlot.Range.MinMax {
   if (low == null || high == null) return [0, 1];
   const room = Math.max((high - low) * 0.1, Math.abs(high) * 0.02, 1e-9);

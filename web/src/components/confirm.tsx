@@ -1,4 +1,4 @@
-// A button that asks before it acts.
+// A button that asks for confirmation before it acts.
 
 import { useRef } from "preact/hooks";
 import { useAction } from "../lib/hooks";
@@ -8,7 +8,7 @@ interface Props {
   label: string;
   question: string;
   detail: string;
-  /** What the confirming button says. */
+  /** The label of the confirming button. */
   verb: string;
   class?: string;
   act: () => Promise<void>;

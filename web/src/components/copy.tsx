@@ -1,9 +1,9 @@
 import { useState } from "preact/hooks";
 
-/** Puts a text on the clipboard. */
+/** A button that copies a text to the clipboard. */
 export function Copy({ text, what }: { text: string; what: string }) {
   const [done, setDone] = useState(false);
-  if (!navigator.clipboard) return null; // Only where the page is served over HTTPS or from this machine.
+  if (!navigator.clipboard) return null; // Available only over HTTPS or from localhost.
   const copy = async () => {
     await navigator.clipboard.writeText(text);
     setDone(true);

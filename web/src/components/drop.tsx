@@ -1,4 +1,4 @@
-// Where a file can be dropped or picked.
+// An area for dropping or choosing a file.
 
 import type { ComponentChildren } from "preact";
 import { useRef, useState } from "preact/hooks";
@@ -20,7 +20,7 @@ export function DropZone({ label, accept, disabled, compact, take, children }: P
     if (file && !disabled) take(file);
   };
   return (
-    // biome-ignore lint/a11y/noStaticElementInteractions: dropping is the extra way; the input is the way for all
+    // biome-ignore lint/a11y/noStaticElementInteractions: dropping is optional; the input works for everyone
     <div
       class={`drop ${over ? "over" : ""} ${compact ? "compact" : ""}`}
       onDragOver={(event) => {

@@ -1,4 +1,4 @@
-// A picture as large as the window, until it is closed.
+// A dialog with a picture as large as the window.
 
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
@@ -8,7 +8,7 @@ interface Props {
   close: () => void;
   /** The picture. */
   children: ComponentChildren;
-  /** Beside the button that closes it. */
+  /** Buttons next to the close button. */
   actions?: ComponentChildren;
 }
 

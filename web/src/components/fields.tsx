@@ -1,16 +1,16 @@
-// Form fields made from the schema.
+// Form fields generated from the schema.
 
 import { useId } from "preact/hooks";
 import { short } from "../lib/format";
 import { type ChoiceField, type Field, initialText, type Leaf } from "../lib/schema";
 
 export interface Form {
-  /** Values by pointer; what is absent is at its default. */
+  /** Values by pointer; missing ones have their defaults. */
   texts: ReadonlyMap<string, string>;
   set: (pointer: string, text: string) => void;
-  /** What is wrong, by pointer. */
+  /** Error messages by pointer. */
   problems: ReadonlyMap<string, string>;
-  /** Further values of open choices, by pointer: models for `init`, devices for `device`. */
+  /** Additional choices by pointer: models for `init`, devices for `device`. */
   suggestions: ReadonlyMap<string, { value: string; label: string }[]>;
 }
 
@@ -116,7 +116,7 @@ function Input({ id, field, form, text, set, described }: InputProps) {
   );
 }
 
-/** The schema's choices, then those known from elsewhere, then a value that is set but in neither. */
+/** The schema's choices, then additional ones, then the current value if it is neither. */
 function options(field: Leaf, more: { value: string; label: string }[], text: string) {
   const own = field.kind === "choice" ? (field as ChoiceField).choices : [];
   const known = [
@@ -127,11 +127,11 @@ function options(field: Leaf, more: { value: string; label: string }[], text: st
   return known;
 }
 
-/** `calibrated – with the statistics of training pictures …` */
+/** `constant – stays at the peak` */
 function label(value: unknown, help: string): string {
   const brief = help.replaceAll("`", "").replace(/\.$/, "");
   if (!brief) return String(value);
-  const ownName = /^\S*[A-Z]\S*[A-Z]/.test(brief); // such as MediaPipe's
+  const ownName = /^\S*[A-Z]\S*[A-Z]/.test(brief); // Such as `MediaPipe's`
   return `${value} – ${ownName ? brief : brief.charAt(0).toLowerCase() + brief.slice(1)}`;
 }
 

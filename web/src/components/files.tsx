@@ -1,22 +1,22 @@
-// Files to download, with what they are for and their checksums.
+// A list of downloads, with their purposes and checksums.
 
 import type { Artifact } from "../api";
 import { bytes } from "../lib/format";
 import { Copy } from "./copy";
 
 const USES: [RegExp, string][] = [
-  [/\.float32\.tflite$/, "for MediaPipe's FaceDetector, in 32 bits"],
+  [/\.float32\.tflite$/, "for MediaPipe's FaceDetector, in 32-bit floats"],
   [/\.tflite$/, "for MediaPipe's FaceDetector"],
-  [/\.bn\.pth$/, "for PyTorch, the last epoch with BatchNorm"],
-  [/\.faces\.onnx$/, "for ONNX Runtime, answers faces"],
-  [/bundle\.zip$/, "every format, with the model's card"],
+  [/\.bn\.pth$/, "for PyTorch, last epoch with BatchNorm"],
+  [/\.faces\.onnx$/, "for ONNX Runtime, outputs faces"],
+  [/bundle\.zip$/, "all formats, with the model's card"],
   [/\.pth$/, "for PyTorch: torch.load(…, weights_only=True)"],
-  [/\.safetensors$/, "named tensors, for anything"],
+  [/\.safetensors$/, "weights only, for any framework"],
   [/\.onnx$/, "for ONNX Runtime, raw outputs"],
-  [/report\.json$/, "every figure, and the curves"],
-  [/ground_truth\.json$/, "the annotations, in COCO's format"],
-  [/detections(_compare)?\.json$/, "what was found, in COCO's format"],
-  [/tfevents/, "figures of every epoch, for TensorBoard"],
+  [/report\.json$/, "all metrics and curves"],
+  [/ground_truth\.json$/, "the labels, in COCO format"],
+  [/detections(_compare)?\.json$/, "the detections, in COCO format"],
+  [/tfevents/, "metrics of every epoch, for TensorBoard"],
   [/^views-epoch-/, "training views with their targets"],
   [/card\.json$/, "parameters, versions and metrics"],
 ];

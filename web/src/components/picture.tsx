@@ -1,16 +1,16 @@
-// A picture with boxes over it.
+// A picture with boxes drawn over it.
 
 import type { ComponentChildren } from "preact";
 import type { Rect } from "../api";
 
 export interface Layer {
-  /** `truth`, `baseline`, `tuned` or `plain`: the colour of its lines. */
+  /** `truth`, `baseline`, `tuned` or `plain`; determines the colour of the lines. */
   kind: string;
   boxes: Rect[];
 }
 
 interface Props {
-  /** None when the picture is gone; its boxes are drawn all the same. */
+  /** `undefined` if the picture was deleted; its boxes are still drawn. */
   src: string | undefined;
   name: string;
   width: number;
@@ -38,7 +38,7 @@ export function Picture({ src, name, width, height, layers, eager, children }: P
   );
 }
 
-/** The lines alone, to lay over anything of the picture's shape. */
+/** Only the boxes, to lay over any element that has the picture's shape. */
 export function Boxes({
   width,
   height,

@@ -1,4 +1,4 @@
-// What an import counted and complained about.
+// The face sizes and the problems that an import found.
 
 import { datasets, type FaceSizes, type ImportReport as Report } from "../api";
 import { integer, plural } from "../lib/format";
@@ -36,7 +36,7 @@ export function ImportReport({ id, report }: { id: string; report: Report }) {
   if (!all && !notes.length) return null;
   return (
     <section class="card stack tight" aria-label="Import report">
-      <h2>What the import noticed</h2>
+      <h2>Import report</h2>
       {notes.map((note) => (
         <p key={note}>{note}</p>
       ))}
@@ -61,7 +61,7 @@ export function ImportReport({ id, report }: { id: string; report: Report }) {
       {problems.length > 0 && (
         <details>
           <summary>
-            {problems.length < all ? "The first of each kind in full" : "All of them in full"}
+            {problems.length < all ? "Examples of each kind" : "All problems"}
           </summary>
           <Problems problems={problems} />
         </details>
@@ -77,7 +77,7 @@ export function ImportReport({ id, report }: { id: string; report: Report }) {
   );
 }
 
-/** How many were left out; the list of kinds below says why. */
+/** The number left out; the list of kinds below gives the reasons. */
 function LeftOut({ kinds }: { kinds: Record<string, number> }) {
   const count = Object.values(kinds).reduce((sum, count) => sum + count, 0);
   return count > 0 ? <>, and {integer(count)} left out</> : null;
@@ -91,7 +91,7 @@ function Problems({ problems }: Pick<Report, "problems">) {
           <tr>
             <th scope="col">File</th>
             <th scope="col">Row</th>
-            <th scope="col">What is wrong</th>
+            <th scope="col">Problem</th>
           </tr>
         </thead>
         <tbody>

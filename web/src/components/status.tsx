@@ -1,4 +1,4 @@
-// Small things that show a state.
+// Small components that show a state.
 
 import type { ComponentChildren } from "preact";
 import type { ApiError, JobState } from "../api";
@@ -26,7 +26,7 @@ export function Badge({ state }: { state: JobState | string }) {
   );
 }
 
-/** "3 minutes ago", the exact time on hover. */
+/** "3 minutes ago", with the exact time on hover. */
 export function Ago({ time }: { time: string }) {
   const now = useNow(30_000);
   return (
@@ -45,7 +45,7 @@ export function Bar({ done, total, label }: { done: number; total: number; label
   );
 }
 
-/** A refusal, in the server's own words. */
+/** An error, in the server's words. */
 export function ErrorNote({ error, children }: { error: ApiError; children?: ComponentChildren }) {
   return (
     <div class="note bad" role="alert">
@@ -75,7 +75,7 @@ export function Loading({ what }: { what: string }) {
   );
 }
 
-/** Loading, or why it could not be loaded. */
+/** A loading message, or why loading failed. */
 export function Pending({
   error,
   what,

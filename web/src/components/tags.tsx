@@ -1,4 +1,4 @@
-// The tags that a user gives a model.
+// A model's tags.
 
 export function TagList({ tags }: { tags: string[] }) {
   return (

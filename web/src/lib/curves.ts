@@ -1,14 +1,14 @@
-// Metrics rows as the charts' series.
+// Turns rows of metrics into chart series.
 
 import type { MetricsRow, StepEvent, TrainMetrics, ValMetrics } from "../api";
 
 export interface Series {
   label: string;
-  /** A colour of the style sheet, such as `--green`. */
+  /** A colour from the style sheet, such as `--green`. */
   colour: string;
   values: (number | null)[];
   baseline?: number | null | undefined;
-  /** Not drawn until asked for. */
+  /** Hidden until the user turns it on. */
   off?: boolean;
 }
 
@@ -21,14 +21,14 @@ export const PARTS: { part: Part; label: string }[] = [
   { part: "background", label: "Background" },
 ];
 
-/** Epochs on the axis; while one is under way, its share so far is a point of its own. */
+/** The epochs on the axis. An unfinished epoch adds a point at its progress, such as 3.4. */
 export function epochsOf(rows: MetricsRow[], step: StepEvent | undefined): number[] {
   const epochs = rows.map(({ epoch }) => epoch);
   const part = partial(rows, step);
   return part === undefined ? epochs : [...epochs, part];
 }
 
-/** Where the axis ends: the whole plan when that is near, else a little ahead. */
+/** The end of the axis: the last planned epoch, or while that is far away, a little ahead. */
 export function axisEnd(rows: MetricsRow[], planned: number, over: boolean): number {
   const done = rows.at(-1)?.epoch ?? 0;
   if (over) return Math.max(1, done);
@@ -48,7 +48,7 @@ export function lossCurves(rows: MetricsRow[], step: StepEvent | undefined, part
   ];
 }
 
-/** One series of a measure over the validation set, with its baseline. */
+/** The series of a validation metric, with its baseline. */
 export function valCurve(
   rows: MetricsRow[],
   step: StepEvent | undefined,
@@ -59,7 +59,7 @@ export function valCurve(
   return { ...look, baseline, values: values(rows, step, ({ val }) => val[name]) };
 }
 
-/** One series of what the training itself reports. */
+/** The series of a figure that training reports. */
 export function runCurve(
   rows: MetricsRow[],
   step: StepEvent | undefined,

@@ -1,4 +1,4 @@
-/** Saves what a URL answers when asked for one type: a plain link cannot say which it wants. */
+/** Downloads a URL as the given media type. A plain link cannot set the `Accept` header. */
 export async function saveAs(url: string, type: string, name: string) {
   const answer = await fetch(url, { headers: { accept: type } });
   if (!answer.ok) return;

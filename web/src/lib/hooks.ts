@@ -1,4 +1,4 @@
-// What pages share: loading, polling, and the time.
+// Hooks that pages share: loading, polling and the current time.
 
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import type { ApiError } from "../api";
@@ -11,9 +11,10 @@ export interface Resource<T> {
 }
 
 /**
- * Loads, keeps the last answer while loading again, and loads again when the connection returns.
+ * Loads data. Loads it again on `reload` and when the connection returns, and keeps the old data
+ * until the new data arrives. Starts over when `keys` change.
  *
- * `pollMs` says how soon to look again after an answer; nothing is asked while the page is hidden.
+ * `pollMs` returns the delay until the next load, if any. Polling pauses while the page is hidden.
  */
 export function useResource<T>(
   load: (signal: AbortSignal) => Promise<T>,
@@ -27,7 +28,7 @@ export function useResource<T>(
   const key = JSON.stringify(keys);
   const shown = useRef(key);
 
-  // The closures stand for their keys
+  // Depends on `keys` instead of the closures, which differ on every render
   useEffect(() => {
     if (shown.current !== key) setAnswer({});
     shown.current = key;
@@ -69,7 +70,7 @@ export function useConnection(): { lost: boolean; returns: number } {
   return state;
 }
 
-/** The time, refreshed, for what counts up or down. */
+/** The current time, updated every `everyMs` milliseconds. */
 export function useNow(everyMs: number): number {
   const [now, setNow] = useState(Date.now());
   useEffect(() => {
@@ -79,7 +80,7 @@ export function useNow(everyMs: number): number {
   return now;
 }
 
-/** An action that may fail: what runs, what went wrong. */
+/** Runs an action, and tracks whether it is running and how it failed. */
 export function useAction<A extends unknown[]>(run: (...args: A) => Promise<void>) {
   const [busy, setBusy] = useState(false);
   const [error, setError] = useState<ApiError>();
@@ -105,7 +106,7 @@ export function useTitle(title: string | undefined) {
   }, [title]);
 }
 
-/** Whether the reader's system is dark, live. */
+/** Whether the user's system is in dark mode, updated live. */
 export function useDark(): boolean {
   const [dark, setDark] = useState(matchMedia("(prefers-color-scheme: dark)").matches);
   useEffect(() => {

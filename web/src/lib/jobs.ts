@@ -1,8 +1,8 @@
-// What the list of jobs and the page of a job both show.
+// What the job list and the job page have in common.
 
 import type { Job, MetricsRow, ValMetrics } from "../api";
 
-/** The measure that names the better model in lists. */
+/** The metric that lists show. */
 export const MAIN: keyof ValMetrics = "ap50_ge6";
 
 export const KINDS: Record<Job["kind"], string> = {
@@ -11,7 +11,7 @@ export const KINDS: Record<Job["kind"], string> = {
   mix: "mix",
 };
 
-/** How far a job is, 0..1, its epoch under way included. */
+/** A job's progress, 0..1, including that of the current epoch. */
 export function share({ kind, state, progress }: Job): number {
   if (state === "completed") return 1;
   if (kind !== "train") return progress?.steps ? progress.step / progress.steps : 0;
@@ -21,7 +21,7 @@ export function share({ kind, state, progress }: Job): number {
   return Math.min(1, (Math.max(0, epoch - 1) + within) / epochs);
 }
 
-/** In words: "Epoch 3 of 12". */
+/** A job's current stage in words, such as "Epoch 3 of 12". */
 export function stage({ kind, state, progress }: Job): string {
   if (state === "queued") return "Waiting for a free device";
   if (kind !== "train")
@@ -32,13 +32,13 @@ export function stage({ kind, state, progress }: Job): string {
   return `Epoch ${progress.epoch} of ${progress.epochs}`;
 }
 
-/** The row that `best.*` was saved from. */
+/** The row of the epoch whose weights are in `best.*`. */
 export function bestRow(rows: MetricsRow[]): MetricsRow | undefined {
   const trained = rows.filter(({ epoch }) => epoch > 0);
   return trained.findLast(({ is_best }) => is_best) ?? trained.at(-1);
 }
 
-/** Seconds a job has run, or ran. */
+/** Seconds from a job's start until now or until its end. */
 export function elapsed({ started_at, finished_at }: Job, now: number): number | undefined {
   if (!started_at) return undefined;
   return ((finished_at ? Date.parse(finished_at) : now) - Date.parse(started_at)) / 1000;

@@ -1,4 +1,4 @@
-// A job as it happens: loaded once, then kept up to date by its events.
+// A live job: loaded once, then kept up to date by its events.
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import {
@@ -15,9 +15,9 @@ import { useConnection } from "./hooks";
 export interface LiveJob {
   job: Job | undefined;
   error: ApiError | undefined;
-  /** By epoch, the baseline first. */
+  /** In order of epochs, starting with the baseline. */
   rows: MetricsRow[];
-  /** The latest within the epoch under way. */
+  /** The latest step of the current epoch. */
   step: StepEvent | undefined;
   samples: ReadonlyMap<number, Samples>;
   refresh: () => void;
@@ -38,7 +38,7 @@ export function useLiveJob(id: string): LiveJob {
   return current.state();
 }
 
-/** Holds what is known of one job; many events between two frames make one repaint. */
+/** Holds the known state of one job. Repaints at most once per frame, for any number of events. */
 class Follower {
   readonly id: string;
   #job: Job | undefined;
@@ -52,7 +52,7 @@ class Follower {
   #reopen: ReturnType<typeof setTimeout> | undefined;
   #refreshing: ReturnType<typeof setTimeout> | undefined;
   #isReplaying = true;
-  /** Its events are listened to, or will be again. */
+  /** Whether the event stream is open or will be reopened. */
   #isFollowing = false;
 
   constructor(id: string) {
@@ -87,11 +87,11 @@ class Follower {
   async #start() {
     await this.#refresh();
     if (!this.#job || !this.#paint) return;
-    // Opened before the metrics are loaded, so that no epoch is missed in between.
+    // Opens the stream before it loads the metrics, so that no epoch in between is missed.
     this.#isFollowing = !this.#job.is_final;
     if (this.#isFollowing) this.#open();
     await this.#loadRows();
-    // The events of a live job bring its samples, once there are some.
+    // The samples of a live job arrive as events.
     if (!this.#isFollowing && this.#rows.size && this.#job.kind === "train") {
       await this.#loadSamples();
     }
@@ -114,7 +114,7 @@ class Follower {
     });
     on<StepEvent>("step", (step) => this.#stepped(step));
     on<Samples>("sample", (samples) => this.#samples.set(samples.epoch, samples));
-    // The first connection replays all that ever happened, so a state may be an old one: ask.
+    // The first connection replays all events, so the state may be outdated. Fetches the job.
     on<unknown>("state", () => this.#refreshSoon());
     source.addEventListener("end", () => {
       source.close();
@@ -126,7 +126,7 @@ class Follower {
 
   #stepped(step: StepEvent) {
     const known = this.#job?.progress;
-    // Replayed steps are passed over until they reach what the job itself says.
+    // Skips replayed steps until they reach the job's own progress.
     this.#isReplaying &&= known != null && isBefore(step, known);
     if (this.#isReplaying) return;
     this.#step = step;
@@ -135,7 +135,7 @@ class Follower {
     if (this.#job) this.#job = { ...this.#job, progress };
   }
 
-  /** `EventSource` reconnects by itself after a broken line, but not after a refusal. */
+  /** `EventSource` reconnects after a lost connection, but not after an error response. */
   #interrupted(source: EventSource) {
     void this.#refresh();
     if (source.readyState !== EventSource.CLOSED) return;
@@ -143,7 +143,7 @@ class Follower {
     this.#reopen = setTimeout(() => this.#paint && void this.#start(), REOPEN_MS);
   }
 
-  /** Many events, one question. */
+  /** Refreshes the job once for many events. */
   #refreshSoon() {
     this.#refreshing ??= setTimeout(() => {
       this.#refreshing = undefined;
@@ -151,7 +151,7 @@ class Follower {
     }, REFRESH_MS);
   }
 
-  /** After a verb: a job that had ended may have come back to life. */
+  /** Refreshes the job after a verb, and follows it again if the verb revived it. */
   async #refreshOrFollow() {
     await this.#refresh();
     if (this.#job && !this.#job.is_final && !this.#isFollowing && this.#paint) await this.#start();
@@ -181,7 +181,7 @@ class Follower {
       const samples = await jobs.samples(this.id);
       this.#samples.set(samples.epoch, samples);
     } catch {
-      // There are none yet: the page says so by itself.
+      // There are no samples yet, which the page shows.
     }
   }
 

@@ -1,4 +1,4 @@
-// The parameter form, read from JSON Schema (draft 2020-12, as the server makes it).
+// Builds the parameter form from the server's JSON Schema (draft 2020-12).
 
 import type { Params, ParamValue } from "../api";
 import { title } from "./format";
@@ -18,7 +18,7 @@ interface Schema {
   maximum?: number;
   pattern?: string;
   format?: string;
-  /** What each preset changes, by its name. */
+  /** The parameters that each preset changes, by the preset's name. */
   "x-presets"?: Record<string, Params>;
 }
 
@@ -45,7 +45,7 @@ export interface NumberField extends Common {
 export interface ChoiceField extends Common {
   kind: "choice";
   choices: Choice[];
-  /** Set where a free value is allowed besides the choices: its `format`. */
+  /** The `format` of a free value, if one is allowed besides the choices. */
   open: string | undefined;
   initial: ParamValue | undefined;
 }
@@ -66,21 +66,34 @@ export interface Group extends Common {
   fields: Field[];
 }
 
+/** Labels of the parameters whose names do not explain themselves. */
+const LABELS: Record<string, string> = {
+  "/init": "Start from",
+  "/retain": "Share of the base model kept",
+  "/unfreeze/heads_rate": "Learning-rate multiplier in the heads' epochs",
+  "/unfreeze/second_backbone_rate": "Learning-rate multiplier in the second backbone's epochs",
+};
+
+/** A parameter's label, by its pointer. */
+export function labelOf(pointer: string): string {
+  return LABELS[pointer] ?? title(pointer.slice(pointer.lastIndexOf("/") + 1));
+}
+
 export type Leaf = NumberField | ChoiceField | SwitchField | TextField;
 export type Field = Leaf | Group;
 
-/** The fields of an object schema, in its own order, with the defaults of one of its presets. */
+/** The fields of an object schema, in the schema's order, with the defaults of a preset. */
 export function fieldsOf(root: unknown, preset = ""): Field[] {
   const schema = root as Schema;
   return fields(schema, schema, "", schema["x-presets"]?.[preset] ?? schema.default);
 }
 
-/** The value of a field before anyone touches it, as text for an input. */
+/** A field's initial value, as text. */
 export function initialText(field: Leaf): string {
   return field.initial === undefined || field.initial === null ? "" : String(field.initial);
 }
 
-/** What to send: only what differs from the defaults, nested as the schema is. */
+/** The parameters to send: those that differ from the defaults, nested like the schema. */
 export function changed(all: Field[], texts: ReadonlyMap<string, string>): Params {
   const params: Params = {};
   for (const field of all) {
@@ -97,7 +110,7 @@ export function changed(all: Field[], texts: ReadonlyMap<string, string>): Param
   return params;
 }
 
-/** Why a value cannot be sent, in words; the server's own check has the last one. */
+/** Why a value is invalid, if it is. The server checks it again. */
 export function wrong(field: Leaf, text: string): string | undefined {
   if (field.kind !== "number") return undefined;
   const value = Number(text.trim());
@@ -110,12 +123,12 @@ export function wrong(field: Leaf, text: string): string | undefined {
   return undefined;
 }
 
-/** Every leaf below the given fields. */
+/** All leaves of the given fields. */
 export function leaves(all: Field[]): Leaf[] {
   return all.flatMap((field) => (field.kind === "group" ? leaves(field.fields) : [field]));
 }
 
-/** Values by pointer, for filling a form from earlier parameters. */
+/** Parameters by pointer, for filling the form with those of an earlier job. */
 export function flatten(params: object, prefix = ""): Map<string, string> {
   const texts = new Map<string, string>();
   for (const [name, value] of Object.entries(params)) {
@@ -132,21 +145,15 @@ export function flatten(params: object, prefix = ""): Map<string, string> {
 function fields(root: Schema, object: Schema, prefix: string, defaults: unknown): Field[] {
   const byName = (defaults ?? {}) as Record<string, ParamValue>;
   return Object.entries(object.properties ?? {}).map(([name, schema]) =>
-    fieldOf(root, schema, `${prefix}/${name}`, name, byName[name]),
+    fieldOf(root, schema, `${prefix}/${name}`, byName[name]),
   );
 }
 
-function fieldOf(
-  root: Schema,
-  own: Schema,
-  pointer: string,
-  name: string,
-  outer?: ParamValue,
-): Field {
+function fieldOf(root: Schema, own: Schema, pointer: string, outer?: ParamValue): Field {
   const schema = resolve(root, own);
   const initial = outer ?? schema.default;
   const help = (schema.description ?? "").replaceAll("`", "");
-  const common: Common = { pointer, label: title(name), help };
+  const common: Common = { pointer, label: labelOf(pointer), help };
   const choices = choicesOf(schema);
   if (schema.properties) {
     return { ...common, kind: "group", fields: fields(root, schema, pointer, initial) };
@@ -167,7 +174,7 @@ function fieldOf(
   return { ...common, kind: "text", pattern: schema.pattern, initial: text };
 }
 
-/** Follows `$ref`; what stands beside it wins. */
+/** Follows `$ref`. Properties next to the `$ref` override the referenced ones. */
 function resolve(root: Schema, schema: Schema): Schema {
   if (!schema.$ref) return schema;
   const name = schema.$ref.slice("#/$defs/".length);

@@ -1,4 +1,4 @@
-// Two models side by side, by what the jobs that trained them measured.
+// Compares two models by the metrics that their training jobs measured.
 
 import { type Comparison, type ComparedFigure, type Model, models } from "../api";
 import { ErrorNote, Pending } from "../components/status";
@@ -33,7 +33,7 @@ function Chosen({ all, query }: { all: Model[]; query: URLSearchParams }) {
   const named = (side: string) => all.find(({ id }) => id === query.get(side));
   const a = named("a") ?? all.find(({ kind }) => kind === "base");
   const b = named("b") ?? all.find(({ id }) => id !== a?.id);
-  if (!a || !b) return <p class="muted center">There is but one model so far.</p>;
+  if (!a || !b) return <p class="muted center">Only one model so far.</p>;
   const choose = (first: string, second: string) =>
     navigate(`/models/compare?${new URLSearchParams({ a: first, b: second })}`);
   return (
@@ -68,7 +68,7 @@ function Side({ label, all, model, choose }: SideProps) {
         </select>
       </label>
       <p class="facts muted">
-        <a href={`/models/${model.id}`}>Its page</a>
+        <a href={`/models/${model.id}`}>Details</a>
         <span>{KINDS[model.kind] ?? model.kind}</span>
         <span>{model.variant === "back" ? "256×256" : "128×128"}</span>
         <TagList tags={model.tags} />
@@ -77,7 +77,7 @@ function Side({ label, all, model, choose }: SideProps) {
   );
 }
 
-/** Those that matter most. */
+/** The most important metrics. */
 const HEADLINE = [
   { name: "ap50", label: "AP, all faces" },
   { name: "ap50_ge6", label: "AP, faces ≥ 6 px" },
@@ -86,7 +86,7 @@ const HEADLINE = [
   { name: "ap50_95", label: "AP, IoU 0.50 to 0.95" },
   { name: "best_f1", label: "Best F1" },
 ];
-const HELP = "On the validation pictures of the job; pixels of the 128-pixel input";
+const HELP = "On the validation pictures of the training job; pixels of the 128-pixel input";
 const LABELS: Record<string, string> = {
   background: "Background loss",
   box: "Box loss",
@@ -94,9 +94,9 @@ const LABELS: Record<string, string> = {
   val_iou: "Mean IoU",
   keypoint_nme: "Keypoint error, in face widths",
 };
-/** Where less is better. */
+/** Metrics where lower is better. */
 const COSTS = new Set(["loss", "box", "positive", "background", "keypoint_nme"]);
-/** Where neither is. */
+/** Metrics where neither higher nor lower is better. */
 const NEUTRAL = new Set(["best_threshold"]);
 
 function Result({ a, b }: { a: Model; b: Model }) {
@@ -105,7 +105,7 @@ function Result({ a, b }: { a: Model; b: Model }) {
     [a.id, b.id],
   );
   if (error) return <ErrorNote error={error} />;
-  if (!data) return <Pending error={error} what="the figures" retry={reload} />;
+  if (!data) return <Pending error={error} what="the metrics" retry={reload} />;
   if (!data.metrics.some(({ a, b }) => a !== null && b !== null)) return <Unmeasured data={data} />;
   const figure = (wanted: string) => data.metrics.find(({ name }) => name === wanted);
   const others = data.metrics.filter(({ name }) => !HEADLINE.some((shown) => shown.name === name));
@@ -114,12 +114,12 @@ function Result({ a, b }: { a: Model; b: Model }) {
       {!data.same_dataset && (
         <div class="note wait" role="note">
           <p>
-            They were measured on <b>different pictures</b>, so no figure says which is better.
-            Evaluate one beside the other on the same data set, from a model's page.
+            These models were measured on <b>different pictures</b>, so their metrics cannot be
+            compared. Evaluate both on the same data set, from each model's page.
           </p>
         </div>
       )}
-      <section aria-label="Figures">
+      <section aria-label="Metrics">
         <dl class="card figures before-after six">
           {HEADLINE.map(({ name, label }) => (
             <Figure
@@ -136,13 +136,13 @@ function Result({ a, b }: { a: Model; b: Model }) {
           {data.a.name} → {data.b.name}
         </p>
       </section>
-      <section class="card stack tight" aria-label="Other figures">
-        <h2>Other figures</h2>
+      <section class="card stack tight" aria-label="Other metrics">
+        <h2>Other metrics</h2>
         <div class="scroll">
           <table>
             <thead>
               <tr>
-                <th scope="col">Figure</th>
+                <th scope="col">Metric</th>
                 <th scope="col">{data.a.name}</th>
                 <th scope="col">{data.b.name}</th>
                 <th scope="col">Difference</th>
@@ -178,9 +178,9 @@ function Unmeasured({ data }: { data: Comparison }) {
   return (
     <div class="note wait" role="note">
       <p>
-        There is nothing to compare: {without.map(({ name }) => name).join(" and ")}{" "}
-        {without.length === 1 ? "was" : "were"} measured by no training job of this server. Evaluate{" "}
-        {without.length === 1 ? "it" : "them"} on a data set, from a model's page.
+        There is nothing to compare: no training job on this server measured{" "}
+        {without.map(({ name }) => name).join(" or ")}. Evaluate{" "}
+        {without.length === 1 ? "it" : "them"} on a data set, from the model's page.
       </p>
     </div>
   );

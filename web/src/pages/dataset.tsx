@@ -1,4 +1,4 @@
-// One data set: counts, face sizes, what its import found, and its pictures.
+// The page of a data set: counts, face sizes, import report and pictures.
 
 import { useEffect, useState } from "preact/hooks";
 import { type ApiError, type Dataset, type DatasetImage, datasets, type Split } from "../api";
@@ -38,7 +38,7 @@ export function DatasetPage({ id }: { id: string }) {
           <ConfirmButton
             label="Delete"
             question={`Delete ${data.name}?`}
-            detail="Its pictures are removed from the server. Models trained on it stay."
+            detail="Its pictures are deleted from the server. Models trained on them are kept."
             verb="Delete"
             act={async () => {
               await datasets.remove(id);
@@ -68,7 +68,8 @@ export function DatasetPage({ id }: { id: string }) {
       {data.same_as && (
         <div class="note">
           <p>
-            These are the pictures and boxes of <a href={`/datasets/${data.same_as}`}>an earlier data set</a>.
+            This data set has the same pictures and boxes as{" "}
+            <a href={`/datasets/${data.same_as}`}>an earlier one</a>.
           </p>
         </div>
       )}
@@ -127,7 +128,7 @@ function Pictures({ dataset: { id, splits } }: { dataset: Dataset }) {
     }
   };
 
-  // Load stands for id and split
+  // `load` depends only on `id` and `split`
   useEffect(() => {
     const controller = new AbortController();
     void load(undefined, controller.signal);

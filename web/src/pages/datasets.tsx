@@ -1,4 +1,4 @@
-// All data sets, and the way in for new ones.
+// The list of data sets, and the upload of new ones.
 
 import { useRef, useState } from "preact/hooks";
 import { type Dataset, datasets } from "../api";
@@ -21,7 +21,7 @@ export function DatasetsPage() {
       <Upload />
       {!data && <Pending error={error} what="data sets" retry={reload} />}
       {data?.items.length === 0 && (
-        <p class="muted center">No data sets yet. The one you upload appears here.</p>
+        <p class="muted center">No data sets yet. Those you upload appear here.</p>
       )}
       {data && data.items.length > 0 && (
         <ul class="cards" aria-label="Data sets">
@@ -85,7 +85,7 @@ interface Labels {
   face_categories?: string;
 }
 
-/** What the labels are. Needed only if an import asks for it. */
+/** The meaning of the labels; needed only if an import asks for it. */
 function LabelOptions({ labels, change }: { labels: Labels; change: (labels: Labels) => void }) {
   const set = (name: keyof Labels, value: string) => {
     const { [name]: _, ...others } = labels;
@@ -93,12 +93,12 @@ function LabelOptions({ labels, change }: { labels: Labels; change: (labels: Lab
   };
   return (
     <details>
-      <summary>What the labels are, if an import asks for it</summary>
+      <summary>Label format (needed only if an import asks for it)</summary>
       <div class="row">
         <label>
           Boxes{" "}
           <select onChange={(event) => set("boxes", event.currentTarget.value)}>
-            <option value="">as the columns say</option>
+            <option value="">as named by the columns</option>
             <option value="xywh">left, top, width, height</option>
             <option value="xyxy">left, top, right, bottom</option>
             <option value="cxcywh">centre, width, height</option>
@@ -107,13 +107,13 @@ function LabelOptions({ labels, change }: { labels: Labels; change: (labels: Lab
         <label>
           Units{" "}
           <select onChange={(event) => set("units", event.currentTarget.value)}>
-            <option value="">as the numbers say</option>
+            <option value="">detected from the numbers</option>
             <option value="pixels">pixels</option>
             <option value="fractions">fractions of the picture</option>
           </select>
         </label>
         <label>
-          Categories that are faces{" "}
+          Face categories{" "}
           <input
             type="text"
             placeholder="face, head"
@@ -150,9 +150,9 @@ function Upload() {
         take={start}
       >
         <p class="muted">
-          A zip, tar or tar.gz with pictures and their labels: COCO JSON, Pascal VOC XML, YOLO text,
-          WIDER FACE text, or a CSV with the columns <code>image_path,x1,y1,w,h</code> (pixels, top-left
-          corner).
+          A zip, tar or tar.gz archive of pictures and their labels: COCO JSON, Pascal VOC XML, YOLO
+          text, WIDER FACE text, or a CSV file with the columns{" "}
+          <code>image_path,x1,y1,w,h</code> (in pixels, from the top-left corner).
         </p>
       </DropZone>
       <LabelOptions labels={labels} change={setLabels} />

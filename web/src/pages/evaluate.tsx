@@ -1,4 +1,4 @@
-// How good a model is on any data set: starts an evaluation.
+// Starts an evaluation of a model on a data set.
 
 import { useState } from "preact/hooks";
 import { datasets, jobs, type Model, type SplitChoice } from "../api";
@@ -33,13 +33,13 @@ export function Evaluate({ model }: { model: Model }) {
     <section class="card stack tight" aria-label="Evaluate">
       <h2>Evaluate</h2>
       <p class="muted small">
-        Average precision by face size and folder, the best threshold, and the worst pictures, on
-        the validation or test pictures of a data set.
+        Measures average precision by face size and folder, and finds the best threshold and the
+        worst pictures, on the validation or test pictures of a data set.
       </p>
       {!sets.data && <Pending error={sets.error} what="data sets" retry={sets.reload} />}
       {sets.data && !dataset && (
         <p class="muted">
-          It needs a data set: <a href="/datasets">upload one</a> first.
+          An evaluation needs a data set: <a href="/datasets">upload one</a> first.
         </p>
       )}
       {dataset && (
@@ -73,7 +73,7 @@ export function Evaluate({ model }: { model: Model }) {
                 checked={compares}
                 onChange={(event) => setCompares(event.currentTarget.checked)}
               />{" "}
-              Compare with MediaPipe's own
+              Compare with MediaPipe's model
             </label>
           )}
           <button type="button" disabled={busy} onClick={() => void start()}>

@@ -81,15 +81,15 @@ function FirstSteps({ sets }: { sets: Dataset[] | undefined }) {
       <h2>Three steps to your own face detector</h2>
       <ol class="steps">
         <li class={ready ? "done" : ""}>
-          <b>Upload pictures</b> with boxes around the faces: <a href="/datasets">data sets</a>.
+          <b>Upload pictures</b> with boxes around the faces, as a <a href="/datasets">data set</a>.
         </li>
         <li>
-          <b>Start a job.</b> It begins with MediaPipe's weights and shows what it learns as it
-          goes.
+          <b>Start a job.</b> It starts from MediaPipe's weights and shows its progress while it
+          trains.
         </li>
         <li>
-          <b>Download the model</b>, as a <code>.tflite</code> that MediaPipe itself loads, or for
-          PyTorch.
+          <b>Download the model</b> as a <code>.tflite</code> file for MediaPipe, or for PyTorch or
+          ONNX Runtime.
         </li>
       </ol>
       {ready ? (

@@ -1,4 +1,4 @@
-// How much of the base model to keep: what each mix measured, and a new mix without training.
+// Mixes a model with the base model: the measured mixes, and a form for a new one.
 
 import { useState } from "preact/hooks";
 import { type Model, models } from "../api";
@@ -18,7 +18,7 @@ export function Mix({ model }: { model: Model }) {
     <section class="card stack tight" aria-label="Mix">
       <h2>Mix with MediaPipe's weights</h2>
       <p class="muted small">
-        Keeping some of the base model wins back faces that fine-tuning forgot, and loses some small
+        Keeping some of the base model recovers faces that fine-tuning forgot, but loses some small
         ones.
       </p>
       {retention?.curve && retention.curve.length > 1 && (
@@ -48,7 +48,7 @@ export function Mix({ model }: { model: Model }) {
         </div>
       )}
       <div class="row">
-        <label for="retain">Keep {percent} %</label>
+        <label for="retain">Keep {percent} % of the base model</label>
         <input
           id="retain"
           type="range"

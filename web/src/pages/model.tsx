@@ -1,4 +1,4 @@
-// One model: its files, and a place to try it on a picture.
+// The page of a model.
 
 import { ApiError, models } from "../api";
 import { ErrorNote, Pending } from "../components/status";
@@ -17,7 +17,7 @@ export function ModelPage({ id }: { id: string }) {
     return (
       <ErrorNote
         error={
-          new ApiError(404, "There is no such model", "It may have been deleted with its job.")
+          new ApiError(404, "Model not found", "It may have been deleted with its job.")
         }
       />
     );
@@ -36,7 +36,7 @@ export function ModelPage({ id }: { id: string }) {
           )}
           {model.job_id && (
             <a class="button" href={`/jobs/${model.job_id}`}>
-              Its job
+              Job
             </a>
           )}
         </div>

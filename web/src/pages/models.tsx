@@ -1,4 +1,4 @@
-// All models: MediaPipe's own, imported ones, and those trained here.
+// The list of models: MediaPipe's, imported, trained and mixed ones.
 
 import { useState } from "preact/hooks";
 import { type Model, models } from "../api";
@@ -30,7 +30,7 @@ export function ModelsPage() {
         ))}
       </ul>
       {data && !data.items.some(({ kind }) => kind === "trained") && (
-        <p class="muted center">A finished job's model appears here.</p>
+        <p class="muted center">The models of finished jobs appear here.</p>
       )}
       <Import reload={reload} />
     </>
@@ -38,7 +38,7 @@ export function ModelsPage() {
 }
 
 export const KINDS: Record<Model["kind"], string> = {
-  base: "MediaPipe's own",
+  base: "base model",
   imported: "imported",
   mixed: "mixed",
   trained: "trained here",
@@ -59,7 +59,7 @@ function Card({ model }: { model: Model }) {
       </div>
       <p class="facts muted">
         <span>{KINDS[kind] ?? kind}</span>
-        {job_id && <a href={`/jobs/${job_id}`}>its job</a>}
+        {job_id && <a href={`/jobs/${job_id}`}>job</a>}
         {metrics && (
           <span>
             AP ≥ 6 px <b>{score(metrics.ap50_ge6)}</b>, ≥ 12 px <b>{score(metrics.ap50_ge12)}</b>, ≥
@@ -104,7 +104,7 @@ function Import({ reload }: { reload: () => void }) {
       >
         <p class="muted">
           BlazeFace weights as <code>.tflite</code>, <code>.safetensors</code> or <code>.pth</code>,
-          to try or to start jobs from.
+          to try out or to start jobs from.
         </p>
       </DropZone>
       {sent && <Bar done={sent.done} total={sent.total} label="Upload" />}

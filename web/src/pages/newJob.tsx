@@ -1,4 +1,4 @@
-// A new job: the data set, and parameters made from the server's schema.
+// The form for a new job. Its parameters come from the server's schema.
 
 import { useMemo, useRef, useState } from "preact/hooks";
 import { ApiError, type Dataset, datasets, type Job, jobs, type Model, models } from "../api";
@@ -10,7 +10,7 @@ import { randomKey } from "../lib/key";
 import { changed, type Field, fieldsOf, flatten, leaves, wrong } from "../lib/schema";
 import { navigate } from "../router";
 
-/** Shown first, in this order; all others wait behind "Advanced". */
+/** The fields shown first, in this order; all others are under "Advanced". */
 const COMMON = ["/preset", "/epochs", "/batch_size", "/learning_rate", "/init"];
 
 export function NewJobPage({ query }: { query: URLSearchParams }) {
@@ -40,7 +40,7 @@ export function NewJobPage({ query }: { query: URLSearchParams }) {
       {!data && <Pending error={error} what="the form" retry={reload} />}
       {data?.sets.length === 0 && (
         <Empty title="A job needs a data set">
-          <p>Upload one first; it is ready when its pictures are decoded.</p>
+          <p>Upload one first. It is ready once its pictures are decoded.</p>
           <a class="button primary" href="/datasets">
             Upload a data set
           </a>
@@ -55,7 +55,7 @@ interface Props {
   schema: unknown;
   sets: Dataset[];
   models: Model[];
-  /** A job whose parameters are taken over. */
+  /** An earlier job, whose parameters fill the form. */
   earlier: Job | undefined;
   dataset: string | null;
 }
@@ -73,7 +73,7 @@ function JobForm({ schema, sets, models, earlier, dataset }: Props) {
   const fields: Field[] = useMemo(() => fieldsOf(schema, preset), [schema, preset]);
   const [refused, setRefused] = useState<ReadonlyMap<string, string>>(new Map());
   const [advanced, setAdvanced] = useState(false);
-  // Made once per form, so that a second click submits the same job.
+  // The same body keeps its key, so that a second click submits no second job.
   const key = useRef<{ body: string; key: string } | undefined>(undefined);
 
   const local = useMemo(() => {
@@ -150,7 +150,7 @@ function JobForm({ schema, sets, models, earlier, dataset }: Props) {
               id="name"
               type="text"
               maxLength={200}
-              placeholder="What you will know it by"
+              placeholder="A name that you will recognise"
               value={name}
               onInput={(event) => setName(event.currentTarget.value)}
             />
@@ -196,7 +196,7 @@ function JobForm({ schema, sets, models, earlier, dataset }: Props) {
       {error && !(shownElsewhere && error.errors.length > 0) && <ErrorNote error={error} />}
       {problems.size > 0 && (
         <p class="error-text" role="alert">
-          {problems.size === 1 ? "One value" : `${problems.size} values`} cannot be used; see above.
+          {problems.size === 1 ? "One value is" : `${problems.size} values are`} invalid; see above.
         </p>
       )}
       <div class="row end">
@@ -224,7 +224,7 @@ function suggestionsFor(models: Model[]): Form["suggestions"] {
   ]);
 }
 
-/** The server points into the whole body; the form knows only the parameters. */
+/** Errors by pointer. The server's pointers include `/params`; the form's do not. */
 function byPointer({ errors }: ApiError): Map<string, string> {
   return new Map(
     errors

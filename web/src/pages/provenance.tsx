@@ -1,4 +1,4 @@
-// Where a model comes from, what it is called, and every format in which it can be downloaded.
+// A model's provenance, name and tags, and its downloads.
 
 import { useState } from "preact/hooks";
 import { type Model, models } from "../api";
@@ -10,20 +10,20 @@ import { navigate } from "../router";
 
 export function Provenance({ model, renamed }: { model: Model; renamed: () => void }) {
   const { data, error, reload } = useResource((signal) => models.find(model.id, signal), [model.id]);
-  if (!data) return <Pending error={error} what="where it comes from" retry={reload} />;
+  if (!data) return <Pending error={error} what="the provenance" retry={reload} />;
   const { parent_id, job, dataset, licence } = data.provenance;
   return (
     <section class="card stack tight" aria-label="Provenance">
-      <h2>Where it comes from</h2>
+      <h2>Provenance</h2>
       <dl class="facts">
         <dt>Network</dt>
         <dd>{data.variant === "back" ? "back camera, 256×256" : "short range, 128×128"}</dd>
         {parent_id && (
           <>
-            <dt>Made from</dt>
+            <dt>Based on</dt>
             <dd>
               <a href={`/models/${parent_id}`}>
-                {parent_id === "base" ? "MediaPipe’s own" : parent_id}
+                {parent_id === "base" ? "MediaPipe’s model" : parent_id}
               </a>
             </dd>
           </>
@@ -85,8 +85,8 @@ function Description({ model, renamed }: { model: Model; renamed: () => void }) 
           label="Delete"
           class="danger"
           question={`Delete ${model.name}?`}
-          detail="Its files go with it."
-          verb="Delete it"
+          detail="Its files are deleted too."
+          verb="Delete"
           act={async () => {
             await models.remove(model.id);
             navigate("/models");
@@ -98,7 +98,7 @@ function Description({ model, renamed }: { model: Model; renamed: () => void }) 
   );
 }
 
-/** Those that are there have sizes and checksums; the others are written when they are asked for. */
+/** Stored files have sizes and checksums; the others are written on request. */
 export function Downloads({ model }: { model: Model }) {
   const there = model.files.map((file) => (typeof file === "string" ? file : file.name));
   const others = model.downloads.filter((name) => !there.includes(name));

@@ -1,4 +1,4 @@
-// The machine behind the page.
+// The server: its version, devices, jobs and disk.
 
 import { type System, system } from "../api";
 import { Bar, Pending } from "../components/status";
@@ -13,7 +13,7 @@ export function SystemPage() {
       <div class="head">
         <h1>System</h1>
       </div>
-      {!data && <Pending error={error} what="the system" retry={reload} />}
+      {!data && <Pending error={error} what="the system status" retry={reload} />}
       {data && (
         <div class="grid two">
           <Server system={data} />
@@ -36,7 +36,7 @@ function Server({ system: { version, uptime_s, data_dir } }: { system: System })
           <dd>{version}</dd>
         </div>
         <div>
-          <dt>Up for</dt>
+          <dt>Uptime</dt>
           <dd>{duration(uptime_s)}</dd>
         </div>
         <div>

@@ -1,4 +1,4 @@
-// Drop a picture, see what a model finds in it.
+// Shows a model's detections in a picture that the user drops.
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import { type DetectedFace, type Detections, type Model, models } from "../api";
@@ -8,13 +8,13 @@ import { ErrorNote, Loading } from "../components/status";
 import { plural, short } from "../lib/format";
 import { useAction } from "../lib/hooks";
 
-/** All that could be shown is asked for once; the slider then filters. */
+/** One request gets all detections that can be shown; the slider then filters them. */
 const LOWEST = 0.1;
 
 interface Result {
   bitmap: ImageBitmap;
   found: Detections;
-  /** What MediaPipe's own weights find. */
+  /** The detections of MediaPipe's model. */
   base: Detections | undefined;
 }
 
@@ -50,7 +50,7 @@ export function TryIt({ model, advice }: { model: Model; advice: number }) {
         disabled={busy}
         take={start}
       >
-        <p class="muted">It is sent to this server only, and not kept.</p>
+        <p class="muted">It is sent only to this server, and is not stored.</p>
       </DropZone>
     </section>
   );
@@ -75,13 +75,13 @@ function Controls({ threshold, setThreshold, compare, setCompare, comparable }: 
             onChange={(event) => setCompare(event.currentTarget.checked)}
           />
           <span>
-            <span class="swatch box baseline" /> MediaPipe's own
+            <span class="swatch box baseline" /> MediaPipe's model
           </span>
         </label>
       )}
       <label class="slider">
         <span>
-          Score at least <b>{threshold.toFixed(2)}</b>
+          Minimum score <b>{threshold.toFixed(2)}</b>
         </span>
         <input
           type="range"
@@ -138,7 +138,7 @@ function Shown({
       </div>
       <p data-faces={faces.length}>
         {faces.length === 0 ? "No face" : plural(faces.length, "face")} at this score
-        {compare && <> (MediaPipe's own weights: {others.length})</>}
+        {compare && <> (MediaPipe's model: {others.length})</>}
         <span class="muted"> · {short(found.latency_ms)} ms</span>
       </p>
     </>

@@ -26,7 +26,7 @@ interface Props {
 
 export function Charts({ rows, step, planned, over, csvUrl, name }: Props) {
   const latest = rows.at(-1);
-  // Rows are replaced, never changed, so these three say whether anything new is there.
+  // Rows are replaced, never modified, so these three change whenever there is something new.
   const curves = useMemo(() => curvesOf(rows, step), [rows.length, latest, step]);
   const axis = { epochs: curves.epochs, end: axisEnd(rows, planned, over) };
   return (
@@ -120,7 +120,7 @@ function curvesOf(rows: MetricsRow[], step: StepEvent | undefined) {
       },
       {
         title: "Precision and recall",
-        help: "At a score of 0.5; F1 is their harmonic mean.",
+        help: "At a score threshold of 0.5; F1 is their harmonic mean.",
         series: [
           val("precision", "precision", "--blue"),
           val("recall", "recall", "--violet"),
@@ -129,8 +129,8 @@ function curvesOf(rows: MetricsRow[], step: StepEvent | undefined) {
         format: score,
       },
       {
-        title: "Anchors on the right side of 0.5",
-        help: "Share of positive and of background anchors that score on the right side of 0.5.",
+        title: "Anchors classified correctly",
+        help: "Positive anchors that score at least 0.5, and background anchors that score less.",
         series: [
           val("positive_accuracy", "faces", "--green"),
           val("background_accuracy", "background", "--blue"),
@@ -139,18 +139,18 @@ function curvesOf(rows: MetricsRow[], step: StepEvent | undefined) {
       },
       {
         title: "Keypoint error",
-        help: "Mean distance of keypoints over face width; lower is better.",
+        help: "Mean distance of keypoints from the base model's, in face widths; lower is better.",
         series: [val("keypoint_nme", "error", "--green")],
         format: score,
       },
       {
         title: "Learning rate",
-        help: "Of the last step.",
+        help: "Learning rate of the last step.",
         series: [runCurve(rows, step, { label: "rate", colour: "--blue" }, ({ lr }) => lr)],
       },
       {
         title: "Speed",
-        help: "Training views a second.",
+        help: "Training views per second.",
         series: [
           runCurve(
             rows,

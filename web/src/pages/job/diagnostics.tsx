@@ -1,5 +1,5 @@
-// What training looks like from inside: targets, scores, where the loss comes from, and what the
-// network is shown.
+// Training diagnostics: targets by face size, scores by IoU, where the loss comes from, and sample
+// views.
 
 import { useState } from "preact/hooks";
 import {
@@ -31,7 +31,7 @@ export function Diagnostics({ job, rows, step, planned, over }: Props) {
     <details class="diagnostics" data-diagnostics-epoch={latest.epoch}>
       <summary>
         <h2>Diagnostics</h2>
-        <span class="muted small">which faces are learnt, and where the loss comes from</span>
+        <span class="muted small">which faces the model learns, and where the loss comes from</span>
       </summary>
       <div class="stack">
         <div class="grid two">
@@ -54,21 +54,21 @@ function Targets({ sizes, epoch }: { sizes: FaceSize[]; epoch: number }) {
     <section class="card stack tight" aria-label="Targets by face size">
       <h3>Targets by face size, epoch {epoch}</h3>
       <p class="muted small">
-        Each face is given the anchors that are to find it. A size with many faces that got none is
-        not being learnt.
+        Each face is assigned the anchors that should detect it. The network does not learn a size
+        at which many faces have no anchor.
       </p>
       <table class="targets">
         <thead>
           <tr>
-            <th scope="col">Pixels of the view</th>
+            <th scope="col">Pixels in the view</th>
             <th scope="col" class="number">
               Faces
             </th>
             <th scope="col" class="number">
-              Anchors a face
+              Anchors per face
             </th>
             <th scope="col" class="number">
-              Got none
+              No anchor
             </th>
           </tr>
         </thead>
@@ -89,11 +89,11 @@ function Targets({ sizes, epoch }: { sizes: FaceSize[]; epoch: number }) {
 
 function ScoreByIou({ bins, epoch }: { bins: IouBin[]; epoch: number }) {
   return (
-    <section class="card stack tight" aria-label="Score against IoU">
-      <h3>Score against IoU, epoch {epoch}</h3>
+    <section class="card stack tight" aria-label="Score by IoU">
+      <h3>Score by IoU, epoch {epoch}</h3>
       <p class="muted small">
-        The mean score of positive anchors, by how well their box fits the face. Bars should grow
-        downward, towards 1: then the best box has the best score.
+        Mean score of positive anchors, by the IoU of their box with the face. The bars should get
+        longer from top to bottom: then the best boxes have the highest scores.
       </p>
       <table class="bars">
         <tbody>
@@ -133,7 +133,7 @@ function chartsOf(rows: MetricsRow[], step: StepEvent | undefined) {
   };
   return [
     {
-      title: "Positive anchors a face",
+      title: "Positive anchors per face",
       help: "By the face's size in pixels of the view.",
       series: sizes.map(({ from, to }, at) =>
         ofRow(
@@ -145,7 +145,7 @@ function chartsOf(rows: MetricsRow[], step: StepEvent | undefined) {
     },
     {
       title: "Loss by anchor grid",
-      help: "What the anchors of each grid add to the training loss: small faces are the 16 × 16 grid's.",
+      help: "Training loss at the anchors of each grid. The 16 × 16 grid detects small faces.",
       series: [
         ofRow("boxes 16 × 16", "--blue", ({ grids }) => grids[0]?.box),
         ofRow("scores 16 × 16", "--green", (found) => scoreLoss(found, 0)),
@@ -155,7 +155,7 @@ function chartsOf(rows: MetricsRow[], step: StepEvent | undefined) {
     },
     {
       title: "Gradient norm",
-      help: "Before clipping, mean over the steps; one that keeps growing precedes divergence.",
+      help: "Mean over the steps, before clipping. If it keeps growing, training may diverge.",
       series: [
         runCurve(
           rows,
@@ -167,7 +167,7 @@ function chartsOf(rows: MetricsRow[], step: StepEvent | undefined) {
     },
     {
       title: "Views without a face",
-      help: "Share of the training views in which there was nothing to be learnt but background.",
+      help: "Share of the training views that have no face to learn.",
       series: [ofRow("share", "--blue", ({ views_without_face }) => views_without_face)],
       format: score,
     },
@@ -185,7 +185,7 @@ function SampleViews({ job, rows }: { job: Job; rows: MetricsRow[] }) {
       <div class="row between">
         <h3>Views as the network saw them</h3>
         <label class="row small">
-          Of epoch
+          From epoch
           <select
             value={row.epoch}
             onChange={(event) => setWanted(Number(event.currentTarget.value))}
@@ -199,9 +199,9 @@ function SampleViews({ job, rows }: { job: Job; rows: MetricsRow[] }) {
         </label>
       </div>
       <ul class="legend">
-        <Key colour="#28c846">face to be learnt</Key>
+        <Key colour="#28c846">face to learn</Key>
         <Key colour="#ff8c1e">ignored: too small or cut off</Key>
-        <Key colour="#ff3cdc">centre of an anchor that learns a face</Key>
+        <Key colour="#ff3cdc">centre of a positive anchor</Key>
       </ul>
       <div class="sheet">
         <img
@@ -215,7 +215,7 @@ function SampleViews({ job, rows }: { job: Job; rows: MetricsRow[] }) {
   );
 }
 
-/** A colour of the picture, which is the same in light and dark. */
+/** A colour in the picture, which is the same in light and dark mode. */
 function Key({ colour, children }: { colour: string; children: string }) {
   return (
     <li>

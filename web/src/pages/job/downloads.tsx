@@ -1,4 +1,4 @@
-// The files a job leaves.
+// A job's files.
 
 import { type Job, jobs } from "../../api";
 import { FileList } from "../../components/files";
@@ -28,7 +28,7 @@ export function Downloads({ job, except }: Props) {
         )}
       </div>
       {!data && <Pending error={error} what="the files" retry={reload} />}
-      {files?.length === 0 && <p class="muted">This job left no files.</p>}
+      {files?.length === 0 && <p class="muted">This job has no files.</p>}
       {files && <FileList files={files} url={(name) => jobs.artifactUrl(job.id, name)} />}
     </section>
   );

@@ -1,4 +1,4 @@
-// An evaluation: how good a model is, beside the one it is compared with.
+// The page of an evaluation: a model's metrics, next to those of the model it is compared with.
 
 import { useEffect } from "preact/hooks";
 import {
@@ -30,7 +30,7 @@ export function EvaluationContent({ live, job }: { live: LiveJob; job: Job }) {
     [job.dataset_id],
   );
 
-  // Its events tell of states alone
+  // Its events report only states, so this polls the progress
   useEffect(() => {
     if (over) return;
     const timer = setInterval(live.refresh, REFRESH_MS);
@@ -62,11 +62,11 @@ function Report({ job }: { job: Job }) {
     <>
       <Headline report={data} model={model} other={other} />
       <section class="grid two">
-        <Table title="Average precision by face size" first="Pixels of 128" models={data.models}>
+        <Table title="Average precision by face size" first="Pixels (of 128)" models={data.models}>
           {sizes(model, other)}
         </Table>
         {model.by_difficulty && (
-          <Table title="Average precision by WIDER FACE's difficulty" first="Difficulty" models={data.models}>
+          <Table title="Average precision by WIDER FACE difficulty" first="Difficulty" models={data.models}>
             {difficulties(model, other)}
           </Table>
         )}
@@ -80,7 +80,7 @@ function Report({ job }: { job: Job }) {
   );
 }
 
-const AT_BEST = "At the best threshold for the score, faces of at least 6 pixels";
+const AT_BEST = "At the best score threshold, for faces of at least 6 pixels";
 
 const FIGURES: {
   name: string;
@@ -91,7 +91,7 @@ const FIGURES: {
   {
     name: "ap50_95",
     label: "AP, IoU 0.50 to 0.95",
-    help: "Average precision, mean of ever stricter overlaps",
+    help: "Mean of the average precisions at increasingly strict IoU thresholds",
     of: ({ ap50_95 }) => ap50_95,
   },
   { name: "best_f1", label: "Best F1", help: AT_BEST, of: ({ best }) => best?.f1 ?? null },
@@ -101,7 +101,7 @@ const FIGURES: {
 
 interface Pair {
   model: EvaluatedModel;
-  /** What it is compared with. */
+  /** The model that it is compared with. */
   other: EvaluatedModel | undefined;
 }
 
@@ -129,8 +129,8 @@ function Headline({ report, model, other }: Pair & { report: EvaluationReport })
         ))}
       </dl>
       <p class="muted small under">
-        {other ? `${other.model} → ${model.model}` : model.model}, over {integer(model.pictures)}{" "}
-        {split} pictures with {integer(model.faces)} faces. Advice for MediaPipe's{" "}
+        {other ? `${other.model} → ${model.model}` : model.model}, on {integer(model.pictures)}{" "}
+        {split} pictures with {integer(model.faces)} faces. Recommended{" "}
         min_detection_confidence: <span data-threshold>{threshold(model)}</span>
         {other && ` (${other.model}: ${threshold(other)})`}.
       </p>
@@ -139,7 +139,7 @@ function Headline({ report, model, other }: Pair & { report: EvaluationReport })
 }
 
 function threshold({ best }: EvaluatedModel): string {
-  return best ? best.threshold.toFixed(2) : "none, for it finds no face";
+  return best ? best.threshold.toFixed(2) : "none, because it detects no face";
 }
 
 interface Row {

@@ -1,4 +1,4 @@
-// More epochs for a finished job, as a new one that goes on where it ended.
+// Continues a finished job's training, in a new job.
 
 import { useState } from "preact/hooks";
 import { type Job, jobs } from "../../api";
@@ -7,7 +7,7 @@ import { useAction } from "../../lib/hooks";
 import { randomKey } from "../../lib/key";
 import { navigate } from "../../router";
 
-/** What the server takes. */
+/** The most that the server accepts. */
 const MOST_EPOCHS = 10_000;
 
 export function Extend({ job, done }: { job: Job; done: number }) {
@@ -19,11 +19,11 @@ export function Extend({ job, done }: { job: Job; done: number }) {
     navigate(`/jobs/${longer.id}`);
   });
   return (
-    <section class="card stack tight" aria-label="Train on">
-      <h2>Train on</h2>
+    <section class="card stack tight" aria-label="Continue training">
+      <h2>Continue training</h2>
       <p class="muted small">
-        A new job goes on from the last checkpoint, with the learning rate of a job planned for that
-        many epochs. This job and its model stay as they are.
+        A new job continues from the last checkpoint, with the learning rate of a job that was
+        planned with the new total. This job and its model do not change.
       </p>
       <form
         class="row"
@@ -32,7 +32,7 @@ export function Extend({ job, done }: { job: Job; done: number }) {
           void start();
         }}
       >
-        <label for="extend-to">To epoch</label>
+        <label for="extend-to">Total epochs</label>
         <input
           id="extend-to"
           type="number"
@@ -43,9 +43,9 @@ export function Extend({ job, done }: { job: Job; done: number }) {
           value={text ?? epochs}
           onInput={(event) => setText(event.currentTarget.value)}
         />
-        <span class="muted">{done} are done</span>
+        <span class="muted">{done} done so far</span>
         <button type="submit" disabled={busy}>
-          {busy ? "Starting …" : "Train on"}
+          {busy ? "Starting …" : "Continue training"}
         </button>
       </form>
       {error && <ErrorNote error={error} />}

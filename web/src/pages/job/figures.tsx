@@ -1,4 +1,4 @@
-// What fine-tuning bought: before → after.
+// Metrics before and after fine-tuning.
 
 import type { ComponentChildren } from "preact";
 import type { MetricsRow, ValMetrics } from "../../api";
@@ -20,8 +20,8 @@ const FIGURES: { name: keyof ValMetrics; label: string; help: string }[] = [
     label: "AP, faces ≥ 24 px",
     help: "Average precision at IoU 0.5; pixels of the 128-pixel input",
   },
-  { name: "val_iou", label: "Mean IoU", help: "Of the decoded boxes at positive anchors" },
-  { name: "best_f1", label: "Best F1", help: "At the best threshold for the score" },
+  { name: "val_iou", label: "Mean IoU", help: "Mean IoU of the decoded boxes at positive anchors" },
+  { name: "best_f1", label: "Best F1", help: "At the best score threshold" },
 ];
 
 interface JobProps {
@@ -30,14 +30,14 @@ interface JobProps {
   over: boolean;
 }
 
-/** Of a job that trains. */
+/** The metrics of a training job. */
 export function JobFigures({ baseline, best, over }: JobProps) {
   if (!baseline) return null;
   return (
     <Figures before={baseline.val} after={best?.val}>
       {best
-        ? `Base model → best model${over ? "" : " so far"} (epoch ${best.epoch}), over the whole validation set.`
-        : "The base model over the whole validation set; the fine-tuned model's figures appear after the first epoch."}
+        ? `Base model → best model${over ? "" : " so far"} (epoch ${best.epoch}), on the whole validation set.`
+        : "The base model on the whole validation set. The fine-tuned model's metrics appear after the first epoch."}
     </Figures>
   );
 }
@@ -67,7 +67,7 @@ export function Figures({ before, after, children }: Props) {
       <p class="muted small under">
         {children}
         {threshold != null &&
-          ` Advice for MediaPipe's min_detection_confidence: ${threshold.toFixed(2)}.`}
+          ` Recommended min_detection_confidence: ${threshold.toFixed(2)}.`}
       </p>
     </section>
   );

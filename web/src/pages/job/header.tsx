@@ -1,4 +1,4 @@
-// A job's name, state, progress, and what can be done with it.
+// A job's name, state, progress and actions.
 
 import type { ComponentChildren } from "preact";
 import { type Dataset, type Job, jobs, type Verb } from "../../api";
@@ -43,9 +43,9 @@ export function JobHeader({ job, dataset, refresh }: Props) {
               </span>
             )}
             {!active && <Ended job={job} />}
-            {(job.batch_divisor ?? 1) > 1 && <span>batches ÷ {job.batch_divisor}, for memory</span>}
+            {(job.batch_divisor ?? 1) > 1 && <span>batches ÷ {job.batch_divisor} to save memory</span>}
             {job.state === "queued" && job.not_before && <span>not before {job.not_before}</span>}
-            {job.time_limit_s && <span>at most {duration(job.time_limit_s)}</span>}
+            {job.time_limit_s && <span>time limit {duration(job.time_limit_s)}</span>}
           </p>
         </div>
         <Actions job={job} refresh={refresh} />
@@ -56,8 +56,8 @@ export function JobHeader({ job, dataset, refresh }: Props) {
           <div>
             <strong>
               {job.state === "failed" && "The job failed"}
-              {job.hold === "disk_full" && "Waiting for room on the disk; it goes on by itself"}
-              {job.hold === "disk_error" && "The disk has to be seen to; then resume the job"}
+              {job.hold === "disk_full" && "Waiting for disk space; the job then resumes by itself"}
+              {job.hold === "disk_error" && "Fix the disk, then resume the job"}
               {job.state !== "failed" && !job.hold && "The job reported a problem"}
             </strong>
             <p>{job.error}</p>
@@ -114,7 +114,7 @@ function Ended({ job }: { job: Job }) {
 }
 
 const LABELS: Record<Verb, string> = {
-  front: "To the front",
+  front: "Run next",
   pause: "Pause",
   resume: "Resume",
   stop: "Stop",
@@ -122,24 +122,24 @@ const LABELS: Record<Verb, string> = {
 };
 
 const HINTS: Record<Verb, string> = {
-  pause: "Saves a checkpoint and frees the device; the job goes on from there later.",
-  resume: "Goes on from the last checkpoint, as soon as a device is free.",
+  pause: "Saves a checkpoint and frees the device; the job can continue from there later.",
+  resume: "Continues from the last checkpoint as soon as a device is free.",
   stop: "Ends early and keeps the best model so far.",
   cancel: "Ends now and discards the result.",
-  front: "Goes before all other queued jobs of its priority.",
+  front: "Moves the job before all other queued jobs of the same priority.",
 };
 
 const DISCARDED: Record<Job["kind"], string> = {
   train:
     "Training ends now and its result is discarded. To keep the best model so far, stop the job instead.",
-  evaluate: "It ends now, without a report.",
-  mix: "It ends now, without a model.",
+  evaluate: "The evaluation ends now, without a report.",
+  mix: "The job ends now, without a model.",
 };
 
 const DELETED: Record<Job["kind"], string> = {
-  train: "Its metrics, checkpoints and models are removed from the server.",
-  evaluate: "Its report is removed from the server.",
-  mix: "Its model is removed from the server.",
+  train: "Its metrics, checkpoints and models are deleted from the server.",
+  evaluate: "Its report is deleted from the server.",
+  mix: "Its model is deleted from the server.",
 };
 
 function Actions({ job, refresh }: { job: Job; refresh: () => void }) {

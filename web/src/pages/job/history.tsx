@@ -1,4 +1,4 @@
-// How the job came to its state: each change and restart, who made it, and why.
+// The history of a job's state: each change and restart, who caused it, and why.
 
 import { type JobState, jobs } from "../../api";
 import { Pending } from "../../components/status";

@@ -1,4 +1,4 @@
-// The worker's log, newest at the end.
+// The worker's log, newest line last.
 
 import { useEffect, useRef } from "preact/hooks";
 import { jobs, type LogLine } from "../../api";

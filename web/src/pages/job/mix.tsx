@@ -1,4 +1,4 @@
-// A mix: a model with more or less of the base model in it.
+// The page of a job that mixes a model with the base model.
 
 import { useEffect } from "preact/hooks";
 import { type Job, models } from "../../api";
@@ -14,7 +14,7 @@ import { Parameters } from "./parameters";
 const REFRESH_MS = 1000;
 
 export function MixContent({ live, job }: { live: LiveJob; job: Job }) {
-  // Its events tell of states alone
+  // Its events report only states, so this polls the progress
   useEffect(() => {
     if (job.is_final) return;
     const timer = setInterval(live.refresh, REFRESH_MS);
@@ -48,14 +48,14 @@ function Result({ id }: { id: string }) {
       </h2>
       {best && baseline ? (
         <Figures before={baseline} after={best}>
-          Base model → mix, over the whole validation set.
+          Base model → mix, on the whole validation set.
         </Figures>
       ) : (
-        <p class="muted small">Not measured: the model that it was mixed from has no pictures here.</p>
+        <p class="muted small">Not measured: the model's data set is not on this server.</p>
       )}
       <div class="row">
         <a class="button primary" href={`/models/${id}`}>
-          Try it, or download it
+          Try or download it
         </a>
       </div>
     </section>

@@ -1,4 +1,4 @@
-// One job as it happens.
+// The page of a job, updated live.
 
 import { datasets, type Job, jobs } from "../../api";
 import { Pending } from "../../components/status";

@@ -1,14 +1,14 @@
-// What the job was told to do.
+// A job's parameters.
 
 import { title } from "../../lib/format";
-import { flatten } from "../../lib/schema";
+import { flatten, labelOf } from "../../lib/schema";
 
 export function Parameters({ params }: { params: object }) {
   const all = [...flatten(params)];
   return (
     <section class="card stack tight" aria-label="Parameters">
       <h2>Parameters</h2>
-      {all.length === 0 && <p class="muted">All at their defaults.</p>}
+      {all.length === 0 && <p class="muted">All parameters have their default values.</p>}
       <dl class="params">
         {all.map(([pointer, value]) => (
           <div key={pointer}>
@@ -24,5 +24,6 @@ export function Parameters({ params }: { params: object }) {
 /** `/views/scale_max` → `Views: scale max` */
 function label(pointer: string): string {
   const [first = "", second] = pointer.slice(1).split("/");
-  return second === undefined ? title(first) : `${title(first)}: ${title(second).toLowerCase()}`;
+  const own = labelOf(pointer);
+  return second === undefined ? own : `${title(first)}: ${own.toLowerCase()}`;
 }

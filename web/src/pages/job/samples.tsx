@@ -1,4 +1,4 @@
-// What the model finds in a fixed few of the validation pictures, epoch by epoch.
+// The model's detections in a few fixed validation pictures, by epoch.
 
 import { useEffect, useRef, useState } from "preact/hooks";
 import {
@@ -40,7 +40,7 @@ export function SampleDetections({ job, latest, threshold }: Props) {
     return (
       <section class="stack">
         <h2>Sample detections</h2>
-        <p class="muted">They appear with the baseline, and again after every epoch.</p>
+        <p class="muted">The first appear with the baseline, and new ones after every epoch.</p>
       </section>
     );
   }
@@ -88,7 +88,7 @@ export function SampleDetections({ job, latest, threshold }: Props) {
         )}
         <label class="slider">
           <span>
-            Score at least <b>{minScore.toFixed(2)}</b>
+            Minimum score <b>{minScore.toFixed(2)}</b>
           </span>
           <input
             type="range"
@@ -122,9 +122,9 @@ export function SampleDetections({ job, latest, threshold }: Props) {
         ))}
       </ul>
       {!job.dataset_id && (
-        <p class="muted">The data set was deleted, so only the boxes are left to show.</p>
+        <p class="muted">The data set was deleted, so only the boxes are shown.</p>
       )}
-      {samples === undefined && <p class="muted">No samples are kept of epoch {epoch}.</p>}
+      {samples === undefined && <p class="muted">There are no samples of epoch {epoch}.</p>}
       {open && (
         <Enlarged name={open.name} close={() => setOpen(undefined)}>
           <Picture
@@ -141,7 +141,7 @@ export function SampleDetections({ job, latest, threshold }: Props) {
   );
 }
 
-/** Samples of an epoch, fetched where no event brought them; the last ones meanwhile. */
+/** An epoch's samples. Fetches those that no event brought; until then, returns the last ones. */
 function useSamples(id: string, epoch: number | undefined, known: ReadonlyMap<number, Samples>) {
   const fetched = useRef(new Map<number, Samples | undefined>());
   const shown = useRef<Samples | undefined>(undefined);

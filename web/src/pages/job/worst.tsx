@@ -1,4 +1,4 @@
-// The pictures with the most mistakes, as the evaluation has drawn them.
+// The pictures with the most mistakes, as drawn by the evaluation.
 
 import { useState } from "preact/hooks";
 import { type EvaluatedModel, type Job, jobs, type WorstPicture } from "../../api";
@@ -20,7 +20,7 @@ export function WorstPictures({ job, models }: { job: Job; models: EvaluatedMode
       <div class="row between">
         <h2>Worst pictures</h2>
         {models.length === 2 && (
-          <fieldset class="segments" aria-label="Of which model">
+          <fieldset class="segments" aria-label="Model">
             {models.map(({ model }, index) => (
               <button
                 key={index}
@@ -35,10 +35,10 @@ export function WorstPictures({ job, models }: { job: Job; models: EvaluatedMode
         )}
       </div>
       <p class="muted small">
-        At the best threshold. Green: labelled faces. Yellow: missed, of at least 12 pixels of the
-        128-pixel input. Red: detections of no face.
+        At the best threshold. Green: labelled faces. Yellow: missed faces of at least 12 pixels of
+        the 128-pixel input. Red: false detections.
       </p>
-      {drawings.length === 0 && <p class="muted">No picture has a mistake.</p>}
+      {drawings.length === 0 && <p class="muted">No picture has any mistakes.</p>}
       <ul class="pictures samples">
         {drawings.map((drawing) => (
           <li key={drawing.src} style={{ "--shape": 1 }} data-worst={drawing.name}>
@@ -71,7 +71,7 @@ export function WorstPictures({ job, models }: { job: Job; models: EvaluatedMode
   );
 }
 
-/** As the worker names them. */
+/** The file name that the worker uses. */
 function fileName(model: number, index: number): string {
   return `worst${model === 0 ? "" : "_compare"}_${String(index + 1).padStart(2, "0")}.jpg`;
 }
