@@ -3,6 +3,7 @@
 use std::error::Error;
 
 use super::checkpoint::CheckpointError;
+use crate::data::ArchiveError;
 use crate::data::options::ImportError;
 use crate::model::device::NeedsTorch;
 use crate::model::tensors::LayoutError;
@@ -61,6 +62,7 @@ impl RunError {
     pub fn cause(&self) -> Cause {
         match self {
             Self::Train(TrainError::Diverged { .. }) | Self::NotFinite(_) => Cause::Diverged,
+            Self::Import(ImportError::Archive(ArchiveError::OutOfMemory(_))) => Cause::OutOfMemory,
             Self::Import(ImportError::DiskFull) => Cause::DiskFull,
             Self::Import(ImportError::Disk(error)) => Cause::of_io(error),
             Self::Train(TrainError::NoPictures)

@@ -58,7 +58,13 @@ impl Budget {
             visitor.odd(path, Odd::TooLarge(self.limits.file_bytes))?;
             return Ok(Ok(()));
         }
-        Ok(visited)
+        match visited {
+            // The entry is not damaged, so leaving it out would be wrong.
+            Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
+                Err(ArchiveError::OutOfMemory(path.to_owned()))
+            }
+            visited => Ok(visited),
+        }
     }
 
     /// Checks a file's stated size before the file is unpacked. Returns the reason if it is too large.

@@ -61,6 +61,9 @@ pub enum ArchiveError {
     /// The files together are too large.
     #[error("the archive unpacks to more than {0} bytes")]
     Unpacked(u64),
+    /// A file does not fit into memory.
+    #[error("entry {0:?} of the archive does not fit into memory")]
+    OutOfMemory(String),
     /// The caller stopped the visit.
     #[error("reading the archive was stopped")]
     Stopped,

@@ -54,7 +54,7 @@ impl Jobs {
                 return Ok(ImportEnd::Deleted);
             };
             if let Some(finished) = self.read_import(id, &dir, 0).await?.1 {
-                return reported(&dir, finished);
+                return self.reported(&dir, finished);
             }
             let attempt = attempts(&dir) + 1;
             if let Some(exit) = exit {
@@ -167,19 +167,38 @@ impl Jobs {
         }
     }
 
+    /// Returns what a worker's report means.
+    fn reported(&self, dir: &JobDir, finished: Finished) -> anyhow::Result<ImportEnd> {
+        if finished.outcome != Outcome::Completed {
+            let reason = match finished.cause {
+                Some(Cause::OutOfMemory) => self.needs_memory(),
+                _ => finished.error.unwrap_or_else(|| "the import ended early".to_owned()),
+            };
+            return Ok(ImportEnd::Failed(reason));
+        }
+        let path = dir.result_file();
+        let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        let result: ImportResult = serde_json::from_slice(&text)?;
+        Ok(ImportEnd::Ready(Box::new(result)))
+    }
+
+    fn needs_memory(&self) -> String {
+        format!(
+            "the import needs more memory than limits.import_memory_bytes allows ({} MB); \
+             split the archive, or raise the limit",
+            self.0.limits.import_memory_bytes >> 20
+        )
+    }
+
     /// Returns the message for a worker that ended without a report.
     fn failure(&self, exit: &Exit, words: &str) -> String {
-        let megabytes = self.0.limits.import_memory_bytes >> 20;
         match exit.cause {
             Cause::DiskFull => ImportError::DiskFull.to_string(),
             Cause::Killed | Cause::OutOfMemory => format!(
                 "the import was killed {ATTEMPTS} times; the system may have run out of memory, \
                  so try again when less is running, or split the archive"
             ),
-            _ if Cause::of_words(words) == Some(Cause::OutOfMemory) => format!(
-                "the import needs more memory than limits.import_memory_bytes allows \
-                 ({megabytes} MB); split the archive, or raise the limit"
-            ),
+            _ if Cause::of_words(words) == Some(Cause::OutOfMemory) => self.needs_memory(),
             _ if words.is_empty() => format!("the import {}", exit.how),
             _ => format!("the import {}; its last words were: {words}", exit.how),
         }
@@ -215,18 +234,6 @@ impl<E: Into<anyhow::Error>> From<E> for StartError {
     fn from(error: E) -> Self {
         Self::Other(error.into())
     }
-}
-
-/// Returns what a worker's report means.
-fn reported(dir: &JobDir, finished: Finished) -> anyhow::Result<ImportEnd> {
-    if finished.outcome != Outcome::Completed {
-        let reason = finished.error.unwrap_or_else(|| "the import ended early".to_owned());
-        return Ok(ImportEnd::Failed(reason));
-    }
-    let path = dir.result_file();
-    let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-    let result: ImportResult = serde_json::from_slice(&text)?;
-    Ok(ImportEnd::Ready(Box::new(result)))
 }
 
 /// Returns how many workers have been started for the import in `dir`.
