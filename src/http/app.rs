@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 use super::devices::DevicesView;
 use super::models::detectors::Detectors;
 use super::problem::{Problem, Result};
+use super::uploads::receiving::Receiving;
 use crate::config::Config;
 use crate::data::ImportedDataset;
 use crate::jobs::Jobs;
@@ -28,6 +29,7 @@ pub struct App {
     /// Ends event streams when it is cancelled.
     pub(super) stop: CancellationToken,
     pub(super) detectors: Detectors,
+    pub(super) receiving: Receiving,
     /// Open data sets, the most recently opened first.
     datasets: Mutex<Vec<(DatasetId, Arc<ImportedDataset>)>>,
 }
@@ -66,6 +68,7 @@ impl App {
             started: Instant::now(),
             stop,
             detectors,
+            receiving: Receiving::default(),
             datasets: Mutex::default(),
         })
     }

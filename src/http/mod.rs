@@ -19,6 +19,7 @@ mod read_on;
 pub mod schema;
 mod send;
 mod system;
+mod uploads;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -82,6 +83,7 @@ fn quick(app: &App) -> Router<Arc<App>> {
 fn slow() -> Router<Arc<App>> {
     Router::new()
         .merge(datasets::slow_routes())
+        .merge(uploads::routes())
         .merge(jobs::slow_routes())
         .merge(models::slow_routes())
         .layer(DefaultBodyLimit::disable())

@@ -8,6 +8,7 @@ use super::datasets;
 use super::jobs;
 use super::models;
 use super::system;
+use super::uploads;
 use crate::geometry::Rect;
 use crate::protocol::events::{Artifact, Samples, Step};
 use crate::protocol::metrics::MetricsRow;
@@ -25,6 +26,7 @@ pub fn describe(generator: &mut SchemaGenerator) {
     jobs::describe(generator);
     models::describe(generator);
     system::describe(generator);
+    uploads::describe(generator);
 }
 
 // It is here rather than next to the type because the fuzzers compile that file without `schemars`.

@@ -15,6 +15,7 @@ mod kinds;
 pub mod lifecycle;
 mod patience;
 mod prepare;
+mod reservation;
 mod resources;
 mod scheduler;
 mod settle;
@@ -22,6 +23,7 @@ mod submission;
 mod submit;
 mod submit_error;
 mod supervisor;
+mod uploads;
 mod verbs;
 
 use std::collections::{BTreeMap, HashMap};
@@ -48,8 +50,10 @@ pub use self::delete::DeleteError;
 pub use self::executor::Program;
 pub use self::extend::{ExtendError, Extension};
 pub use self::kinds::Task;
+pub use self::reservation::Reservation;
 pub use self::submission::{Idempotency, Submission, When};
 pub use self::submit_error::SubmitError;
+pub use self::uploads::{KEPT_FOR, UnfinishedUpload, UploadNote};
 pub use self::verbs::{JobVerb, VerbError};
 
 /// A handle to the job system. Clones share the same state.
@@ -74,6 +78,8 @@ struct Inner {
     ended: Notify,
     /// Bytes in the data folder when last measured; 0 if the folder has no limit.
     used_bytes: AtomicU64,
+    /// Bytes of disk space that uploads have announced and not yet written.
+    reserved_bytes: AtomicU64,
     /// A counter that grows when there is something new for clients.
     news: watch::Sender<u64>,
     /// Held while a job's `control.json` is written from the database.
@@ -121,6 +127,7 @@ impl Jobs {
             queued: Notify::new(),
             ended: Notify::new(),
             used_bytes: AtomicU64::new(0),
+            reserved_bytes: AtomicU64::new(0),
             news: watch::Sender::new(0),
             control: Mutex::new(()),
             imports,
@@ -130,6 +137,7 @@ impl Jobs {
         }));
         jobs.delete_orphans().await?;
         jobs.delete_recorded().await?;
+        jobs.recover_uploads().await?;
         jobs.recover_imports().await?;
         jobs.recover().await?;
         for waiting in waiting_imports {

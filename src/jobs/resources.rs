@@ -32,6 +32,7 @@ impl Jobs {
 
     /// Returns why this many bytes should not be written now, or `None` if they may be written.
     pub fn lacks_room(&self, bytes: u64) -> Option<String> {
+        let bytes = bytes.saturating_add(self.0.reserved_bytes.load(Ordering::Relaxed));
         if bytes > self.may_take() {
             let (used, most) =
                 (self.0.used_bytes.load(Ordering::Relaxed), self.0.storage.max_bytes);

@@ -30,6 +30,7 @@ mod soak;
 mod stream;
 mod support;
 mod trouble;
+mod uploads;
 mod verbs;
 #[cfg(feature = "torch")]
 mod weights;

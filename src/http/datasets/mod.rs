@@ -3,7 +3,7 @@
 mod images;
 mod list;
 mod report;
-mod upload;
+pub(super) mod upload;
 mod view;
 
 use std::sync::Arc;

@@ -26,14 +26,15 @@ use crate::http::blocking::blocking;
 use crate::http::extract::{Query, content_type};
 use crate::http::fields::valid_name;
 use crate::http::problem::{Problem, Result};
+use crate::jobs::Reservation;
 use crate::store;
 use crate::store::ids::DatasetId;
 
 pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new().route("/datasets", post(create))
+    Router::new().route("/datasets", post(create).put(put))
 }
 
-const ADVICE: &str = "send a zip, tar or tar.gz archive as the body with the header \
+pub(in crate::http) const ADVICE: &str = "send a zip, tar or tar.gz archive as the body with the header \
     Content-Type: application/zip, application/x-tar or application/gzip, or as the field \
     \"file\" of a multipart form";
 const ARCHIVES: [&str; 8] = [
@@ -47,14 +48,16 @@ const ARCHIVES: [&str; 8] = [
     "application/octet-stream",
 ];
 const LONGEST_FILE_NAME: usize = 200;
-/// Offset at which `ustar` ends in a tar's header.
-const MAGIC_BYTES: usize = 262;
+/// Name of a data set if neither the user nor the file gives one.
+pub(in crate::http) const UNNAMED: &str = "Unnamed";
+/// Offset at which `ustar` ends in a tar's header. So many first bytes tell an archive from other files.
+pub(in crate::http) const MAGIC_BYTES: usize = 262;
 
 /// The data set's name, and what the user says about its labels.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct UploadQuery {
-    name: Option<String>,
+pub(in crate::http) struct UploadQuery {
+    pub(in crate::http) name: Option<String>,
     boxes: Option<BoxShape>,
     units: Option<Units>,
     /// Names separated by commas.
@@ -62,7 +65,7 @@ struct UploadQuery {
 }
 
 impl UploadQuery {
-    fn labels(&self) -> LabelOptions {
+    pub(in crate::http) fn labels(&self) -> LabelOptions {
         let categories = self.face_categories.as_deref().unwrap_or_default().split(',');
         let face_categories = categories.map(str::trim).filter(|name| !name.is_empty());
         let face_categories = face_categories.map(str::to_owned).collect();
@@ -76,33 +79,53 @@ async fn create(
     Query(query): Query<UploadQuery>,
     request: Request,
 ) -> Result<impl IntoResponse> {
+    let kind = content_type(request.headers());
+    if kind != "multipart/form-data" && !ARCHIVES.contains(&kind.as_str()) {
+        return Err(Problem::wrong_type(ADVICE));
+    }
+    receive(&app, query, request).await
+}
+
+/// `PUT /datasets?name=&boxes=&units=&face_categories=`, for `curl -T`, which does not name the type of the body.
+async fn put(
+    State(app): State<Arc<App>>,
+    Query(query): Query<UploadQuery>,
+    request: Request,
+) -> Result<impl IntoResponse> {
+    receive(&app, query, request).await
+}
+
+/// Saves the archive in the body and queues its import.
+async fn receive(
+    app: &App,
+    query: UploadQuery,
+    request: Request,
+) -> Result<impl IntoResponse + use<>> {
     let labels = query.labels();
     let name = valid_name(query.name)?;
     // Checked now rather than after gigabytes. The import checks again, once it knows the number of pictures.
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(0);
-    if let Some(lack) = app.jobs.lacks_room(length) {
-        return Err(Problem::no_room(lack));
+    if length > app.config.limits.upload_bytes {
+        return Err(Problem::too_large(app.config.limits.upload_bytes));
     }
+    let reservation = app.jobs.reserve(length).map_err(Problem::no_room)?;
     let id = DatasetId::new();
-    let mut upload = Upload::begin(&app, id).await?;
-    let kind = content_type(request.headers());
-    let file_name = if kind == "multipart/form-data" {
+    let mut upload = Upload::begin(app, id, reservation).await?;
+    let file_name = if content_type(request.headers()) == "multipart/form-data" {
         from_form(&mut upload, request).await?
-    } else if ARCHIVES.contains(&kind.as_str()) {
+    } else {
         upload.take(request.into_body().into_data_stream()).await?;
         None
-    } else {
-        return Err(Problem::wrong_type(ADVICE));
     };
     let sha256 = upload.finish(app.folder.upload(id)).await?;
 
-    let name = name.or(file_name).unwrap_or_else(|| "Unnamed".to_owned());
-    app.jobs.begin_import(id, &name, sha256, &labels).await?;
+    let name = name.or(file_name).unwrap_or_else(|| UNNAMED.to_owned());
+    app.jobs.begin_import(id, &name, Some(sha256), &labels).await?;
     let dataset = store::datasets::find(&app.db, id).await?;
     let dataset = dataset.ok_or_else(|| Problem::not_found(format_args!("data set {id}")))?;
     let location = [(header::LOCATION, format!("/api/v1/datasets/{id}"))];
-    Ok((StatusCode::ACCEPTED, location, Json(DatasetView::new(&app, dataset))))
+    Ok((StatusCode::ACCEPTED, location, Json(DatasetView::new(app, dataset))))
 }
 
 /// Saves the file in the field `file` of a form and returns the file's name.
@@ -129,6 +152,7 @@ fn file_name(field: &Field<'_>) -> Option<String> {
 struct Upload {
     path: PathBuf,
     file: File,
+    reservation: Reservation,
     bytes: u64,
     limit_bytes: u64,
     /// The first bytes, until they show what kind of archive it is.
@@ -137,11 +161,12 @@ struct Upload {
 }
 
 impl Upload {
-    async fn begin(app: &App, id: DatasetId) -> Result<Self> {
+    async fn begin(app: &App, id: DatasetId, reservation: Reservation) -> Result<Self> {
         let path = app.folder.uploads().join(format!("{id}.part"));
         let file = File::create_new(&path).await?;
         let limit_bytes = app.config.limits.upload_bytes;
-        Ok(Self { path, file, bytes: 0, limit_bytes, head: Vec::new(), hash: Sha256::new() })
+        let (head, hash) = (Vec::new(), Sha256::new());
+        Ok(Self { path, file, reservation, bytes: 0, limit_bytes, head, hash })
     }
 
     async fn take<E: std::fmt::Display>(
@@ -161,6 +186,7 @@ impl Upload {
                 return Err(Problem::too_large(self.limit_bytes));
             }
             self.look_at(&chunk)?;
+            self.reservation.spend(chunk.len() as u64).map_err(Problem::no_room)?;
             self.hash.update(&chunk);
             self.file.write_all(&chunk).await?;
         }
@@ -208,7 +234,7 @@ impl Drop for Upload {
 }
 
 /// Whether the first bytes are those of a zip, a gzip or a tar file.
-fn is_archive(head: &[u8]) -> bool {
+pub(in crate::http) fn is_archive(head: &[u8]) -> bool {
     head.starts_with(b"PK\x03\x04")
         || head.starts_with(b"PK\x05\x06")
         || head.starts_with(&[0x1f, 0x8b])

@@ -43,6 +43,7 @@ impl Jobs {
     /// Finishes recorded deletions, decides what else to delete, and deletes it.
     async fn clean_up(&self) -> anyhow::Result<()> {
         self.delete_recorded().await?;
+        self.delete_stale_uploads()?;
         let ended = store::deletions::ended(&self.0.db).await?;
         let jobs = self.clone();
         let (files, used) = tokio::task::spawn_blocking(move || jobs.measure(&ended)).await?;

@@ -24,7 +24,7 @@ const LARGE_BYTES: u64 = 256 << 20;
 #[derive(Debug)]
 pub(super) struct Import {
     id: DatasetId,
-    /// SHA-256 of the archive; `None` if an earlier server received the archive.
+    /// SHA-256 of the archive; `None` if this server did not receive the archive in one piece.
     sha256: Option<String>,
 }
 
@@ -50,7 +50,9 @@ impl ImportQueues {
 }
 
 impl Jobs {
-    /// Queues the import of an uploaded archive with this SHA-256.
+    /// Queues the import of an uploaded archive.
+    ///
+    /// * `sha256`: of the archive, if it is known. An archive that was imported before then shares its files.
     ///
     /// # Errors
     ///
@@ -59,12 +61,12 @@ impl Jobs {
         &self,
         id: DatasetId,
         name: &str,
-        sha256: String,
+        sha256: Option<String>,
         options: &LabelOptions,
     ) -> store::Result<()> {
         store::datasets::insert(&self.0.db, id, name, options).await?;
         info!(dataset.id = %id, "queued data set {id} for import");
-        self.queue_import(Import { id, sha256: Some(sha256) });
+        self.queue_import(Import { id, sha256 });
         Ok(())
     }
 
@@ -88,7 +90,12 @@ impl Jobs {
             store::datasets::importing(&self.0.db).await?.into_iter().collect();
         for file in fs::read_dir(self.0.folder.uploads())? {
             let path = file?.path();
-            if !id_of(&path).is_some_and(|id| waiting.contains(&id)) {
+            let is_needed = match path.extension() {
+                None => id_of(&path).is_some_and(|id| waiting.contains(&id)),
+                // A client can still continue an upload that it announced.
+                Some(_) => path.with_extension("json").exists(),
+            };
+            if !is_needed {
                 fs::remove_file(path)?;
             }
         }
