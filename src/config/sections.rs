@@ -76,12 +76,12 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            upload_bytes: 8 << 30,
+            upload_bytes: 64 << 30,
             weights_bytes: 32 << 20,
             picture_bytes: 64 << 20,
             picture_megapixels: 64,
             entries: 1_000_000,
-            unpacked_bytes: 64 << 30,
+            unpacked_bytes: 128 << 30,
             import_memory_bytes: 2 << 30,
             detections: 64,
         }

@@ -269,3 +269,14 @@ fn files_that_operating_systems_add_are_skipped() {
     }
     imported(&zip.finish().unwrap().into_inner()).unwrap();
 }
+
+#[test]
+fn a_zip_that_states_too_many_entries_is_refused_before_they_are_read() {
+    let mut archive = zip(&ordinary());
+    let end = archive.windows(4).rposition(|bytes| bytes == b"PK\x05\x06").unwrap();
+    archive[end + 8..end + 12].copy_from_slice(&[0xFF, 0x7F, 0xFF, 0x7F]);
+    let limits = ArchiveLimits { entries: 1000, ..ArchiveLimits::default() };
+    let options = ImportOptions { archive: limits, ..ImportOptions::default() };
+    let error = Place::with(&archive).import(&options).unwrap_err();
+    assert_eq!(error.to_string(), "the archive has more than 1000 entries");
+}

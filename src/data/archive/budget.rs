@@ -27,10 +27,13 @@ impl Budget {
     /// Counts an entry.
     pub(super) fn entry(&mut self) -> Result<(), ArchiveError> {
         self.entries += 1;
-        if self.entries > self.limits.entries {
-            return Err(ArchiveError::Entries(self.limits.entries));
-        }
-        Ok(())
+        self.check_entries(self.entries)
+    }
+
+    /// Checks a number of entries before they are read.
+    pub(super) fn check_entries(&self, entries: u64) -> Result<(), ArchiveError> {
+        let limit = self.limits.entries;
+        if entries > limit { Err(ArchiveError::Entries(limit)) } else { Ok(()) }
     }
 
     /// Counts unpacked bytes.

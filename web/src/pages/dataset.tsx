@@ -21,6 +21,7 @@ export function DatasetPage({ id }: { id: string }) {
   );
   useTitle(data?.name);
   if (!data) return <Pending error={error} what="the data set" retry={reload} />;
+  const isImporting = data.status === "importing";
   return (
     <>
       <p class="crumbs">
@@ -36,10 +37,14 @@ export function DatasetPage({ id }: { id: string }) {
         </div>
         <div class="row">
           <ConfirmButton
-            label="Delete"
-            question={`Delete ${data.name}?`}
-            detail="Its pictures are deleted from the server. Models trained on them are kept."
-            verb="Delete"
+            label={isImporting ? "Cancel import" : "Delete"}
+            question={isImporting ? `Cancel the import of ${data.name}?` : `Delete ${data.name}?`}
+            detail={
+              isImporting
+                ? "The uploaded archive is deleted from the server."
+                : "Its pictures are deleted from the server. Models trained on them are kept."
+            }
+            verb={isImporting ? "Cancel import" : "Delete"}
             act={async () => {
               await datasets.remove(id);
               navigate("/datasets");
@@ -52,7 +57,7 @@ export function DatasetPage({ id }: { id: string }) {
           )}
         </div>
       </div>
-      {data.status === "importing" && (
+      {isImporting && (
         <section class="card">
           <Importing progress={data.progress} />
         </section>
