@@ -50,13 +50,18 @@ pub(super) fn read_all(
     let mut tables = Vec::new();
     for (&format, of_format) in &by_format {
         match format {
-            LabelFormat::Csv | LabelFormat::Coco | LabelFormat::Wider => {
+            LabelFormat::Voc | LabelFormat::Yolo | LabelFormat::LabelMe => {
+                read_many(format, of_format, &names, options, report, &mut tables)?;
+            }
+            LabelFormat::Cvat | LabelFormat::CvatVideo => {
+                for file in of_format {
+                    read_cvat(format, file, options, report, &mut tables)?;
+                }
+            }
+            _ => {
                 for file in of_format {
                     read_one(format, file, options, report, &mut tables)?;
                 }
-            }
-            LabelFormat::Voc | LabelFormat::Yolo => {
-                read_many(format, of_format, &names, options, report, &mut tables)?;
             }
         }
     }
@@ -88,6 +93,7 @@ fn read_one(
     let read = match format {
         LabelFormat::Coco => labels::coco::read(file, options, own),
         LabelFormat::Wider => labels::wider::read(file, own),
+        LabelFormat::LabelStudio => labels::label_studio::read(file, options, own),
         _ => labels::read(file, options, own),
     };
     match read {
@@ -98,6 +104,22 @@ fn read_one(
             report.note(format!("{path} was not used: it lacks one of the columns {WANTED}"));
         }
         Err(other) => return Err(unread(&file.path, other)),
+    }
+    Ok(())
+}
+
+/// Reads a file of CVAT's, in which the subsets of a project are tables of their own.
+fn read_cvat(
+    format: LabelFormat,
+    file: &LabelFile,
+    options: &LabelOptions,
+    report: &Reporter,
+    tables: &mut Vec<FaceTable>,
+) -> Result<(), PlanError> {
+    let read = labels::cvat::read(file, format, options, report);
+    for (subset, labels) in read.map_err(|error| unread(&file.path, error))? {
+        let split = split_of_name(&subset.to_lowercase()).or_else(|| split_of(&file.path));
+        tables.push(FaceTable { labels, split });
     }
     Ok(())
 }
@@ -121,6 +143,7 @@ fn read_many(
         let own = report.child();
         let read = match format {
             LabelFormat::Voc => labels::voc::read(name.clone(), &files, options, own),
+            LabelFormat::LabelMe => labels::labelme::read(name.clone(), &files, options, own),
             _ => labels::yolo::read(name.clone(), &files, names, options, own),
         };
         let labels = read.map_err(|error| unread(&name, error))?;

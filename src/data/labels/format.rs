@@ -14,6 +14,10 @@ pub(in crate::data) enum LabelFormat {
     Voc,
     Yolo,
     Wider,
+    Cvat,
+    CvatVideo,
+    LabelMe,
+    LabelStudio,
 }
 
 /// A label file that cannot be used.
@@ -46,6 +50,10 @@ impl fmt::Display for LabelFormat {
             Self::Voc => "Pascal VOC XML",
             Self::Yolo => "YOLO text",
             Self::Wider => "WIDER FACE text",
+            Self::Cvat => "CVAT for images XML",
+            Self::CvatVideo => "CVAT for video XML",
+            Self::LabelMe => "LabelMe JSON",
+            Self::LabelStudio => "Label Studio JSON",
         })
     }
 }
@@ -55,8 +63,11 @@ impl LabelFormat {
     pub(in crate::data) fn expected_differences(self) -> &'static [Difference] {
         match self {
             Self::Csv => &[],
-            Self::Coco | Self::Voc | Self::Wider => &[Difference::Folder],
-            Self::Yolo => &[Difference::Folder, Difference::Extension],
+            Self::Coco | Self::Voc | Self::Wider | Self::Cvat | Self::LabelMe => {
+                &[Difference::Folder]
+            }
+            Self::LabelStudio => &[Difference::Folder, Difference::Prefix],
+            Self::Yolo | Self::CvatVideo => &[Difference::Folder, Difference::Extension],
         }
     }
 }
