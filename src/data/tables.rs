@@ -50,7 +50,7 @@ pub(super) fn read_all(
     let mut tables = Vec::new();
     for (&format, of_format) in &by_format {
         match format {
-            LabelFormat::Voc | LabelFormat::Yolo | LabelFormat::LabelMe => {
+            LabelFormat::Voc | LabelFormat::Yolo | LabelFormat::LabelMe | LabelFormat::Points => {
                 read_many(format, of_format, &names, options, report, &mut tables)?;
             }
             LabelFormat::Cvat | LabelFormat::CvatVideo => {
@@ -94,6 +94,7 @@ fn read_one(
         LabelFormat::Coco => labels::coco::read(file, options, own),
         LabelFormat::Wider => labels::wider::read(file, own),
         LabelFormat::LabelStudio => labels::label_studio::read(file, options, own),
+        LabelFormat::RetinaFace | LabelFormat::Scrfd => labels::retinaface::read(file, format, own),
         _ => labels::read(file, options, own),
     };
     match read {
@@ -144,6 +145,7 @@ fn read_many(
         let read = match format {
             LabelFormat::Voc => labels::voc::read(name.clone(), &files, options, own),
             LabelFormat::LabelMe => labels::labelme::read(name.clone(), &files, options, own),
+            LabelFormat::Points => Ok(labels::points::read(name.clone(), &files, own)),
             _ => labels::yolo::read(name.clone(), &files, names, options, own),
         };
         let labels = read.map_err(|error| unread(&name, error))?;

@@ -18,6 +18,9 @@ pub(in crate::data) enum LabelFormat {
     CvatVideo,
     LabelMe,
     LabelStudio,
+    RetinaFace,
+    Scrfd,
+    Points,
 }
 
 /// A label file that cannot be used.
@@ -54,6 +57,9 @@ impl fmt::Display for LabelFormat {
             Self::CvatVideo => "CVAT for video XML",
             Self::LabelMe => "LabelMe JSON",
             Self::LabelStudio => "Label Studio JSON",
+            Self::RetinaFace => "RetinaFace text",
+            Self::Scrfd => "SCRFD text",
+            Self::Points => "300-W points",
         })
     }
 }
@@ -63,11 +69,17 @@ impl LabelFormat {
     pub(in crate::data) fn expected_differences(self) -> &'static [Difference] {
         match self {
             Self::Csv => &[],
-            Self::Coco | Self::Voc | Self::Wider | Self::Cvat | Self::LabelMe => {
-                &[Difference::Folder]
-            }
+            Self::Coco
+            | Self::Voc
+            | Self::Wider
+            | Self::Cvat
+            | Self::LabelMe
+            | Self::RetinaFace
+            | Self::Scrfd => &[Difference::Folder],
             Self::LabelStudio => &[Difference::Folder, Difference::Prefix],
-            Self::Yolo | Self::CvatVideo => &[Difference::Folder, Difference::Extension],
+            Self::Yolo | Self::CvatVideo | Self::Points => {
+                &[Difference::Folder, Difference::Extension]
+            }
         }
     }
 }

@@ -4,6 +4,8 @@ use super::cvat::cvat_format;
 use super::format::{LabelFile, LabelFormat};
 use super::label_studio::is_label_studio;
 use super::labelme::is_labelme;
+use super::points::is_points;
+use super::retinaface::retinaface_format;
 use super::wider::is_wider;
 use super::yolo::is_yolo;
 
@@ -19,6 +21,8 @@ pub(in crate::data) fn format_of(file: &LabelFile) -> Option<LabelFormat> {
         "xml" => cvat_format(text),
         "txt" if is_wider(text) => Some(LabelFormat::Wider),
         "txt" if is_yolo(text) => Some(LabelFormat::Yolo),
+        "txt" => retinaface_format(text),
+        "pts" => is_points(text).then_some(LabelFormat::Points),
         _ => None,
     }
 }

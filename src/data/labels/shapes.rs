@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::columns::KEYPOINTS;
 use super::{Face, Row};
 use crate::data::reporter::Reporter;
+use crate::geometry::Keypoints;
 
 /// Left, top, right and bottom.
 pub(super) type Corners = [f32; 4];
@@ -135,6 +136,15 @@ fn face_of(
 fn keypoint(label: &str) -> Option<usize> {
     let name = label.trim().to_lowercase().replace([' ', '-'], "_");
     KEYPOINTS.iter().position(|known| *known == name)
+}
+
+/// Converts the five landmarks of `RetinaFace` and similar models: eyes, nose and corners of the mouth, the viewer's
+/// left first. The eye on the viewer's left is the right eye.
+pub(super) fn from_landmarks(landmarks: [Option<[f32; 2]>; 5]) -> Keypoints {
+    let [right_eye, left_eye, nose, left, right] = landmarks;
+    let mouth = left.zip(right);
+    let mouth = mouth.map(|(a, b)| [f32::midpoint(a[0], b[0]), f32::midpoint(a[1], b[1])]);
+    [right_eye, left_eye, nose, mouth, None, None]
 }
 
 /// Returns the box around points.
