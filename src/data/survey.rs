@@ -6,10 +6,10 @@ use std::ops::ControlFlow;
 
 use super::archive::{Archive, ArchiveError, Odd, Visitor};
 use super::extensions::{is_label_file, is_picture};
-use super::foreign;
 use super::labels::{self, LabelFile};
 use super::options::{ImportError, ImportProgress, MAX_TABLE_BYTES, OnProgress};
 use super::reporter::Reporter;
+use super::{difficulty_lists, foreign};
 
 /// An archive's label files and pictures.
 #[derive(Debug, Default)]
@@ -74,6 +74,8 @@ impl Visitor for Looking<'_> {
             content.take(foreign::HEAD).read_to_end(&mut head)?;
             if foreign::is_picture(&head) && self.seen.insert(path.to_owned()) {
                 self.survey.pictures.insert(path.to_owned());
+            } else if difficulty_lists::is_list(path) {
+                difficulty_lists::leave_out(self.report);
             } else {
                 self.report.told.files.lose("not a picture or labels", 1);
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::difficulty_lists;
 use super::labels::yolo::DataYaml;
 use super::labels::{self, LabelFile, LabelFormat, LabelOptions, LabelTable, Unread, WANTED};
 use super::manifest::Split;
@@ -18,9 +19,10 @@ pub(super) struct FaceTable {
 
 /// Reads the label files of an archive.
 ///
-/// * `files`: every file that may hold labels, sorted by path.
+/// * `files`: every file that may hold labels, sorted by path; `pictures`: number of all pictures.
 pub(super) fn read_all(
     files: &[LabelFile],
+    pictures: usize,
     options: &LabelOptions,
     report: &mut Reporter,
 ) -> Result<Vec<FaceTable>, PlanError> {
@@ -29,6 +31,7 @@ pub(super) fn read_all(
     for file in files {
         match labels::format_of(file) {
             Some(format) => by_format.entry(format).or_default().push(file),
+            None if difficulty_lists::is_list(&file.path) => difficulty_lists::leave_out(report),
             None => others += 1,
         }
     }
@@ -69,7 +72,10 @@ pub(super) fn read_all(
     if tables.is_empty() {
         let csv = by_format.get(&LabelFormat::Csv).and_then(|files| files.first());
         return Err(match csv {
-            None => PlanError::NoTable,
+            None => {
+                let unknown = files.first().map(|first| (files.len(), first.path.clone()));
+                PlanError::NoTable { pictures, unknown }
+            }
             Some(file) => {
                 let line = file.text.lines().next().unwrap_or_default().chars().take(120).collect();
                 PlanError::NoAnnotations { file: file.path.clone(), line }
@@ -77,6 +83,7 @@ pub(super) fn read_all(
         });
     }
     report.told.files.lose("not a picture or labels", others);
+    difficulty_lists::note(report);
     finish_splits(&mut tables)?;
     Ok(tables)
 }
@@ -245,7 +252,7 @@ mod tests {
     fn splits(paths: &[&str]) -> Result<Vec<Option<Split>>, PlanError> {
         let files: Vec<_> =
             paths.iter().map(|path| LabelFile::new(path.to_string(), ROWS)).collect();
-        let tables = read_all(&files, &LabelOptions::default(), &mut Reporter::default())?;
+        let tables = read_all(&files, 9, &LabelOptions::default(), &mut Reporter::default())?;
         Ok(tables.into_iter().map(|table| table.split).collect())
     }
 
@@ -277,13 +284,15 @@ mod tests {
 
     #[test]
     fn archives_without_usable_tables_are_refused_with_what_is_expected() {
-        assert_eq!(splits(&[]).unwrap_err(), PlanError::NoTable);
+        let none = PlanError::NoTable { pictures: 9, unknown: None };
+        assert_eq!(splits(&[]).unwrap_err(), none);
         assert_eq!(
             splits(&["val.csv"]).unwrap_err(),
             PlanError::NoTraining("validation", "val.csv".to_owned())
         );
         let error = read_all(
             &[LabelFile::new("sizes.csv".to_owned(), b"image_path,w\n")],
+            1,
             &LabelOptions::default(),
             &mut Reporter::default(),
         );
