@@ -8,7 +8,7 @@ const PICTURES: [&str; 23] = [
 ];
 
 /// Extensions of files that may hold labels.
-const LABELS: [&str; 8] = ["csv", "tsv", "json", "xml", "txt", "yaml", "yml", "names"];
+const LABELS: [&str; 9] = ["csv", "tsv", "json", "xml", "txt", "yaml", "yml", "names", "pts"];
 
 pub(super) fn is_picture(path: &str) -> bool {
     PICTURES.contains(&extension(path).as_str())

@@ -5,6 +5,7 @@ mod cache;
 mod copies;
 mod decode;
 mod decoding;
+mod difficulty_lists;
 mod extensions;
 mod foreign;
 mod ignored;

@@ -7,10 +7,15 @@ use super::labels::{Units, WANTED};
 pub enum PlanError {
     /// The archive has no label file.
     #[error(
-        "the archive holds no labels: expected a CSV file with the columns {}, COCO JSON, Pascal VOC XML, YOLO text or WIDER FACE text",
-        WANTED
+        "the archive holds {} but no labels{}; add the boxes of their faces as {}",
+        counted(*.pictures, "picture"), others(.unknown.as_ref()), formats()
     )]
-    NoTable,
+    NoTable {
+        /// Number of pictures.
+        pictures: usize,
+        /// Number of other files that might have been labels, and the first of them.
+        unknown: Option<(usize, String)>,
+    },
     /// No CSV file has the expected columns.
     #[error(
         "the archive holds no labels: expected a CSV file with the columns {}, but {file} begins with \"{line}\"",
@@ -21,6 +26,23 @@ pub enum PlanError {
         file: String,
         /// Its first line.
         line: String,
+    },
+    /// No row names a picture of the archive.
+    #[error(
+        "{table} names none of the archive's {pictures} pictures: it is for {written:?} and others, but there are {found} and others{}",
+        if *.is_video { VIDEO_ADVICE } else { "; put the pictures and their labels into one archive, under the names that the labels use" }
+    )]
+    OtherPictures {
+        /// A table and its format.
+        table: String,
+        /// Number of pictures.
+        pictures: usize,
+        /// A name in the table.
+        written: String,
+        /// A picture in the archive.
+        found: String,
+        /// Whether the labels are for the frames of a video.
+        is_video: bool,
     },
     /// A table has no header.
     #[error(
@@ -92,6 +114,30 @@ pub enum PlanError {
     /// No table is for training.
     #[error("the archive holds {0} annotations ({1}) but none to train on; add a train.csv")]
     NoTraining(&'static str, String),
+}
+
+const VIDEO_ADVICE: &str = "; export the video from CVAT with its pictures (\"Save images\"), or as \"CVAT for images 1.1\"";
+
+/// Returns the formats that labels may have.
+fn formats() -> String {
+    format!(
+        "CSV with the columns {WANTED}, COCO JSON, Pascal VOC XML, YOLO text, WIDER FACE text, CVAT XML, LabelMe JSON, Label Studio JSON, RetinaFace or SCRFD text, or 300-W points (.pts)"
+    )
+}
+
+/// Returns a count with its noun.
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
+}
+
+fn others(unknown: Option<&(usize, String)>) -> String {
+    match unknown {
+        None => String::new(),
+        Some((1, first)) => format!(", and {first} is none of these"),
+        Some((count, first)) => {
+            format!(", and {count} files that are none of these, such as {first}")
+        }
+    }
 }
 
 fn other(units: Units) -> &'static str {

@@ -6,10 +6,10 @@ use std::ops::ControlFlow;
 
 use super::archive::{Archive, ArchiveError, Odd, Visitor};
 use super::extensions::{is_label_file, is_picture};
-use super::foreign;
-use super::labels::LabelFile;
+use super::labels::{self, LabelFile};
 use super::options::{ImportError, ImportProgress, MAX_TABLE_BYTES, OnProgress};
 use super::reporter::Reporter;
+use super::{difficulty_lists, foreign};
 
 /// An archive's label files and pictures.
 #[derive(Debug, Default)]
@@ -74,12 +74,15 @@ impl Visitor for Looking<'_> {
             content.take(foreign::HEAD).read_to_end(&mut head)?;
             if foreign::is_picture(&head) && self.seen.insert(path.to_owned()) {
                 self.survey.pictures.insert(path.to_owned());
+            } else if difficulty_lists::is_list(path) {
+                difficulty_lists::leave_out(self.report);
             } else {
                 self.report.told.files.lose("not a picture or labels", 1);
             }
             return Ok(());
         }
         let mut bytes = Vec::new();
+        let content = labels::without_pictures(path, content);
         let read = content.take(self.room + 1).read_to_end(&mut bytes)? as u64;
         self.room = self.room.saturating_sub(read);
         self.survey.labels.push(LabelFile::new(path.to_owned(), &bytes));
@@ -94,5 +97,28 @@ impl Visitor for Looking<'_> {
         self.report.told.files.given += u64::from(odd == Odd::NotAFile);
         self.report.lose_file("entry that cannot be used", path, format!("{odd}; it was left out"));
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_embedded_in_json_take_no_room() {
+        let mut report = Reporter::default();
+        let progress = |_| ControlFlow::Continue(());
+        let mut looking = Looking {
+            survey: Survey::default(),
+            seen: BTreeSet::new(),
+            room: 100,
+            progress: &progress,
+            report: &mut report,
+        };
+        let picture = io::repeat(b'A').take(1 << 20);
+        let mut file = (&b"{\"imageData\": \""[..]).chain(picture).chain(&b"\"}"[..]);
+        looking.file("a.json", &mut file).unwrap();
+        assert_eq!(looking.survey.labels[0].text, "{\"imageData\": \"\"}");
+        assert_eq!(looking.room, 83);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::difficulty_lists;
 use super::labels::yolo::DataYaml;
 use super::labels::{self, LabelFile, LabelFormat, LabelOptions, LabelTable, Unread, WANTED};
 use super::manifest::Split;
@@ -18,9 +19,10 @@ pub(super) struct FaceTable {
 
 /// Reads the label files of an archive.
 ///
-/// * `files`: every file that may hold labels, sorted by path.
+/// * `files`: every file that may hold labels, sorted by path; `pictures`: number of all pictures.
 pub(super) fn read_all(
     files: &[LabelFile],
+    pictures: usize,
     options: &LabelOptions,
     report: &mut Reporter,
 ) -> Result<Vec<FaceTable>, PlanError> {
@@ -29,6 +31,7 @@ pub(super) fn read_all(
     for file in files {
         match labels::format_of(file) {
             Some(format) => by_format.entry(format).or_default().push(file),
+            None if difficulty_lists::is_list(&file.path) => difficulty_lists::leave_out(report),
             None => others += 1,
         }
     }
@@ -50,13 +53,18 @@ pub(super) fn read_all(
     let mut tables = Vec::new();
     for (&format, of_format) in &by_format {
         match format {
-            LabelFormat::Csv | LabelFormat::Coco | LabelFormat::Wider => {
+            LabelFormat::Voc | LabelFormat::Yolo | LabelFormat::LabelMe | LabelFormat::Points => {
+                read_many(format, of_format, &names, options, report, &mut tables)?;
+            }
+            LabelFormat::Cvat | LabelFormat::CvatVideo => {
+                for file in of_format {
+                    read_cvat(format, file, options, report, &mut tables)?;
+                }
+            }
+            _ => {
                 for file in of_format {
                     read_one(format, file, options, report, &mut tables)?;
                 }
-            }
-            LabelFormat::Voc | LabelFormat::Yolo => {
-                read_many(format, of_format, &names, options, report, &mut tables)?;
             }
         }
     }
@@ -64,7 +72,10 @@ pub(super) fn read_all(
     if tables.is_empty() {
         let csv = by_format.get(&LabelFormat::Csv).and_then(|files| files.first());
         return Err(match csv {
-            None => PlanError::NoTable,
+            None => {
+                let unknown = files.first().map(|first| (files.len(), first.path.clone()));
+                PlanError::NoTable { pictures, unknown }
+            }
             Some(file) => {
                 let line = file.text.lines().next().unwrap_or_default().chars().take(120).collect();
                 PlanError::NoAnnotations { file: file.path.clone(), line }
@@ -72,6 +83,7 @@ pub(super) fn read_all(
         });
     }
     report.told.files.lose("not a picture or labels", others);
+    difficulty_lists::note(report);
     finish_splits(&mut tables)?;
     Ok(tables)
 }
@@ -88,6 +100,8 @@ fn read_one(
     let read = match format {
         LabelFormat::Coco => labels::coco::read(file, options, own),
         LabelFormat::Wider => labels::wider::read(file, own),
+        LabelFormat::LabelStudio => labels::label_studio::read(file, options, own),
+        LabelFormat::RetinaFace | LabelFormat::Scrfd => labels::retinaface::read(file, format, own),
         _ => labels::read(file, options, own),
     };
     match read {
@@ -98,6 +112,22 @@ fn read_one(
             report.note(format!("{path} was not used: it lacks one of the columns {WANTED}"));
         }
         Err(other) => return Err(unread(&file.path, other)),
+    }
+    Ok(())
+}
+
+/// Reads a file of CVAT's, in which the subsets of a project are tables of their own.
+fn read_cvat(
+    format: LabelFormat,
+    file: &LabelFile,
+    options: &LabelOptions,
+    report: &Reporter,
+    tables: &mut Vec<FaceTable>,
+) -> Result<(), PlanError> {
+    let read = labels::cvat::read(file, format, options, report);
+    for (subset, labels) in read.map_err(|error| unread(&file.path, error))? {
+        let split = split_of_name(&subset.to_lowercase()).or_else(|| split_of(&file.path));
+        tables.push(FaceTable { labels, split });
     }
     Ok(())
 }
@@ -121,6 +151,8 @@ fn read_many(
         let own = report.child();
         let read = match format {
             LabelFormat::Voc => labels::voc::read(name.clone(), &files, options, own),
+            LabelFormat::LabelMe => labels::labelme::read(name.clone(), &files, options, own),
+            LabelFormat::Points => Ok(labels::points::read(name.clone(), &files, own)),
             _ => labels::yolo::read(name.clone(), &files, names, options, own),
         };
         let labels = read.map_err(|error| unread(&name, error))?;
@@ -220,7 +252,7 @@ mod tests {
     fn splits(paths: &[&str]) -> Result<Vec<Option<Split>>, PlanError> {
         let files: Vec<_> =
             paths.iter().map(|path| LabelFile::new(path.to_string(), ROWS)).collect();
-        let tables = read_all(&files, &LabelOptions::default(), &mut Reporter::default())?;
+        let tables = read_all(&files, 9, &LabelOptions::default(), &mut Reporter::default())?;
         Ok(tables.into_iter().map(|table| table.split).collect())
     }
 
@@ -252,13 +284,15 @@ mod tests {
 
     #[test]
     fn archives_without_usable_tables_are_refused_with_what_is_expected() {
-        assert_eq!(splits(&[]).unwrap_err(), PlanError::NoTable);
+        let none = PlanError::NoTable { pictures: 9, unknown: None };
+        assert_eq!(splits(&[]).unwrap_err(), none);
         assert_eq!(
             splits(&["val.csv"]).unwrap_err(),
             PlanError::NoTraining("validation", "val.csv".to_owned())
         );
         let error = read_all(
             &[LabelFile::new("sizes.csv".to_owned(), b"image_path,w\n")],
+            1,
             &LabelOptions::default(),
             &mut Reporter::default(),
         );

@@ -14,4 +14,5 @@ mod pictures;
 mod sets;
 mod skips;
 mod support;
+mod tools;
 mod wider;

@@ -14,6 +14,13 @@ pub(in crate::data) enum LabelFormat {
     Voc,
     Yolo,
     Wider,
+    Cvat,
+    CvatVideo,
+    LabelMe,
+    LabelStudio,
+    RetinaFace,
+    Scrfd,
+    Points,
 }
 
 /// A label file that cannot be used.
@@ -46,6 +53,13 @@ impl fmt::Display for LabelFormat {
             Self::Voc => "Pascal VOC XML",
             Self::Yolo => "YOLO text",
             Self::Wider => "WIDER FACE text",
+            Self::Cvat => "CVAT for images XML",
+            Self::CvatVideo => "CVAT for video XML",
+            Self::LabelMe => "LabelMe JSON",
+            Self::LabelStudio => "Label Studio JSON",
+            Self::RetinaFace => "RetinaFace text",
+            Self::Scrfd => "SCRFD text",
+            Self::Points => "300-W points",
         })
     }
 }
@@ -55,8 +69,17 @@ impl LabelFormat {
     pub(in crate::data) fn expected_differences(self) -> &'static [Difference] {
         match self {
             Self::Csv => &[],
-            Self::Coco | Self::Voc | Self::Wider => &[Difference::Folder],
-            Self::Yolo => &[Difference::Folder, Difference::Extension],
+            Self::Coco
+            | Self::Voc
+            | Self::Wider
+            | Self::Cvat
+            | Self::LabelMe
+            | Self::RetinaFace
+            | Self::Scrfd => &[Difference::Folder],
+            Self::LabelStudio => &[Difference::Folder, Difference::Prefix],
+            Self::Yolo | Self::CvatVideo | Self::Points => {
+                &[Difference::Folder, Difference::Extension]
+            }
         }
     }
 }

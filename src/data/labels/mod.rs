@@ -4,14 +4,22 @@ mod categories;
 pub(super) mod coco;
 mod columns;
 mod csv;
+pub(super) mod cvat;
+mod embedded;
 mod format;
+pub(super) mod label_studio;
+pub(super) mod labelme;
+pub(super) mod points;
 mod recognise;
+pub(super) mod retinaface;
+mod shapes;
 mod text;
 mod units;
 pub(super) mod voc;
 pub(super) mod wider;
 pub(super) mod yolo;
 
+use std::io::Read;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -172,6 +180,15 @@ impl Row {
             keypoints: Keypoints::default(),
             difficulty: None,
         }
+    }
+}
+
+/// Returns the content of a label file without the pictures that are embedded in it.
+pub(super) fn without_pictures<'a>(path: &str, content: &'a mut dyn Read) -> Box<dyn Read + 'a> {
+    if path.to_lowercase().ends_with(".json") {
+        Box::new(embedded::WithoutPictures::new(content))
+    } else {
+        Box::new(content)
     }
 }
 

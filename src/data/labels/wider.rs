@@ -36,9 +36,9 @@ pub(in crate::data) fn read(file: &LabelFile, mut report: Reporter) -> Result<La
         for _ in 0..count.max(1) {
             let Some((number, line)) = lines.next() else { break };
             given += 1;
-            let face = face(line).unwrap_or_else(|reason| {
-                report.lose_row("unreadable row", &file.path, number, reason);
-                Face::Unknown
+            let face = face(line).unwrap_or_else(|(face, kind, reason)| {
+                report.lose_row(kind, &file.path, number, reason);
+                face
             });
             rows.push(Row::new(number, path.to_owned(), face));
         }
@@ -47,22 +47,26 @@ pub(in crate::data) fn read(file: &LabelFile, mut report: Reporter) -> Result<La
     Ok(table(source, (BoxShape::Xywh, Units::Pixels), rows, given, report))
 }
 
-fn face(line: &str) -> Result<Face, String> {
+/// Reads a face's line. If it cannot be used: what it counts as, the kind of problem, and what is wrong.
+fn face(line: &str) -> Result<Face, (Face, &'static str, String)> {
+    let unreadable = |reason: String| (Face::Unknown, "unreadable row", reason);
     let numbers: Result<Vec<f32>, _> = line.split_whitespace().map(str::parse).collect();
-    let numbers = numbers.map_err(|_| format!("{line:?} does not consist of numbers"))?;
+    let numbers =
+        numbers.map_err(|_| unreadable(format!("{line:?} does not consist of numbers")))?;
     let Some(&[x, y, w, h]) = numbers.first_chunk::<4>() else {
-        return Err(format!("{line:?} has fewer than four numbers"));
+        return Err(unreadable(format!("{line:?} has fewer than four numbers")));
     };
     if [x, y, w, h] == [0.0; 4] {
         return Ok(Face::Zeros);
     }
     let is_invalid = numbers.get(INVALID).is_some_and(|&flag| flag != 0.0);
+    let reason = || format!("the box {x},{y},{w},{h} has no width or no height");
     match (w > 0.0 && h > 0.0, is_invalid) {
         (true, true) => Ok(Face::Ignored([x, y, w, h])),
         (true, false) => Ok(Face::At([x, y, w, h])),
         // The original data set has a few such boxes, all flagged as invalid.
-        (false, true) => Ok(Face::Other),
-        (false, false) => Err(format!("the box {x},{y},{w},{h} has no width or no height")),
+        (false, true) => Err((Face::Other, "box without size", reason())),
+        (false, false) => Err(unreadable(reason())),
     }
 }
 
@@ -90,6 +94,15 @@ mod tests {
             table.report.told.problems[0].to_string(),
             "gt.txt, row 10: \"1 2 3\" has fewer than four numbers"
         );
+    }
+
+    #[test]
+    fn an_invalid_face_without_a_size_is_counted_as_left_out() {
+        let text = "a.jpg\n1\n1 2 0 4 0 0 0 1 0 0\n".to_owned();
+        let file = LabelFile { path: "gt.txt".to_owned(), text };
+        let table = read(&file, Reporter::default()).unwrap();
+        assert_eq!(table.rows[0].face, Face::Other);
+        assert_eq!(table.report.told.rows.left_out["box without size"], 1);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::categories::keep_faces;
 use super::format::{LabelFile, LabelFormat, Unread, table};
+use super::shapes::from_landmarks;
 use super::{BoxShape, Face, LabelOptions, LabelTable, Row, Units};
 use crate::data::reporter::Reporter;
 use crate::geometry::Keypoints;
@@ -142,7 +143,9 @@ fn face(numbers: &[f32], yaml: &DataYaml) -> Result<(Face, Keypoints), String> {
     };
     let rest = &numbers[BOX..];
     let landmarks = match yaml.kpt_shape {
-        Some([count, per]) if rest.len() == count * per => Some((rest, per)),
+        Some([count, per @ 2..=3]) if count.checked_mul(per) == Some(rest.len()) => {
+            Some((rest, per))
+        }
         _ if rest.len() == 2 * LANDMARKS && are_in([x, y, w, h], rest) => Some((rest, 2)),
         _ => None,
     };
@@ -174,9 +177,8 @@ fn around(polygon: &[f32]) -> [f32; 4] {
     [f32::midpoint(left, right), f32::midpoint(top, bottom), right - left, bottom - top]
 }
 
-/// Converts a face's five landmarks to keypoints. The eye on the viewer's left is the right eye.
+/// Converts a face's five landmarks to keypoints.
 fn keypoints(points: &[f32], per: usize) -> Keypoints {
-    let mut keypoints = Keypoints::default();
     let point = |index: usize| {
         let point = points.get(index * per..(index + 1) * per)?;
         let is_labelled = point[..2].iter().all(|&value| value >= 0.0)
@@ -185,13 +187,9 @@ fn keypoints(points: &[f32], per: usize) -> Keypoints {
         is_labelled.then_some([point[0], point[1]])
     };
     if points.len() != LANDMARKS * per {
-        return keypoints;
+        return Keypoints::default();
     }
-    (keypoints[0], keypoints[1], keypoints[2]) = (point(0), point(1), point(2));
-    keypoints[3] = point(3)
-        .zip(point(4))
-        .map(|(left, right)| [f32::midpoint(left[0], right[0]), f32::midpoint(left[1], right[1])]);
-    keypoints
+    from_landmarks([point(0), point(1), point(2), point(3), point(4)])
 }
 
 #[cfg(test)]
@@ -235,6 +233,18 @@ mod tests {
             ["faces at a party\n", "1\n2\n", "0 10 20 30 40\n", "images/a.jpg\nimages/b.jpg\n"]
         {
             assert!(!is_yolo(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_absurd_number_of_keypoints_is_ignored() {
+        let labels = file("a.txt", "0 .5 .5 .4 .4 .1 .2 .3 .4 .5\n");
+        for shape in ["[5, 1]", "[9223372036854775807, 3]"] {
+            let yaml =
+                DataYaml::read(&file("data.yaml", &format!("kpt_shape: {shape}\n"))).unwrap();
+            let options = LabelOptions::default();
+            let table = read(String::new(), &[&labels], &yaml, &options, Reporter::default());
+            assert_eq!(table.unwrap().rows[0].keypoints, Keypoints::default());
         }
     }
 

@@ -1,44 +1,16 @@
 //! Matches names in tables with pictures, even if the two are spelt differently.
 
+mod difference;
 mod spelling;
 
+pub(super) use self::difference::Difference;
 pub(super) use self::spelling::from_cp437;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use self::spelling::{alternatives, folded, legacy, parts, without_extension};
-
-/// How a row's name differs from its picture's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Difference {
-    /// Not at all: the path is relative to the table's folder or to the archive's root.
-    None,
-    /// Only in upper and lower case, or in how an accented letter is composed.
-    Case,
-    /// In the extension.
-    Extension,
-    /// In the folders.
-    Folder,
-    /// In the encoding of letters outside ASCII.
-    Encoding,
-}
-
-impl Difference {
-    /// Returns the text of a note on names with this difference.
-    pub(super) fn text(self) -> &'static str {
-        match self {
-            Self::None => "",
-            Self::Case => {
-                "differ from their pictures' only in letter case or in how accents are composed"
-            }
-            Self::Extension => "have a different extension from their pictures, or none",
-            Self::Folder => {
-                "have a different folder path from their pictures; they were matched by the longest common ending of the paths"
-            }
-            Self::Encoding => "use a different text encoding from their pictures",
-        }
-    }
-}
+use self::spelling::{
+    alternatives, folded, legacy, parts, without_extension, without_upload_prefix,
+};
 
 /// What the search for a name found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -100,11 +72,13 @@ impl<'a> PictureNames<'a> {
         found
     }
 
-    /// Finds a picture by its whole path, from the table's folder or from the archive's root.
+    /// Finds a picture by its whole path, from the table's folder, the archive's root or the folder `images` beside the
+    /// table.
     fn whole(&self, folder: &str, name: &str) -> Option<Match<'a>> {
         let plain = name.replace('\\', "/");
-        let paths: Vec<String> =
-            [join(folder, &plain), join("", &plain)].into_iter().flatten().collect();
+        let images = join(folder, "images").unwrap_or_default();
+        let paths = [join(folder, &plain), join("", &plain), join(&images, &plain)];
+        let paths: Vec<String> = paths.into_iter().flatten().collect();
         if let Some(path) = paths.iter().find_map(|path| self.pictures.get(path)) {
             return Some(Match::Found(path, Difference::None));
         }
@@ -139,6 +113,8 @@ impl<'a> PictureNames<'a> {
         tried.extend(
             alternatives(name).map(|other| (&self.spelt, folded(&other), Difference::Encoding)),
         );
+        let without = without_upload_prefix(name);
+        tried.extend(without.map(|other| (&self.spelt, folded(&other), Difference::Prefix)));
         for (index, name, difference) in tried {
             match index.by_ending(&name, owners) {
                 Match::Found(path, _) => return Match::Found(path, difference),
@@ -283,6 +259,14 @@ mod tests {
     }
 
     #[test]
+    fn the_folder_images_beside_a_table_is_its_own() {
+        let pictures = ["train/images/a.jpg", "val/images/a.jpg", "val/b.jpg", "val/images/b.jpg"];
+        let found = found("val", &["a.jpg", "b.jpg"], &pictures);
+        let expected = [pictures[1], pictures[2]].map(|path| (path.to_owned(), Difference::None));
+        assert_eq!(found, expected.map(Some));
+    }
+
+    #[test]
     fn names_that_differ_in_case_accents_extension_or_folder_are_matched() {
         use Difference::{Case, Encoding, Extension, Folder};
         for (name, picture, difference) in [
@@ -300,6 +284,8 @@ mod tests {
             ("images/a.jpg", "pictures/a.jpg", Folder),
             ("Fußgänger.jpg", "Fu\u{df}g\u{e4}nger.jpg", Difference::None),
             ("FuÃŸgÃ¤nger.jpg", "Fußgänger.jpg", Encoding),
+            ("upload/1/0a1b2c3d-a-b.jpg", "i/a-b.jpg", Difference::Prefix),
+            ("upload/1/0a1b2c3d-a-b.jpg", "i/0a1b2c3d-a-b.jpg", Folder),
         ] {
             assert_eq!(one(name, &[picture]), Some(difference), "{name}");
         }

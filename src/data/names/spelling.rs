@@ -54,6 +54,15 @@ pub(super) fn alternatives(name: &str) -> impl Iterator<Item = String> {
     windows.into_iter().chain(dos).filter_map(|bytes| String::from_utf8(bytes).ok())
 }
 
+/// Returns a path without the prefix that Label Studio gives an uploaded file's name: eight hexadecimal digits and a
+/// hyphen. `None` if it has none.
+pub(super) fn without_upload_prefix(path: &str) -> Option<String> {
+    let (folder, file) = path.rsplit_once('/').unwrap_or(("", path));
+    let (prefix, rest) = file.split_once('-')?;
+    let is_prefix = prefix.len() == 8 && prefix.bytes().all(|byte| byte.is_ascii_hexdigit());
+    (is_prefix && !rest.is_empty()).then(|| format!("{folder}/{rest}"))
+}
+
 /// Reads bytes as CP437.
 pub(in crate::data) fn from_cp437(bytes: &[u8]) -> String {
     let upper: Vec<char> = CP437.chars().collect();

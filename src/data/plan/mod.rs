@@ -1,18 +1,20 @@
 //! Plans an import: which pictures, with which faces, in which split.
 
 mod contradiction;
+mod matching;
 mod negatives;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use self::contradiction::without_contradictions;
+use self::matching::{matches, note_differences, refuse_other_pictures, unfound};
 use self::negatives::{leave_out_unknown, split_of_negative};
-use super::labels::{Face, LabelFile, LabelOptions, LabelTable, Row};
+use super::labels::{Face, LabelFile, LabelOptions, Row};
 use super::manifest::{Difficulty, Split};
-use super::names::{Difference, Match, PictureNames};
+use super::names::{Match, PictureNames};
 use super::plan_error::PlanError;
-use super::reporter::{Reporter, kinds};
+use super::reporter::Reporter;
 use super::tables::{self, FaceTable};
 use crate::geometry::Keypoints;
 
@@ -70,9 +72,10 @@ pub(super) fn plan(
     options: &LabelOptions,
     report: &mut Reporter,
 ) -> Result<Plan, PlanError> {
-    let mut tables = tables::read_all(files, options, report)?;
+    let mut tables = tables::read_all(files, pictures.len(), options, report)?;
     let names = PictureNames::new(pictures);
     let matches: Vec<_> = tables.iter().map(|table| matches(&names, table)).collect();
+    refuse_other_pictures(&tables, &matches, pictures)?;
     let used = without_contradictions(&tables, &matches, report)?;
     let mut planned: BTreeMap<String, PlannedPicture> =
         pictures.iter().map(|path| (path.clone(), PlannedPicture::default())).collect();
@@ -148,62 +151,9 @@ impl PlannedPicture {
     }
 }
 
-type Matches<'t, 'p> = HashMap<&'t str, Match<'p>>;
-
-fn matches<'p>(names: &PictureNames<'p>, table: &FaceTable) -> HashMap<String, Match<'p>> {
-    let written: BTreeSet<&str> =
-        table.labels.rows.iter().map(|row| row.image_path.as_str()).collect();
-    let found: Matches<'_, 'p> = names.find(table.labels.folder(), &written);
-    found.into_iter().map(|(name, found)| (name.to_owned(), found)).collect()
-}
-
 /// Combines the splits of a picture's tables: the one that is trained on least wins.
 fn stricter(a: Option<Split>, b: Option<Split>, is_first: bool) -> Option<Split> {
     if is_first { b } else { a.max(b) }
-}
-
-/// Explains why no picture was found for a row.
-fn unfound(
-    name: &str,
-    found: &Match<'_>,
-    names: &PictureNames<'_>,
-    report: &Reporter,
-) -> (&'static str, String) {
-    if let Match::Ambiguous([first, second]) = found {
-        let reason = format!("{name:?} could be either {first} or {second}; give the full path");
-        return ("name of several pictures", reason);
-    }
-    // Comparing with every name is slow, and the report shows only a few of these problems.
-    let nearest = if report.has_room(kinds::MISSING) { names.nearest(name) } else { None };
-    let hint =
-        nearest.map(|nearest| format!("; the nearest name is {nearest}")).unwrap_or_default();
-    (kinds::MISSING, format!("the archive holds no picture {name:?}{hint}"))
-}
-
-/// Notes how many names were matched leniently, by kind.
-fn note_differences(
-    table: &LabelTable,
-    matches: &HashMap<String, Match<'_>>,
-    report: &mut Reporter,
-) {
-    let mut by_kind: BTreeMap<Difference, (u64, &str, &str)> = BTreeMap::new();
-    for (name, found) in matches {
-        let Match::Found(path, difference) = found else { continue };
-        let entry = by_kind.entry(*difference).or_insert((0, name, path));
-        entry.0 += 1;
-        if name.as_str() < entry.1 {
-            (entry.1, entry.2) = (name, path);
-        }
-    }
-    by_kind.remove(&Difference::None);
-    for expected in table.format.expected_differences() {
-        by_kind.remove(expected);
-    }
-    let table = &table.path;
-    for (difference, (count, name, path)) in by_kind {
-        let text = difference.text();
-        report.note(format!("{count} names in {table} {text}: {name} was matched with {path}"));
-    }
 }
 
 #[cfg(test)]

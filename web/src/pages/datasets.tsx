@@ -151,8 +151,9 @@ function Upload() {
       >
         <p class="muted">
           A zip, tar or tar.gz archive of pictures and their labels: COCO JSON, Pascal VOC XML, YOLO
-          text, WIDER FACE text, or a CSV file with the columns{" "}
-          <code>image_path,x1,y1,w,h</code> (in pixels, from the top-left corner).
+          text, WIDER FACE text, an export of CVAT, LabelMe or Label Studio, RetinaFace or SCRFD text,
+          300-W points, or a CSV file with the columns <code>image_path,x1,y1,w,h</code> (in pixels, from
+          the top-left corner).
         </p>
       </DropZone>
       <LabelOptions labels={labels} change={setLabels} />
