@@ -1,8 +1,9 @@
-//! The server's readers of weights, mounted here as they are; of what they lean on, only the parts without
+//! The server's readers of weights and labels, mounted here as they are; of what they lean on, only the parts without
 //! libtorch.
 
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "only the readers are called")]
 
+pub mod data;
 #[path = "../../src/geometry.rs"]
 pub mod geometry;
 #[path = "../../src/model/layout.rs"]
