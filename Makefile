@@ -47,8 +47,8 @@ test: setup-test ## check and test everything as CI does, and list what was skip
 	BLAZETUNE_BIN=$(CURDIR)/$(BLAZETUNE) npm --prefix web test
 	@$(not_checked)
 
-# fuzz/ compiles files of src/weights and src/model, and a new import in one of them can break it. `cargo check` does
-# not link, so any path will do for libFuzzer. Building libFuzzer would take half a minute.
+# fuzz/ compiles files of src/weights, src/model and src/data, and a new import in one of them can break it. `cargo
+# check` does not link, so any path will do for libFuzzer. Building libFuzzer would take half a minute.
 fuzz_check := CUSTOM_LIBFUZZER_PATH=none/libnone.a $(CARGO) check --release --locked --manifest-path fuzz/Cargo.toml \
 	--target-dir target/fuzz
 

@@ -1,8 +1,9 @@
-//! The server's readers of weights, included from its sources unchanged, with only those of their dependencies that do
-//! without libtorch.
+//! The server's readers of weights and labels, included from its sources unchanged, with only those of their dependencies
+//! that do without libtorch.
 
 #![allow(dead_code, unused_imports, unreachable_pub, reason = "only the readers are called")]
 
+pub mod data;
 #[path = "../../src/geometry.rs"]
 pub mod geometry;
 #[path = "../../src/model/layout.rs"]

@@ -332,3 +332,19 @@ fn wider_faces_lists_of_difficulties_are_named() {
         "{report:?}"
     );
 }
+
+#[test]
+fn boxes_that_are_not_finite_are_left_out_and_reported() {
+    let voc = |number: usize| {
+        let [a, b, c, d] = face(number).unwrap_or(BOXES[0]).map(|value| value.to_string());
+        let c = if number > 3 { "inf".to_owned() } else { c };
+        let text = format!(
+            "<annotation><filename>{number}.png</filename><object><name>face</name><bndbox><xmin>{a}</xmin>\
+             <ymin>{b}</ymin><xmax>{c}</xmax><ymax>{d}</ymax></bndbox></object></annotation>"
+        );
+        (format!("{number}.xml"), text)
+    };
+    let report = manifest(&with(named(""), (0..6).map(voc).collect())).report;
+    assert_eq!(report.rows.left_out["not a number"], 2, "{report:?}");
+    assert_eq!(report.problems[0].to_string(), "4.xml, row 1: its box has the number inf");
+}

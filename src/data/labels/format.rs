@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{BoxShape, LabelTable, Row, Units, text};
+use super::{BoxShape, Face, LabelTable, Row, Units, text};
 use crate::data::names::Difference;
 use crate::data::reporter::Reporter;
 
@@ -90,14 +90,24 @@ impl LabelFile {
     }
 }
 
-/// Creates a table of a format that defines the shape and units of its boxes.
+/// Creates a table of a format that defines the shape and units of its boxes. Boxes with a number that is not finite
+/// are reported.
 pub(super) fn table(
     (path, format, files): (String, LabelFormat, u64),
     (shape, units): (BoxShape, Units),
-    rows: Vec<Row>,
+    mut rows: Vec<Row>,
     given: u64,
-    report: Reporter,
+    mut report: Reporter,
 ) -> LabelTable {
+    for row in &mut rows {
+        let (Face::At(numbers) | Face::Ignored(numbers)) = row.face else { continue };
+        if let Some(number) = numbers.iter().find(|number| !number.is_finite()) {
+            row.face = Face::Unknown;
+            let file = row.file.as_deref().unwrap_or(&path);
+            let reason = format!("its box has the number {number}");
+            report.lose_row("not a number", file, row.number, reason);
+        }
+    }
     LabelTable {
         path,
         format,

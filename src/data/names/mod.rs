@@ -77,11 +77,17 @@ impl<'a> PictureNames<'a> {
     fn whole(&self, folder: &str, name: &str) -> Option<Match<'a>> {
         let plain = name.replace('\\', "/");
         let images = join(folder, "images").unwrap_or_default();
-        let paths = [join(folder, &plain), join("", &plain), join(&images, &plain)];
-        let paths: Vec<String> = paths.into_iter().flatten().collect();
-        if let Some(path) = paths.iter().find_map(|path| self.pictures.get(path)) {
-            return Some(Match::Found(path, Difference::None));
+        let paths = [
+            (join(folder, &plain), Difference::None),
+            (join("", &plain), Difference::None),
+            (join(&images, &plain), Difference::Folder),
+        ];
+        for (path, difference) in &paths {
+            if let Some(path) = path.as_ref().and_then(|path| self.pictures.get(path)) {
+                return Some(Match::Found(path, *difference));
+            }
         }
+        let paths: Vec<String> = paths.into_iter().filter_map(|(path, _)| path).collect();
         let by = |index: &Index<'a>, paths: &[String], as_spelt: Option<Difference>| {
             let spelt = paths.iter().find_map(|path| {
                 only(index.whole.get(&folded(path))?, as_spelt.unwrap_or(Difference::Case))
@@ -262,8 +268,8 @@ mod tests {
     fn the_folder_images_beside_a_table_is_its_own() {
         let pictures = ["train/images/a.jpg", "val/images/a.jpg", "val/b.jpg", "val/images/b.jpg"];
         let found = found("val", &["a.jpg", "b.jpg"], &pictures);
-        let expected = [pictures[1], pictures[2]].map(|path| (path.to_owned(), Difference::None));
-        assert_eq!(found, expected.map(Some));
+        let expected = [(pictures[1], Difference::Folder), (pictures[2], Difference::None)];
+        assert_eq!(found, expected.map(|(path, difference)| Some((path.to_owned(), difference))));
     }
 
     #[test]
