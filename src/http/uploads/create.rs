@@ -6,8 +6,8 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use super::view::{expires, number};
-use super::{BYTES, CONCAT, EXPIRES, LENGTH, OFFSET, metadata, receive};
+use super::headers::{CONCAT, EXPIRES, LENGTH, OFFSET, expires, number};
+use super::{BYTES, metadata, receive};
 use crate::http::app::App;
 use crate::http::datasets::upload::ADVICE;
 use crate::http::extract::content_type;

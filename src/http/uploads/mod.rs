@@ -4,6 +4,7 @@
 //! An upload's ID becomes that of its data set, whose import begins with the last byte.
 
 mod create;
+mod headers;
 mod metadata;
 mod receive;
 pub(super) mod receiving;
@@ -20,14 +21,12 @@ use axum::routing::get;
 use schemars::SchemaGenerator;
 
 use super::app::App;
-use super::problem::Problem;
+use super::problem::{Problem, Result};
+use crate::jobs::UnfinishedUpload;
+use crate::store::ids::DatasetId;
 
 const VERSION: &str = "1.0.0";
 const RESUMABLE: HeaderName = HeaderName::from_static("tus-resumable");
-const OFFSET: HeaderName = HeaderName::from_static("upload-offset");
-const LENGTH: HeaderName = HeaderName::from_static("upload-length");
-const EXPIRES: HeaderName = HeaderName::from_static("upload-expires");
-const CONCAT: &str = "upload-concat";
 /// The media type of a body with bytes of an upload.
 const BYTES: &str = "application/offset+octet-stream";
 
@@ -58,4 +57,13 @@ async fn speaks_tus(request: Request, next: Next) -> Response {
     };
     response.headers_mut().insert(RESUMABLE, HeaderValue::from_static(VERSION));
     response
+}
+
+/// Returns the upload with this ID.
+fn find(app: &App, id: DatasetId) -> Result<UnfinishedUpload> {
+    app.jobs.upload(id)?.ok_or_else(|| missing(id))
+}
+
+fn missing(id: DatasetId) -> Problem {
+    Problem::not_found(format_args!("upload {id}; it may have expired or been deleted"))
 }

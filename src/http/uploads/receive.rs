@@ -13,9 +13,9 @@ use futures_util::StreamExt;
 use sha2::Digest;
 use tokio::io::AsyncWriteExt;
 
+use super::headers::{EXPIRES, OFFSET, expires, number};
 use super::receiving::Turn;
-use super::view::{expires, find, number};
-use super::{BYTES, EXPIRES, OFFSET};
+use super::{BYTES, find};
 use crate::http::app::App;
 use crate::http::blocking::blocking;
 use crate::http::datasets::upload::{ADVICE, MAGIC_BYTES, is_archive};

@@ -2,20 +2,20 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::{HeaderMap, HeaderName, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use super::{LENGTH, OFFSET, VERSION, receive};
+use super::headers::{LENGTH, OFFSET};
+use super::{VERSION, find, missing, receive};
 use crate::http::app::App;
 use crate::http::extract::Path;
 use crate::http::problem::{Problem, Result};
-use crate::jobs::{KEPT_FOR, UnfinishedUpload};
+use crate::jobs::UnfinishedUpload;
 use crate::store;
 use crate::store::ids::DatasetId;
 
@@ -106,27 +106,4 @@ pub(super) async fn options(State(app): State<Arc<App>>) -> Response {
         ("tus-max-size", app.config.limits.upload_bytes.to_string()),
     ];
     (StatusCode::NO_CONTENT, headers).into_response()
-}
-
-/// Returns the upload with this ID.
-pub(super) fn find(app: &App, id: DatasetId) -> Result<UnfinishedUpload> {
-    app.jobs.upload(id)?.ok_or_else(|| missing(id))
-}
-
-fn missing(id: DatasetId) -> Problem {
-    Problem::not_found(format_args!("upload {id}; it may have expired or been deleted"))
-}
-
-/// Reads a header that holds a number.
-pub(super) fn number(headers: &HeaderMap, name: &HeaderName) -> Result<Option<u64>> {
-    let Some(value) = headers.get(name) else { return Ok(None) };
-    let number = value.to_str().ok().and_then(|value| value.parse().ok());
-    number.map(Some).ok_or_else(|| {
-        Problem::new(StatusCode::BAD_REQUEST, format_args!("the header {name} is not a number"))
-    })
-}
-
-/// Returns when an upload that is not continued will be deleted.
-pub(super) fn expires() -> String {
-    httpdate::fmt_http_date(SystemTime::now() + KEPT_FOR)
 }
