@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use self::contradiction::without_contradictions;
 use self::negatives::{leave_out_unknown, split_of_negative};
-use super::labels::{Face, LabelFile, LabelOptions, LabelTable, Row};
+use super::labels::{Face, LabelFile, LabelFormat, LabelOptions, LabelTable, Row};
 use super::manifest::{Difficulty, Split};
 use super::names::{Difference, Match, PictureNames};
 use super::plan_error::PlanError;
@@ -153,7 +153,12 @@ type Matches<'t, 'p> = HashMap<&'t str, Match<'p>>;
 fn matches<'p>(names: &PictureNames<'p>, table: &FaceTable) -> HashMap<String, Match<'p>> {
     let written: BTreeSet<&str> =
         table.labels.rows.iter().map(|row| row.image_path.as_str()).collect();
-    let found: Matches<'_, 'p> = names.find(table.labels.folder(), &written);
+    let folder = match table.labels.format {
+        // Their paths are from the archive's root: each file gives the folder of its own picture.
+        LabelFormat::Voc | LabelFormat::Yolo => "",
+        _ => table.labels.folder(),
+    };
+    let found: Matches<'_, 'p> = names.find(folder, &written);
     found.into_iter().map(|(name, found)| (name.to_owned(), found)).collect()
 }
 
