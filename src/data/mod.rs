@@ -5,6 +5,7 @@ mod cache;
 mod copies;
 mod decode;
 mod decoding;
+pub mod export;
 mod extensions;
 mod foreign;
 mod ignored;
