@@ -26,6 +26,10 @@ pub const MIN_SUPPRESSION_IOU: f32 = 0.3;
 /// picture or square; `None` if it is not labelled. Right and left are from the person's point of view.
 pub type Keypoints = [Option<[f32; 2]>; 6];
 
+/// The names of [`Keypoints`], in labels.
+pub const KEYPOINT_NAMES: [&str; 6] =
+    ["right_eye", "left_eye", "nose", "mouth", "right_ear", "left_ear"];
+
 impl From<[f32; 4]> for Rect {
     fn from([ymin, xmin, ymax, xmax]: [f32; 4]) -> Self {
         Self { ymin, xmin, ymax, xmax }

@@ -133,11 +133,38 @@ impl ImportedDataset {
     }
 }
 
-/// Crops a square to the picture in it.
+/// Crops a square to the picture in it. `None` if the square has the wrong number of bytes.
 pub(super) fn crop(square: Vec<u8>, letterbox: &Letterbox) -> Option<RgbImage> {
     let square = RgbImage::from_raw(CACHE_SIZE, CACHE_SIZE, square)?;
-    let (left, top) = (letterbox.left.round() as u32, letterbox.top.round() as u32);
-    let whole = |length: f32| length.round().max(1.0) as u32; // At least one pixel.
-    let (width, height) = (whole(letterbox.width), whole(letterbox.height));
+    let (width, height) = cropped_size(letterbox);
+    let (left, top) = ((CACHE_SIZE - width) / 2, (CACHE_SIZE - height) / 2);
     Some(image::imageops::crop_imm(&square, left, top, width, height).to_image())
+}
+
+/// Returns the width and height of a cropped picture. Its edges are at most half a pixel from those of the picture,
+/// which may fall between pixels. The bars on both sides are equal, so that a letterbox of the cropped picture repeats
+/// every pixel.
+pub(super) fn cropped_size(letterbox: &Letterbox) -> (u32, u32) {
+    let bar = |start: f32| (start.round() as u32).min(CACHE_SIZE / 2 - 1);
+    (CACHE_SIZE - 2 * bar(letterbox.left), CACHE_SIZE - 2 * bar(letterbox.top))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cropped_picture_is_at_most_half_a_pixel_off_and_its_letterbox_fits_whole_pixels() {
+        for (width, height) in [(40, 30), (4000, 3001), (3008, 4000), (256, 191), (1000, 999)] {
+            let letterbox = Letterbox::exact(width, height, CACHE_SIZE);
+            let (w, h) = cropped_size(&letterbox);
+            let edge = [CACHE_SIZE - w, CACHE_SIZE - h].map(|bars| bars as f32 / 2.0);
+            assert!((edge[0] - letterbox.left).abs() <= 0.5, "{letterbox:?} {w} {h}");
+            assert!((edge[1] - letterbox.top).abs() <= 0.5, "{letterbox:?} {w} {h}");
+            let again = Letterbox::exact(w, h, CACHE_SIZE);
+            assert_eq!([again.left, again.top].map(f32::fract), [0.0; 2]);
+            assert_eq!(cropped_size(&again), (w, h));
+        }
+        assert_eq!(cropped_size(&Letterbox::exact(9000, 1, CACHE_SIZE)), (256, 2));
+    }
 }

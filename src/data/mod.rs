@@ -6,6 +6,7 @@ mod copies;
 mod decode;
 mod decoding;
 mod difficulty_lists;
+pub mod export;
 mod extensions;
 mod foreign;
 mod ignored;

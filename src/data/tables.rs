@@ -198,6 +198,11 @@ fn unread(file: &str, error: Unread) -> PlanError {
 
 /// Leaves the split to the seed if no table is for validation.
 fn finish_splits(tables: &mut [FaceTable]) -> Result<(), PlanError> {
+    if let [table] = &mut *tables
+        && table.labels.path.contains(WIDER_LABELS)
+    {
+        table.split = split_of_folders(&table.labels.path); // Either half is often used alone.
+    }
     let is_any = |tables: &[FaceTable], split| tables.iter().any(|table| table.split == split);
     let has_val = is_any(tables, Some(Split::Val));
     for table in &mut *tables {
@@ -222,8 +227,13 @@ pub(super) fn stem(path: &str) -> String {
 /// Returns the split that the last or first word of a file's name gives, or else its folders, innermost first:
 /// `train.csv`, `faces_val.csv`, `val/annotations.csv`.
 pub(super) fn split_of(path: &str) -> Option<Split> {
-    split_of_name(&stem(path)).or_else(|| split_of_folders(path))
+    let stem = stem(path);
+    let name = stem.strip_suffix(WIDER_LABELS).unwrap_or(&stem);
+    split_of_name(name).or_else(|| split_of_folders(path))
 }
+
+/// What follows the split in `wider_face_train_bbx_gt.txt`, as WIDER FACE calls its labels.
+const WIDER_LABELS: &str = "_bbx_gt";
 
 /// Returns the split that the folders of a path give, innermost first.
 pub(super) fn split_of_folders(path: &str) -> Option<Split> {
@@ -269,6 +279,7 @@ mod tests {
             ("trains/values.csv", None),
             ("test/_annotations.csv", test),
             ("annotations.csv", None),
+            ("wider_face_split/wider_face_val_bbx_gt.txt", val),
         ] {
             assert_eq!(split_of(path), split, "{path}");
         }

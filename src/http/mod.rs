@@ -14,6 +14,7 @@ mod jobs;
 mod layers;
 mod models;
 mod page;
+mod pipe;
 mod problem;
 mod read_on;
 pub mod schema;

@@ -13,6 +13,7 @@ mod consumers;
 mod datasets;
 mod disk;
 mod evaluations;
+mod export;
 mod extend;
 mod failures;
 mod imports;

@@ -138,6 +138,18 @@ fn the_folders_of_an_export_decide_the_splits_of_its_pictures() {
 }
 
 #[test]
+fn labels_beside_pictures_are_not_those_of_pictures_in_a_folder_of_the_same_name() {
+    let all = crate::support::files(&[
+        ("x/y/a.png", &png(10)),
+        ("x/y/a.txt", b"0 .5 .5 .25 .5\n"),
+        ("y/a.png", &png(90)),
+        ("y/a.txt", b"0 .5 .5 .5 .5\n"),
+    ]);
+    let widths: Vec<_> = manifest(&all).pictures.iter().map(|p| p.faces[0].width()).collect();
+    assert_eq!(widths, [0.25, 0.5]);
+}
+
+#[test]
 fn labels_in_two_formats_are_refused() {
     let mut all = with("", vec![coco("", "_annotations.coco.json")]);
     all.push(("labels.csv".to_owned(), csv("0.png,1,1,9,9\n")));

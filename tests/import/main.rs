@@ -7,6 +7,7 @@
 mod common;
 mod copies;
 mod disk;
+mod export;
 mod formats;
 mod hostile;
 mod labels;

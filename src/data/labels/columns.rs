@@ -1,6 +1,7 @@
 //! Finds a table's columns by the names that common tools give them.
 
 use super::BoxShape;
+use crate::geometry::KEYPOINT_NAMES;
 
 /// The columns of a table. All numbers are column indices.
 #[derive(Debug, Clone, PartialEq)]
@@ -13,6 +14,8 @@ pub(super) struct Columns {
     pub(super) size: Option<[usize; 2]>,
     pub(super) category: Option<usize>,
     pub(super) difficulty: Option<usize>,
+    /// 1 for a place that counts neither as a face nor as background.
+    pub(super) ignored: Option<usize>,
     /// x and y of each keypoint.
     pub(super) keypoints: [Option<[usize; 2]>; 6],
 }
@@ -51,8 +54,7 @@ const BOX_HEIGHT: [&str; 4] = ["h", "bbox_h", "box_h", "bbox_height"];
 const PICTURE_WIDTH: [&str; 5] = ["image_width", "img_width", "img_w", "image_w", "orig_w"];
 const PICTURE_HEIGHT: [&str; 5] = ["image_height", "img_height", "img_h", "image_h", "orig_h"];
 const CATEGORY: [&str; 5] = ["class", "label", "category", "class_name", "label_name"];
-pub(super) const KEYPOINTS: [&str; 6] =
-    ["right_eye", "left_eye", "nose", "mouth", "right_ear", "left_ear"];
+pub(super) const KEYPOINTS: [&str; 6] = KEYPOINT_NAMES;
 
 impl Columns {
     /// Finds the columns in a header; `None` if a required one is missing.
@@ -96,6 +98,7 @@ impl Columns {
             size,
             category: any(&CATEGORY),
             difficulty: one("difficulty"),
+            ignored: one("ignored"),
             keypoints,
         })
     }

@@ -181,7 +181,10 @@ impl Reading<'_> {
             let reason = format!("{names} = {a},{b},{c},{d} is a box without a width or a height");
             return Err(("box without size", reason));
         }
-        Ok(Face::At(numbers))
+        let ignored = self.columns.ignored.and_then(|column| record.get(column));
+        let is_ignored =
+            ignored.is_some_and(|text| text == "1" || text.eq_ignore_ascii_case("true"));
+        Ok(if is_ignored { Face::Ignored(numbers) } else { Face::At(numbers) })
     }
 
     fn number(&self, text: &str, column: &str) -> Result<f32, Bad> {
@@ -298,6 +301,14 @@ mod tests {
             table.report.told.problems[0].reason,
             "difficulty is \"so-so\"; it must be easy, medium, hard or empty"
         );
+    }
+
+    #[test]
+    fn a_place_can_be_ignored() {
+        let text = b"image_path,x1,y1,w,h,Ignored\na,1,2,3,4,1\na,1,2,3,4,True\na,1,2,3,4,\n";
+        let faces: Vec<_> = parsed(text).rows.iter().map(|row| row.face).collect();
+        let [ignored, face] = [Face::Ignored, Face::At].map(|of| of([1.0, 2.0, 3.0, 4.0]));
+        assert_eq!(faces, [ignored, ignored, face]);
     }
 
     #[test]

@@ -7,8 +7,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::categories::keep_faces;
+use super::columns::KEYPOINTS;
 use super::format::{LabelFile, LabelFormat, Unread, table};
 use super::shapes::from_landmarks;
 use super::{BoxShape, Face, LabelOptions, LabelTable, Row, Units};
@@ -29,6 +31,22 @@ pub(in crate::data) struct DataYaml {
     /// Number of keypoints, and numbers per keypoint: 2, or 3 with a visibility.
     #[serde(default)]
     kpt_shape: Option<[usize; 2]>,
+    /// Names of the keypoints, in order.
+    #[serde(default)]
+    kpt_names: KeypointNames,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum KeypointNames {
+    OfClasses(BTreeMap<u32, Vec<String>>),
+    Unknown(IgnoredAny),
+}
+
+impl Default for KeypointNames {
+    fn default() -> Self {
+        Self::OfClasses(BTreeMap::new())
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -50,9 +68,16 @@ impl DataYaml {
         let LabelFile { path, text } = file;
         if path.to_lowercase().ends_with(".names") {
             let names = text.lines().map(|line| line.trim().to_owned()).collect();
-            return Some(Self { names: Names::List(names), kpt_shape: None });
+            return Some(Self { names: Names::List(names), ..Self::default() });
         }
         serde_saphyr::from_str(text).ok()
+    }
+
+    /// Returns which of our keypoints each of the file's is, if the file names them.
+    fn keypoints(&self) -> Option<Vec<Option<usize>>> {
+        let KeypointNames::OfClasses(of_classes) = &self.kpt_names else { return None };
+        let known = |name: &String| KEYPOINTS.iter().position(|known| known == name);
+        of_classes.values().next().map(|names| names.iter().map(known).collect())
     }
 
     fn name(&self, class: &str) -> String {
@@ -154,7 +179,9 @@ fn face(numbers: &[f32], yaml: &DataYaml) -> Result<(Face, Keypoints), String> {
     if w <= 0.0 || h <= 0.0 {
         return Err(format!("the box {x},{y},{w},{h} has no width or no height"));
     }
-    let keypoints = landmarks.map(|(points, per)| keypoints(points, per)).unwrap_or_default();
+    let named = yaml.keypoints();
+    let keypoints = landmarks.map(|(points, per)| keypoints(points, per, named.as_deref()));
+    let keypoints = keypoints.unwrap_or_default();
     Ok((Face::At([x, y, w, h]), keypoints))
 }
 
@@ -177,8 +204,11 @@ fn around(polygon: &[f32]) -> [f32; 4] {
     [f32::midpoint(left, right), f32::midpoint(top, bottom), right - left, bottom - top]
 }
 
-/// Converts a face's five landmarks to keypoints.
-fn keypoints(points: &[f32], per: usize) -> Keypoints {
+/// Converts a face's landmarks to keypoints: those with known names, or the usual five. The eye on the viewer's left is
+/// the right eye.
+///
+/// * `named`: which keypoint each landmark is, if their names are known.
+fn keypoints(points: &[f32], per: usize, named: Option<&[Option<usize>]>) -> Keypoints {
     let point = |index: usize| {
         let point = points.get(index * per..(index + 1) * per)?;
         let is_labelled = point[..2].iter().all(|&value| value >= 0.0)
@@ -186,6 +216,15 @@ fn keypoints(points: &[f32], per: usize) -> Keypoints {
             && point.get(2).is_none_or(|&visibility| visibility > 0.0);
         is_labelled.then_some([point[0], point[1]])
     };
+    if let Some(named) = named {
+        let mut keypoints = Keypoints::default();
+        for (index, keypoint) in named.iter().enumerate() {
+            if let Some(keypoint) = *keypoint {
+                keypoints[keypoint] = point(index);
+            }
+        }
+        return keypoints;
+    }
     if points.len() != LANDMARKS * per {
         return Keypoints::default();
     }
@@ -246,6 +285,21 @@ mod tests {
             let table = read(String::new(), &[&labels], &yaml, &options, Reporter::default());
             assert_eq!(table.unwrap().rows[0].keypoints, Keypoints::default());
         }
+    }
+
+    #[test]
+    fn keypoints_are_read_by_the_names_in_yaml() {
+        let file = file("a.txt", "0 .5 .5 .4 .4 .6 .4 2 .1 .1 2 .5 .6 1 0 0 0\n");
+        let read = |names: &str| {
+            let text = format!("names: [face]\nkpt_shape: [4, 3]\nkpt_names: {names}\n");
+            let yaml = DataYaml::read(&self::file("data.yaml", &text)).unwrap();
+            let options = LabelOptions::default();
+            let table = read(String::new(), &[&file], &yaml, &options, Reporter::default());
+            table.unwrap().rows[0].keypoints
+        };
+        let named = read("{0: [left_eye, chin, mouth, nose]}");
+        assert_eq!(named, [None, Some([0.6, 0.4]), None, Some([0.5, 0.6]), None, None]);
+        assert_eq!(read("yes"), Keypoints::default());
     }
 
     #[test]

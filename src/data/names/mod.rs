@@ -9,7 +9,7 @@ pub(super) use self::spelling::from_cp437;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use self::spelling::{
-    alternatives, folded, legacy, parts, without_extension, without_upload_prefix,
+    alternatives, folded, legacy, parts, stems, without_extension, without_upload_prefix,
 };
 
 /// What the search for a name found.
@@ -95,7 +95,7 @@ impl<'a> PictureNames<'a> {
             spelt.or_else(|| {
                 let keys = paths.iter().flat_map(|path| {
                     let key = folded(path);
-                    [without_extension(&key).to_owned(), key]
+                    stems(&key).map(str::to_owned)
                 });
                 let found = keys.filter_map(|key| index.stems.get(&key));
                 found
@@ -168,7 +168,7 @@ impl<'a> Index<'a> {
 
     fn by_ending(&self, name: &str, owners: &BTreeMap<String, BTreeSet<String>>) -> Match<'a> {
         let (folder, file) = parted(name);
-        let stems = [without_extension(&file), &file].map(|stem| self.file_stems.get(stem));
+        let stems = stems(&file).map(|stem| self.file_stems.get(stem));
         for candidates in [self.files.get(&file)].into_iter().chain(stems).flatten() {
             let mut best: (usize, Vec<&'a str>) = (0, Vec::new());
             for (key, path) in candidates {

@@ -7,6 +7,8 @@ use encoding_rs::{
 };
 use unicode_normalization::UnicodeNormalization;
 
+use crate::data::extensions::is_picture;
+
 /// Encodings that zip programs use for names without declaring them.
 const LEGACY: [&Encoding; 7] =
     [WINDOWS_1252, WINDOWS_1250, WINDOWS_1251, SHIFT_JIS, GBK, EUC_KR, BIG5];
@@ -32,6 +34,13 @@ pub(super) fn without_extension(path: &str) -> &str {
         Some((stem, extension)) if !stem.is_empty() && !extension.contains('/') => stem,
         _ => path,
     }
+}
+
+/// Returns what may be the name of a picture without its extension, the likelier first: a name with a picture's
+/// extension may have the wrong one, and any other name may have none.
+pub(super) fn stems(name: &str) -> [&str; 2] {
+    let stem = without_extension(name);
+    if is_picture(name) { [stem, name] } else { [name, stem] }
 }
 
 /// Returns how a path reads in other encodings, if it was wrongly read as CP437.
@@ -90,6 +99,12 @@ mod tests {
         let bytes: Vec<u8> = (1..=255).collect();
         assert_eq!(to_cp437(&from_cp437(&bytes)).unwrap(), bytes);
         assert_eq!(from_cp437(b"Fu\xe1g\x84nger"), "Fußgänger");
+    }
+
+    #[test]
+    fn a_name_without_an_extension_may_contain_a_dot() {
+        assert_eq!(stems("i/a.b"), ["i/a.b", "i/a"]);
+        assert_eq!(stems("i/a.b.jpg"), ["i/a.b", "i/a.b.jpg"]);
     }
 
     #[test]

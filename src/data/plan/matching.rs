@@ -17,7 +17,12 @@ pub(super) fn matches<'p>(
 ) -> HashMap<String, Match<'p>> {
     let written: BTreeSet<&str> =
         table.labels.rows.iter().map(|row| row.image_path.as_str()).collect();
-    let found: Matches<'_, 'p> = names.find(table.labels.folder(), &written);
+    let folder = match table.labels.format {
+        // Their paths are from the archive's root: each file gives the folder of its own picture.
+        LabelFormat::Voc | LabelFormat::Yolo => "",
+        _ => table.labels.folder(),
+    };
+    let found: Matches<'_, 'p> = names.find(folder, &written);
     found.into_iter().map(|(name, found)| (name.to_owned(), found)).collect()
 }
 

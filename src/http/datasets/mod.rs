@@ -1,5 +1,6 @@
 //! The routes under `/datasets`.
 
+mod export;
 mod images;
 mod list;
 mod report;
@@ -25,7 +26,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
 
 /// Routes that may take long.
 pub(super) fn slow_routes() -> Router<Arc<App>> {
-    upload::routes().merge(images::picture_routes())
+    upload::routes().merge(images::picture_routes()).merge(export::routes())
 }
 
 /// Adds the schemas of responses.

@@ -5,14 +5,11 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::path::PathBuf;
+use std::time::Duration;
 
-use axum::body::{Body, Bytes};
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
-use tokio_stream::wrappers::ReceiverStream;
-use tracing::warn;
 use zip::write::SimpleFileOptions;
 
 use super::downloads::{bundled, of_variant};
@@ -22,14 +19,12 @@ use super::view::{ModelRef, find};
 use crate::http::app::App;
 use crate::http::blocking::blocking;
 use crate::http::conditional::sha256;
+use crate::http::pipe::{self, Pipe};
 use crate::http::problem::{Problem, Result};
 use crate::model::layout::Variant;
 use crate::model::tensors::Weights;
 use crate::weights::export::{Format, Notes};
 use crate::weights::tflite;
-
-/// Maximum number of chunks of the zip that wait for a slow client.
-const PIECES: usize = 16;
 
 /// The content of a bundle.
 struct Content {
@@ -42,19 +37,13 @@ struct Content {
 /// Sends the bundle.
 pub(super) async fn send(app: &App, id: ModelRef) -> Result<Response> {
     let content = content(app, id).await?;
-    let (pieces, body) = mpsc::channel(PIECES);
-    tokio::task::spawn_blocking(move || {
-        // After an error, the client sees that the body is cut off.
-        if let Err(error) = write(Pipe(pieces.clone()), &content) {
-            warn!("cannot send the whole bundle: {error}");
-            let _ = pieces.blocking_send(Err(error)); // Fails if the client has gone.
-        }
-    });
+    let patience = Duration::from_secs(app.config.server.request_timeout_s);
+    let body = pipe::body("bundle", patience, move |pipe| write(pipe, &content));
     let headers = [
         (header::CONTENT_TYPE, "application/zip"),
         (header::CONTENT_DISPOSITION, "attachment; filename=\"bundle.zip\""),
     ];
-    Ok((headers, Body::from_stream(ReceiverStream::new(body))).into_response())
+    Ok((headers, body).into_response())
 }
 
 async fn content(app: &App, id: ModelRef) -> Result<Content> {
@@ -96,7 +85,7 @@ async fn training_card(path: PathBuf) -> Option<Value> {
     serde_json::from_slice(&bytes).ok()
 }
 
-fn write(pipe: Pipe, content: &Content) -> io::Result<()> {
+fn write(pipe: &mut Pipe, content: &Content) -> io::Result<()> {
     let mut zip = zip::ZipWriter::new_stream(pipe);
     let options = SimpleFileOptions::default();
     let mut sums = String::new();
@@ -163,19 +152,4 @@ fn readable(content: &Content, left_out: &[String]) -> String {
     out += "\n## Files\n\n`SHA256SUMS` has their checksums. Blazetune's docs/weights.md explains which program reads which file.\n";
     out.extend(left_out.iter().map(|reason| format!("\nLeft out: {reason}\n")));
     out
-}
-
-/// Writes into a channel, and waits while the channel is full.
-struct Pipe(mpsc::Sender<io::Result<Bytes>>);
-
-impl Write for Pipe {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let sent = self.0.blocking_send(Ok(Bytes::copy_from_slice(bytes)));
-        sent.map_err(|_| io::ErrorKind::BrokenPipe)?;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }

@@ -48,6 +48,9 @@ export const datasets = {
   ) => get<Page<DatasetImage>>(`/datasets/${id}/images?${search(query)}`, signal),
   /** The URL of all problems of the import, as CSV. */
   reportUrl: (id: string) => `${PREFIX}/datasets/${id}/report?format=csv`,
+  /** The URL of the data set as a zip of labels in this format, with or without the cached pictures. */
+  exportUrl: (id: string, format: string, pictures: "cached" | "none") =>
+    `${PREFIX}/datasets/${id}/export?${search({ format, pictures })}`,
   imageUrl: (id: string, index: number) => `${PREFIX}/datasets/${id}/images/${index}`,
   upload: (
     query: { name: string; boxes?: string; units?: string; face_categories?: string },

@@ -80,6 +80,7 @@ export function DatasetPage({ id }: { id: string }) {
       )}
       {data.status === "ready" && <Counts dataset={data} />}
       {data.report && <ImportReport id={id} report={data.report} />}
+      {data.status === "ready" && <Export id={id} />}
       {data.status === "ready" && <Pictures dataset={data} />}
     </>
   );
@@ -105,6 +106,46 @@ function Counts({ dataset }: { dataset: Dataset }) {
         ))}
       </dl>
       {dataset.face_sizes && <FaceSizeBars sizes={dataset.face_sizes} />}
+    </section>
+  );
+}
+
+const FORMATS = {
+  coco: "COCO JSON",
+  yolo: "YOLO text",
+  voc: "Pascal VOC XML",
+  csv: "CSV",
+  wider: "WIDER FACE text",
+};
+
+function Export({ id }: { id: string }) {
+  const [format, setFormat] = useState("coco");
+  const [pictures, setPictures] = useState<"cached" | "none">("cached");
+  return (
+    <section class="card row" aria-label="Export">
+      <h2>Export</h2>
+      <select
+        aria-label="Format"
+        value={format}
+        onChange={(event) => setFormat(event.currentTarget.value)}
+      >
+        {Object.entries(FORMATS).map(([value, label]) => (
+          <option key={value} value={value}>
+            {label}
+          </option>
+        ))}
+      </select>
+      <select
+        aria-label="Pictures"
+        value={pictures}
+        onChange={(event) => setPictures(event.currentTarget.value as "cached" | "none")}
+      >
+        <option value="cached">with pictures of 256 pixels</option>
+        <option value="none">labels for the original pictures</option>
+      </select>
+      <a class="button" href={datasets.exportUrl(id, format, pictures)} download>
+        Download zip
+      </a>
     </section>
   );
 }
