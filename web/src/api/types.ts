@@ -76,7 +76,12 @@ export type JobVerb = "pause" | "resume" | "stop" | "cancel" | "front" | "extend
 export type Reason = "requested" | "keeps_every_size" | "loses_least";
 export type ModelKind = "base" | "imported" | "trained" | "mixed";
 /**
- * `short`: 128×128, `back`: 256×256.
+ * Why a shift was chosen.
+ */
+export type ShiftReason =
+  "keeps_large_faces" | "loses_large_faces" | "too_few_faces" | "finds_nothing" | "unchanged";
+/**
+ * The network: `short` (128 × 128) or `back` (256 × 256).
  */
 export type VariantName = "short" | "back";
 
@@ -270,7 +275,7 @@ export interface Comparison {
   b: ComparedModel;
   metrics: ComparedFigure[];
   /**
-   * Whether both were measured on the same pictures; otherwise their figures cannot be compared.
+   * Whether both were measured on the same data set; otherwise their metrics cannot be compared.
    */
   same_dataset: boolean;
 }
@@ -497,7 +502,7 @@ export interface DatasetImage {
   width: number;
 }
 /**
- * The pictures that a model was trained on.
+ * The data set that a model was trained on.
  */
 export interface DatasetOrigin {
   content_hash: string | null;
@@ -597,7 +602,7 @@ export interface DetectedFace {
   score: number;
 }
 /**
- * The faces found in a picture.
+ * The faces detected in a picture.
  */
 export interface Detections {
   faces: DetectedFace[];
@@ -606,19 +611,19 @@ export interface Detections {
   width: number;
 }
 /**
- * Something that jobs can run on.
+ * A device that jobs can run on.
  */
 export interface Device {
   /**
-   * `cpu`, `cuda:0` ….
+   * The device's ID, such as `cpu` or `cuda:0`.
    */
   id: string;
   /**
-   * Its name, as it gives it.
+   * The model name that the hardware reports.
    */
   name: string;
   /**
-   * Threads of a CPU.
+   * Number of threads; absent for a GPU.
    */
   threads?: number | null;
 }
@@ -926,11 +931,32 @@ export interface EvaluationReport {
   split: SplitChoice;
 }
 /**
+ * A model's figures at a threshold of 0.5, with suppression as `MediaPipe` does it at this threshold.
+ */
+export interface FiguresAtDefault {
+  /**
+   * Harmonic mean of `precision` and `recall`.
+   */
+  f1: number;
+  /**
+   * Share of the detections that are faces. Faces under 6 pixels of the 128-pixel input are ignored.
+   */
+  precision: number;
+  /**
+   * Share of the faces of at least 6 pixels that are detected.
+   */
+  recall: number;
+  /**
+   * Share of the faces of at least 24 pixels that are detected; `null` without such faces.
+   */
+  recall_ge24: number | null;
+}
+/**
  * A job as clients see it.
  */
 export interface Job {
   /**
-   * The base model's measures.
+   * The base model's metrics.
    */
   baseline: ValMetrics | null;
   /**
@@ -943,22 +969,22 @@ export interface Job {
   device: string | null;
   error: string | null;
   /**
-   * What kind of failure that is, of a job that failed.
+   * The kind of failure, if it failed.
    */
   failure: string | null;
   finished_at: string | null;
   /**
-   * Why the server paused it by itself: `disk_full` or `disk_error`.
+   * Why the server paused it: `disk_full` or `disk_error`.
    */
   hold: string | null;
   id: JobId;
   /**
-   * Whether it has ended: nothing changes it unless a user asks for it.
+   * Whether it has ended. Only a user can then change it.
    */
   is_final: boolean;
   kind: JobKind;
   /**
-   * The model that a completed job has made.
+   * The model that it made, once it has completed.
    */
   model_id: ModelId | null;
   name: string;
@@ -969,7 +995,7 @@ export interface Job {
   priority: number;
   progress: JobProgress | null;
   /**
-   * Seconds that it has held a device.
+   * How many seconds it has held a device.
    */
   ran_s: number;
   restarts: number;
@@ -977,7 +1003,7 @@ export interface Job {
   state: JobState;
   time_limit_s: number | null;
   /**
-   * What a user can do with it now.
+   * The actions that a user can take on it now.
    */
   verbs: JobVerb[];
 }
@@ -1107,7 +1133,7 @@ export interface Mix {
  */
 export interface Mixing {
   /**
-   * The measured mixes, in ascending order of share.
+   * The measured mixes, in ascending order of share, before the chosen mix's scores were shifted.
    */
   curve: Mix[];
   reason: Reason;
@@ -1122,7 +1148,7 @@ export interface Mixing {
 export interface Model {
   created_at: string | null;
   /**
-   * Every file that can be downloaded, including those made on request.
+   * The name of every file that can be downloaded, including those written on request.
    */
   downloads: string[];
   files: Artifact[];
@@ -1130,7 +1156,7 @@ export interface Model {
   job_id: JobId | null;
   kind: ModelKind;
   /**
-   * `{epoch, best, baseline}`, of a model that was trained here.
+   * The metrics, if the model was trained or mixed here.
    */
   metrics: ModelMetrics | null;
   name: string;
@@ -1142,19 +1168,56 @@ export interface Model {
   variant: VariantName;
 }
 /**
- * Measures of a model on the validation pictures of its data set.
+ * A model's metrics on the validation pictures of its data set.
  */
 export interface ModelMetrics {
   /**
-   * The base model's.
+   * The base model's metrics.
    */
   baseline: ValMetrics | null;
+  /**
+   * The metrics of the delivered weights.
+   */
   best: ValMetrics | null;
   /**
-   * The best epoch; none for a mix.
+   * The best epoch; `null` for a mix.
    */
   epoch: number | null;
+  /**
+   * The recommended `min_detection_confidence`; absent for models of earlier versions.
+   */
+  recommended_threshold: number | null;
   retention: Mixing | null;
+  /**
+   * How the scores were shifted; `null` if the job did not shift them, absent for models of earlier versions.
+   */
+  score_shift: ScoreShift | null;
+}
+/**
+ * A shift of a model's scores, and what it changes at a score threshold of 0.5, `MediaPipe`'s default.
+ */
+export interface ScoreShift {
+  /**
+   * Figures at a threshold of 0.5 on the validation pictures; `null` if no shift was looked for.
+   */
+  figures: ShiftFigures | null;
+  /**
+   * Added to every logit of the delivered weights; 0 leaves the scores as they were.
+   */
+  logits: number;
+  reason: ShiftReason;
+}
+/**
+ * Figures with and without a shift, at a threshold of 0.5.
+ */
+export interface ShiftFigures {
+  after: FiguresAtDefault;
+  base: FiguresAtDefault;
+  before: FiguresAtDefault;
+  /**
+   * The best F1 of any shift.
+   */
+  best_f1: number;
 }
 /**
  * Where a model comes from.
@@ -1164,7 +1227,7 @@ export interface Provenance {
   job: JobOrigin | null;
   licence: string;
   /**
-   * The model that it was made from: `base`, an id, or none if that is not known.
+   * The model that it was made from: `base`, an ID, or `null` if it was trained from scratch or this is unknown.
    */
   parent_id: string | null;
 }
@@ -1263,7 +1326,7 @@ export interface System {
   devices: Device[];
   disk: Disk;
   /**
-   * Jobs by state.
+   * Number of jobs by state.
    */
   queue: {
     [k: string]: number;
@@ -1271,7 +1334,7 @@ export interface System {
   uptime_s: number;
   version: string;
   /**
-   * Why devices that have room start no job that could run there, by device.
+   * For each device that is free but cannot start a waiting job, the reason.
    */
   waiting: {
     [k: string]: string;
@@ -1297,12 +1360,12 @@ export interface Transition {
   to: JobState;
 }
 /**
- * A model, and where it comes from.
+ * A model and its provenance.
  */
 export interface WholeModel {
   created_at: string | null;
   /**
-   * Every file that can be downloaded, including those made on request.
+   * The name of every file that can be downloaded, including those written on request.
    */
   downloads: string[];
   files: Artifact[];
@@ -1310,7 +1373,7 @@ export interface WholeModel {
   job_id: JobId | null;
   kind: ModelKind;
   /**
-   * `{epoch, best, baseline}`, of a model that was trained here.
+   * The metrics, if the model was trained or mixed here.
    */
   metrics: ModelMetrics | null;
   name: string;
