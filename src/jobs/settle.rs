@@ -229,7 +229,7 @@ fn before_and_after(rows: &[Value], finished: &Finished) -> Value {
         "baseline": baseline.map(|row| &row["val"]),
         "retention": mixing,
         "score_shift": score_shift,
-        "recommended_threshold": ScoreShift::recommended(score_shift.as_ref(), threshold),
+        "recommended_threshold": ScoreShift::recommended(score_shift.as_deref(), threshold),
         "best": result,
     })
 }
@@ -255,7 +255,8 @@ mod tests {
         let at = FiguresAtDefault { precision: 0.8, recall: 0.5, f1: 0.6, recall_ge24: None };
         let figures = Some(ShiftFigures { base: at, before: at, after: at, best_f1: 0.6 });
         let shift = ScoreShift { logits: 0.65, reason: ShiftReason::KeepsLargeFaces, figures };
-        let finished = Finished { result: Some(val(0.49)), score_shift: Some(shift), ..before };
+        let (result, score_shift) = (Some(Box::new(val(0.49))), Some(Box::new(shift)));
+        let finished = Finished { result, score_shift, ..before };
         let model = before_and_after(&[], &finished);
         assert_eq!(model["best"]["best_threshold"], json!(0.49));
         assert_eq!(model["recommended_threshold"], json!(0.5));

@@ -162,10 +162,10 @@ pub struct Finished {
     pub mixing: Option<Mixing>,
     /// How the scores of the result were shifted; absent if the job does not shift scores.
     #[serde(default)]
-    pub score_shift: Option<ScoreShift>,
+    pub score_shift: Option<Box<ScoreShift>>,
     /// The result's metrics on the validation pictures; absent in events from earlier versions.
     #[serde(default)]
-    pub result: Option<ValMetrics>,
+    pub result: Option<Box<ValMetrics>>,
     /// The network variant of the result.
     #[serde(default)]
     pub variant: Variant,
@@ -275,8 +275,8 @@ mod tests {
             cause: Some(Cause::Hung),
             artifacts: vec![artifact.clone()],
             mixing: Some(Mixing { retain: 0.1, reason: Reason::KeepsEverySize, curve: vec![] }),
-            score_shift: Some(ScoreShift::none(ShiftReason::TooFewFaces)),
-            result: Some(ValMetrics::default()),
+            score_shift: Some(Box::new(ScoreShift::none(ShiftReason::TooFewFaces))),
+            result: Some(Box::default()),
             variant: Variant::Back,
         };
         for body in [

@@ -1,5 +1,7 @@
 //! How the scores of a result were shifted, and why.
 
+use std::fmt::Write as _;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -52,12 +54,12 @@ impl ScoreShift {
         if let (Some(base), Some(before), Some(after)) =
             (base.recall_ge24, before.recall_ge24, after.recall_ge24)
         {
-            text += &format!(
-                ", and {} of the faces of at least 24 pixels are found instead of {} (base model: {})",
-                percent(after),
-                percent(before),
-                percent(base)
-            );
+            let (base, before, after) = (percent(base), percent(before), percent(after));
+            let _ = write!(
+                text,
+                ", and {after} of the faces of at least 24 pixels are found instead of {before} \
+                 (base model: {base})"
+            ); // Writing to a string cannot fail.
         }
         text.push('.');
         if self.reason == ShiftReason::LosesLargeFaces {

@@ -89,6 +89,7 @@ pub fn run(dir: &JobDir, spec: &MixSpec, events: &mut EventLog) -> Result<Finish
         artifacts::write_formats(&dir.artifacts(), "best", &delivered, metadata, about)?;
     let variant = delivered.layout().variant;
     let (mixing, done) = (Some(mixing), Finished::without_result(Outcome::Completed));
+    let (score_shift, result) = (score_shift.map(Box::new), result.map(Box::new));
     Ok(Finished { artifacts, mixing, score_shift, result, variant, ..done })
 }
 

@@ -96,8 +96,8 @@ impl Ended<'_> {
         Ok(Finished {
             artifacts,
             mixing: Some(mixing),
-            score_shift,
-            result: Some(found.metrics),
+            score_shift: score_shift.map(Box::new),
+            result: Some(Box::new(found.metrics)),
             variant: best.layout().variant,
             ..Finished::without_result(outcome)
         })
