@@ -37,6 +37,8 @@ mod mix;
 mod panics;
 #[path = "worker/resume.rs"]
 mod resume;
+#[path = "worker/scores.rs"]
+mod scores;
 
 /// The drawn sample set, imported once for all tests.
 fn dataset() -> PathBuf {
@@ -185,7 +187,8 @@ fn while_only_the_heads_train_the_backbone_stays_unchanged() {
 
 #[test]
 fn the_mix_has_the_requested_share_of_the_base_model() {
-    let (_folder, dir) = job(&json!({"epochs": 1, "batch_size": 8, "retain": 0.25}));
+    let (_folder, dir) =
+        job(&json!({"epochs": 1, "batch_size": 8, "retain": 0.25, "calibrate_scores": false}));
     let retention = run(&dir).mixing.unwrap();
     assert_eq!((retention.retain, retention.curve.len()), (0.25, 1));
     let load = |name: &str| weights::load(&artifact(&dir, name)).unwrap();

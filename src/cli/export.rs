@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// Recommended minimum score to store in the file, from 0 to 1.
     #[arg(long)]
     threshold: Option<f32>,
+    /// Number to add to every logit. ln((1 - t) / t) turns a score of t into 0.5.
+    #[arg(long, value_name = "LOGITS", default_value_t = 0.0, allow_hyphen_values = true)]
+    score_shift: f32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -62,7 +65,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             })?;
             pth::write_unfolded(&arrays.context("this job trained without BatchNorm")?)?
         }
-        Wanted::Format(format) => format.write(&model::named(&args.model)?, &notes(args))?,
+        Wanted::Format(format) => {
+            let weights = model::named(&args.model)?.with_scores_shifted(args.score_shift);
+            format.write(&weights, &notes(args))?
+        }
     };
     let place = args.out.display();
     disk::write(&args.out, &bytes).with_context(|| format!("cannot write {place}"))?;
@@ -73,10 +79,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn notes(args: &Args) -> Notes {
     let stem = args.model.file_stem().unwrap_or_default().to_string_lossy().into_owned();
     let name = args.name.clone().unwrap_or(stem);
-    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let about = About::exported(&name, args.threshold, args.score_shift.into());
     let texts =
-        [("name".to_owned(), name.clone()), ("blazetune_version".to_owned(), version.clone())];
-    let description = "BlazeFace, exported by Blazetune".to_owned();
-    let about = About { name, description, version, threshold: args.threshold };
+        [("name".to_owned(), name), ("blazetune_version".to_owned(), about.version.clone())];
     Notes { about, texts: texts.into() }
 }

@@ -127,12 +127,21 @@ pub fn faces(
     centres: &[[f32; 2]],
     min_score: f32,
 ) -> Vec<Vec<Detection>> {
+    let candidates = candidates(outputs, input_size, centres, min_score);
+    candidates.into_par_iter().map(suppress).collect()
+}
+
+/// Like [`faces`], but before suppression, and in the anchors' order.
+pub fn candidates(
+    outputs: &Outputs,
+    input_size: usize,
+    centres: &[[f32; 2]],
+    min_score: f32,
+) -> Vec<Vec<Detection>> {
     let coordinates = outputs.coordinates.par_chunks_exact(ANCHORS * COORDINATES);
     let pictures = outputs.logits.par_chunks_exact(ANCHORS).zip(coordinates);
     pictures
-        .map(|(logits, coordinates)| {
-            suppress(decode(logits, coordinates, input_size, centres, min_score))
-        })
+        .map(|(logits, coordinates)| decode(logits, coordinates, input_size, centres, min_score))
         .collect()
 }
 

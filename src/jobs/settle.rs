@@ -10,8 +10,8 @@ use super::kinds::Task;
 use super::lifecycle::{self, Ending, Fate, Means};
 use crate::disk;
 use crate::protocol::cause::Cause;
-use crate::protocol::events::{Artifact, Outcome};
-use crate::protocol::mixing::Mixing;
+use crate::protocol::events::{Artifact, Finished, Outcome};
+use crate::protocol::score_shift::ScoreShift;
 use crate::store;
 use crate::store::ids::{JobId, ModelId};
 use crate::store::jobs::{Job, JobState, StateNote};
@@ -199,7 +199,7 @@ async fn keep(db: &mut store::Connection, job: &Job, why: &Why) -> anyhow::Resul
     let files: Vec<Artifact> = artifacts.clone();
     let id = ModelId::new();
     // A mix without a data set has no metrics.
-    let metrics = (!rows.is_empty()).then(|| before_and_after(&rows, end.finished.mixing.as_ref()));
+    let metrics = (!rows.is_empty()).then(|| before_and_after(&rows, &end.finished));
     let model = NewModel {
         id,
         name: &job.name,
@@ -212,15 +212,54 @@ async fn keep(db: &mut store::Connection, job: &Job, why: &Why) -> anyhow::Resul
     Ok(store::models::set_variant(db, id, end.finished.variant).await?)
 }
 
-/// Returns `{epoch, best, baseline, retention}`: the metrics of the result, which is the best epoch or its mix with the
-/// base model, and those of the base model.
-fn before_and_after(rows: &[Value], mixing: Option<&Mixing>) -> Value {
+/// Returns `{epoch, best, baseline, retention, score_shift, recommended_threshold}`: the metrics of the result, which is
+/// the best epoch or its mix with the base model, with shifted scores, and those of the base model.
+fn before_and_after(rows: &[Value], finished: &Finished) -> Value {
+    let Finished { mixing, score_shift, result, .. } = finished;
     let baseline = rows.iter().find(|row| row["epoch"] == 0);
     let best = rows.iter().rev().find(|row| row["is_best"] == true);
+    let result = match (result, mixing) {
+        (Some(result), _) => json!(result),
+        (None, Some(mixing)) => json!(mixing.result()),
+        (None, None) => json!(best.map(|row| &row["val"])),
+    };
+    let threshold = result["best_threshold"].as_f64();
     json!({
         "epoch": best.map(|row| &row["epoch"]),
-        "best": mixing.map_or_else(|| json!(best.map(|row| &row["val"])), |chosen| json!(chosen.result())),
         "baseline": baseline.map(|row| &row["val"]),
         "retention": mixing,
+        "score_shift": score_shift,
+        "recommended_threshold": ScoreShift::recommended(score_shift.as_deref(), threshold),
+        "best": result,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::metrics::ValMetrics;
+    use crate::protocol::mixing::{Mix, Mixing, Reason};
+    use crate::protocol::score_shift::{FiguresAtDefault, ShiftFigures, ShiftReason};
+
+    #[test]
+    fn a_models_metrics_are_those_of_the_delivered_weights() {
+        let val = |best| ValMetrics { best_threshold: Some(best), ..ValMetrics::default() };
+        let mix = Mix { retain: 0.1, val: val(0.36) };
+        let mixing = Mixing { retain: 0.1, reason: Reason::Requested, curve: vec![mix] };
+        let before =
+            Finished { mixing: Some(mixing), ..Finished::without_result(Outcome::Completed) };
+        let earlier = before_and_after(&[], &before);
+        assert_eq!(earlier["best"]["best_threshold"], json!(0.36));
+        assert_eq!(earlier["recommended_threshold"], json!(0.36));
+
+        let at = FiguresAtDefault { precision: 0.8, recall: 0.5, f1: 0.6, recall_ge24: None };
+        let figures = Some(ShiftFigures { base: at, before: at, after: at, best_f1: 0.6 });
+        let shift = ScoreShift { logits: 0.65, reason: ShiftReason::KeepsLargeFaces, figures };
+        let (result, score_shift) = (Some(Box::new(val(0.49))), Some(Box::new(shift)));
+        let finished = Finished { result, score_shift, ..before };
+        let model = before_and_after(&[], &finished);
+        assert_eq!(model["best"]["best_threshold"], json!(0.49));
+        assert_eq!(model["recommended_threshold"], json!(0.5));
+        assert_eq!(model["score_shift"]["logits"], json!(0.65));
+    }
 }

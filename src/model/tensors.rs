@@ -63,6 +63,8 @@ fn listed(names: &[String]) -> String {
 }
 
 const SHOWN: usize = 16;
+/// The biases of the heads that compute the logits.
+const SCORE_BIASES: [&str; 2] = ["classifier_8.bias", "classifier_16.bias"];
 
 impl Weights {
     /// Checks names, shapes and values; the names decide the variant.
@@ -157,6 +159,18 @@ impl Weights {
         Self(self.0, self.1.iter().map(mix).collect())
     }
 
+    /// Adds `logits` to every anchor's logit for a face, and changes nothing else.
+    #[must_use]
+    pub fn with_scores_shifted(&self, logits: f32) -> Self {
+        let mut arrays = self.1.clone();
+        // Adding 0 would turn -0 into 0.
+        for name in SCORE_BIASES.iter().filter(|_| logits != 0.0) {
+            let bias = arrays.get_mut(*name).expect("every variant has both heads");
+            bias.values.iter_mut().for_each(|value| *value += logits);
+        }
+        Self(self.0, arrays)
+    }
+
     /// Returns the weight and bias of a convolution, named as in [`Layout::convs`].
     pub fn conv(&self, name: &str) -> (&Array, &Array) {
         (&self.1[&format!("{name}.weight")], &self.1[&format!("{name}.bias")])
@@ -188,11 +202,15 @@ mod tests {
     use super::*;
 
     fn zeros() -> Arrays {
+        zeros_of(&SHORT)
+    }
+
+    fn zeros_of(layout: &Layout) -> Arrays {
         let zero = |(name, shape): (String, Vec<usize>)| {
             let values = vec![0.0; shape.iter().product()];
             (name, Array { shape, values })
         };
-        shapes(&SHORT).into_iter().map(zero).collect()
+        shapes(layout).into_iter().map(zero).collect()
     }
 
     #[test]
@@ -207,6 +225,25 @@ mod tests {
         let (a, b) = (filled(0.1), filled(0.7));
         assert_eq!((a.mixed(&b, 0.0), a.mixed(&b, 1.0)), (a.clone(), b.clone()));
         assert_eq!(a.mixed(&b, 0.5), filled(0.4));
+    }
+
+    #[test]
+    fn a_shift_of_the_scores_changes_only_the_biases_of_the_logits() {
+        for layout in Variant::ALL.map(Variant::layout) {
+            let flat = vec![-0.0; Weights::new(zeros_of(layout)).unwrap().flat().len()];
+            let weights = Weights::from_flat(layout, &flat).unwrap();
+            let shifted = weights.with_scores_shifted(0.5);
+            for (name, array) in shifted.arrays() {
+                let is_logit = name.starts_with("classifier") && name.ends_with("bias");
+                let expected = if is_logit { 0.5f32 } else { -0.0 };
+                let same = array.values.iter().all(|value| value.to_bits() == expected.to_bits());
+                assert!(same, "{name}");
+            }
+            let bits = |weights: &Weights| -> Vec<u32> {
+                weights.flat().into_iter().map(f32::to_bits).collect()
+            };
+            assert_eq!(bits(&weights.with_scores_shifted(0.0)), bits(&weights));
+        }
     }
 
     #[test]

@@ -4,8 +4,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cause::Cause;
-use super::metrics::{MetricsRow, TrainMetrics};
+use super::metrics::{MetricsRow, TrainMetrics, ValMetrics};
 use super::mixing::Mixing;
+use super::score_shift::ScoreShift;
 use crate::data::options::ImportProgress;
 use crate::geometry::Rect;
 use crate::model::layout::Variant;
@@ -159,6 +160,12 @@ pub struct Finished {
     /// How much of the base model the result contains, if the job produced a model.
     #[serde(default, rename = "retention")]
     pub mixing: Option<Mixing>,
+    /// How the scores of the result were shifted; absent if the job does not shift scores.
+    #[serde(default)]
+    pub score_shift: Option<Box<ScoreShift>>,
+    /// The result's metrics on the validation pictures; absent in events from earlier versions.
+    #[serde(default)]
+    pub result: Option<Box<ValMetrics>>,
     /// The network variant of the result.
     #[serde(default)]
     pub variant: Variant,
@@ -173,6 +180,8 @@ impl Finished {
             cause: None,
             artifacts: Vec::new(),
             mixing: None,
+            score_shift: None,
+            result: None,
             variant: Variant::default(),
         }
     }
@@ -216,8 +225,8 @@ pub struct Artifact {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::metrics::ValMetrics;
     use crate::protocol::mixing::Reason;
+    use crate::protocol::score_shift::ShiftReason;
 
     #[test]
     fn every_kind_of_event_survives_a_round_trip() {
@@ -266,6 +275,8 @@ mod tests {
             cause: Some(Cause::Hung),
             artifacts: vec![artifact.clone()],
             mixing: Some(Mixing { retain: 0.1, reason: Reason::KeepsEverySize, curve: vec![] }),
+            score_shift: Some(Box::new(ScoreShift::none(ShiftReason::TooFewFaces))),
+            result: Some(Box::default()),
             variant: Variant::Back,
         };
         for body in [

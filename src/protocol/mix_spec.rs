@@ -14,6 +14,9 @@ pub struct MixParams {
     pub model_id: Uuid,
     /// Share of the base model's weights in the mix, 0..1.
     pub retain: f64,
+    /// Whether to shift the mix's scores so that 0.5 is the threshold to use; `false` for jobs of earlier versions.
+    #[serde(default)]
+    pub calibrate_scores: bool,
 }
 
 /// The spec of a mixing job.
@@ -23,8 +26,11 @@ pub struct MixSpec {
     pub weights_file: PathBuf,
     /// Share of the base model's weights in the mix, 0..1.
     pub retain: f64,
-    /// Folder of the data set that the model was trained on; the mix is measured on its pictures. `None` if the data
-    /// set has been deleted.
+    /// Whether to shift the mix's scores so that 0.5 is the threshold to use. Has no effect without a data set.
+    #[serde(default)]
+    pub calibrate_scores: bool,
+    /// Folder of the data set whose validation pictures the mix is measured on. `None` if the model was trained on a
+    /// data set that has been deleted, or elsewhere.
     pub dataset_dir: Option<PathBuf>,
     /// The device to measure on.
     pub device: DeviceChoice,

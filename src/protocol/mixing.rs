@@ -12,13 +12,13 @@ pub struct Mixing {
     pub retain: f64,
     /// Why this mix was chosen.
     pub reason: Reason,
-    /// The measured mixes, in ascending order of share.
+    /// The measured mixes, in ascending order of share, before the chosen mix's scores were shifted.
     #[serde(default)]
     pub curve: Vec<Mix>,
 }
 
 impl Mixing {
-    /// Returns the chosen mix's metrics, if it was measured.
+    /// Returns the chosen mix's metrics from before its scores were shifted, if it was measured.
     pub fn result(&self) -> Option<&ValMetrics> {
         self.curve.iter().find(|mix| mix.retain == self.retain).map(|mix| &mix.val)
     }

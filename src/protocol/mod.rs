@@ -13,4 +13,5 @@ pub mod metrics;
 pub mod mix_spec;
 pub mod mixing;
 pub mod schedule;
+pub mod score_shift;
 pub mod train_spec;

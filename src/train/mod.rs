@@ -10,6 +10,7 @@ pub mod mixing;
 pub mod native;
 pub mod optimizer;
 pub mod progress;
+pub mod score_shift;
 #[cfg(feature = "torch")]
 pub mod torch;
 pub mod trainer;

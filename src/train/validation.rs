@@ -5,7 +5,7 @@ use super::views::pictures::{Entry, Pictures};
 use super::views::{ViewFace, size_px};
 use crate::eval::average_precision::{PictureResult, Ranking};
 use crate::eval::detect;
-use crate::eval::report::SEEN_PX;
+use crate::eval::report::{DEFAULT_THRESHOLD, SEEN_PX};
 use crate::eval::suppression::Detection;
 use crate::model::anchors;
 use crate::model::layout::{ANCHORS, INPUT_SIZE};
@@ -16,8 +16,6 @@ use crate::protocol::train_spec::Loss;
 
 /// Detections below this score do not count for average precision.
 pub const MIN_SCORE: f32 = 0.02;
-/// Default score that separates faces from background.
-const DEFAULT_THRESHOLD: f32 = 0.5;
 /// Pictures per batch.
 pub(super) const BATCH: usize = 64;
 

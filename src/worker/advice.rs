@@ -5,17 +5,21 @@ use serde::Serialize;
 use crate::eval::report::SEEN_PX;
 use crate::model::layout::{INPUT_SIZE, Variant};
 use crate::protocol::metrics::ValMetrics;
+use crate::protocol::score_shift::ScoreShift;
 use crate::train::views::pictures::Pictures;
 
 /// Advice in `card.json`.
 #[derive(Debug, Serialize)]
 pub struct Advice {
-    /// The recommended `min_detection_confidence` of `MediaPipe`'s `FaceDetector`: the threshold with the best F1.
+    /// The recommended `min_detection_confidence` of `MediaPipe`'s `FaceDetector`: 0.5 if the scores were shifted to
+    /// make it so, otherwise the threshold with the best F1.
     pub threshold: Option<f64>,
     /// Share of the detections that are faces, at `threshold`.
     pub precision: Option<f64>,
     /// Share of the faces that are detected, at `threshold`.
     pub recall: Option<f64>,
+    /// What the shift of the scores changes at a threshold of 0.5, or why there is no shift.
+    pub scores: Option<String>,
     /// The expected change on pictures like those in the validation set.
     pub expected_change: String,
     /// How long the model takes to run.
@@ -28,6 +32,7 @@ impl Advice {
         variant: Variant,
         baseline: Option<&ValMetrics>,
         result: &ValMetrics,
+        shift: Option<&ScoreShift>,
         pictures: &Pictures,
     ) -> Self {
         let seen = pictures.val.iter().flat_map(|&index| &pictures.entries[index].source.faces);
@@ -37,26 +42,37 @@ impl Advice {
             Variant::Short => "MediaPipe's model",
             Variant::Back => "the initial model",
         };
+        let at = operating(result, shift);
         Self {
-            threshold: result.best_threshold,
-            precision: result.best_precision,
-            recall: result.best_recall,
-            expected_change: sentence(base, baseline, result, faces, pictures.val.len()),
+            threshold: at.map(|at| at.0),
+            precision: at.map(|at| at.1),
+            recall: at.map(|at| at.2),
+            scores: shift.map(ScoreShift::sentence),
+            expected_change: sentence(base, baseline, at, faces, pictures.val.len()),
             latency: "the same as the base model's, because the architecture is unchanged",
         }
+    }
+}
+
+/// Returns the threshold to use, and the precision and the recall there.
+fn operating(val: &ValMetrics, shift: Option<&ScoreShift>) -> Option<(f64, f64, f64)> {
+    match shift.and_then(|shift| shift.figures) {
+        Some(figures) => {
+            Some((ScoreShift::THRESHOLD, figures.after.precision, figures.after.recall))
+        }
+        None => Some((val.best_threshold?, val.best_precision?, val.best_recall?)),
     }
 }
 
 fn sentence(
     base: &str,
     before: Option<&ValMetrics>,
-    after: &ValMetrics,
+    after: Option<(f64, f64, f64)>,
     faces: usize,
     pictures: usize,
 ) -> String {
-    let figures =
-        |val: &ValMetrics| Some((val.best_threshold?, val.best_precision?, val.best_recall?));
-    let (Some(before), Some(after)) = (before.and_then(figures), figures(after)) else {
+    let before = before.and_then(|before| operating(before, None));
+    let (Some(before), Some(after)) = (before, after) else {
         return "The validation pictures have no faces or no detections to compare.".to_owned();
     };
     let percent = |share: f64| format!("{:.0} %", share * 100.0);
@@ -88,7 +104,7 @@ mod tests {
         let text = sentence(
             "MediaPipe's model",
             Some(&val(0.5, 0.9, 0.2)),
-            &val(0.234, 0.8, 0.55),
+            operating(&val(0.234, 0.8, 0.55), None),
             120,
             40,
         );
@@ -99,7 +115,7 @@ mod tests {
              threshold of 0.50, MediaPipe's model finds 20 % of these faces, and 90 % of its \
              detections are faces."
         );
-        let none = sentence("the initial model", None, &ValMetrics::default(), 0, 4);
+        let none = sentence("the initial model", None, None, 0, 4);
         assert_eq!(none, "The validation pictures have no faces or no detections to compare.");
     }
 }

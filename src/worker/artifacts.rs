@@ -18,9 +18,11 @@ use crate::protocol::folder::{JobDir, UNMIXED};
 use crate::protocol::job_spec::JobSpec;
 use crate::protocol::metrics::{MetricsRow, ValMetrics};
 use crate::protocol::mixing::Mixing;
+use crate::protocol::score_shift::ScoreShift;
 use crate::time::now;
 use crate::train::views::pictures::Pictures;
 use crate::weights::export::{Format, Notes};
+use crate::weights::tflite::About;
 use crate::weights::{WeightsError, safetensors, tflite};
 
 /// What [`write()`] needs to make the artifacts.
@@ -34,9 +36,11 @@ pub struct ArtifactSources<'a> {
     pub rows: &'a [MetricsRow],
     /// How much of the base model `best` contains.
     pub mixing: &'a Mixing,
+    /// How the scores of `best` were shifted; `None` if the job does not shift scores.
+    pub score_shift: Option<&'a ScoreShift>,
     /// The metrics of `best`.
     pub result: &'a ValMetrics,
-    /// The result: the best epoch's weights, mixed with the base model's.
+    /// The result: the best epoch's weights, mixed with the base model's, with shifted scores.
     pub best: &'a Weights,
     /// The best epoch's weights alone.
     pub unmixed: &'a Weights,
@@ -64,6 +68,8 @@ struct Card<'a> {
     result: &'a ValMetrics,
     #[serde(rename = "retention")]
     mixing: &'a Mixing,
+    /// How the scores of `best.*` were shifted; those of `last.*` and the unmixed weights were not.
+    score_shift: Option<&'a ScoreShift>,
     /// The best epoch's row, measured before its weights were mixed with the base model.
     best: Option<&'a MetricsRow>,
     last: Option<&'a MetricsRow>,
@@ -92,18 +98,21 @@ pub fn write(dir: &JobDir, content: &ArtifactSources<'_>) -> Result<Vec<Artifact
     let best = row(&|row| row.is_best);
     let last = row(&|row| row.epoch > 0);
     let mut files = Vec::new();
-    let metadata = |val: Option<&ValMetrics>| {
+    let metadata = |val: Option<&ValMetrics>, shift: Option<&ScoreShift>| {
         BTreeMap::from([
             ("name".to_owned(), content.spec.name.clone()),
             ("job_id".to_owned(), content.spec.job_id.clone()),
             ("params".to_owned(), json!(content.spec.params).to_string()),
             ("metrics".to_owned(), json!(val).to_string()),
+            ("score_shift".to_owned(), json!(shift).to_string()),
         ])
     };
-    let best_metadata = metadata(Some(content.result));
-    files.extend(write_formats(&folder, "best", content.best, best_metadata)?);
-    let last_metadata = metadata(last.map(|row| &row.val));
-    files.extend(write_formats(&folder, "last", content.last, last_metadata)?);
+    let (result, shift) = (Some(content.result), content.score_shift);
+    let about = about(&content.spec.name, result, shift);
+    let best_metadata = metadata(result, shift);
+    files.extend(write_formats(&folder, "best", content.best, best_metadata, about)?);
+    let last_metadata = metadata(last.map(|row| &row.val), None);
+    files.extend(write_formats(&folder, "last", content.last, last_metadata, None)?);
     files.push(write_unmixed(&folder, content.unmixed)?);
     let card = Card {
         format_version: 1,
@@ -115,16 +124,18 @@ pub fn write(dir: &JobDir, content: &ArtifactSources<'_>) -> Result<Vec<Artifact
         base_weights: base(content)?,
         dataset: dataset(&content.spec.dataset_dir)?,
         params: &content.spec.params,
-        recommended_threshold: content.result.best_threshold,
+        recommended_threshold: ScoreShift::recommended(shift, content.result.best_threshold),
         advice: Advice::new(
             content.best.layout().variant,
             baseline.map(|row| &row.val),
             content.result,
+            shift,
             content.pictures,
         ),
         baseline,
         result: content.result,
         mixing: content.mixing,
+        score_shift: shift,
         best,
         last,
         files: &files,
@@ -150,7 +161,18 @@ fn base(content: &ArtifactSources<'_>) -> std::io::Result<Base> {
     }
 }
 
+/// Describes weights in their `.tflite` if their scores were shifted.
+pub fn about(name: &str, result: Option<&ValMetrics>, shift: Option<&ScoreShift>) -> Option<About> {
+    let logits = shift.map(|shift| shift.logits).filter(|logits| *logits != 0.0)?;
+    let best = result.and_then(|result| result.best_threshold);
+    let threshold = ScoreShift::recommended(shift, best).map(|threshold| threshold as f32);
+    Some(About::exported(name, threshold, logits))
+}
+
 /// Writes the weights in every format that the network supports, with `metadata` in the formats that can hold it.
+///
+/// * `about`: replaces `MediaPipe`'s metadata in the `.tflite`. `None` keeps it, so that unchanged weights give
+///   `MediaPipe`'s own file.
 ///
 /// # Errors
 ///
@@ -160,13 +182,16 @@ pub fn write_formats(
     stem: &str,
     weights: &Weights,
     mut metadata: BTreeMap<String, String>,
+    about: Option<About>,
 ) -> Result<Vec<Artifact>, RunError> {
     metadata.insert("blazetune_version".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
-    let notes = Notes { texts: metadata, ..Notes::default() };
+    let is_plain = about.is_none();
+    let notes = Notes { texts: metadata, about: about.unwrap_or_default() };
     let write = |format: Format| {
         let bytes = match format {
-            // Keeps MediaPipe's metadata, because there may be no better name or threshold yet.
-            Format::Tflite => tflite::write(tflite::base(), weights).map_err(WeightsError::from),
+            Format::Tflite if is_plain => {
+                tflite::write(tflite::base(), weights).map_err(WeightsError::from)
+            }
             _ => format.write(weights, &notes),
         };
         let name = format!("{stem}.{}", format.ending());

@@ -23,6 +23,7 @@ use crate::protocol::mixing::{Mix, Mixing, Reason};
 use crate::protocol::train_spec::Loss;
 use crate::time::now;
 use crate::train::device;
+use crate::train::score_shift;
 use crate::train::validation::{Validation, validate};
 use crate::train::views::pictures::Pictures;
 use crate::weights;
@@ -50,7 +51,7 @@ pub fn run(dir: &JobDir, spec: &MixSpec, events: &mut EventLog) -> Result<Finish
         views_per_step: None,
     }))?;
 
-    let mut curve = Vec::new();
+    let (mut curve, mut delivered, mut result, mut score_shift) = (vec![], mixed, None, None);
     if let Some(pictures) = &pictures {
         let began = Instant::now();
         let baseline = measure(mediapipe(), pictures, device, None)?;
@@ -58,19 +59,38 @@ pub fn run(dir: &JobDir, spec: &MixSpec, events: &mut EventLog) -> Result<Finish
         if dir.wanted() == Command::Cancel {
             return Ok(Finished::without_result(Outcome::Cancelled));
         }
-        let found = measure(&mixed, pictures, device, Some(&baseline))?;
+        let mut found = measure(&delivered, pictures, device, Some(&baseline))?;
         curve.push(Mix { retain: spec.retain, val: found.metrics });
+        if spec.calibrate_scores {
+            let (base, loss) = (mediapipe(), Loss::default());
+            let shifted = score_shift::shift(
+                delivered,
+                found,
+                base,
+                &baseline,
+                pictures,
+                &loss,
+                device,
+                &heartbeat::beat,
+            )?;
+            (delivered, found, score_shift) = (shifted.weights, shifted.found, Some(shifted.shift));
+        }
+        result = Some(found.metrics);
     }
     let mixing = Mixing { retain: spec.retain, reason: Reason::Requested, curve };
     let metadata = BTreeMap::from([
         ("retain".to_owned(), spec.retain.to_string()),
-        ("metrics".to_owned(), json!(mixing.result()).to_string()),
+        ("metrics".to_owned(), json!(result).to_string()),
+        ("score_shift".to_owned(), json!(score_shift).to_string()),
     ]);
     std::fs::create_dir_all(dir.artifacts())?;
-    let artifacts = artifacts::write_formats(&dir.artifacts(), "best", &mixed, metadata)?;
-    let variant = mixed.layout().variant;
-    let done = Finished::without_result(Outcome::Completed);
-    Ok(Finished { artifacts, mixing: Some(mixing), variant, ..done })
+    let about = artifacts::about("mix", result.as_ref(), score_shift.as_ref());
+    let artifacts =
+        artifacts::write_formats(&dir.artifacts(), "best", &delivered, metadata, about)?;
+    let variant = delivered.layout().variant;
+    let (mixing, done) = (Some(mixing), Finished::without_result(Outcome::Completed));
+    let (score_shift, result) = (score_shift.map(Box::new), result.map(Box::new));
+    Ok(Finished { artifacts, mixing, score_shift, result, variant, ..done })
 }
 
 fn load(path: &Path) -> Result<Weights, RunError> {

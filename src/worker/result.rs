@@ -1,4 +1,4 @@
-//! The result of training: the best epoch, mixed with the base model, in every format.
+//! The result of training: the best epoch, mixed with the base model, with calibrated scores, in every format.
 
 use tracing::info;
 
@@ -13,6 +13,7 @@ use crate::protocol::job_spec::JobSpec;
 use crate::protocol::metrics::MetricsRow;
 use crate::protocol::train_spec::{Init, Retain};
 use crate::train::mixing;
+use crate::train::score_shift::{self, Shifted};
 use crate::train::validation::Validation;
 use crate::train::views::pictures::Pictures;
 
@@ -40,7 +41,7 @@ pub struct Ended<'a> {
 }
 
 impl Ended<'_> {
-    /// Chooses the mix and writes the artifacts. Returns the worker's final event.
+    /// Chooses the mix and the shift of the scores, and writes the artifacts. Returns the worker's final event.
     ///
     /// # Errors
     ///
@@ -64,11 +65,28 @@ impl Ended<'_> {
             mixing.retain * 100.0,
             found.metrics.ap50_ge6.unwrap_or_default()
         );
+        let (best, found, score_shift) = if params.calibrate_scores {
+            let Shifted { shift, weights, found } = score_shift::shift(
+                best,
+                found,
+                self.base,
+                self.baseline,
+                self.pictures,
+                &params.loss,
+                self.device,
+                &heartbeat::beat,
+            )?;
+            info!("shifted the scores by {:+.2} logits: {:?}", shift.logits, shift.reason);
+            (weights, found, Some(shift))
+        } else {
+            (best, found, None)
+        };
         let content = ArtifactSources {
             spec: self.spec,
             pictures: self.pictures,
             rows: self.rows,
             mixing: &mixing,
+            score_shift: score_shift.as_ref(),
             result: &found.metrics,
             best: &best,
             unmixed: &self.best,
@@ -78,6 +96,8 @@ impl Ended<'_> {
         Ok(Finished {
             artifacts,
             mixing: Some(mixing),
+            score_shift: score_shift.map(Box::new),
+            result: Some(Box::new(found.metrics)),
             variant: best.layout().variant,
             ..Finished::without_result(outcome)
         })

@@ -6,7 +6,7 @@ use blazetune::weights::{self, pth, tflite};
 use reqwest::Method;
 use serde_json::{Value, json};
 
-use crate::support::{Server, id, read, script};
+use crate::support::{Server, drawn, id, read, script};
 
 pub(crate) async fn upload(
     server: &Server,
@@ -150,4 +150,42 @@ async fn models_are_named_tagged_and_deleted_once_nothing_needs_them() {
     assert_eq!(server.delete(&path).await.0, 204);
     assert_eq!(server.get(&path).await.0, 404);
     assert_eq!(server.delete("/models/base").await.0, 409);
+}
+
+#[tokio::test]
+async fn an_imported_models_scores_are_calibrated_on_a_named_data_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(folder.path(), mixes_only()).await;
+    // Its scores are those of MediaPipe's model, but lower.
+    let lower = tflite::mediapipe().with_scores_shifted(-1.0);
+    let (_, model) = upload(&server, "lower", pth::write(&lower).unwrap()).await;
+    let path = format!("/models/{}", id(&model));
+    let body = json!({"retain": 0, "calibrate_scores": true});
+    let (status, problem) = server.post(&format!("{path}/mix"), &body).await;
+    assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!("/dataset_id")));
+    let unknown = json!({"retain": 0, "dataset_id": "01970000-0000-7000-8000-000000000000"});
+    let (status, problem) = server.post(&format!("{path}/mix"), &unknown).await;
+    assert_eq!((status, &problem["errors"][0]["pointer"]), (422, &json!("/dataset_id")));
+
+    let (_, dataset) = server.upload("faces", drawn(40)).await;
+    let dataset = id(&dataset);
+    server.when(&format!("/datasets/{dataset}"), |d| d["status"] == "ready").await;
+    let mixed = server.mix(&path, &json!({"retain": 0, "dataset_id": dataset})).await;
+    let metrics = &mixed["metrics"];
+    let logits = metrics["score_shift"]["logits"].as_f64().unwrap();
+    assert!(logits > 0.5, "{metrics}");
+    assert_eq!(metrics["recommended_threshold"], json!(0.5));
+    let (_, bytes) = download(&server, &format!("/models/{}/best.safetensors", id(&mixed))).await;
+    assert!(weights::load(&bytes).unwrap() == lower.with_scores_shifted(logits as f32));
+    for name in ["best.onnx", "best.int8.tflite", "bundle.zip"] {
+        let (status, _) = download(&server, &format!("/models/{}/{name}", id(&mixed))).await;
+        assert_eq!(status, 200, "{name}");
+    }
+    let (_, two) = server.get(&format!("/models/compare?a=base&b={}", id(&mixed))).await;
+    assert_eq!(two["same_dataset"], json!(true), "{two}");
+    let kept = json!({"retain": 0, "dataset_id": dataset, "calibrate_scores": false});
+    let kept = server.mix(&path, &kept).await;
+    assert_eq!(kept["metrics"]["score_shift"], Value::Null);
+    let (_, bytes) = download(&server, &format!("/models/{}/best.pth", id(&kept))).await;
+    assert!(weights::load(&bytes).unwrap() == lower);
 }

@@ -105,7 +105,10 @@ async fn a_job_without_epochs_returns_its_tflite_bit_for_bit() {
     {
         let (status, before) = upload(&server, name, bytes.to_vec()).await;
         assert_eq!(status, 201, "{before}");
-        let params = json!({"init": id(&before), "epochs": 0, "retain": retain, "device": "cpu"});
+        let params = json!({
+            "init": id(&before), "epochs": 0, "retain": retain, "calibrate_scores": name == "google",
+            "device": "cpu"
+        });
         let model = trained(&server, &dataset, params).await;
         for file in ["best.tflite", "last.tflite"] {
             let (_, after) = download(&server, &format!("/models/{}/{file}", id(&model))).await;

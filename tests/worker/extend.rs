@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::{artifact, finished, job, numbers, rows, run, start};
 
 /// A job that extends `ended` to this many epochs, with these files copied from its folder.
-fn extended(ended: &JobDir, epochs: u32, files: &[&str]) -> (tempfile::TempDir, JobDir) {
+pub(crate) fn extended(ended: &JobDir, epochs: u32, files: &[&str]) -> (tempfile::TempDir, JobDir) {
     let folder = tempfile::tempdir().unwrap();
     let dir = JobDir::new(folder.path().join("job"));
     let Work::Train(mut spec) = ended.work().unwrap() else { panic!("it trains") };
@@ -23,7 +23,7 @@ fn extended(ended: &JobDir, epochs: u32, files: &[&str]) -> (tempfile::TempDir, 
     (folder, dir)
 }
 
-const CHECKPOINT: &str = "checkpoints/last.safetensors";
+pub(crate) const CHECKPOINT: &str = "checkpoints/last.safetensors";
 
 fn rates(rows: &[MetricsRow]) -> Vec<(u32, u64, f64)> {
     rows.iter().map(|row| (row.epoch, row.step, row.lr)).collect()

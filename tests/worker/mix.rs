@@ -17,6 +17,7 @@ fn mix(trained: &JobDir, retain: f64, measures: bool) -> (tempfile::TempDir, Job
     let spec = MixSpec {
         weights_file: trained.artifacts().join("unmixed.safetensors"),
         retain,
+        calibrate_scores: true,
         dataset_dir: measures.then(dataset),
         device: DeviceChoice::Cpu,
         threads: Some(1),
@@ -28,16 +29,23 @@ fn mix(trained: &JobDir, retain: f64, measures: bool) -> (tempfile::TempDir, Job
 #[test]
 fn a_mix_has_the_weights_and_metrics_of_a_job_trained_with_the_same_share() {
     let (_one, trained) = job(&json!({"epochs": 1, "retain": 0.25}));
-    let expected = run(&trained).mixing.unwrap();
+    let expected = run(&trained);
     let (_two, mixed) = mix(&trained, 0.25, true);
     let found = run(&mixed);
-    assert_eq!((found.outcome, &found.mixing), (Outcome::Completed, &Some(expected)));
-    assert_eq!(artifact(&mixed, "best.tflite"), artifact(&trained, "best.tflite"));
+    assert_eq!((found.outcome, &found.mixing), (Outcome::Completed, &expected.mixing));
+    assert_eq!((found.score_shift, found.result), (expected.score_shift, expected.result));
+    assert_eq!(artifact(&mixed, "best.pth"), artifact(&trained, "best.pth"));
     assert_eq!(rows(&mixed)[0].val, rows(&trained)[0].val, "the base model's");
+}
 
-    let (_three, unmeasured) = mix(&trained, 0.25, false);
+#[test]
+fn a_mix_without_pictures_keeps_its_scores() {
+    let (_one, trained) = job(&json!({"epochs": 1, "retain": 0.25, "calibrate_scores": false}));
+    run(&trained);
+    let (_two, unmeasured) = mix(&trained, 0.25, false);
     let found = run(&unmeasured);
     assert_eq!((found.outcome, found.mixing.unwrap().curve), (Outcome::Completed, vec![]));
+    assert_eq!((found.score_shift, found.result), (None, None));
     assert_eq!(artifact(&unmeasured, "best.tflite"), artifact(&trained, "best.tflite"));
 }
 

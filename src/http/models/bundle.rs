@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use zip::write::SimpleFileOptions;
 
@@ -23,6 +24,7 @@ use crate::http::pipe::{self, Pipe};
 use crate::http::problem::{Problem, Result};
 use crate::model::layout::Variant;
 use crate::model::tensors::Weights;
+use crate::protocol::score_shift::ScoreShift;
 use crate::weights::export::{Format, Notes};
 use crate::weights::tflite;
 
@@ -69,6 +71,7 @@ async fn content(app: &App, id: ModelRef) -> Result<Content> {
         "tags": model.tags.0,
         "created_at": model.created_at,
         "provenance": provenance,
+        "score_shift": model.metrics.as_ref().map(|metrics| &metrics.0["score_shift"]),
         "metrics": model.metrics.map(|metrics| metrics.0),
         "recommended_threshold": notes.about.threshold,
         "source_files": model.files.0,
@@ -148,6 +151,9 @@ fn readable(content: &Content, left_out: &[String]) -> String {
     }
     if let Some(threshold) = card["recommended_threshold"].as_f64() {
         let _ = write!(out, "\nUse it with `min_detection_confidence={threshold:.2}`.\n");
+    }
+    if let Ok(shift) = ScoreShift::deserialize(&card["score_shift"]) {
+        let _ = write!(out, "\n{}\n", shift.sentence());
     }
     out += "\n## Files\n\n`SHA256SUMS` has their checksums. Blazetune's docs/weights.md explains which program reads which file.\n";
     out.extend(left_out.iter().map(|reason| format!("\nLeft out: {reason}\n")));

@@ -13,7 +13,6 @@ use super::view::{BASE, ModelRef, find};
 use crate::http::app::App;
 use crate::http::extract::Query;
 use crate::http::problem::Result;
-use crate::store::models::ModelKind;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -103,12 +102,8 @@ async fn measured(app: &App, id: ModelRef) -> Result<Measured> {
     let model = find(&app.db, id).await?;
     let figures = |name: &str| model.metrics.as_ref().map_or(Value::Null, |m| m.0[name].clone());
     let (best, baseline) = (figures("best"), figures("baseline"));
-    // A mix is measured on the data set that its parent was trained on.
-    let trained = match (model.kind, model.parent_id) {
-        (ModelKind::Mixed, Some(parent)) => find(&app.db, parent).await?,
-        _ => model.clone(),
-    };
-    let dataset = provenance(app, &trained).await?.dataset;
+    // The job that made the model also measured it.
+    let dataset = provenance(app, &model).await?.dataset;
     let hash = dataset.and_then(|dataset| dataset.content_hash);
     Ok(Measured { side: (model.name, hash), best, baseline })
 }

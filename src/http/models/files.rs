@@ -11,7 +11,7 @@ use axum::routing::get;
 
 use super::bundle;
 use super::downloads::{self, BASE_STEM, BUNDLE, UNFOLDED, base_bytes, source};
-use super::export::{about, notes, read, unprocessable, write};
+use super::export::{notes, read, unprocessable, write};
 use super::view::{BASE, ModelRef, find};
 use crate::http::app::App;
 use crate::http::blocking::blocking;
@@ -22,6 +22,7 @@ use crate::http::send::{named, send, send_bytes};
 use crate::protocol::events::Artifact;
 use crate::store::models::Model;
 use crate::weights::export::{Format, Notes};
+use crate::weights::tflite::About;
 use crate::weights::{self, checkpoint, pth};
 
 pub(super) fn routes() -> Router<Arc<App>> {
@@ -65,7 +66,7 @@ fn base_file(file: &str, request: &Request) -> Result<Response> {
         let there = downloads::of_base().join(", ");
         Problem::not_found(format_args!("file {file:?} here; the files are: {there}"))
     })?;
-    let about = about(BASE, None);
+    let about = About::exported(BASE, None, 0.0);
     let notes = Notes { about, texts: BTreeMap::from([("name".to_owned(), BASE.to_owned())]) };
     let bytes = write(weights::tflite::mediapipe(), format, &notes)?;
     let size_bytes = bytes.len() as u64;

@@ -33,6 +33,11 @@ struct MixBody {
     /// Share of the base model's weights, 0..1.
     retain: f64,
     name: Option<String>,
+    /// Whether to shift the mix's scores so that 0.5 is the threshold to use. By default, if there are pictures to
+    /// measure it on.
+    calibrate_scores: Option<bool>,
+    /// Data set to measure the mix on. By default the one that the model was trained on.
+    dataset_id: Option<DatasetId>,
 }
 
 /// Queues a job that mixes this model's fine-tuned weights with the base model's. Answers 202. The mix exists once the
@@ -43,7 +48,7 @@ async fn mix(
     headers: HeaderMap,
     JsonBody { value, bytes }: JsonBody<MixBody>,
 ) -> Result<Response> {
-    let MixBody { retain, name } = value;
+    let MixBody { retain, name, calibrate_scores, dataset_id } = value;
     let mut wrong: Vec<Wrong> = name.as_deref().and_then(wrong_name).into_iter().collect();
     if !(0.0..=1.0).contains(&retain) {
         let detail = format!(
@@ -67,10 +72,21 @@ async fn mix(
         |name| name.trim().to_owned(),
     );
     let source = source(&app, model).await?;
+    let dataset_id = match dataset_id {
+        Some(id) => Some(id),
+        None => dataset(&app, &source).await?,
+    };
+    if dataset_id.is_none() && calibrate_scores == Some(true) {
+        let detail = "is missing: scores are calibrated on the validation pictures of a data set, and \
+                      the data set that this model was trained on is not here; name another, or \
+                      leave calibrate_scores out";
+        return Err(Problem::invalid_value("/dataset_id", detail));
+    }
+    let calibrate_scores = calibrate_scores.unwrap_or(dataset_id.is_some());
     let new = Submission {
         name,
-        dataset_id: dataset(&app, &source).await?,
-        task: Task::Mix(MixParams { model_id: source.id.into(), retain }),
+        dataset_id,
+        task: Task::Mix(MixParams { model_id: source.id.into(), retain, calibrate_scores }),
         when: When::default(),
     };
     let job = app.jobs.submit(new, idempotency).await?;

@@ -12,6 +12,7 @@ use crate::model::layout::Variant;
 use crate::protocol::events::Artifact;
 use crate::protocol::metrics::ValMetrics;
 use crate::protocol::mixing::Mixing;
+use crate::protocol::score_shift::ScoreShift;
 use crate::store;
 use crate::store::ids::{JobId, ModelId};
 use crate::store::models::{Model, ModelKind};
@@ -122,10 +123,17 @@ pub(super) async fn find(db: &store::Db, id: ModelId) -> Result<Model> {
 struct ModelMetrics {
     /// The best epoch; `null` for a mix.
     epoch: Option<u32>,
+    /// The metrics of the delivered weights.
     best: Option<ValMetrics>,
     /// The base model's metrics.
     baseline: Option<ValMetrics>,
     retention: Option<Mixing>,
+    /// How the scores were shifted; `null` if the job did not shift them, absent for models of earlier versions.
+    #[serde(default)]
+    score_shift: Option<ScoreShift>,
+    /// The recommended `min_detection_confidence`; absent for models of earlier versions.
+    #[serde(default)]
+    recommended_threshold: Option<f64>,
 }
 
 /// The network: `short` (128 × 128) or `back` (256 × 256).

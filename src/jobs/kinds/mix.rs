@@ -31,6 +31,7 @@ pub(super) async fn work(jobs: &Jobs, job: &Job, params: &MixParams) -> anyhow::
     Ok(Work::Mix(MixSpec {
         weights_file: file.with_context(|| format!("model {id} has no weights file"))?,
         retain: params.retain,
+        calibrate_scores: params.calibrate_scores,
         dataset_dir: job.dataset_id.map(|id| jobs.0.folder.dataset(id)),
         device: super::device_of(job)?,
         threads: jobs.threads(),

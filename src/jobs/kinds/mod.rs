@@ -46,7 +46,7 @@ impl Task {
     pub(super) fn of(job: &Job) -> anyhow::Result<Self> {
         let params = job.params.0.clone();
         let task = match job.kind {
-            JobKind::Train => serde_json::from_value(params).map(Self::Train),
+            JobKind::Train => train::of_stored(params).map(|params| Self::Train(Box::new(params))),
             JobKind::Evaluate => serde_json::from_value(params).map(Self::Evaluate),
             JobKind::Mix => serde_json::from_value(params).map(Self::Mix),
         };

@@ -1,6 +1,7 @@
 //! Training jobs.
 
 use anyhow::Context;
+use serde_json::Value;
 use tracing::warn;
 
 use super::{refuse_back_without_torch, refuse_without_torch};
@@ -12,6 +13,14 @@ use crate::protocol::train_spec::{DeviceChoice, Init, TrainSpec};
 use crate::store;
 use crate::store::ids::DatasetId;
 use crate::store::jobs::Job;
+
+/// Reads the stored parameters of a job. One of an earlier version keeps its meaning: it did not calibrate scores.
+pub(super) fn of_stored(mut params: Value) -> serde_json::Result<TrainSpec> {
+    if let Some(params) = params.as_object_mut() {
+        params.entry("calibrate_scores").or_insert(false.into());
+    }
+    serde_json::from_value(params)
+}
 
 /// Checks that the server has the model to start from and the device, and that this build supports the parameters.
 pub(super) async fn check(
@@ -104,4 +113,19 @@ async fn views_per_step(
     let pictures = pictures.context("the summary has no count of training pictures")?;
     let batch = schedule::batch_size(params, pictures as usize, true) as u32;
     Ok(batch * params.accumulate_batches)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_stored_job_of_an_earlier_version_does_not_start_to_calibrate_scores() {
+        let calibrates = |params| of_stored(params).unwrap().calibrate_scores;
+        assert!(!calibrates(json!({"epochs": 3})));
+        assert!(calibrates(json!({"epochs": 3, "calibrate_scores": true})));
+        let new = serde_json::to_value(TrainSpec::default()).unwrap();
+        assert!(calibrates(new), "a new job stores every parameter");
+    }
 }

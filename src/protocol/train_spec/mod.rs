@@ -72,6 +72,10 @@ pub struct TrainSpec {
     /// largest that recovers what fine-tuning forgot and costs almost no accuracy.
     #[garde(custom(share))]
     pub retain: Retain,
+    /// Shifts the result's scores so that 0.5, which is MediaPipe's default for `min_detection_confidence`, is the
+    /// threshold to use. Without it, a fine-tuned model needs a lower threshold. Average precision stays the same.
+    #[garde(skip)]
+    pub calibrate_scores: bool,
     /// Freezes the keypoint rows of the two regressor heads.
     #[garde(skip)]
     pub freeze_keypoint_heads: bool,
@@ -117,6 +121,7 @@ impl Default for TrainSpec {
             init: Init::Mediapipe,
             unfold: Unfold::Frozen,
             retain: Retain::Auto,
+            calibrate_scores: true,
             freeze_keypoint_heads: false,
             monitor: Monitor::Ap50Ge6,
             early_stopping_patience: 0,

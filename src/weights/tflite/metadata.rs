@@ -20,6 +20,22 @@ pub struct About {
     pub threshold: Option<f32>,
 }
 
+impl About {
+    /// Describes a model that Blazetune exports.
+    ///
+    /// * `threshold`: the recommended `min_detection_confidence`.
+    /// * `score_shift`: what was added to every logit after training.
+    pub fn exported(name: &str, threshold: Option<f32>, score_shift: f64) -> Self {
+        let description = if score_shift == 0.0 {
+            "BlazeFace, exported by Blazetune".to_owned()
+        } else {
+            format!("BlazeFace, exported by Blazetune; all logits shifted by {score_shift:+.2}")
+        };
+        let (name, version) = (name.to_owned(), env!("CARGO_PKG_VERSION").to_owned());
+        Self { name, description, version, threshold }
+    }
+}
+
 /// Name of the metadata entry in a model.
 pub(super) const NAME: &str = "TFLITE_METADATA";
 const IDENTIFIER: &[u8; 4] = b"M001";

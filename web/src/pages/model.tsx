@@ -3,6 +3,7 @@
 import { ApiError, models } from "../api";
 import { ErrorNote, Pending } from "../components/status";
 import { useResource, useTitle } from "../lib/hooks";
+import { recommendedThreshold } from "../lib/models";
 import { Evaluate } from "./evaluate";
 import { Mix } from "./mix";
 import { Downloads, Provenance } from "./provenance";
@@ -41,7 +42,7 @@ export function ModelPage({ id }: { id: string }) {
           )}
         </div>
       </div>
-      <TryIt model={model} advice={model.metrics?.best?.best_threshold ?? 0.5} />
+      <TryIt model={model} advice={recommendedThreshold(model) ?? 0.5} />
       <Evaluate key={`evaluate-${id}`} model={model} />
       {(model.kind === "trained" || model.kind === "mixed") && <Mix key={id} model={model} />}
       <Provenance key={`provenance-${id}`} model={model} renamed={reload} />

@@ -28,13 +28,14 @@ interface JobProps {
   baseline: MetricsRow | undefined;
   best: MetricsRow | undefined;
   over: boolean;
+  threshold: number | undefined;
 }
 
 /** The metrics of a training job. */
-export function JobFigures({ baseline, best, over }: JobProps) {
+export function JobFigures({ baseline, best, over, threshold }: JobProps) {
   if (!baseline) return null;
   return (
-    <Figures before={baseline.val} after={best?.val}>
+    <Figures before={baseline.val} after={best?.val} threshold={threshold}>
       {best
         ? `Base model → best model${over ? "" : " so far"} (epoch ${best.epoch}), on the whole validation set.`
         : "The base model on the whole validation set. The fine-tuned model's metrics appear after the first epoch."}
@@ -45,11 +46,12 @@ export function JobFigures({ baseline, best, over }: JobProps) {
 interface Props {
   before: ValMetrics;
   after: ValMetrics | undefined;
+  /** The recommended threshold of the delivered model, once it is known. */
+  threshold: number | undefined;
   children: ComponentChildren;
 }
 
-export function Figures({ before, after, children }: Props) {
-  const threshold = (after ?? before).best_threshold;
+export function Figures({ before, after, threshold, children }: Props) {
   return (
     <section aria-label="Before and after">
       <dl class="card figures before-after">
@@ -66,7 +68,7 @@ export function Figures({ before, after, children }: Props) {
       </dl>
       <p class="muted small under">
         {children}
-        {threshold != null &&
+        {threshold !== undefined &&
           ` Recommended min_detection_confidence: ${threshold.toFixed(2)}.`}
       </p>
     </section>

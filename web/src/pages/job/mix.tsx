@@ -4,6 +4,7 @@ import { useEffect } from "preact/hooks";
 import { type Job, models } from "../../api";
 import { Pending } from "../../components/status";
 import { useResource } from "../../lib/hooks";
+import { recommendedThreshold } from "../../lib/models";
 import type { LiveJob } from "../../lib/live";
 import { Figures } from "./figures";
 import { History } from "./history";
@@ -47,7 +48,7 @@ function Result({ id }: { id: string }) {
         <a href={`/models/${id}`}>{data.name}</a>
       </h2>
       {best && baseline ? (
-        <Figures before={baseline} after={best}>
+        <Figures before={baseline} after={best} threshold={recommendedThreshold(data)}>
           Base model → mix, on the whole validation set.
         </Figures>
       ) : (

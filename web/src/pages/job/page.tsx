@@ -1,10 +1,11 @@
 // The page of a job, updated live.
 
-import { datasets, type Job, jobs } from "../../api";
+import { datasets, type Job, jobs, models } from "../../api";
 import { Pending } from "../../components/status";
 import { useResource, useTitle } from "../../lib/hooks";
 import { bestRow } from "../../lib/jobs";
 import { type LiveJob, useLiveJob } from "../../lib/live";
+import { recommendedThreshold } from "../../lib/models";
 import { Charts } from "./charts";
 import { Diagnostics } from "./diagnostics";
 import { Downloads } from "./downloads";
@@ -34,6 +35,10 @@ function Content({ live, job }: { live: LiveJob; job: Job }) {
     async (signal) => (job.dataset_id ? datasets.find(job.dataset_id, signal) : undefined),
     [job.dataset_id],
   );
+  const model = useResource(
+    async (signal) => (job.model_id ? models.find(job.model_id, signal) : undefined),
+    [job.model_id],
+  );
   const done = rows.at(-1)?.epoch ?? 0;
   const planned = job.progress?.epochs || Number(job.params.epochs ?? 12);
   return (
@@ -46,6 +51,7 @@ function Content({ live, job }: { live: LiveJob; job: Job }) {
         baseline={rows[0]?.epoch === 0 ? rows[0] : undefined}
         best={bestRow(rows)}
         over={over}
+        threshold={model.data && recommendedThreshold(model.data)}
       />
       <Charts
         rows={rows}
