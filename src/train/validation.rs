@@ -14,7 +14,7 @@ use crate::model::runner::Runner;
 use crate::protocol::metrics::ValMetrics;
 use crate::protocol::train_spec::Loss;
 
-/// Detections below this score do not count for average precision.
+/// Detections below this score do not count towards average precision.
 pub const MIN_SCORE: f32 = 0.02;
 /// Default score that separates faces from background.
 const DEFAULT_THRESHOLD: f32 = 0.5;
