@@ -1,4 +1,4 @@
-//! The choice of the device that a job trains on.
+//! Chooses the device that a job trains on.
 
 use crate::model::device::{Device, NeedsTorch};
 use crate::protocol::train_spec::DeviceChoice;

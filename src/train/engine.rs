@@ -20,13 +20,13 @@ pub trait Engine: std::fmt::Debug {
     /// before the first gradient.
     fn count(&mut self, batch: &Batch);
 
-    /// Computes a batch's gradient and figures, and adds both to their sums.
+    /// Computes a batch's gradient and figures, and adds both to the running sums.
     fn gradient(&mut self, batch: &Batch);
 
     /// Applies the accumulated gradient.
     fn update(&mut self, update: Update);
 
-    /// Returns the figures' sums over the epoch's steps.
+    /// Returns the figures, summed over the epoch's steps.
     fn figures(&self) -> TrainMetrics;
 
     /// Returns the diagnostics of an epoch with this many steps.
@@ -41,7 +41,7 @@ pub trait Engine: std::fmt::Debug {
     /// Returns the averaged network's folded parameters, `[F]`.
     fn averaged(&self) -> Vec<f32>;
 
-    /// Returns a copy of everything that changes in training.
+    /// Returns a copy of everything that changes during training.
     fn state(&self) -> EngineState;
 
     /// Restores a copy that [`Engine::state`] returned.
@@ -63,10 +63,10 @@ pub struct EngineState {
     pub mean: Vec<f32>,
     /// `[P]`: running mean of the gradient's square.
     pub variance: Vec<f32>,
-    /// The diagnostics' sums over the epoch.
+    /// The sums behind the epoch's diagnostics.
     pub diagnostics: Vec<f64>,
-    /// Number of views that the diagnostics have seen, and how many of them had no face.
+    /// Number of views that the diagnostics have seen, and how many of them had no face to learn.
     pub watched: [usize; 2],
-    /// The figures' sums over the epoch.
+    /// The figures, summed over the epoch's steps.
     pub figures: TrainMetrics,
 }

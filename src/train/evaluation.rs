@@ -33,7 +33,7 @@ pub struct Evaluation {
 /// interrupts the evaluation.
 ///
 /// * `models`: names and weights. The other models are compared with the first.
-/// * `proceed`: receives the number of pictures done, summed over the models.
+/// * `proceed`: receives the number of pictures done so far, summed over the models.
 ///
 /// # Errors
 ///

@@ -59,12 +59,12 @@ pub fn choose(
 }
 
 /// How far below the best mix another mix may score and still be chosen for its larger share of the base model. This is
-/// less than the difference between two seeds. The larger share pays off on pictures outside the data set.
+/// less than the difference that another seed makes. A larger share pays off on pictures outside the data set.
 const FREE: f64 = 0.005;
 
-/// Chooses among the mixes that are no worse than the base model for any size of face. Among those
-/// within [`FREE`] of the best [`ValMetrics::monitored`], the mix with the largest share of the base model wins. If
-/// every mix is worse for some size, the mix with the smallest [`worst_loss`] wins.
+/// Chooses among the mixes that are no worse than the base model for any face size. Among those within [`FREE`] of the
+/// best [`ValMetrics::monitored`], the mix with the largest share of the base model wins. If every mix is worse for
+/// some size, the mix with the smallest [`worst_loss`] wins.
 fn best(curve: &[Mix], baseline: &ValMetrics, monitor: Monitor) -> (usize, Reason) {
     let losses: Vec<f64> = curve.iter().map(|mix| worst_loss(&mix.val, baseline)).collect();
     let keeping: Vec<usize> = (0..curve.len()).filter(|&at| losses[at] <= 0.0).collect();
@@ -78,7 +78,7 @@ fn best(curve: &[Mix], baseline: &ValMetrics, monitor: Monitor) -> (usize, Reaso
     (least.unwrap_or(0), Reason::LosesLeast)
 }
 
-/// Returns the largest drop in average precision for any size of face; 0 or less if no size dropped.
+/// Returns the largest drop in average precision for any face size; 0 or less if there is no drop.
 fn worst_loss(val: &ValMetrics, baseline: &ValMetrics) -> f64 {
     let sizes = |m: &ValMetrics| [m.ap50_ge6, m.ap50_ge12, m.ap50_ge24];
     let pairs = sizes(baseline).into_iter().zip(sizes(val));

@@ -16,7 +16,7 @@ pub(super) const EPSILON: f64 = 1e-8;
 /// Added to a gradient's norm before dividing by it.
 pub(super) const NORM_EPSILON: f64 = 1e-6;
 
-/// Newton–Schulz iterations and their coefficients. Source: <https://kellerjordan.github.io/posts/muon/>.
+/// Number of Newton–Schulz iterations, and their coefficients. Source: <https://kellerjordan.github.io/posts/muon/>.
 pub(super) const ITERATIONS: usize = 5;
 pub(super) const COEFFICIENTS: [f32; 3] = [3.4445, -4.7750, 2.0315];
 /// Typical root mean square of `AdamW`'s updates; Muon's updates are scaled to match.
@@ -38,9 +38,9 @@ pub struct Update {
 pub struct Matrix {
     /// Index of the first number.
     pub start: usize,
-    /// Outputs.
+    /// Number of outputs.
     pub rows: usize,
-    /// Inputs times the kernel's pixels.
+    /// Number of inputs times the number of the kernel's pixels.
     pub columns: usize,
 }
 

@@ -13,9 +13,9 @@ pub struct Progress {
     pub seen: u64,
     /// Seconds spent on this epoch by all workers together.
     pub seconds: f64,
-    /// Number of views that the diagnostics have seen, and how many of them had no face.
+    /// Number of views that the diagnostics have seen, and how many of them had no face to learn.
     pub watched: [usize; 2],
-    /// The figures' sums over the epoch's steps; absent from checkpoints of earlier versions.
+    /// The figures, summed over the epoch's steps; absent from the checkpoints of earlier versions.
     #[serde(default)]
     pub figures: Option<TrainMetrics>,
 }

@@ -131,7 +131,7 @@ impl<'a> Trainer<'a> {
         self.pictures.train.len()
     }
 
-    /// Begins a pass over the training pictures, from the current progress on. `epoch` counts from 1.
+    /// Begins a pass over the training pictures, starting from the current progress. `epoch` counts from 1.
     pub fn begin(&mut self, epoch: u32) -> Pass<'a> {
         let order = views::random::order(self.pictures.train.len(), self.spec.seed, epoch);
         let order: Vec<usize> = order.into_iter().map(|at| self.pictures.train[at]).collect();
@@ -140,8 +140,8 @@ impl<'a> Trainer<'a> {
         let (mut batches, mut steps) = (Vec::new(), Vec::new());
         for step in order.chunks(self.views_per_step()).skip(self.progress.step as usize) {
             let each = step.chunks(self.batch_size).map(<[usize]>::to_vec);
-            // A step of several batches needs each batch twice: for the counts that gradients are divided by, and then
-            // for the gradients.
+            // A step of several batches needs each batch twice: first for the counts that gradients are divided by,
+            // then for the gradients.
             if each.len() > 1 {
                 batches.extend(each.clone());
             }
@@ -206,7 +206,7 @@ impl<'a> Trainer<'a> {
         (self.steps, self.progress) = (steps, progress);
     }
 
-    /// Makes a step on a given batch, for benchmarks.
+    /// Takes a step on a given batch, for benchmarks.
     pub fn step_on(&mut self, batch: &Batch, rate: f64) {
         self.engine.gradient(batch);
         self.update(rate);
@@ -218,7 +218,7 @@ impl<'a> Trainer<'a> {
         self.engine.update(Update { step: self.steps, rate, ema_decay });
     }
 
-    /// Returns the learning rate of the step after `steps` steps.
+    /// Returns the learning rate of the step that follows the first `steps` steps.
     fn rate(&self, epoch: u32, steps: u64) -> f64 {
         let (_, share) = schedule::part(self.spec, epoch);
         let steps_per_epoch = u64::from(self.steps_per_epoch());
@@ -232,7 +232,7 @@ impl Pass<'_> {
         self.steps.as_slice().is_empty()
     }
 
-    /// Makes one optimizer step. Returns false if the epoch has no steps left.
+    /// Takes one optimizer step. Returns false if the epoch has no steps left.
     ///
     /// Does not return figures: reading them would make the host wait for a GPU at every step. See [`Trainer::report`].
     ///
@@ -264,8 +264,8 @@ impl Pass<'_> {
     }
 }
 
-/// Whether the native engine trains a network: it can run the network, and batches are not normalised with their own
-/// statistics.
+/// Whether the native engine trains a network. It does if it can run the network and if batches are not normalised with
+/// their own statistics.
 pub fn trains_natively(spec: &TrainSpec, device: Device, layout: &Layout) -> bool {
     is_native(device, layout) && !spec.unfold.uses_batches()
 }

@@ -14,7 +14,7 @@ use crate::model::runner::Runner;
 use crate::protocol::metrics::ValMetrics;
 use crate::protocol::train_spec::Loss;
 
-/// Detections below this score do not count for average precision.
+/// Detections below this score do not count towards average precision.
 pub const MIN_SCORE: f32 = 0.02;
 /// Pictures per batch.
 pub(super) const BATCH: usize = 64;

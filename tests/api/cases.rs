@@ -6,7 +6,7 @@ use crate::common::{python, shared};
 use crate::support::{Server, script};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_archive_of_the_kit_is_imported_as_expected() {
+async fn every_archive_in_the_kit_gives_the_expected_result() {
     let (Some(kit), Some(python)) = (shared("cases"), python()) else { return };
     let folder = tempfile::tempdir().unwrap();
     let (sample, cases) = (folder.path().join("sample.zip"), folder.path().join("cases"));

@@ -72,7 +72,7 @@ async fn pictures_are_listed_in_pages_and_sent_only_if_they_have_changed() {
 }
 
 #[tokio::test]
-async fn an_archive_can_be_uploaded_as_a_form() {
+async fn an_archive_can_be_uploaded_in_a_form() {
     let folder = tempfile::tempdir().unwrap();
     let server = server(folder.path()).await;
     let mut body = b"--x\r\nContent-Disposition: form-data; name=\"note\"\r\n\r\nhi\r\n--x\r\n\
@@ -89,7 +89,7 @@ async fn an_archive_can_be_uploaded_as_a_form() {
 }
 
 #[tokio::test]
-async fn an_upload_that_is_not_a_usable_archive_is_refused_and_leaves_nothing() {
+async fn an_upload_that_is_not_a_usable_archive_is_refused_and_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config();
     config.limits.upload_bytes = 1000;
@@ -115,7 +115,7 @@ async fn an_upload_that_is_not_a_usable_archive_is_refused_and_leaves_nothing() 
 }
 
 #[tokio::test]
-async fn an_upload_that_is_cut_off_leaves_nothing() {
+async fn an_upload_that_is_cut_off_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let server = server(folder.path()).await;
     let uploads = folder.path().join("uploads");
@@ -165,8 +165,8 @@ async fn an_import_that_a_killed_server_left_unfinished_is_completed_by_the_next
     let server = server(folder.path()).await;
     let id = server.dataset().await;
     server.shut_down().await;
-    // What a killed server leaves: a row that says importing, the archive, half of the data set's folder, and a part of
-    // another upload.
+    // What a killed server leaves behind: a row in the state `importing`, the archive, half of the data set's folder,
+    // and a part of another upload.
     let uploads = folder.path().join("uploads");
     std::fs::write(uploads.join(&id), archive()).unwrap();
     std::fs::write(uploads.join("01970000-0000-7000-8000-000000000000.part"), b"PK").unwrap();

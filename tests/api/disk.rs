@@ -49,7 +49,7 @@ async fn a_job_on_a_full_disk_waits_and_continues_once_there_is_space() {
     server.when(&job, |job| job["best"].is_object()).await;
     let (ballast, spare) = (inside.join("ballast"), inside.join("spare"));
     let is_held = |job: &serde_json::Value| {
-        // Also fills the space that an old checkpoint frees, but leaves the server 512 KiB to record the pause.
+        // Also fills the space that a deleted old checkpoint frees, but leaves the server 512 KiB to record the pause.
         if worker_of(&data_dir).is_some() && spare.exists() {
             fill(&ballast);
             let file = std::fs::File::options().write(true).open(&ballast).unwrap();
@@ -107,7 +107,7 @@ async fn a_job_whose_folder_becomes_read_only_waits_until_the_user_resumes_it() 
 }
 
 #[tokio::test]
-async fn an_upload_or_import_without_enough_space_says_so_and_leaves_nothing() {
+async fn an_upload_or_import_without_enough_space_says_so_and_leaves_nothing_behind() {
     let data = tempfile::tempdir().unwrap();
     let data_dir = data.path().canonicalize().unwrap();
     let Some((server, inside)) = on_small_disk(&data_dir, 48) else { return };

@@ -75,7 +75,8 @@ async fn an_evaluation_reports_the_same_figures_as_the_command_line() {
     assert_eq!(server.delete(&format!("/jobs/{job}")).await.0, 204);
 }
 
-/// What `blazetune evaluate` prints for MediaPipe's model, with libtorch on one thread as in the server's jobs.
+/// Returns what `blazetune evaluate` prints for MediaPipe's model, with libtorch on one thread, as in the server's
+/// jobs.
 fn command_line(dataset: &Path) -> String {
     let mut command = Command::new(env!("CARGO_BIN_EXE_blazetune"));
     command.args(["evaluate", "--model", "mediapipe", "--split", "all", "--dataset"]).arg(dataset);
@@ -111,7 +112,7 @@ async fn an_evaluation_with_a_wrong_value_is_refused_with_a_pointer_to_it() {
     assert_eq!(server.get("/jobs").await.1["items"], json!([]), "nothing was queued");
 }
 
-/// Reports that half of the pictures are measured, then waits for a cancel.
+/// Reports that half of the pictures are measured, then waits to be cancelled.
 const SLOW: &str = r#"
 dir=$1; echo run >> $dir/runs
 say() { printf '{"seq":%s,"at":"2026-01-01T00:00:00.000Z",%s}\n' "$1" "$2" >> "$dir/events.jsonl"; }

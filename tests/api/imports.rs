@@ -1,4 +1,4 @@
-//! Imports run in processes of their own: they outlive the server, and their crashes cost nothing else.
+//! Imports run in processes of their own: they outlive the server, and a crash costs only the import itself.
 
 use std::fmt::Write;
 use std::io::Read;
@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::{Server, archive, config, id, real_worker, real_worker_after, zip_of};
 
-/// A worker that waits until the file `go` exists in `folder` before it does anything.
+/// A worker that, if the shell command `condition` succeeds, does nothing until the file `go` exists in `folder`.
 fn waiting(folder: &Path, condition: &str) -> blazetune::jobs::Program {
     let go = folder.join("go");
     let wait = format!("while [ ! -e {} ]; do sleep 0.02; done", go.display());
@@ -66,7 +66,7 @@ async fn an_import_outlives_its_server_and_the_next_one_completes_it() {
 }
 
 #[tokio::test]
-async fn deleting_a_data_set_ends_its_import_and_leaves_nothing() {
+async fn deleting_a_data_set_ends_its_import_and_leaves_nothing_behind() {
     let (folder, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let server = Server::start(data.path(), waiting(folder.path(), "true")).await;
     let first = started(&server, data.path(), archive().to_vec()).await;
@@ -78,13 +78,13 @@ async fn deleting_a_data_set_ends_its_import_and_leaves_nothing() {
     for part in ["imports", "uploads", "datasets"] {
         until(part, || entries(&data.path().join(part)).is_empty()).await;
     }
-    // The queue goes on.
+    // The queue still works afterwards.
     std::fs::write(folder.path().join("go"), "").unwrap();
     server.dataset().await;
 }
 
 #[tokio::test]
-async fn an_import_that_was_deleted_while_no_server_ran_is_ended_by_the_next_server() {
+async fn an_import_deleted_while_no_server_was_running_is_ended_by_the_next_server() {
     let (folder, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let program = waiting(folder.path(), "true");
     let server = Server::start(data.path(), program.clone()).await;
@@ -132,7 +132,7 @@ async fn a_crash_costs_the_import_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_killed_import_is_started_again_but_not_for_ever() {
+async fn a_killed_import_is_restarted_but_only_a_few_times() {
     let (folder, data) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let (starts, is_safe) = (folder.path().join("starts"), folder.path().join("safe"));
     let script = format!(
@@ -154,7 +154,7 @@ async fn a_killed_import_is_started_again_but_not_for_ever() {
 }
 
 #[tokio::test]
-async fn an_import_that_needs_too_much_memory_fails_by_name() {
+async fn an_import_that_needs_too_much_memory_fails_and_names_the_limit() {
     let data = tempfile::tempdir().unwrap();
     let mut config = config();
     config.limits.import_memory_bytes = 128 << 20;

@@ -11,7 +11,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use crate::life::WORDS;
 use crate::support::{Server, config, read, script};
 
-/// Leaves the files that a real worker leaves, 100 kB each.
+/// Leaves behind the same files as a real worker, 100 kB each.
 const WORK: &str = r#"
 for file in checkpoints/last.safetensors checkpoints/previous.safetensors artifacts/best.tflite; do
     head -c 100000 /dev/zero > "$dir/$file"

@@ -9,7 +9,8 @@ use zip::write::SimpleFileOptions;
 
 use crate::support::{Server, archive, id, read, real_worker, script};
 
-/// The drawn data set's archive, with each table replaced by what `change` makes of its name and text.
+/// The archive of the small synthetic data set, with each table replaced by the files that `change` returns for its
+/// name and text.
 fn with_tables(change: impl Fn(&str, String) -> Vec<(String, String)>) -> Vec<u8> {
     let mut from = zip::ZipArchive::new(Cursor::new(archive())).unwrap();
     let mut into = zip::ZipWriter::new(Cursor::new(Vec::new()));

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Server, script};
 
-/// Shell functions for the scripts that play workers. `say` appends an event; `finished` appends the last one.
+/// Shell functions for the scripts that play workers. `say` appends an event; `finished` appends the final one.
 pub(crate) const WORDS: &str = r#"
 say() { printf '%s\n' "$1" >> "$dir/events.jsonl"; }
 dir=$1
@@ -45,7 +45,7 @@ async fn a_worker_that_keeps_crashing_fails_its_job_with_its_last_words() {
 
 #[tokio::test]
 async fn a_job_continues_after_a_crash_in_the_middle_of_a_line() {
-    // As the real worker does, the second one cuts off the half-written line.
+    // Like the real worker, the second one cuts off the half-written line.
     let (_folder, server, dataset) = server_of(
         r#"if [ -e "$dir/crashed" ]; then
             head -n 1 "$dir/events.jsonl" > "$dir/e" && cat "$dir/e" > "$dir/events.jsonl"

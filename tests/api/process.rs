@@ -67,7 +67,7 @@ impl Program {
         panic!("{path} never reached the expected state: it is {}, {history}", last["state"]);
     }
 
-    /// Imports a small drawn data set and starts a job of `epochs` on it. Returns the job's path.
+    /// Imports a small synthetic data set and starts a job of `epochs` on it. Returns the job's path.
     pub(crate) async fn start_job(&self, epochs: u32) -> String {
         let upload = self.client.post(format!("{}/datasets", self.base));
         let upload = upload.header("content-type", "application/zip").body(archive());

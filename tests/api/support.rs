@@ -31,14 +31,14 @@ pub(crate) fn real_worker() -> Program {
     Program { path: env!("CARGO_BIN_EXE_blazetune").into(), args: vec!["worker".into()] }
 }
 
-/// A shell script that plays the worker of a job; `$1` is the job's folder. Imports have the product's own worker.
+/// A shell script that plays the worker of a job; `$1` is the job's folder. Imports use the product's own worker.
 pub(crate) fn script(text: &str) -> Program {
     let real = env!("CARGO_BIN_EXE_blazetune");
     let is_import = r#"grep -q '"kind": "import"' "$1/spec.json""#;
     shell(&format!("if {is_import}; then exec {real} worker \"$1\"; fi\n{text}"))
 }
 
-/// The product's own worker, after a shell script; `$1` is the job's or import's folder.
+/// The product's own worker, which starts when a shell script ends; `$1` is the job's or import's folder.
 pub(crate) fn real_worker_after(text: &str) -> Program {
     shell(&format!("{text}\nexec {} worker \"$1\"", env!("CARGO_BIN_EXE_blazetune")))
 }
@@ -134,7 +134,7 @@ impl Server {
         read(request.send().await.unwrap()).await
     }
 
-    /// Imports a small drawn data set and returns its id.
+    /// Imports a small synthetic data set and returns its id.
     pub(crate) async fn dataset(&self) -> String {
         let (status, dataset) = self.upload("faces", archive().to_vec()).await;
         assert_eq!(status, 202, "{dataset}");
@@ -191,13 +191,13 @@ pub(crate) fn id(value: &Value) -> String {
     value["id"].as_str().unwrap_or_else(|| panic!("no id in {value}")).to_owned()
 }
 
-/// The archive of a small drawn data set.
+/// The archive of a small synthetic data set.
 pub(crate) fn archive() -> &'static [u8] {
     static ARCHIVE: OnceLock<Vec<u8>> = OnceLock::new();
     ARCHIVE.get_or_init(|| drawn(16))
 }
 
-/// The archive of a drawn data set with `images` pictures.
+/// The archive of a synthetic data set with `images` pictures.
 pub(crate) fn drawn(images: u32) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sample.zip");

@@ -59,7 +59,8 @@ fn dataset_of(upload: &str) -> String {
     upload.replace("uploads", "datasets")
 }
 
-/// Sends the first bytes of a request for `more` bytes, and returns the open connection. Dropping it breaks it.
+/// Begins a request for the rest of the archive, sends only `bytes` of it, and returns the open connection. Dropping
+/// the connection breaks it.
 async fn begin(server: &Server, path: &str, offset: usize, bytes: &[u8]) -> TcpStream {
     let mut connection = TcpStream::connect(server.address).await.unwrap();
     let head = format!(
@@ -238,7 +239,7 @@ async fn a_crash_at_the_end_of_an_upload_loses_nothing() {
     let server = server(folder.path()).await;
     let path = announced(&server, archive().len(), &[]).await;
     server.shut_down().await;
-    // The server died after it had moved the archive and before it told the database.
+    // The server died after moving the archive but before updating the database.
     let part = folder.path().join(path.trim_start_matches('/')).with_extension("part");
     std::fs::write(&part, archive()).unwrap();
     std::fs::rename(&part, part.with_extension("")).unwrap();
@@ -263,7 +264,7 @@ async fn an_upload_that_nobody_continues_is_deleted_after_a_week() {
 }
 
 #[tokio::test]
-async fn parallel_uploads_and_uploads_of_unknown_length_keep_the_reserved_space() {
+async fn parallel_uploads_and_uploads_of_unknown_length_respect_the_reserved_space() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config();
     config.storage.max_bytes = 100 << 20;
@@ -287,7 +288,7 @@ async fn parallel_uploads_and_uploads_of_unknown_length_keep_the_reserved_space(
     let third = server.request(Method::PUT, "/datasets").body(unknown).send().await.unwrap();
     let (status, problem) = read(third).await;
     assert_eq!(status, 507, "{problem}");
-    // Once the first has gone, there is room again.
+    // Once the first client has disconnected, there is room again.
     drop(first);
     while std::fs::read_dir(&uploads).unwrap().count() > 0 {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;

@@ -31,7 +31,7 @@ impl Place {
         Self { folder, server, dataset }
     }
 
-    /// Makes a job in the state that `situation` begins with; further words describe the job.
+    /// Creates a job in a given state, the first word of `situation`; any further words describe the job.
     async fn job(&self, situation: &str) -> String {
         let (state, rest) = situation.split_once(' ').unwrap_or((situation, ""));
         let mut body = match rest {

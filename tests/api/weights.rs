@@ -80,7 +80,7 @@ async fn the_back_cameras_network_is_trained_evaluated_and_read_by_other_program
     }
     assert_eq!(server.post(&format!("{path}/mix"), &json!({"retain": 0.5})).await.0, 409);
 
-    // An evaluation measures the same as training did.
+    // An evaluation gives the same figures as training did.
     let body = json!({"kind": "evaluate", "dataset_id": dataset, "model_id": id(&model), "compare_with": id(&before)});
     let (status, job) = server.post("/jobs", &body).await;
     assert_eq!(status, 201, "{job}");
@@ -164,7 +164,7 @@ async fn the_command_line_imports_a_file_into_a_running_server() {
     assert!(!done && errors.contains("not a weights file"), "{errors}");
 }
 
-/// The memory of a process in bytes: `what` is `VmRSS` for now, `VmHWM` for the peak.
+/// The memory of a process in bytes: `what` is `VmRSS` for the current use, `VmHWM` for the peak.
 fn memory(pid: u32, what: &str) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find(|line| line.starts_with(what)).unwrap();
@@ -194,7 +194,7 @@ async fn refusing_a_hostile_file_takes_less_than_a_hundred_megabytes() {
     }
 }
 
-/// Hostile files: what each is, its bytes, and a part of the expected refusal.
+/// Hostile files: a description of each, its bytes, and part of the expected refusal.
 fn hostile() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let corpus = |name: &str| {
         fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(name)).unwrap()

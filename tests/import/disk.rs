@@ -13,7 +13,7 @@ use crate::common::can_mount;
 use crate::support::{ordinary, zip};
 
 const SMALL_DISK: &str = "BLAZETUNE_SMALL_DISK";
-const NAME: &str = "disk::an_import_that_runs_out_of_space_says_so_and_leaves_nothing";
+const NAME: &str = "disk::an_import_that_runs_out_of_space_says_so_and_leaves_nothing_behind";
 
 /// Runs this test again with a disk of eight megabytes mounted at `folder`.
 fn run_on_small_disk(folder: &Path) {
@@ -30,7 +30,7 @@ fn run_on_small_disk(folder: &Path) {
 }
 
 #[test]
-fn an_import_that_runs_out_of_space_says_so_and_leaves_nothing() {
+fn an_import_that_runs_out_of_space_says_so_and_leaves_nothing_behind() {
     let Some(disk) = std::env::var_os(SMALL_DISK) else {
         run_on_small_disk(tempfile::tempdir().unwrap().path());
         return;

@@ -162,7 +162,7 @@ fn labels_in_two_formats_are_refused() {
 }
 
 #[test]
-fn a_broken_label_file_is_refused_with_the_place_of_the_error() {
+fn a_broken_label_file_is_refused_with_the_position_of_the_error() {
     let all =
         with("", vec![("a.json".to_owned(), "{\"images\": [], \"annotations\": [}".to_owned())]);
     let text = refusal(&zip(&all));

@@ -35,7 +35,7 @@ pub(crate) fn corners(manifest: &Manifest) -> Vec<[f32; 4]> {
         .collect()
 }
 
-/// The four boxes of every table below, however it writes them: left, top, right, bottom.
+/// The four boxes of every table below, whatever form the table gives them: left, top, right, bottom.
 pub(crate) const BOXES: [[f32; 4]; 4] = [
     [25.0, 18.0, 35.0, 28.0],
     [22.0, 15.0, 38.0, 29.0],
@@ -77,7 +77,7 @@ fn boxes_are_read_by_the_names_of_their_columns() {
 }
 
 #[test]
-fn corners_in_columns_named_as_sizes_are_refused_until_the_user_says_what_they_are() {
+fn corners_in_columns_named_like_sizes_are_refused_until_the_user_says_what_they_are() {
     let table =
         table("image_path,x1,y1,w,h", |n, [a, b, c, d]| format!("i/{n}.png,{a},{b},{c},{d}"));
     let all = with_table("labels.csv", &table);
@@ -208,7 +208,7 @@ fn tables_of_batches_are_combined_and_test_pictures_are_kept_apart() {
 }
 
 #[test]
-fn pictures_without_a_row_are_left_out_if_any_row_finds_no_picture() {
+fn pictures_without_a_row_are_left_out_if_any_row_names_a_missing_picture() {
     let mut all = ordinary();
     let table = all.iter_mut().find(|(name, _)| name == "annotations.csv").unwrap();
     table.1.extend_from_slice(b"images/gone.png,1,1,9,9\n");

@@ -251,7 +251,7 @@ fn pictures_of_one_colour_are_imported_and_reported() {
 
 #[test]
 fn boxes_drawn_on_the_picture_as_stored_are_turned_with_it() {
-    // The box is in the upper half of the stored picture (64 × 32), the right half of the upright one (32 × 64).
+    // The box is in the upper half of the stored picture (64 × 32): the right half of the upright picture (32 × 64).
     let rows = |header: &str, row: &str| {
         let rows: Vec<String> = (0..4).map(|number| format!("{number}.jpg,{row}\n")).collect();
         format!("image_path,{header}\n{}", rows.concat()).into_bytes()

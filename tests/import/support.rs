@@ -1,4 +1,4 @@
-//! Makes small archives of drawn pictures and imports them.
+//! Creates small archives of drawn pictures and imports them.
 
 use std::fs;
 use std::io::{Cursor, Write};

@@ -1,5 +1,5 @@
-//! Labels as annotation tools and the data sets of faces have them: CVAT, `LabelMe`, Label Studio, `RetinaFace`, SCRFD and
-//! 300-W.
+//! Labels as annotation tools and public face data sets write them: CVAT, `LabelMe`, Label Studio, `RetinaFace`, SCRFD
+//! and 300-W.
 
 use std::fmt::Write;
 
@@ -24,7 +24,7 @@ fn face(number: usize) -> Option<[f32; 4]> {
     BOXES.get(number).copied()
 }
 
-/// Imports an export without options, and checks its boxes and that the import has nothing to complain of.
+/// Imports an export without options, and checks its boxes and that the import has nothing to complain about.
 fn check(tool: &str, files: &Files) -> Manifest {
     let manifest = manifest(files);
     assert_eq!(corners(&manifest), BOXES, "{tool}");
@@ -80,7 +80,7 @@ fn cvat_images(subset: impl Fn(usize) -> &'static str) -> String {
 }
 
 #[test]
-fn cvats_xml_gives_the_boxes_of_images() {
+fn cvats_xml_gives_the_boxes_of_its_pictures() {
     let xml = |folder: &str| vec![(format!("{folder}annotations.xml"), cvat_images(|_| ""))];
     check("CVAT", &with(named("images/"), xml("")));
     check("CVAT, in a folder", &with(named("task/images/"), xml("task/")));
@@ -213,7 +213,7 @@ fn landmarks([a, b, c, d]: [f32; 4]) -> [[f32; 2]; 5] {
     [at(0.3, 0.4), at(0.7, 0.4), at(0.5, 0.6), at(0.4, 0.8), at(0.6, 0.8)]
 }
 
-/// The text of `RetinaFace` or SCRFD.
+/// The text of a label file for `RetinaFace` or SCRFD.
 fn sections(is_scrfd: bool) -> String {
     let mut text = String::new();
     for number in 0..6 {
@@ -231,7 +231,7 @@ fn sections(is_scrfd: bool) -> String {
 }
 
 #[test]
-fn the_texts_of_retinaface_and_scrfd_give_boxes_and_keypoints() {
+fn the_label_files_of_retinaface_and_scrfd_give_boxes_and_keypoints() {
     let pictures = named("train/images/0--Parade/");
     for (name, is_scrfd) in [("train/label.txt", false), ("train/labelv2.txt", true)] {
         let files = with(&pictures, vec![(name.to_owned(), sections(is_scrfd))]);
@@ -244,9 +244,9 @@ fn the_texts_of_retinaface_and_scrfd_give_boxes_and_keypoints() {
     }
 }
 
-/// The 68 points of an upright face without its forehead; pixels count from 1.
+/// The 68 points of an upright face without its forehead; pixels are counted from 1.
 fn points([left, top, right, bottom]: [f32; 4]) -> String {
-    // From the brows to the chin is three quarters of a box.
+    // The brows-to-chin distance is three quarters of the box's height.
     let brows = top + (bottom - top) / 4.0;
     let [right_eye, left_eye, nose, ..] = landmarks([left, top, right, bottom]);
     let point = |number: u8| match number {
@@ -312,7 +312,7 @@ fn pictures_without_labels_are_refused_with_what_was_found_and_what_can_be_read(
 }
 
 #[test]
-fn wider_faces_lists_of_difficulties_are_named() {
+fn the_report_names_unused_difficulty_lists_of_wider_face() {
     let mut text = String::new();
     for number in 0..6 {
         let face = face(number).unwrap_or_default();

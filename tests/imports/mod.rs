@@ -62,7 +62,7 @@ fn source_file(name: String, text: &str) -> SourceFile {
 #[derive(Debug)]
 struct Named {
     path: Vec<String>,
-    /// Whether it begins at a crate, not at a name that is local to the file.
+    /// Whether the path begins at a crate, not at a name that is local to the file.
     is_absolute: bool,
 }
 

@@ -10,7 +10,8 @@ pub fn centre_tensor(device: Device) -> Tensor {
     Tensor::from_slice(centres().as_flattened()).reshape([-1, 2]).to_device(device)
 }
 
-/// Decodes raw coordinates `[N, 896, 16]` to boxes `[N, 896, 4]`: centre x, y, width, height as fractions of the input.
+/// Decodes raw coordinates `[N, 896, 16]` into boxes `[N, 896, 4]`: centre x, y, width, height as fractions of the
+/// input.
 ///
 /// Source: `MediaPipe` `tensors_to_detections_calculator.cc`, `DecodeBoxes`.
 pub fn decode_boxes(coordinates: &Tensor, centres: &Tensor) -> Tensor {

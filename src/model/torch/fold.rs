@@ -52,7 +52,8 @@ pub fn measure(folded: &Network, batches: &[Tensor]) -> Vec<Statistics> {
     statistics.collect()
 }
 
-/// Returns a network without BatchNorm that computes the same outputs in evaluation mode. A folded network is copied.
+/// Returns a network without BatchNorm that computes the same outputs in evaluation mode. A network that is already
+/// folded is copied.
 pub fn fold(network: &Network) -> Network {
     let _guard = tch::no_grad_guard();
     match network.form() {
@@ -61,11 +62,12 @@ pub fn fold(network: &Network) -> Network {
     }
 }
 
-/// Indices of the folded network's numbers, so that folding is a few operations on whole buffers. Gradients flow back
-/// through these operations.
+/// Indices for computing the folded network's numbers, so that folding takes only a few operations on whole buffers.
+/// Gradients flow back through these operations.
 #[derive(Debug)]
 pub struct Fold {
-    /// `[C]`: each normalised channel's indices: γ among the parameters, mean and variance among the buffers.
+    /// `[C]`: for each normalised channel, the index of its γ in the parameters and of its mean and variance in the
+    /// buffers.
     gammas: Tensor,
     means: Tensor,
     variances: Tensor,
@@ -79,11 +81,11 @@ pub struct Fold {
 }
 
 impl Fold {
-    /// Prepares to fold networks like this one.
+    /// Prepares to fold networks of the same layout as this one.
     ///
     /// # Panics
     ///
-    /// If it has no BatchNorm.
+    /// If the network has no BatchNorm.
     pub fn of(network: &Network) -> Self {
         assert_eq!(network.form(), Form::Unfolded);
         let (mut gammas, mut means, mut variances) = (Vec::new(), Vec::new(), Vec::new());

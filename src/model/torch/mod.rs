@@ -14,7 +14,7 @@ use super::outputs::Outputs;
 use super::slots::{Form, slots};
 use super::tensors::{Array, Weights};
 
-/// Share of a batch's statistics in the running statistics.
+/// Weight of each new batch's statistics in the running statistics.
 const MOMENTUM: f64 = 0.1;
 
 /// The statistics that BatchNorm uses.
@@ -35,7 +35,7 @@ pub enum Mode {
 pub struct OutputTensors {
     /// `[N, 896]`: each anchor's logit for a face.
     pub logits: Tensor,
-    /// `[N, 896, 16]`: x, y, w, h, then six keypoints x, y, in pixels of the input, relative to the anchor's centre.
+    /// `[N, 896, 16]`: x, y, w, h, then x, y of six keypoints, in pixels of the input, relative to the anchor's centre.
     pub coordinates: Tensor,
 }
 
@@ -60,7 +60,7 @@ impl From<&OutputTensors> for Outputs {
     }
 }
 
-/// The network's numbers in two flat buffers, so that an optimizer step is a handful of operations.
+/// The network's numbers in two flat buffers, so that an optimizer step takes only a handful of operations.
 #[derive(Debug)]
 pub struct Network {
     form: Form,
@@ -110,7 +110,7 @@ impl Network {
         Numbers { form: self.form, layout: self.layout, parameters, buffers }
     }
 
-    /// Returns the same network with other numbers, such as their average.
+    /// Returns the same network with different numbers, such as their moving average.
     #[must_use]
     pub fn with_numbers(&self, parameters: &Tensor, buffers: &Tensor) -> Self {
         Self {
@@ -238,7 +238,7 @@ impl<'a> Layers<'a> {
         let ys = if normalised {
             let ys = convolve(conv, xs, &weight, None);
             let beta = piece();
-            let mut statistic = || self.statistics.next().expect("BatchNorm has mean and variance");
+            let mut statistic = || self.statistics.next().expect("BatchNorm has both statistics");
             let (mean, variance) = (statistic(), statistic());
             let train = matches!(self.mode, Mode::Train { from } if self.index >= from);
             let (gamma, beta) = (Some(&first), Some(&beta));

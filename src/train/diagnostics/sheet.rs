@@ -26,8 +26,8 @@ const GAP: u32 = 4;
 const DOT: u32 = 2;
 const JPEG_QUALITY: u8 = 90;
 
-/// Returns the name of an epoch's sheet among the job's artifacts, or `None` if the epoch has no sheet. Only epochs
-/// that are powers of two have one. This gives many sheets early on, when targets change most, and few overall.
+/// Returns the file name of an epoch's sheet among the job's artifacts, or `None` if the epoch has no sheet. Only
+/// epochs that are powers of two have one. This gives many sheets early on, when targets change most, and few overall.
 pub fn file_name(epoch: u32) -> Option<String> {
     epoch.is_power_of_two().then(|| format!("views-epoch-{epoch}.jpg"))
 }

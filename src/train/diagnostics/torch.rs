@@ -1,4 +1,4 @@
-//! Collects an epoch's diagnostics from batches that libtorch ran.
+//! Collects an epoch's diagnostics from batches of the libtorch engine.
 
 use tch::{Device, Kind, Tensor};
 
@@ -60,7 +60,7 @@ impl TorchWatch {
     pub fn restored(sums: &[f64], views: [usize; 2], device: Device) -> Self {
         let bins: Vec<f64> = (0..BINS).map(bin_from).collect();
         Self {
-            // Uses double precision, because counts over a long epoch exceed single precision.
+            // Uses double precision, because the counts of a long epoch are too large for single precision.
             sums: Tensor::from_slice(sums).to_device(device),
             sizes: Ranges::new(&SIZES_PX, device),
             overlaps: Ranges::new(&bins, device),

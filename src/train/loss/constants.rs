@@ -12,7 +12,7 @@ pub(super) const FORBIDDEN: f64 = 1e6;
 pub(super) const SAME_FACE: f64 = 0.5;
 /// Minimum score at which the base model is sure of a face.
 pub(super) const SURE: f64 = 0.5;
-/// Keypoint error, in face widths, below which the keypoint loss is about quadratic.
+/// Keypoint error, in face widths, below which the keypoint loss is roughly quadratic.
 pub(super) const FOOT: f64 = 0.02;
 /// Minimum number of hard negatives per view.
 pub(super) const FEWEST_NEGATIVES: i64 = 10;

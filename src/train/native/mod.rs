@@ -33,7 +33,7 @@ pub struct NativeEngine {
     clip_norm: f64,
     freeze_keypoints: bool,
     training: Training,
-    /// Folds the network in training, if it has BatchNorm.
+    /// Folds the network that is being trained, if it has BatchNorm.
     folding: Option<Folding>,
     base: Inference,
     network: Numbers,
@@ -248,7 +248,7 @@ impl engine::Engine for NativeEngine {
     }
 }
 
-/// Cuts the views from which BatchNorm's initial statistics are measured, in the same way as training views.
+/// Cuts views for measuring BatchNorm's initial statistics, in the same way as training views are cut.
 fn calibration_views(spec: &TrainSpec, pictures: &Pictures) -> Vec<Inputs> {
     let cutter = Cutter::new(spec, pictures, 0, INPUT_SIZE, Rendering::Native);
     let batches = views::calibration_batches(spec, pictures);

@@ -1,5 +1,5 @@
-//! Training in libtorch: on GPUs, for the back camera's network, and with batches that are normalised with their own
-//! statistics.
+//! Training in libtorch: on GPUs, for the back camera's network, and for jobs whose batches are normalised with their
+//! own statistics.
 
 pub mod cuda;
 pub mod optimizer;
@@ -48,7 +48,7 @@ pub struct TorchEngine {
     /// The moving average of the network's numbers, which is evaluated and exported.
     average: Network,
     base: Network,
-    /// Folds the network in training, if BatchNorm's statistics stay fixed.
+    /// Folds the network that is being trained, if BatchNorm's statistics stay fixed.
     fold: Option<Fold>,
     /// Index of the first convolution that trains.
     from: usize,
@@ -295,7 +295,7 @@ fn zeros(device: Device) -> Tensor {
     Tensor::zeros([NORM + 1], (Kind::Float, device))
 }
 
-/// Cuts the views from which BatchNorm's initial statistics are measured, in the same way as training views.
+/// Cuts views for measuring BatchNorm's initial statistics, in the same way as training views are cut.
 fn calibration_views(
     spec: &TrainSpec,
     pictures: &Pictures,

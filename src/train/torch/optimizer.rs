@@ -68,7 +68,7 @@ impl TorchOptimizer {
     }
 }
 
-/// Computes the same as [`orthogonal`], for several matrices in parallel on a CPU.
+/// Does the same as [`orthogonal`] for several matrices, in parallel on a CPU.
 fn orthogonal_in_memory(flat: &Tensor, matrices: &[Matrix]) -> Vec<Tensor> {
     let flat = array(flat).values;
     let one = |matrix: &Matrix| {

@@ -10,7 +10,7 @@ use crate::train::views::pictures::unreadable;
 /// Maximum GPU memory for pictures, in bytes: about 170,000 pictures. A larger data set's pictures are uploaded as
 /// needed.
 const ON_DEVICE_BYTES: usize = 32 << 30;
-/// Bytes to leave free for a network with a 128-pixel input: a step of 256 views and libtorch's own reserve.
+/// Bytes to leave free for a network with a 128-pixel input: enough for a step of 256 views and libtorch's own reserve.
 const ROOM_BYTES: i64 = 4 << 30;
 const UPLOADED_AT_ONCE: usize = 256;
 
@@ -63,7 +63,7 @@ fn on_gpu(cache: &PictureFile, count: usize, input_size: usize, device: Device) 
     // Libraries reserve memory on first use, so use them once before measuring what is left.
     let pixels = Tensor::zeros([1, 8, 8, 8], (Kind::Float, device));
     drop(pixels.conv2d::<Tensor>(&pixels, None, [1, 1], [0, 0], [1, 1], 1));
-    // Allocates this room and frees it, so that libtorch keeps it for training.
+    // Allocates this much memory and frees it again, so that libtorch keeps it for training.
     let room = ROOM_BYTES * (input_size / INPUT_SIZE).pow(2) as i64;
     let room = Tensor::f_empty([room], bytes).ok()?;
     let all = Tensor::f_empty([count as i64, side, side, 3], bytes).ok()?;

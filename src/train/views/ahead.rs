@@ -1,5 +1,5 @@
-//! Prepares the next batch while a step runs. This keeps threads busy that single-threaded parts of a step, such as the
-//! optimizer, leave idle.
+//! Prepares the next batch while a step runs. This gives work to the threads that the single-threaded parts of a step,
+//! such as the optimizer, leave idle.
 
 use super::batch::{Batch, Cutter};
 

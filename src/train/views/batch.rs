@@ -59,7 +59,7 @@ pub struct Batch {
     pub pixels: Pixels,
 }
 
-/// A cutter of an epoch's views, which can be copied to any thread.
+/// Cuts an epoch's views. It can be copied to any thread.
 #[derive(Debug, Clone, Copy)]
 pub struct Cutter<'a> {
     spec: &'a TrainSpec,
@@ -137,7 +137,7 @@ impl<'a> Cutter<'a> {
         match self.others(picture) {
             None => vec![self.view(picture, 0, min_face_px, side)],
             Some([b, c, d]) => {
-                // A tile is drawn at half size, so the minimum face size at full size is twice as large.
+                // A tile is rendered at half size, so the minimum face size at full size is twice as large.
                 let tile = |(at, picture)| self.view(picture, at, 2.0 * min_face_px, side / 2);
                 (0u32..).zip([picture, b, c, d]).map(tile).collect()
             }

@@ -78,7 +78,7 @@ pub struct ColourChange {
 
 /// Weights of red, green and blue in a grey value: the luma of ITU-R BT.601.
 const GREY: [f32; 3] = [0.299, 0.587, 0.114];
-/// Minimum visible share of a face's box; a face below it is ignored.
+/// Minimum visible share of a face's box; a face with less is ignored.
 const MIN_VISIBLE: f32 = 0.5;
 /// Maximum distance, on each axis, between the centre of a view that zooms in on a face and the face's centre, as a
 /// fraction of the view's side.
@@ -261,12 +261,12 @@ pub fn size_px(rect: &Rect) -> f32 {
     rect.area().sqrt() * INPUT_SIZE as f32
 }
 
-/// Number of views that BatchNorm's first statistics are measured on.
+/// Number of views that BatchNorm's initial statistics are measured on.
 const CALIBRATION_VIEWS: usize = 256;
 /// Number of calibration views per batch.
 const CALIBRATION_BATCH: usize = 32;
 
-/// Returns the pictures for measuring BatchNorm's first statistics, in batches.
+/// Returns the pictures for measuring BatchNorm's initial statistics, in batches.
 pub(super) fn calibration_batches(
     spec: &TrainSpec,
     pictures: &pictures::Pictures,

@@ -16,7 +16,7 @@ pub struct Pictures {
     pub cache: PictureFile,
     /// `[N, 128, 128, 3]` bytes: each picture as the input of a deployed model.
     pub inputs: PictureFile,
-    /// One entry per picture, in order.
+    /// One entry per picture, in the data set's order.
     pub entries: Vec<Entry>,
     /// Indices of the pictures to train on.
     pub train: Vec<usize>,
@@ -31,7 +31,7 @@ pub struct Pictures {
 pub struct Entry {
     /// The cached picture.
     pub source: Source,
-    /// The picture's placement in its square. As fractions, it is the same for a network input of any size.
+    /// The picture's placement in its square, as fractions, which are the same for a network input of any size.
     pub letterbox: Letterbox,
     /// The difficulty of each face, if known; empty if none is known.
     pub difficulties: Vec<Option<Difficulty>>,
@@ -117,7 +117,8 @@ impl Pictures {
     ///
     /// If the data set can no longer be read.
     pub fn inputs_of(&self, size: usize, indices: &[usize]) -> Vec<u8> {
-        // The squares that training views are cut from are sampled like the input of a network of the same size.
+        // The squares that training views are cut from are sampled like a network input of the same size, so they can
+        // serve as inputs.
         let pictures = if size == INPUT_SIZE { &self.inputs } else { &self.cache };
         assert_eq!(pictures.side(), size, "pictures are stored at 128 and 256 pixels");
         pictures.read_all(indices).unwrap_or_else(unreadable)

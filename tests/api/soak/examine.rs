@@ -88,7 +88,7 @@ async fn examine_history(soak: &Soak, id: &str, state: &str, report: &mut Report
     }
 }
 
-/// Checks that no row or event is missing, and that each file has the checksum in the database.
+/// Checks that no row or event is missing, and that each file has the checksum that the database records.
 async fn examine_result(soak: &Soak, id: &str, report: &mut Report) {
     let dir = soak.data.join("jobs").join(id);
     let text = std::fs::read_to_string(dir.join("events.jsonl")).unwrap();

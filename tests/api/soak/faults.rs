@@ -28,7 +28,7 @@ enum Fault {
     Cancel,
 }
 
-/// Each fault with its weight in the draw and its name.
+/// Each fault, how often it is chosen relative to the others, and its name.
 const FAULTS: [(Fault, u32, &str); 12] = [
     (Fault::Kill, 22, "worker killed"),
     (Fault::Freeze, 6, "worker stopped (SIGSTOP)"),
@@ -111,7 +111,7 @@ impl Soak {
         answer["id"].is_string()
     }
 
-    /// Breaks one worker. Returns whether that was possible: the worker may have ended meanwhile.
+    /// Breaks one worker. Returns whether that was possible: the worker may have ended in the meantime.
     fn break_worker(&mut self, fault: Fault, pid: u32, dir: &Path) -> bool {
         match fault {
             Fault::Freeze => signal(pid, "-STOP"),
@@ -175,7 +175,7 @@ impl Soak {
     }
 }
 
-/// Freezes a worker and deletes its job's folder, unless the job is done: no worker would run it again.
+/// Freezes a worker and deletes its job's folder, unless the job is done, because no worker would run it again.
 fn delete_folder(pid: u32, dir: &Path) -> bool {
     if !signal(pid, "-STOP") {
         return false;

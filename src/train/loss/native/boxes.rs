@@ -104,7 +104,7 @@ impl Axis {
         let (half, other_half) = (length.max(0.0) / 2.0, other_length.max(0.0) / 2.0);
         let (low, high) = (at - half, at + half);
         let (other_low, other_high) = (other_at - other_half, other_at + other_half);
-        // The first interval's share in each end of the intersection.
+        // How much each end of the intersection moves with the first interval's end.
         let inner_high = share(high < other_high, high == other_high);
         let inner_low = share(low > other_low, low == other_low);
         let overlap = high.min(other_high) - low.max(other_low);

@@ -1,5 +1,5 @@
 //! Targets, losses and gradients on the CPU. This module computes the same losses as `loss::torch`, but one view at a
-//! time and without tensors. Assignment is fast because only anchors near a face are its candidates.
+//! time and without tensors. Assignment is fast because a face's only candidates are the anchors near it.
 
 mod boxes;
 mod counts;

@@ -131,7 +131,7 @@ fn keypoints(
 }
 
 /// Adds the gradients of the teacher loss, and returns the loss. At each anchor where the base model is sure of a face,
-/// it is the focal loss with the base model's score as the target, plus 1 − DIoU between the two boxes.
+/// this is the focal loss with the base model's score as the target, plus 1 − DIoU between the two boxes.
 fn distance(
     outputs: &OutputsRef<'_>,
     base: &OutputsRef<'_>,

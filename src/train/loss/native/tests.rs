@@ -25,8 +25,8 @@ fn outputs(seed: i64) -> OutputTensors {
     OutputTensors { logits: numbers(&[n, anchors]) * 2.0 - 0.5, coordinates: Tensor::cat(&rest, 2) }
 }
 
-/// Three views: two overlapping faces with an ignored and a small one; no face; a face with two labelled keypoints and
-/// a large face.
+/// Three views: two overlapping faces, an ignored face and a small face; no faces; a face with two labelled keypoints
+/// and a large face.
 fn faces() -> Vec<Vec<ViewFace>> {
     let face = |x, y, w, h, ignored| ViewFace::new(Rect::around(x, y, w, h), ignored);
     let mut labelled = face(0.4, 0.6, 0.21, 0.27, false);

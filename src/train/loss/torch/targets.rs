@@ -67,8 +67,8 @@ impl Faces {
     }
 }
 
-/// The targets of each anchor of a batch. Their shapes do not depend on the number of positives, so the host never
-/// waits for the GPU to learn a shape.
+/// The targets of each anchor of a batch. Their shapes do not depend on the number of positives, so the host never has
+/// to wait for the GPU to know a shape.
 #[derive(Debug)]
 pub struct Targets {
     /// `[N, 896]` bool: the positive anchors.

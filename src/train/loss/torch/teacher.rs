@@ -143,8 +143,8 @@ pub fn keypoints(
     (apart * &is_known).sum(Kind::Float)
 }
 
-/// Returns the keypoints of each anchor's face, and whether each coordinate is known at a positive anchor. Both are
-/// `[N, 896, 12]`.
+/// Returns the keypoints of each anchor's face, and whether each coordinate counts: it is known, and the anchor is
+/// positive. Both are `[N, 896, 12]`.
 fn known_at(targets: &Targets, known: &Tensor) -> (Tensor, Tensor) {
     let positive = targets.positive.unsqueeze(2);
     let (views, anchors) = (targets.positive.size()[0], targets.positive.size()[1]);
