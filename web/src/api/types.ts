@@ -76,6 +76,11 @@ export type JobVerb = "pause" | "resume" | "stop" | "cancel" | "front" | "extend
 export type Reason = "requested" | "keeps_every_size" | "loses_least";
 export type ModelKind = "base" | "imported" | "trained" | "mixed";
 /**
+ * Why a shift was chosen.
+ */
+export type ShiftReason =
+  "keeps_large_faces" | "loses_large_faces" | "too_few_faces" | "finds_nothing" | "unchanged";
+/**
  * The network: `short` (128 × 128) or `back` (256 × 256).
  */
 export type VariantName = "short" | "back";
@@ -926,6 +931,27 @@ export interface EvaluationReport {
   split: SplitChoice;
 }
 /**
+ * A model's figures at a threshold of 0.5, with suppression as `MediaPipe` does it at this threshold.
+ */
+export interface FiguresAtDefault {
+  /**
+   * Harmonic mean of `precision` and `recall`.
+   */
+  f1: number;
+  /**
+   * Share of the detections that are faces. Faces under 6 pixels of the 128-pixel input are ignored.
+   */
+  precision: number;
+  /**
+   * Share of the faces of at least 6 pixels that are detected.
+   */
+  recall: number;
+  /**
+   * Share of the faces of at least 24 pixels that are detected; `null` without such faces.
+   */
+  recall_ge24: number | null;
+}
+/**
  * A job as clients see it.
  */
 export interface Job {
@@ -1107,7 +1133,7 @@ export interface Mix {
  */
 export interface Mixing {
   /**
-   * The measured mixes, in ascending order of share.
+   * The measured mixes, in ascending order of share, before the chosen mix's scores were shifted.
    */
   curve: Mix[];
   reason: Reason;
@@ -1149,12 +1175,49 @@ export interface ModelMetrics {
    * The base model's metrics.
    */
   baseline: ValMetrics | null;
+  /**
+   * The metrics of the delivered weights.
+   */
   best: ValMetrics | null;
   /**
    * The best epoch; `null` for a mix.
    */
   epoch: number | null;
+  /**
+   * The recommended `min_detection_confidence`; absent for models of earlier versions.
+   */
+  recommended_threshold: number | null;
   retention: Mixing | null;
+  /**
+   * How the scores were shifted; `null` if the job did not shift them, absent for models of earlier versions.
+   */
+  score_shift: ScoreShift | null;
+}
+/**
+ * A shift of a model's scores, and what it changes at a score threshold of 0.5, `MediaPipe`'s default.
+ */
+export interface ScoreShift {
+  /**
+   * Figures at a threshold of 0.5 on the validation pictures; `null` if no shift was looked for.
+   */
+  figures: ShiftFigures | null;
+  /**
+   * Added to every logit of the delivered weights; 0 leaves the scores as they were.
+   */
+  logits: number;
+  reason: ShiftReason;
+}
+/**
+ * Figures with and without a shift, at a threshold of 0.5.
+ */
+export interface ShiftFigures {
+  after: FiguresAtDefault;
+  base: FiguresAtDefault;
+  before: FiguresAtDefault;
+  /**
+   * The best F1 of any shift.
+   */
+  best_f1: number;
 }
 /**
  * Where a model comes from.
