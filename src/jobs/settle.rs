@@ -256,7 +256,7 @@ mod tests {
         let figures = Some(ShiftFigures { base: at, before: at, after: at, best_f1: 0.6 });
         let shift = ScoreShift { logits: 0.65, reason: ShiftReason::KeepsLargeFaces, figures };
         let (result, score_shift) = (Some(Box::new(val(0.49))), Some(Box::new(shift)));
-        let finished = Finished { result, score_shift, ..before };
+        let finished = Finished { score_shift, result, ..before };
         let model = before_and_after(&[], &finished);
         assert_eq!(model["best"]["best_threshold"], json!(0.49));
         assert_eq!(model["recommended_threshold"], json!(0.5));

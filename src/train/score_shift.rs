@@ -241,8 +241,8 @@ mod tests {
     fn a_lucky_f1_far_from_the_others_does_not_win() {
         let mut points = vec![(0.5, 9); 40];
         points[3].0 = 0.601;
-        for at in 20..30 {
-            points[at].0 = 0.6;
+        for point in &mut points[20..30] {
+            point.0 = 0.6;
         }
         let (at, _) = pick(&tried(&points), 0).unwrap();
         assert!((22..28).contains(&at), "{at}");

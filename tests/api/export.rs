@@ -50,7 +50,7 @@ async fn every_format_is_sent_as_a_zip_that_can_be_uploaded_again() {
     }
     let labels = export(&server, &dataset, "format=coco&pictures=none").await;
     let zip = ZipArchive::new(Cursor::new(labels.bytes().await.unwrap())).unwrap();
-    assert!(zip.file_names().all(|name| !name.ends_with(".png")));
+    assert!(zip.file_names().all(|name| !name.contains("images/")));
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn exports_that_cannot_be_made_are_refused_with_what_to_do() {
 /// A zip of pictures that compress badly: their export does not fit into a connection's buffers.
 fn noise(pictures: u32) -> Vec<u8> {
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    let (mut state, mut table) = (1_u32, "image_path,x1,y1,w,h\n".to_owned());
+    let mut state = 1_u32;
     for number in 0..pictures {
         let picture = RgbImage::from_fn(256, 256, |_, _| {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
@@ -91,8 +91,9 @@ fn noise(pictures: u32) -> Vec<u8> {
         let mut bytes = Cursor::new(Vec::new());
         picture.write_to(&mut bytes, ImageFormat::Bmp).unwrap();
         std::io::copy(&mut &bytes.into_inner()[..], &mut zip).unwrap();
-        table += &format!("{number}.bmp,10,10,50,50\n");
     }
+    let rows = (0..pictures).map(|number| format!("{number}.bmp,10,10,50,50\n"));
+    let table = format!("image_path,x1,y1,w,h\n{}", rows.collect::<String>());
     zip.start_file("labels.csv", SimpleFileOptions::default()).unwrap();
     std::io::copy(&mut table.as_bytes(), &mut zip).unwrap();
     zip.finish().unwrap().into_inner()
@@ -115,13 +116,16 @@ async fn when_open(folder: &Path, count: usize) -> Duration {
     start.elapsed()
 }
 
+/// Enough that an export takes most of a second, so that it cannot end by itself before it is noticed.
+const PICTURES: u32 = 400;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_export_ends_when_the_client_leaves_or_takes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let mut config = config();
     config.server.request_timeout_s = 1;
     let server = Server::start_with(folder.path(), script("exit 0"), config).await;
-    let (_, dataset) = server.upload("noise", noise(150)).await;
+    let (_, dataset) = server.upload("noise", noise(PICTURES)).await;
     let dataset = id(&dataset);
     let is_ready = |dataset: &Value| dataset["status"] == json!("ready");
     server.when(&format!("/datasets/{dataset}"), is_ready).await;
@@ -130,7 +134,7 @@ async fn an_export_ends_when_the_client_leaves_or_takes_nothing() {
     let start = Instant::now();
     let whole = export(&server, &dataset, "format=yolo").await.bytes().await.unwrap().len();
     let duration = start.elapsed();
-    assert!(whole > 150 * 190_000, "{whole}");
+    assert!(whole > PICTURES as usize * 190_000, "{whole}");
     when_open(&datasets, 0).await;
 
     let mut left = export(&server, &dataset, "format=yolo").await;
@@ -138,7 +142,10 @@ async fn an_export_ends_when_the_client_leaves_or_takes_nothing() {
     when_open(&datasets, 1).await;
     drop(left);
     let ended = when_open(&datasets, 0).await;
-    assert!(ended < duration / 2, "it took {ended:?} to notice, and a whole export {duration:?}");
+    assert!(
+        ended < duration * 2 / 3,
+        "it took {ended:?} to notice, and a whole export {duration:?}"
+    );
 
     let mut stalled = export(&server, &dataset, "format=yolo").await;
     assert!(stalled.chunk().await.unwrap().is_some());

@@ -54,6 +54,7 @@ fn write_picture(
 }
 
 /// What a row says about its picture.
+#[derive(Clone, Copy)]
 enum Label {
     Face(LabelledFace),
     Ignored(Corners),

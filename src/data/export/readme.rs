@@ -15,7 +15,7 @@ use crate::data::manifest::Picture;
 
 /// A line of `originals.jsonl`: what a picture was called in the uploaded archive, and how large it was.
 #[derive(Serialize)]
-struct Original<'a> {
+struct Listed<'a> {
     path: &'a str,
     original: &'a str,
     width: u32,
@@ -35,7 +35,7 @@ pub(super) fn write(
     let out = archive.text("originals.jsonl")?;
     for (picture, path) in content.all().iter().zip(content.paths()) {
         let Picture { name, width, height, .. } = picture;
-        let line = Original { path, original: name, width: *width, height: *height };
+        let line = Listed { path, original: name, width: *width, height: *height };
         to_writer(&mut *out, &line)?;
         writeln!(out)?;
     }
