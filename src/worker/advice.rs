@@ -10,7 +10,7 @@ use crate::train::views::pictures::Pictures;
 /// Advice in `card.json`.
 #[derive(Debug, Serialize)]
 pub struct Advice {
-    /// The recommended `min_detection_confidence` of `MediaPipe`'s `FaceDetector`: the threshold with the best F1.
+    /// The recommended `min_detection_confidence` for `MediaPipe`'s `FaceDetector`: the threshold with the best F1.
     pub threshold: Option<f64>,
     /// Share of the detections that are faces, at `threshold`.
     pub precision: Option<f64>,
