@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use super::report::ImportReport;
 use crate::geometry::{INPUT_SIZE, Keypoints, Letterbox, Rect};
 
-/// What a picture is for.
+/// What a picture is used for.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
 )]
@@ -15,7 +15,7 @@ use crate::geometry::{INPUT_SIZE, Keypoints, Letterbox, Rect};
 pub enum Split {
     /// Trained on.
     Train,
-    /// Measured on, also during training.
+    /// Used for validation, including during training.
     Val,
     /// Never used in training, only for a final measurement.
     Test,
@@ -57,17 +57,17 @@ pub struct Manifest {
 pub struct Picture {
     /// Its path in the archive.
     pub name: String,
-    /// What it is for.
+    /// What it is used for.
     pub split: Split,
-    /// Upright, in pixels of the original.
+    /// Width of the upright picture, in pixels of the original.
     pub width: u32,
-    /// Upright, in pixels of the original.
+    /// Height of the upright picture, in pixels of the original.
     pub height: u32,
-    /// Where the picture lies within its cached square.
+    /// The position of the picture in its cached square.
     pub letterbox: Letterbox,
     /// The faces, as fractions of the picture.
     pub faces: Vec<Rect>,
-    /// Places that count neither as faces nor as background, as fractions of the picture. They are painted grey.
+    /// Regions that count neither as faces nor as background, as fractions of the picture. They are painted grey.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ignored: Vec<Rect>,
     /// The keypoints of each face, as fractions of the picture; empty if none is labelled.

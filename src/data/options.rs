@@ -20,7 +20,7 @@ pub struct ImportOptions {
     pub megapixels: u32,
     /// Share of the pictures for validation, if the archive has no split.
     pub val_share: f64,
-    /// Seed of that split.
+    /// Seed for that split.
     pub seed: u64,
     /// Number of decoding threads.
     pub threads: usize,
@@ -111,7 +111,7 @@ pub enum ImportError {
     },
     /// The disk became full during the import.
     #[error(
-        "the server's disk is full; nothing of the data set was kept, so free some space and upload the archive again"
+        "the server's disk is full; none of the data set was kept, so free some space and upload the archive again"
     )]
     DiskFull,
     /// Writing failed.
@@ -138,7 +138,7 @@ impl From<ArchiveError> for ImportError {
 /// The kind of problem for a picture that cannot be used.
 pub const BAD_PICTURE: &str = "bad picture";
 
-/// A callback for progress, called from several threads. Breaking cancels the import.
+/// A callback for progress, called from several threads. Returning `Break` cancels the import.
 pub type OnProgress<'a> = dyn Fn(ImportProgress) -> ControlFlow<()> + Sync + 'a;
 
 /// Limit on all tables together, in bytes, since they are read into memory.

@@ -27,7 +27,7 @@ pub enum PlanError {
         /// Its first line.
         line: String,
     },
-    /// No row names a picture of the archive.
+    /// No row names a picture in the archive.
     #[error(
         "{table} names none of the archive's {pictures} pictures: it is for {written:?} and others, but there are {found} and others{}",
         if *.is_video { VIDEO_ADVICE } else { "; put the pictures and their labels into one archive, under the names that the labels use" }
@@ -102,9 +102,9 @@ pub enum PlanError {
     Contradiction {
         /// The picture's path.
         picture: String,
-        /// A table and a row of it.
+        /// A table and one of its rows.
         first: String,
-        /// Another table and a row of it.
+        /// Another table and one of its rows.
         second: String,
     },
     /// Many boxes of a table do not fit their pictures if its columns mean what their names say. The text shows

@@ -16,7 +16,7 @@ pub struct Problems {
 }
 
 impl ImportedDataset {
-    /// Returns the problems from a position on: 0, or an earlier [`Problems::position`].
+    /// Returns the problems that start at a position: 0, or an earlier [`Problems::position`].
     ///
     /// # Errors
     ///

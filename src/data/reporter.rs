@@ -27,7 +27,7 @@ pub(super) struct Reporter {
     /// Folder for the log of all problems; with `None`, only those in the report are kept.
     folder: Option<PathBuf>,
     log: Option<BufWriter<File>>,
-    /// The first error in writing the log. [`Self::finish`] returns it.
+    /// The first error from writing the log. [`Self::finish`] returns it.
     failed: Option<io::Error>,
 }
 

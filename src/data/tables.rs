@@ -9,7 +9,7 @@ use super::manifest::Split;
 use super::plan_error::PlanError;
 use super::reporter::Reporter;
 
-/// A table and the split that its name or its folder gives.
+/// A table and the split that its name or its folder indicates.
 #[derive(Debug)]
 pub(super) struct FaceTable {
     pub(super) labels: LabelTable,
@@ -19,7 +19,7 @@ pub(super) struct FaceTable {
 
 /// Reads the label files of an archive.
 ///
-/// * `files`: every file that may hold labels, sorted by path; `pictures`: number of all pictures.
+/// * `files`: every file that may hold labels, sorted by path; `pictures`: total number of pictures.
 pub(super) fn read_all(
     files: &[LabelFile],
     pictures: usize,
@@ -116,7 +116,7 @@ fn read_one(
     Ok(())
 }
 
-/// Reads a file of CVAT's, in which the subsets of a project are tables of their own.
+/// Reads a CVAT file, in which each subset of a project is a separate table.
 fn read_cvat(
     format: LabelFormat,
     file: &LabelFile,
@@ -224,7 +224,7 @@ pub(super) fn stem(path: &str) -> String {
     name.rsplit_once('.').map_or(name, |(stem, _)| stem).to_lowercase()
 }
 
-/// Returns the split that the last or first word of a file's name gives, or else its folders, innermost first:
+/// Returns the split that the last or first word of a file's name indicates, or else its folders, innermost first:
 /// `train.csv`, `faces_val.csv`, `val/annotations.csv`.
 pub(super) fn split_of(path: &str) -> Option<Split> {
     let stem = stem(path);
@@ -235,7 +235,7 @@ pub(super) fn split_of(path: &str) -> Option<Split> {
 /// What follows the split in `wider_face_train_bbx_gt.txt`, as WIDER FACE calls its labels.
 const WIDER_LABELS: &str = "_bbx_gt";
 
-/// Returns the split that the folders of a path give, innermost first.
+/// Returns the split that the folders of a path indicate, innermost first.
 pub(super) fn split_of_folders(path: &str) -> Option<Split> {
     path.rsplit('/').skip(1).find_map(|folder| split_of_name(&folder.to_lowercase()))
 }

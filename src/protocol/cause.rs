@@ -34,7 +34,7 @@ pub enum Cause {
     Internal,
     /// The worker was killed.
     Killed,
-    /// The worker was ended by another signal.
+    /// Another signal terminated the worker.
     Crashed,
     /// The worker exited without a report.
     Exited,
@@ -52,11 +52,11 @@ const MEMORY: [&str; 4] =
 /// Phrases in libtorch's error messages when a GPU stops responding.
 const DEVICE: [&str; 3] = ["CUDA error", "CUDA driver", "NCCL"];
 
-/// Exit codes of a worker that cannot write its report: the numbers of `ENOSPC` and `EIO`.
+/// Exit codes of a worker that cannot write its report: the values of `ENOSPC` and `EIO`.
 const EXIT_CODES: [(Cause, u8); 2] = [(Cause::DiskFull, 28), (Cause::DiskError, 5)];
 
 impl Cause {
-    /// Returns the cause that a panic's text or a worker's last output names; `None` if the text names none.
+    /// Returns the cause that a panic message or a worker's last output names; `None` if it names none.
     pub fn of_words(text: &str) -> Option<Self> {
         let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
         if has(&MEMORY) {
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_cannot_report_names_the_cause_with_its_exit_code() {
+    fn a_worker_that_cannot_report_exits_with_a_code_for_the_cause() {
         for cause in [Cause::DiskFull, Cause::DiskError] {
             assert_eq!(Cause::of_exit_code(cause.exit_code().into()), cause);
         }

@@ -16,7 +16,7 @@ use crate::model::layout::Variant;
 pub struct Event {
     /// Sequence number: 1, 2, 3 … without gaps, even across restarts of the worker.
     pub seq: u64,
-    /// Time in RFC 3339 format, UTC. It is named `at` in JSON because some bodies have a field `time`.
+    /// Time in RFC 3339 format, UTC. It is named `at` in JSON because some bodies have a `time` field.
     #[serde(rename = "at")]
     pub time: String,
     /// What happened.
@@ -211,7 +211,7 @@ pub enum Outcome {
     Failed,
 }
 
-/// A file that a job delivers.
+/// A file that a job produces.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Artifact {
     /// File name within `artifacts/`.

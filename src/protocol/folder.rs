@@ -62,12 +62,12 @@ impl JobDir {
         self.0.join("events.jsonl")
     }
 
-    /// Returns the path of the faults to inject, which only tests write; see [`crate::worker::faults`].
+    /// Returns the path of the file with faults to inject, which only tests write; see [`crate::worker::faults`].
     pub fn faults_file(&self) -> PathBuf {
         self.0.join("faults.json")
     }
 
-    /// Returns the path of the heartbeat, which the worker touches while it makes progress.
+    /// Returns the path of the heartbeat file, which the worker touches while it makes progress.
     pub fn heartbeat_file(&self) -> PathBuf {
         self.0.join("heartbeat")
     }

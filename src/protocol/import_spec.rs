@@ -1,4 +1,4 @@
-//! What an import's worker gets and delivers.
+//! The input and the output of an import's worker.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use crate::data::{DatasetSummary, ImportReport, Manifest};
 pub struct ImportSpec {
     /// The uploaded archive.
     pub archive: PathBuf,
-    /// The folder that the data set is published as.
+    /// The data set's folder, which appears only once the import is complete.
     pub dataset_dir: PathBuf,
     /// Limits, and what the user says about the labels.
     pub options: ImportOptions,
@@ -35,7 +35,7 @@ pub struct ImportResult {
 }
 
 impl ImportResult {
-    /// Returns the result of an import that made this manifest.
+    /// Returns the result of an import that produced this manifest.
     pub fn of(manifest: &Manifest) -> Self {
         let (content_hash, report) = (manifest.content_hash.clone(), manifest.report.clone());
         Self { content_hash, summary: manifest.summary(), report }

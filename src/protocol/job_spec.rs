@@ -37,7 +37,7 @@ pub struct JobSpec {
     /// How often to save a checkpoint within an epoch.
     #[serde(default)]
     pub checkpoints: CheckpointEvery,
-    /// Divides the batch size and multiplies the number of batches per step, to save GPU memory.
+    /// The factor by which batches are made smaller, and the number of batches per step larger, to save GPU memory.
     #[serde(default = "one")]
     pub batch_divisor: u32,
     /// Number of epochs of the finished job that this job extends, if any. The worker then continues from the finished

@@ -99,7 +99,7 @@ pub struct ValMetrics {
     pub ap50: Option<f64>,
     /// Mean of the average precisions at IoU 0.50, 0.55 … 0.95.
     pub ap50_95: Option<f64>,
-    /// Like `ap50`, but for faces of at least 6 pixels of the 128-pixel input.
+    /// Like `ap50`, but for faces of at least 6 pixels in the 128-pixel input.
     pub ap50_ge6: Option<f64>,
     /// Like `ap50`, but for faces of at least 12 pixels.
     pub ap50_ge12: Option<f64>,
@@ -113,7 +113,7 @@ pub struct ValMetrics {
     pub f1: Option<f64>,
     /// The score threshold that gives `best_f1`; the recommended `min_detection_confidence`.
     pub best_threshold: Option<f64>,
-    /// The best F1 over all thresholds, for faces of at least 6 pixels of the input, or of every size if there are
+    /// The best F1 over all thresholds, for faces of at least 6 pixels in the input, or of every size if there are
     /// none. Smaller faces are too small for the network, so they should not affect the choice of a threshold.
     pub best_f1: Option<f64>,
     /// Share of the detections that are faces, at `best_threshold`.

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_can_be_divided_only_if_steps_keep_their_views() {
+    fn batches_can_be_divided_only_if_steps_keep_their_number_of_views() {
         let spec = TrainSpec { accumulate_batches: 2, ..TrainSpec::default() };
         assert!(can_divide_batches(&spec, 4, 24) && !can_divide_batches(&spec, 8, 24));
     }

@@ -1,4 +1,4 @@
-//! Writes the set as a zip, which appears only once it is complete.
+//! Writes the sample set as a zip, which appears only once it is complete.
 
 use std::io::{self, BufWriter, Write};
 use std::path::Path;
@@ -21,8 +21,8 @@ impl SampleArchive {
         Ok(Self { zip: ZipWriter::new(BufWriter::new(file)) })
     }
 
-    /// Adds a file without compression, because JPEG data does not compress further. The date is fixed, so that equal
-    /// sets give equal zips.
+    /// Adds a file without compression, because JPEG data does not compress further. The date is fixed, so that
+    /// identical sets give identical zips.
     pub(super) fn add(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let options = SimpleFileOptions::default()
             .compression_method(CompressionMethod::Stored)

@@ -15,7 +15,7 @@ pub(super) struct Canvas {
     mask: Option<Mask>,
 }
 
-/// The area that could be drawn on before a clip began.
+/// The drawable area from before a clip, restored when the clip ends.
 pub(super) struct Clip(Option<Mask>);
 
 /// What a shape is filled with.
@@ -141,7 +141,7 @@ impl Canvas {
         self.fill(&Rect::from_xywh(x, y, w, h).map(PathBuilder::from_rect), ink);
     }
 
-    /// Like [`Canvas::rect`], with round corners.
+    /// Like [`Canvas::rect`], with rounded corners.
     pub(super) fn rounded(&mut self, area: [f32; 4], radius: f32, ink: impl Into<Ink>) {
         self.fill(&rounded(area, radius), ink);
     }
@@ -158,7 +158,7 @@ impl Canvas {
         self.fill(&polygon(corners), ink);
     }
 
-    /// Fills the smooth shape that [`blob`] makes of the corners.
+    /// Fills the smooth shape that [`blob`] makes from the corners.
     pub(super) fn blob(&mut self, corners: &[(f32, f32)], ink: impl Into<Ink>) {
         self.fill(&blob(corners), ink);
     }
@@ -190,7 +190,7 @@ pub(super) fn ellipse(x: f32, y: f32, rx: f32, ry: f32) -> Outline {
     Rect::from_xywh(x - rx, y - ry, 2.0 * rx, 2.0 * ry).and_then(PathBuilder::from_oval)
 }
 
-/// Returns the rectangle `[x, y, w, h]` with round corners.
+/// Returns the rectangle `[x, y, w, h]` with rounded corners.
 pub(super) fn rounded([x, y, w, h]: [f32; 4], radius: f32) -> Outline {
     let round = radius.min(w / 2.0).min(h / 2.0);
     let mut path = PathBuilder::new();
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn shapes_without_size_draw_nothing() {
+    fn shapes_of_zero_size_draw_nothing() {
         let mut canvas = Canvas::new(4, 4);
         canvas.ellipse(2.0, 2.0, 0.0, f32::NAN, hex(0xff_ffff));
         canvas.polygon(&[], hex(0xff_ffff));

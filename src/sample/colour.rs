@@ -45,7 +45,7 @@ impl From<Colour> for Color {
     }
 }
 
-/// Returns a random skin colour: usually realistic, sometimes that of a comic figure.
+/// Returns a random skin colour: usually realistic, sometimes that of a cartoon character.
 pub(super) fn skin(dice: &mut Dice) -> Colour {
     let colour = if dice.chance(0.06) { dice.pick(&COMIC_SKIN) } else { dice.pick(&SKIN) };
     colour.mix(dice.pick(&SKIN), 0.12)

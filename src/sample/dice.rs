@@ -13,7 +13,7 @@ impl Dice {
         Self(Pcg64::seed_from_u64(base ^ index))
     }
 
-    /// Returns true with the probability `share`.
+    /// Returns true with probability `share`.
     pub(super) fn chance(&mut self, share: f32) -> bool {
         self.0.random::<f32>() < share
     }

@@ -16,7 +16,7 @@ use super::profile;
 pub(super) enum Manner {
     /// All features of a face.
     Storybook,
-    /// Small eyes and mouth in a large face.
+    /// Small eyes and a small mouth in a large face.
     Dainty,
     /// At most a nose, as on some posters.
     Blank,
@@ -86,7 +86,7 @@ impl Look {
         }
     }
 
-    /// Returns the colour of skin in shadow: neck, ears and nose.
+    /// Returns the colour of skin in shadow, used for the neck, ears and nose.
     pub(super) fn shade(&self) -> Colour {
         self.skin.mix(hex(0x8a_2f3a), 0.2).darker(0.08)
     }

@@ -51,7 +51,7 @@ impl Default for SampleSpec {
     }
 }
 
-/// The contents of a sample set that was written.
+/// The contents of the sample set that was written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SampleSummary {
     /// Number of pictures.
@@ -69,7 +69,7 @@ pub struct SampleSummary {
 /// Why no sample set was written.
 #[derive(Debug, thiserror::Error)]
 pub enum SampleError {
-    /// Too few pictures for a training and a validation part, or too many for five-digit names.
+    /// Too few pictures for both training and validation, or too many for five-digit names.
     #[error("a sample set must have 5 to 100000 pictures, not {0}")]
     Images(u32),
     /// The zip cannot be written.
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn the_zip_has_pictures_and_all_boxes_lie_inside_them() {
+    fn the_zip_has_pictures_and_all_boxes_are_inside_them() {
         let folder = tempfile::tempdir().unwrap();
         let (out, mut heard) = (folder.path().join("sample.zip"), Vec::new());
         let summary = write(&out, &SPEC, &mut |done| heard.push(done)).unwrap();
@@ -242,7 +242,7 @@ mod tests {
         assert!(draw(4) != draw(5));
     }
 
-    /// The set needs faces that a network with 128 × 128 input pixels can learn to box, and pictures without faces.
+    /// The set needs faces that a network with a 128 × 128-pixel input can learn to detect, and pictures without faces.
     #[test]
     fn faces_are_large_enough_to_learn_and_some_pictures_have_none() {
         let scenes: Vec<_> =

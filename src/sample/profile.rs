@@ -24,7 +24,7 @@ pub(super) fn draw_back(canvas: &mut Canvas, look: &Look) {
     }
 }
 
-/// Draws the head, with the features that its manner includes.
+/// Draws the head, with as many features as `look.manner` calls for.
 pub(super) fn draw_front(canvas: &mut Canvas, look: &Look) {
     canvas.ellipse(-0.2, -0.2, 0.86, 0.8, look.skin);
     let (nose, chin) = (1.0 + 0.3 * look.jaw, 0.9 + 0.12 * look.jaw);

@@ -148,7 +148,7 @@ impl Stage {
 /// Heads with a half height above this, in pixels, are drawn in full detail.
 const FINE_FROM: f32 = 7.0;
 
-/// Draws a place for people whom the lower edge cuts off. Returns the things that belong there.
+/// Draws a background for people who are cut off by the picture's lower edge. Returns the things that belong there.
 fn somewhere(stage: &mut Stage, dice: &mut Dice) -> &'static [Thing] {
     let canvas = &mut stage.canvas;
     match dice.whole(0, 7) {
@@ -276,7 +276,8 @@ fn rows_of(dice: &mut Dice, pixel: f32, h: f32) -> Vec<(f32, f32, f32)> {
     (0..rows).map(row).collect()
 }
 
-/// Half the height of the smallest faces, in pixels of the network's input. The network can learn to box these faces.
+/// Half the height of the smallest faces, in pixels of the network's input. The network can learn to detect these
+/// faces.
 const SMALLEST: f32 = 7.0;
 
 /// Draws people here and there on the ground, smaller in the distance.

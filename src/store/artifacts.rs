@@ -1,4 +1,4 @@
-//! Table `artifact`: the files that jobs delivered.
+//! The `artifact` table: the files that jobs have produced.
 
 use sqlx::SqliteExecutor;
 

@@ -1,4 +1,4 @@
-//! Table `dataset`.
+//! The `dataset` table.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use crate::data::LabelOptions;
 /// A data set as stored in the database.
 #[derive(Debug, Clone)]
 pub struct Dataset {
-    /// The data set's id.
+    /// The data set's ID.
     pub id: DatasetId,
     /// The name that the user gave it.
     pub name: String,

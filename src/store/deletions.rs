@@ -1,4 +1,4 @@
-//! Table `deletion`: files of ended jobs that are being deleted or soon will be.
+//! The `deletion` table: files of ended jobs that are being deleted or soon will be.
 
 use sqlx::SqliteExecutor;
 
@@ -20,7 +20,7 @@ pub enum JobPart {
 /// A job that has ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EndedJob {
-    /// The job's id.
+    /// The job's ID.
     pub id: JobId,
     /// The state in which it ended.
     pub state: JobState,

@@ -1,4 +1,4 @@
-//! Table `epoch`: the metrics of jobs, one row per epoch.
+//! The `epoch` table: the metrics of jobs, one row per epoch.
 
 use serde_json::Value;
 use sqlx::SqliteExecutor;

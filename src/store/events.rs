@@ -1,4 +1,4 @@
-//! Table `event`: the events of jobs that clients receive, in order.
+//! The `event` table: the events of jobs that clients receive, in order.
 
 use serde_json::Value;
 use sqlx::SqliteExecutor;
@@ -52,7 +52,7 @@ pub async fn insert(
     Ok(())
 }
 
-/// Returns up to `limit` of a job's events with an id above `after`, in order.
+/// Returns up to `limit` of a job's events with an ID above `after`, in order.
 ///
 /// # Errors
 ///
@@ -142,7 +142,7 @@ pub async fn forget_steps(
 }
 
 /// Deletes `step` events and most sample detections of a job that has ended. The sample detections of epochs 0, 1, 2,
-/// 4, 8 and so on, of the best epoch and of the last epoch stay.
+/// 4, 8 and so on, of the best epoch and of the last epoch are kept.
 ///
 /// # Errors
 ///
@@ -175,7 +175,7 @@ mod tests {
     use serde_json::json;
 
     #[tokio::test]
-    async fn thinning_keeps_every_epoch_but_the_samples_of_only_a_few() {
+    async fn thinning_keeps_all_epochs_and_the_samples_of_a_few() {
         let (_folder, db) = empty().await;
         let id = queue(&db, "cpu", 0).await;
         let best = jobs::BestEpoch { epoch: 77, metrics: ValMetrics::default() };

@@ -22,7 +22,7 @@ pub struct Folder {
 /// The data folder cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum FolderError {
-    /// Another server is using the folder. Both servers would start every job.
+    /// Another server is using the folder. With two servers, each would start every job.
     #[error(
         "another server is using the data folder {0}; stop it, or choose another folder with --data"
     )]
@@ -83,7 +83,7 @@ impl Folder {
         self.root.join("spare")
     }
 
-    /// Returns the folder of archives that wait for import or are still being uploaded.
+    /// Returns the folder of archives that are waiting to be imported or are still being uploaded.
     pub fn uploads(&self) -> PathBuf {
         self.root.join("uploads")
     }

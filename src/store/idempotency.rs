@@ -1,4 +1,4 @@
-//! Table `idempotency_key`: requests that must not be executed twice.
+//! The `idempotency_key` table: requests that must not be executed twice.
 
 use sqlx::SqliteExecutor;
 

@@ -1,4 +1,4 @@
-//! Ids: version 7 UUIDs, which sort by creation time even when stored as text.
+//! IDs: version 7 UUIDs, which sort by creation time even when stored as text.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,8 +20,8 @@ macro_rules! id {
         pub struct $name(Hyphenated);
 
         impl $name {
-            /// Creates a new id.
-            #[expect(clippy::new_without_default, reason = "each call returns a different id")]
+            /// Creates a new ID.
+            #[expect(clippy::new_without_default, reason = "each call returns a different ID")]
             pub fn new() -> Self {
                 Self(Uuid::now_v7().hyphenated())
             }
@@ -65,6 +65,6 @@ macro_rules! id {
     };
 }
 
-id!(DatasetId, "A data set's id.");
-id!(JobId, "A job's id.");
-id!(ModelId, "The id of an imported, trained or mixed model.");
+id!(DatasetId, "A data set's ID.");
+id!(JobId, "A job's ID.");
+id!(ModelId, "The ID of an imported, trained or mixed model.");

@@ -1,4 +1,4 @@
-//! Column `kind` of table `job`.
+//! The `kind` column of the `job` table.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

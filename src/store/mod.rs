@@ -61,7 +61,7 @@ pub async fn open(path: &Path) -> anyhow::Result<SqlitePool> {
     migrated.map(|()| pool)
 }
 
-/// Applies new migrations to a database that is not damaged.
+/// Checks that the database is not damaged, then applies new migrations.
 async fn migrate(pool: &SqlitePool) -> anyhow::Result<()> {
     let found: String = sqlx::query_scalar("pragma quick_check(1)").fetch_one(pool).await?;
     ensure!(
@@ -103,7 +103,8 @@ async fn connect(path: &Path, creates: bool) -> sqlx::Result<SqlitePool> {
         .filename(path)
         .create_if_missing(creates)
         .journal_mode(SqliteJournalMode::Wal)
-        // A commit is on disk before anything that relies on it: an answer to a client, or the deletion of a file.
+        // A commit reaches the disk before anything that relies on it happens: a response to a client, or the deletion
+        // of a file.
         .synchronous(SqliteSynchronous::Full)
         .foreign_keys(true)
         .pragma("journal_size_limit", WAL_BYTES)

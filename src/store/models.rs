@@ -1,4 +1,4 @@
-//! Table `model`: imported, trained and mixed models. `MediaPipe`'s own model has no row.
+//! The `model` table: imported, trained and mixed models. `MediaPipe`'s own model has no row.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -12,7 +12,7 @@ use crate::protocol::events::Artifact;
 /// A model as stored in the database.
 #[derive(Debug, Clone)]
 pub struct Model {
-    /// The model's id.
+    /// The model's ID.
     pub id: ModelId,
     /// The name that the user gave it.
     pub name: String,
@@ -50,7 +50,7 @@ pub enum ModelKind {
 /// A new model's values.
 #[derive(Debug, Clone)]
 pub struct NewModel<'a> {
-    /// The model's id.
+    /// The model's ID.
     pub id: ModelId,
     /// The name that the user gave it.
     pub name: &'a str,

@@ -1,4 +1,4 @@
-//! Table `job` as a queue.
+//! The `job` table as a queue.
 
 use sqlx::SqliteExecutor;
 
@@ -25,7 +25,7 @@ pub async fn active(db: impl SqliteExecutor<'_>) -> sqlx::Result<Vec<JobId>> {
 /// A device that jobs can run on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceSlot {
-    /// The device: `cpu`, `cuda:0` ….
+    /// The device: `cpu`, or a GPU such as `cuda:0`.
     pub device: String,
     /// Maximum number of concurrent jobs.
     pub capacity: i64,
@@ -34,8 +34,8 @@ pub struct DeviceSlot {
 }
 
 /// Gives the next job in the queue to a device with a free slot, and returns the job with its new state. Jobs that only
-/// need to be stopped go first. The others are ordered by priority, then place, then age. This is a single statement,
-/// so no job is claimed twice.
+/// need to be stopped go first. The others are ordered by priority, then place in the queue, then age. This is a single
+/// statement, so no job is claimed twice.
 ///
 /// # Errors
 ///

@@ -1,4 +1,4 @@
-//! Table `transition`: the history of each job's states.
+//! The `transition` table: the history of each job's states.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,9 +12,9 @@ use super::jobs::JobState;
 pub struct Transition {
     /// When it happened; RFC 3339.
     pub time: String,
-    /// The state before; `None` for a new job.
+    /// The previous state; `None` for a new job.
     pub from: Option<JobState>,
-    /// The state after; equal to `from` if a worker was replaced.
+    /// The new state; equal to `from` if a worker was replaced.
     pub to: JobState,
     /// Who made the change.
     pub actor: Actor,

@@ -11,7 +11,7 @@ use crate::train::views::pictures::Pictures;
 /// Advice in `card.json`.
 #[derive(Debug, Serialize)]
 pub struct Advice {
-    /// The recommended `min_detection_confidence` of `MediaPipe`'s `FaceDetector`: 0.5 if the scores were shifted to
+    /// The recommended `min_detection_confidence` for `MediaPipe`'s `FaceDetector`: 0.5 if the scores were shifted to
     /// make it so, otherwise the threshold with the best F1.
     pub threshold: Option<f64>,
     /// Share of the detections that are faces, at `threshold`.

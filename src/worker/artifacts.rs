@@ -60,7 +60,7 @@ struct Card<'a> {
     base_weights: Base,
     dataset: serde_json::Value,
     params: &'a crate::protocol::train_spec::TrainSpec,
-    /// The recommended `min_detection_confidence` of `MediaPipe`'s `FaceDetector`.
+    /// The recommended `min_detection_confidence` for `MediaPipe`'s `FaceDetector`.
     recommended_threshold: Option<f64>,
     advice: Advice,
     baseline: Option<&'a MetricsRow>,

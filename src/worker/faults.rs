@@ -92,7 +92,7 @@ impl Faults {
     ///
     /// # Panics
     ///
-    /// If a fault fires that imitates libtorch or a bug.
+    /// If the fault imitates a libtorch error or a bug.
     pub fn meet(&mut self, at: Point, number: u64) -> io::Result<()> {
         let is_here = |planned: &PlannedFault| {
             planned.at == at && (planned.number == number || at == Point::End)

@@ -41,7 +41,7 @@ pub fn run(dir: &JobDir, spec: &ImportSpec, events: &mut EventLog) -> Result<Fin
 }
 
 /// Limits the memory that this process can allocate. An allocation beyond the limit ends the process, so a hostile
-/// archive cannot take the server's memory.
+/// archive cannot use up the server's memory.
 fn limit_memory(bytes: u64) {
     let limit = Rlimit { current: Some(bytes), maximum: Some(bytes) };
     if let Err(error) = setrlimit(Resource::Data, limit) {

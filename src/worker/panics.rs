@@ -52,14 +52,14 @@ fn explain(panic: &str) -> (Cause, String) {
 }
 
 /// Returns the first line of libtorch's error, if the panic came from libtorch. The other lines are a C++ backtrace.
-/// `tch` unwraps the error, so the panic's text contains the error's `Debug` form.
+/// `tch` unwraps the error, so the panic message contains the error's `Debug` form.
 fn of_libtorch(panic: &str) -> Option<String> {
     let (_, quoted) = panic.split_once("Torch(\"")?;
     let end = quoted.find("\\n").or_else(|| quoted.rfind("\")")).unwrap_or(quoted.len());
     Some(quoted[..end].replace("\\\"", "\"").replace("\\'", "'"))
 }
 
-/// Returns the text of a panic caused by this libtorch error.
+/// Returns the message of a panic caused by this libtorch error.
 pub(super) fn text_of_libtorch(complaint: &str) -> String {
     format!("called `Result::unwrap()` on an `Err` value: Torch({complaint:?})")
 }

@@ -76,8 +76,8 @@ pub fn describe(generator: &mut SchemaGenerator) {
 /// Suffix of the file names of each model.
 pub const SUFFIXES: [&str; 2] = ["", "_compare"];
 
-/// Writes an evaluation's artifacts to `folder`: `report.json`, the annotations and detections in COCO format, and
-/// the worst pictures with their mistakes drawn in.
+/// Writes an evaluation's artifacts to `folder`: `report.json`, the annotations and detections in COCO format, and the
+/// worst pictures with the models' mistakes drawn in.
 ///
 /// * `drawing`: returns a drawing's path in `folder`, given the model's suffix, the drawing's number from 1 and the
 ///   picture's path in the data set.

@@ -1,4 +1,4 @@
-//! The artifacts with diagnostics: sheets of sample views and `TensorBoard`'s event file.
+//! The diagnostic artifacts: sheets of sample views and `TensorBoard`'s event file.
 
 use std::io;
 use std::path::Path;
@@ -32,7 +32,7 @@ pub fn save_views(
     Ok(path.exists().then_some(name))
 }
 
-/// Describes the current event file and the existing sheets of sample views of `rows`.
+/// Describes the current event file and the existing sheets of sample views for the epochs in `rows`.
 ///
 /// # Errors
 ///

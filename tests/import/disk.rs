@@ -48,7 +48,7 @@ fn an_import_that_runs_out_of_space_says_so_and_leaves_nothing_behind() {
     };
     let error = import(&archive, &dir, &options, &fill).unwrap_err();
     assert!(matches!(error, ImportError::DiskFull), "{error:?}");
-    assert!(error.to_string().contains("disk is full; nothing of the data set was kept"));
+    assert!(error.to_string().contains("disk is full; none of the data set was kept"));
     let mut left: Vec<_> =
         fs::read_dir(disk).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();

@@ -112,7 +112,7 @@ fn face(annotation: &Annotation) -> Result<Face, String> {
         return Err(format!("its bbox has {} numbers instead of 4", annotation.bbox.len()));
     };
     if w <= 0.0 || h <= 0.0 {
-        return Err(format!("its bbox {x},{y},{w},{h} has no width or no height"));
+        return Err(format!("its bbox {x},{y},{w},{h} has no width or height"));
     }
     let is_crowd = matches!(&annotation.iscrowd, Value::Bool(true)) || annotation.iscrowd == 1;
     Ok(if is_crowd { Face::Ignored([x, y, w, h]) } else { Face::At([x, y, w, h]) })

@@ -1,4 +1,5 @@
-//! `LabelMe` JSON: one file per picture, with a list of shapes in pixels. `X-AnyLabeling` and others write the same.
+//! `LabelMe` JSON: one file per picture, with a list of shapes in pixels. `X-AnyLabeling` and others write the same
+//! format.
 //!
 //! Source: `labelme/label_file.py` of <https://github.com/wkentaro/labelme>.
 
@@ -38,7 +39,7 @@ struct Drawn {
     shape_type: Option<String>,
 }
 
-/// Whether a JSON text is a picture's shapes.
+/// Whether a JSON text lists a picture's shapes.
 pub(super) fn is_labelme(text: &str) -> bool {
     text.trim_start().starts_with('{')
         && text.contains("\"shapes\"")
@@ -168,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_shapes_and_bad_files_are_reported_with_their_places() {
+    fn bad_shapes_and_bad_files_are_reported_with_their_rows() {
         let text = shapes(
             &json!([
                 {"label": "face", "points": [[1, 1], [1, 9]], "shape_type": "rectangle"},
@@ -184,10 +185,10 @@ mod tests {
         assert_eq!(
             told,
             [
-                "a.json, row 1: the box 1,1,1,9 has no width or no height",
+                "a.json, row 1: the box 1,1,1,9 has no width or height",
                 "a.json, row 2: it has no points",
                 "a.json, row 3: it is a line with 2 points, not a box",
-                "a.json, row 4: the coordinate 1e30 cannot be one of a picture",
+                "a.json, row 4: the coordinate 1e30 cannot be in a picture",
                 "a.json, row 5: it is a circle with 1 points, not a box",
             ]
         );

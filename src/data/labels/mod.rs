@@ -118,7 +118,7 @@ pub(super) struct LabelTable {
     pub(super) rows: Vec<Row>,
     /// Number of rows that name no picture. They are reported.
     pub(super) nameless: u64,
-    /// Number of all rows, including bad ones.
+    /// Total number of rows, including bad ones.
     pub(super) given: u64,
     /// Problems with its rows.
     pub(super) report: Reporter,

@@ -1,5 +1,5 @@
-//! The points of 300-W and its relatives: one `.pts` file per picture, with the outline of one face. Pixels count from
-//! 1.
+//! The points of 300-W and related data sets: one `.pts` file per picture, with the outline of one face. Pixels are
+//! counted from 1.
 //!
 //! Source: <https://ibug.doc.ic.ac.uk/resources/facial-point-annotations/>; `menpo` subtracts 1 in the same way.
 
@@ -24,7 +24,7 @@ const FOREHEAD: f32 = 1.0 / 3.0;
 /// Fewer points do not outline a face.
 const FEWEST: usize = 20;
 
-/// The line of a file's first point, as a rule.
+/// The line that usually holds a file's first point.
 const FIRST_POINT: u64 = 4;
 
 /// Whether a text is a list of points.
@@ -62,7 +62,7 @@ pub(in crate::data) fn read(
     table(source, (BoxShape::Xyxy, Units::Pixels), rows, given, report)
 }
 
-/// Returns the points, counted from 0; if a line is bad, its number and what is wrong.
+/// Returns the points, with pixels counted from 0. If a line is bad, returns its number and what is wrong with it.
 fn points(text: &str) -> Result<Vec<[f32; 2]>, (u64, String)> {
     let mut lines = (1..).zip(text.lines().map(str::trim));
     let mut stated = None;
@@ -95,7 +95,7 @@ fn points(text: &str) -> Result<Vec<[f32; 2]>, (u64, String)> {
     }
 }
 
-/// Returns the box of a face and, of 68 points, its keypoints.
+/// Returns a face's box and, if there are 68 points, its keypoints.
 fn face(points: &[[f32; 2]]) -> Result<([f32; 4], Keypoints), String> {
     if points.len() < FEWEST {
         return Err(format!(
@@ -111,7 +111,7 @@ fn face(points: &[[f32; 2]]) -> Result<([f32; 4], Keypoints), String> {
     let up = [(brow_x - chin_x) * FOREHEAD, (brow_y - chin_y) * FOREHEAD];
     let forehead = points[BROWS].iter().map(|[x, y]| [x + up[0], y + up[1]]);
     let corners = around(points.iter().copied().chain(forehead))?;
-    // In this scheme as in others, the left of the picture comes first.
+    // In this scheme, as in others, the side on the left of the picture comes first.
     let [left, right] = EYES.map(|eye| Some(mean(&points[eye])));
     let [mouth_left, mouth_right] = MOUTH_CORNERS.map(|corner| Some(points[corner]));
     let nose = Some(points[NOSE_TIP]);
@@ -136,7 +136,8 @@ mod tests {
         text + "}\n"
     }
 
-    /// An upright face, counted from 0: the jaw from (10, 40) over the chin at (30, 80) to (50, 40), brows at 32.
+    /// An upright face, with pixels counted from 0: the jaw from (10, 40) via the chin at (30, 80) to (50, 40), brows
+    /// at 32.
     fn upright() -> Vec<[f32; 2]> {
         let jaw = (0_u8..17).map(|number| {
             let angle = std::f32::consts::PI * f32::from(number) / 16.0;
@@ -204,12 +205,12 @@ mod tests {
             ),
             (format!("{start}1 2\n"), "row 4: it has 1 points, but n_points is 2"),
             (format!("{start}1 2\n3 x\n}}"), "row 5: \"3 x\" is not a point; expected x and y"),
-            (format!("{start}1 NaN\n"), "row 4: the coordinate NaN cannot be one of a picture"),
+            (format!("{start}1 NaN\n"), "row 4: the coordinate NaN cannot be in a picture"),
             (
                 "version: 1\nn_points: many\n{\n".to_owned(),
                 "row 2: n_points is \"many\", not a number",
             ),
-            (text(&[[5.0, 5.0]; 68]), "row 4: the box 4,4,4,4 has no width or no height"),
+            (text(&[[5.0, 5.0]; 68]), "row 4: the box 4,4,4,4 has no width or height"),
         ] {
             let table = parsed(&text);
             assert_eq!(table.rows[0].face, Face::Unknown);

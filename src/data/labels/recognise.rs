@@ -9,7 +9,7 @@ use super::retinaface::retinaface_format;
 use super::wider::is_wider;
 use super::yolo::is_yolo;
 
-/// Returns the format of a label file; `None` for any other file. An empty text file counts as YOLO: there, it stands
+/// Returns the format of a label file; `None` for any other file. An empty text file counts as YOLO, where it stands
 /// for a picture without objects.
 pub(in crate::data) fn format_of(file: &LabelFile) -> Option<LabelFormat> {
     let LabelFile { path, text } = file;

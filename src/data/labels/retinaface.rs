@@ -1,6 +1,6 @@
-//! The texts of `RetinaFace` and SCRFD: a line `# path`, then one line per face: a box in pixels, and five landmarks,
-//! each with a flag. `RetinaFace`'s boxes are left, top, width and height; SCRFD's are corners, and its line `# path`
-//! ends with the picture's width and height.
+//! The text files of `RetinaFace` and SCRFD: a line `# path`, then one line per face: a box in pixels, and five
+//! landmarks, each with a flag. `RetinaFace`'s boxes are left, top, width and height; SCRFD's are corners, and its line
+//! `# path` ends with the picture's width and height.
 //!
 //! Source: `detection/retinaface/README.md`, `detection/scrfd/README.md` and `mmdet/datasets/retinaface.py` of
 //! <https://github.com/deepinsight/insightface>.
@@ -51,7 +51,7 @@ impl<'a> Heading<'a> {
     }
 }
 
-/// Returns the format of a text if it is one of the two.
+/// Returns the format of a text; `None` if it is neither of the two.
 pub(super) fn retinaface_format(text: &str) -> Option<LabelFormat> {
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     let heading = Heading::of(lines.next()?)?;
@@ -61,7 +61,7 @@ pub(super) fn retinaface_format(text: &str) -> Option<LabelFormat> {
     is_followed.then_some(format)
 }
 
-/// Reads a file. A picture without a line is a negative.
+/// Reads a file. A picture without any face's line is a negative.
 pub(in crate::data) fn read(
     file: &LabelFile,
     format: LabelFormat,
@@ -74,8 +74,8 @@ pub(in crate::data) fn read(
         let size = size.filter(|size| size.iter().all(|&length| length > 0.0));
         let row = |number, face| Row { size, ..Row::new(number, path.to_owned(), face) };
         if is_list {
-            let reason = "the file has no box at all, so it only lists pictures".to_owned();
-            report.lose_row("picture of a list without boxes", &file.path, number, reason);
+            let reason = "the file has no boxes, so it only lists pictures".to_owned();
+            report.lose_row("picture in a list without boxes", &file.path, number, reason);
             rows.push(row(number, Face::Unknown));
         } else if lines.is_empty() {
             rows.push(row(number, Face::None));
@@ -127,7 +127,7 @@ fn face(line: &str, format: LabelFormat) -> Result<(Face, Keypoints), (Face, Str
         BOX_AND_FLAG if is_scrfd => numbers[BOX] != 0.0,
         BOX_AND_ATTRIBUTES if !is_scrfd => numbers[INVALID] != 0.0,
         count => {
-            let expected = "expected the 4 of a box, or 19 with five landmarks";
+            let expected = "expected 4 for a box, or 19 for a box and five landmarks";
             return Err(unknown(format!("the line has {count} numbers; {expected}")));
         }
     };
@@ -144,7 +144,7 @@ fn face(line: &str, format: LabelFormat) -> Result<(Face, Keypoints), (Face, Str
         (false, _) => {
             // WIDER FACE has a few such boxes, all of invalid faces.
             let counts_as = if is_ignored { Face::Other } else { Face::Unknown };
-            Err((counts_as, format!("the box {a},{b},{c},{d} has no width or no height")))
+            Err((counts_as, format!("the box {a},{b},{c},{d} has no width or height")))
         }
     }
 }
@@ -218,7 +218,7 @@ mod tests {
     fn a_list_of_pictures_marks_no_negatives() {
         let table = parsed("# a.jpg\n# b.jpg\n").unwrap();
         assert!(table.rows.iter().all(|row| row.face == Face::Unknown));
-        assert_eq!(table.report.told.rows.left_out["picture of a list without boxes"], 2);
+        assert_eq!(table.report.told.rows.left_out["picture in a list without boxes"], 2);
     }
 
     #[test]
@@ -229,11 +229,11 @@ mod tests {
         assert_eq!(
             told,
             [
-                "train/label.txt, row 3: the line has 3 numbers; expected the 4 of a box, or 19 with five landmarks",
+                "train/label.txt, row 3: the line has 3 numbers; expected 4 for a box, or 19 for a box and five landmarks",
                 "train/label.txt, row 4: \"1 2 x 4\" does not consist of numbers",
-                "train/label.txt, row 5: the box 1,2,0,4 has no width or no height",
-                "train/label.txt, row 6: the coordinate NaN cannot be one of a picture",
-                "train/label.txt, row 7: the coordinate 1e30 cannot be one of a picture",
+                "train/label.txt, row 5: the box 1,2,0,4 has no width or height",
+                "train/label.txt, row 6: the coordinate NaN cannot be in a picture",
+                "train/label.txt, row 7: the coordinate 1e30 cannot be in a picture",
             ]
         );
         let error = parsed("# a.jpg\n1 2 3 4\n# b\n").unwrap_err();
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_not_taken_for_labels() {
+    fn other_texts_are_not_mistaken_for_labels() {
         for text in
             ["# Faces\n1 2 3 4\n", "# a.jpg\n1 was drawn by Ann\n", "a.jpg\n1\n1 2 3 4\n", ""]
         {

@@ -46,7 +46,7 @@ pub(super) enum ShapeOutline {
 }
 
 impl DrawnShape {
-    /// Whether it is one of the points that the network learns, such as `left_eye`.
+    /// Returns the keypoint's index and position, if this is a point that the network learns, such as `left_eye`.
     fn keypoint(&self) -> Option<(usize, [f32; 2])> {
         match self.outline {
             Ok(ShapeOutline::Point(at)) => Some((keypoint(&self.label)?, at)),
@@ -59,7 +59,7 @@ impl ShapePicture {
     /// Converts the shapes to rows with corners. A picture without shapes is a negative.
     ///
     /// A keypoint is part of a face's row: of the box in its group, or else of the smallest box around it that has no
-    /// such keypoint yet. A shape that is no box, and a keypoint without one, may show a face nevertheless.
+    /// such keypoint yet. A shape that is not a box, or a keypoint without a box, may still show a face.
     ///
     /// * `path`: the label file.
     pub(super) fn into_rows(self, path: &Arc<str>, report: &mut Reporter) -> Vec<Row> {
@@ -100,7 +100,7 @@ impl ShapePicture {
             if let Some(face) = face_of(keypoint, at, point.group.as_ref(), &rows, &groups) {
                 rows[face].keypoints[keypoint] = Some(at);
             } else {
-                let reason = format!("no box lies around the keypoint {:?}", point.label);
+                let reason = format!("no box contains the keypoint {:?}", point.label);
                 let face = lose(point.number, "keypoint without a box", reason);
                 rows.push(row(point.number, face, point.label));
                 groups.push(None);
@@ -159,15 +159,15 @@ pub(super) fn around(points: impl IntoIterator<Item = [f32; 2]>) -> Result<Corne
     match (right > left, bottom > top) {
         (true, true) => Ok(corners),
         _ if left > right => Err("it has no points".to_owned()),
-        _ => Err(format!("the box {left},{top},{right},{bottom} has no width or no height")),
+        _ => Err(format!("the box {left},{top},{right},{bottom} has no width or height")),
     }
 }
 
-/// Returns the point, unless a coordinate is not a number or absurdly large.
+/// Returns the point, unless a coordinate is not a number or is absurdly large.
 pub(super) fn plausible(point: [f32; 2]) -> Result<[f32; 2], String> {
     match point.into_iter().find(|value| value.is_nan() || value.abs() > LARGEST) {
         None => Ok(point),
-        Some(value) => Err(format!("the coordinate {value:e} cannot be one of a picture")),
+        Some(value) => Err(format!("the coordinate {value:e} cannot be in a picture")),
     }
 }
 
@@ -189,7 +189,7 @@ pub(super) fn rectangle([left, top, right, bottom]: Corners) -> [[f32; 2]; 4] {
     [[left, top], [right, top], [right, bottom], [left, bottom]]
 }
 
-/// Returns the box around an ellipse, as two opposite corners, after it was turned around its centre.
+/// Returns the box around an ellipse that is turned around its centre, as two opposite corners.
 pub(super) fn ellipse([x, y]: [f32; 2], [a, b]: [f32; 2], degrees: f32) -> [[f32; 2]; 2] {
     let (sin, cos) = degrees.to_radians().sin_cos();
     let (dx, dy) = ((a * cos).hypot(b * sin), (a * sin).hypot(b * cos));
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn boxes_around_turned_shapes_touch_them_on_all_sides() {
+    fn boxes_around_rotated_shapes_touch_them_on_all_sides() {
         let near = |a: Corners, b: Corners| a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-3);
         let square = turned(rectangle([10.0, 10.0, 20.0, 20.0]), [15.0, 15.0], 45.0);
         let half = 50.0_f32.sqrt();
@@ -255,9 +255,9 @@ mod tests {
     fn shapes_without_an_area_and_absurd_numbers_are_refused() {
         for (points, reason) in [
             (vec![], "it has no points"),
-            (vec![[1.0, 1.0], [1.0, 5.0]], "the box 1,1,1,5 has no width or no height"),
-            (vec![[1.0, f32::NAN]], "the coordinate NaN cannot be one of a picture"),
-            (vec![[1.0, 1.0], [-1e30, 5.0]], "the coordinate -1e30 cannot be one of a picture"),
+            (vec![[1.0, 1.0], [1.0, 5.0]], "the box 1,1,1,5 has no width or height"),
+            (vec![[1.0, f32::NAN]], "the coordinate NaN cannot be in a picture"),
+            (vec![[1.0, 1.0], [-1e30, 5.0]], "the coordinate -1e30 cannot be in a picture"),
         ] {
             assert_eq!(around(points).unwrap_err(), reason);
         }

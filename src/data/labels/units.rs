@@ -3,7 +3,7 @@
 use super::format::Unread;
 use super::{Face, LabelOptions, Row, Units};
 
-/// Values up to this count as fractions, since boxes may reach slightly over the edge.
+/// Values up to this count as fractions, since boxes may extend slightly beyond the edge.
 const LARGEST_FRACTION: f32 = 1.5;
 
 /// Returns the unit of a table's boxes: fractions if no value exceeds [`LARGEST_FRACTION`].

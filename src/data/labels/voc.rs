@@ -107,7 +107,7 @@ fn face(corners: Option<&Corners>) -> Result<Face, String> {
         return Err("it has no bndbox".to_owned());
     };
     if xmax <= xmin || ymax <= ymin {
-        return Err(format!("its bndbox {xmin},{ymin},{xmax},{ymax} has no width or no height"));
+        return Err(format!("its bndbox {xmin},{ymin},{xmax},{ymax} has no width or height"));
     }
     Ok(Face::At([xmin, ymin, xmax, ymax]))
 }

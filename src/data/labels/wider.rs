@@ -47,7 +47,7 @@ pub(in crate::data) fn read(file: &LabelFile, mut report: Reporter) -> Result<La
     Ok(table(source, (BoxShape::Xywh, Units::Pixels), rows, given, report))
 }
 
-/// Reads a face's line. If it cannot be used: what it counts as, the kind of problem, and what is wrong.
+/// Reads a face's line. If it cannot be used, returns what it counts as, the kind of problem, and what is wrong.
 fn face(line: &str) -> Result<Face, (Face, &'static str, String)> {
     let unreadable = |reason: String| (Face::Unknown, "unreadable row", reason);
     let numbers: Result<Vec<f32>, _> = line.split_whitespace().map(str::parse).collect();
@@ -60,7 +60,7 @@ fn face(line: &str) -> Result<Face, (Face, &'static str, String)> {
         return Ok(Face::Zeros);
     }
     let is_invalid = numbers.get(INVALID).is_some_and(|&flag| flag != 0.0);
-    let reason = || format!("the box {x},{y},{w},{h} has no width or no height");
+    let reason = || format!("the box {x},{y},{w},{h} has no width or height");
     match (w > 0.0 && h > 0.0, is_invalid) {
         (true, true) => Ok(Face::Ignored([x, y, w, h])),
         (true, false) => Ok(Face::At([x, y, w, h])),

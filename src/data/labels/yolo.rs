@@ -28,7 +28,7 @@ const LANDMARKS: usize = 5;
 pub(in crate::data) struct DataYaml {
     #[serde(default)]
     names: Names,
-    /// Number of keypoints, and numbers per keypoint: 2, or 3 with a visibility.
+    /// Number of keypoints, and numbers per keypoint: 2, or 3 if they include visibility.
     #[serde(default)]
     kpt_shape: Option<[usize; 2]>,
     /// Names of the keypoints, in order.
@@ -150,8 +150,8 @@ fn fields(line: &str) -> (&str, Vec<f32>) {
     (class, fields.filter_map(|field| field.parse().ok()).collect())
 }
 
-/// Returns the path of a label file's picture, without an extension: beside the file, or in the folder `images` that
-/// corresponds to its folder `labels`.
+/// Returns the path of a label file's picture, without an extension: beside the file, or in the `images` folder that
+/// corresponds to its `labels` folder.
 fn image_path(path: &str) -> String {
     let stem = path.rsplit_once('.').map_or(path, |(stem, _)| stem);
     let mut parts: Vec<&str> = stem.split('/').collect();
@@ -177,7 +177,7 @@ fn face(numbers: &[f32], yaml: &DataYaml) -> Result<(Face, Keypoints), String> {
     let is_polygon = landmarks.is_none() && numbers.len() > BOX_AND_SCORE;
     let [x, y, w, h] = if is_polygon { around(numbers) } else { [x, y, w, h] };
     if w <= 0.0 || h <= 0.0 {
-        return Err(format!("the box {x},{y},{w},{h} has no width or no height"));
+        return Err(format!("the box {x},{y},{w},{h} has no width or height"));
     }
     let named = yaml.keypoints();
     let keypoints = landmarks.map(|(points, per)| keypoints(points, per, named.as_deref()));
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn other_texts_are_not_taken_for_labels() {
+    fn other_texts_are_not_mistaken_for_labels() {
         for text in
             ["faces at a party\n", "1\n2\n", "0 10 20 30 40\n", "images/a.jpg\nimages/b.jpg\n"]
         {

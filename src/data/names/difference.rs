@@ -30,7 +30,7 @@ impl Difference {
                 "have a different folder path from their pictures; they were matched by the longest common ending of the paths"
             }
             Self::Encoding => "use a different text encoding from their pictures",
-            Self::Prefix => "have a prefix of Label Studio's that their pictures do not have",
+            Self::Prefix => "have a Label Studio prefix that their pictures do not have",
         }
     }
 }

@@ -72,7 +72,7 @@ impl<'a> PictureNames<'a> {
         found
     }
 
-    /// Finds a picture by its whole path, from the table's folder, the archive's root or the folder `images` beside the
+    /// Finds a picture by its whole path, from the table's folder, the archive's root or the `images` folder beside the
     /// table.
     fn whole(&self, folder: &str, name: &str) -> Option<Match<'a>> {
         let plain = name.replace('\\', "/");
@@ -197,7 +197,7 @@ impl<'a> Index<'a> {
     }
 }
 
-/// Returns the only picture, or two of several.
+/// Returns the picture if there is only one, or two of them if there are several; `None` if there is none.
 fn only<'a>(paths: &[&'a str], difference: Difference) -> Option<Match<'a>> {
     match paths[..] {
         [] => None,
@@ -218,7 +218,7 @@ fn common_ending(a: &str, b: &str) -> usize {
     a.iter().rev().zip(b.iter().rev()).take_while(|(a, b)| a == b).count()
 }
 
-/// Joins a path to a folder; `None` if it leads out of the archive.
+/// Joins a path to a folder; `None` if it leads outside the archive.
 fn join(folder: &str, path: &str) -> Option<String> {
     let mut joined = Vec::new();
     for part in folder.split('/').chain(path.split('/')) {
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn the_folder_images_beside_a_table_is_its_own() {
+    fn the_images_folder_beside_a_table_belongs_to_it() {
         let pictures = ["train/images/a.jpg", "val/images/a.jpg", "val/b.jpg", "val/images/b.jpg"];
         let found = found("val", &["a.jpg", "b.jpg"], &pictures);
         let expected = [(pictures[1], Difference::Folder), (pictures[2], Difference::None)];

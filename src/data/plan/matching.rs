@@ -26,7 +26,7 @@ pub(super) fn matches<'p>(
     found.into_iter().map(|(name, found)| (name.to_owned(), found)).collect()
 }
 
-/// Refuses labels none of which is for a picture of the archive.
+/// Refuses labels if none of them is for a picture in the archive.
 pub(super) fn refuse_other_pictures(
     tables: &[FaceTable],
     matches: &[HashMap<String, Match<'_>>],

@@ -151,7 +151,7 @@ impl PlannedPicture {
     }
 }
 
-/// Combines the splits of a picture's tables: the one that is trained on least wins.
+/// Combines the splits of a picture's tables: the one that is used least in training wins.
 fn stricter(a: Option<Split>, b: Option<Split>, is_first: bool) -> Option<Split> {
     if is_first { b } else { a.max(b) }
 }
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_with_only_bad_rows_is_left_out_rather_than_taken_for_a_negative() {
+    fn a_picture_with_only_bad_rows_is_left_out_rather_than_treated_as_a_negative() {
         let rows = "a.jpg,1,1,x,5\nb.jpg,1,1,x,5\nb.jpg,1,1,5,5\nc.jpg,,,,\n";
         let pictures = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"];
         let planned = planned(&[("annotations.csv", rows)], &pictures).unwrap();

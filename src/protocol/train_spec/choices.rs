@@ -202,7 +202,7 @@ pub enum Monitor {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Assignment {
-    /// Assigns up to ten anchors whose current outputs match the face best.
+    /// Assigns the anchors whose current outputs match the face best, up to ten of them.
     #[default]
     Dynamic,
     /// Assigns all anchors of the cell that has the highest IoU with the face, in either grid.

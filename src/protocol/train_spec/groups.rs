@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::choices::{Assignment, BoxLoss};
 
-/// Settings of training views. A view is an affine cut of a picture, resized to the network's input.
+/// Settings for training views. A view is an affine cut of a picture, resized to the network's input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct Views {
@@ -54,7 +54,7 @@ fn at_least(minimum: f64) -> impl FnOnce(&f64, &()) -> garde::Result {
     }
 }
 
-/// Ranges of a view's colour changes.
+/// Ranges of the random changes to a view's colours.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, Validate)]
 #[serde(default, deny_unknown_fields)]
 pub struct Colours {

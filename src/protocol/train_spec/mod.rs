@@ -58,8 +58,8 @@ pub struct TrainSpec {
     /// Decay per step of the exponential moving average of the weights, which is evaluated and saved; 0 turns it off.
     #[garde(range(min = 0.0, max = 0.999_999))]
     pub ema_decay: f64,
-    /// Seed of the views, their order and random initial weights. On a CPU, the same seed gives the same result, unless
-    /// batches are normalised with their own statistics.
+    /// Seed for the views, their order and random initial weights. On a CPU, the same seed gives the same result,
+    /// unless batches are normalised with their own statistics.
     #[garde(range(max = 9_007_199_254_740_991_u64))]
     pub seed: u64,
     /// The initial weights.

@@ -78,7 +78,7 @@ pub async fn set_worker(
     Ok(())
 }
 
-/// Sets how many seconds the job has held a device so far, regardless of the wall clock.
+/// Sets the number of seconds for which the job has held a device so far, measured independently of the wall clock.
 ///
 /// # Errors
 ///

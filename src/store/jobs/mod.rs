@@ -19,7 +19,7 @@ pub use self::state::JobState;
 /// A job as stored in the database.
 #[derive(Debug, Clone)]
 pub struct Job {
-    /// The job's id.
+    /// The job's ID.
     pub id: JobId,
     /// What the job does.
     pub kind: JobKind,
@@ -35,7 +35,7 @@ pub struct Job {
     pub priority: i64,
     /// The device it runs on or last ran on.
     pub device: Option<String>,
-    /// How often it has restarted so far.
+    /// How many times it has restarted so far.
     pub restarts: i64,
     /// The progress it last reported.
     pub progress: Option<Json<JobProgress>>,
@@ -59,7 +59,7 @@ pub struct Job {
     pub time_limit_s: Option<i64>,
     /// How many seconds it has held a device.
     pub ran_s: f64,
-    /// Process id of the last worker.
+    /// Process ID of the last worker.
     pub worker_pid: Option<i64>,
     /// When that process started, in clock ticks since boot.
     pub worker_started: Option<i64>,
@@ -71,14 +71,14 @@ pub struct Job {
     pub started_at: Option<String>,
     /// When it ended.
     pub finished_at: Option<String>,
-    /// The model that it made.
+    /// The model that it produced.
     pub model_id: Option<ModelId>,
 }
 
 /// A new job's values.
 #[derive(Debug, Clone)]
 pub struct NewJob<'a> {
-    /// The job's id.
+    /// The job's ID.
     pub id: JobId,
     /// What the job does.
     pub kind: JobKind,
@@ -88,7 +88,7 @@ pub struct NewJob<'a> {
     pub dataset_id: Option<DatasetId>,
     /// Its complete parameters.
     pub params: &'a Value,
-    /// The requested device: `auto`, `cpu`, `cuda:0` ….
+    /// The requested device: `auto`, `cpu`, or a GPU such as `cuda:0`.
     pub wanted_device: &'a str,
     /// Jobs with a higher priority run first.
     pub priority: i64,
@@ -253,7 +253,7 @@ pub(super) mod tests {
     }
 
     #[tokio::test]
-    async fn a_job_changes_its_state_only_from_the_expected_one() {
+    async fn a_job_changes_state_only_from_the_expected_state() {
         let (_folder, db) = empty().await;
         let id = queue(&db, "auto", 0).await;
         let wrong =

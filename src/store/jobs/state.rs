@@ -1,4 +1,4 @@
-//! Column `state` of table `job`.
+//! The `state` column of the `job` table.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

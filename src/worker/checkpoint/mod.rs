@@ -1,6 +1,6 @@
 //! Checkpoints: everything that changes during training, in one file with a checksum.
 //!
-//! A job keeps its last two checkpoints, so that it can continue from one if a crash or the disk damages the other.
+//! A job keeps its last two checkpoints, so that it can continue from one if a crash or a disk error damages the other.
 
 mod vectors;
 
@@ -27,7 +27,7 @@ use crate::train::engine;
 use crate::train::progress::Progress;
 use crate::train::trainer::Trainer;
 
-/// The part of a checkpoint that is not in the flat vectors: progress and rows.
+/// The part of a checkpoint that is not in the flat vectors: progress and metrics.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TrainingState {
     /// Epochs done.
@@ -250,7 +250,7 @@ pub fn restore(
         Weights::from_flat(layout, flat).map_err(|error| unusable(error.to_string()))
     };
     *kept = Kept { best: weights(&best)?, last: weights(&last)? };
-    // If the checkpoint lacks the views per step, they follow from the finished job's number of epochs.
+    // If the checkpoint does not state the views per step, they are derived from the finished job's number of epochs.
     let began = TrainSpec {
         epochs: spec.extends_epochs.unwrap_or(spec.params.epochs),
         ..spec.params.clone()
@@ -261,7 +261,7 @@ pub fn restore(
     Ok(Some(state))
 }
 
-/// Reads the figures' sums from an earlier version's checkpoint, which stored them in a different order.
+/// Reads the sums of the training metrics from an earlier version's checkpoint, which stored them in a different order.
 fn old_figures(file: &SafeTensors<'_>) -> Option<TrainMetrics> {
     let sums: [f32; 6] = singles(file.tensor("epoch.figures").ok()?.data()).try_into().ok()?;
     let [loss, box_loss, positive, background, gradient_norm, positives_per_face] =

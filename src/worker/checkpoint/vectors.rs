@@ -69,7 +69,7 @@ impl Vector<'_> {
     }
 }
 
-/// Decodes little-endian values in single precision.
+/// Decodes little-endian single-precision values.
 pub(super) fn singles(bytes: &[u8]) -> Vec<f32> {
     bytes.as_chunks().0.iter().map(|&four| f32::from_le_bytes(four)).collect()
 }

@@ -10,7 +10,7 @@ export type Actor = "user" | "server" | "worker";
  */
 export type BoxShape = "xywh" | "xyxy" | "cxcywh";
 /**
- * A data set's id.
+ * A data set's ID.
  */
 export type DatasetId = string;
 /**
@@ -29,7 +29,7 @@ export type DatasetStatus = "importing" | "ready" | "failed";
  */
 export type Rect = [number, number, number, number];
 /**
- * What a picture is for.
+ * What a picture is used for.
  */
 export type Split = "train" | "val" | "test";
 /**
@@ -42,7 +42,7 @@ export type Difficulty = "easy" | "medium" | "hard";
  */
 export type SplitChoice = "val" | "train" | "test" | "all";
 /**
- * A job's id.
+ * A job's ID.
  */
 export type JobId = string;
 /**
@@ -50,7 +50,7 @@ export type JobId = string;
  */
 export type JobKind = "train" | "evaluate" | "mix";
 /**
- * The id of an imported, trained or mixed model.
+ * The ID of an imported, trained or mixed model.
  */
 export type ModelId = string;
 /**
@@ -99,7 +99,7 @@ export interface ApAtIou {
   iou: number;
 }
 /**
- * A file that a job delivers.
+ * A file that a job produces.
  */
 export interface Artifact {
   /**
@@ -146,7 +146,7 @@ export interface ValMetrics {
    */
   ap50_ge24: number | null;
   /**
-   * Like `ap50`, but for faces of at least 6 pixels of the 128-pixel input.
+   * Like `ap50`, but for faces of at least 6 pixels in the 128-pixel input.
    */
   ap50_ge6: number | null;
   /**
@@ -158,7 +158,7 @@ export interface ValMetrics {
    */
   background_accuracy: number | null;
   /**
-   * The best F1 over all thresholds, for faces of at least 6 pixels of the input, or of every size if there are
+   * The best F1 over all thresholds, for faces of at least 6 pixels in the input, or of every size if there are
    * none. Smaller faces are too small for the network, so they should not affect the choice of a threshold.
    */
   best_f1: number | null;
@@ -1346,7 +1346,7 @@ export interface System {
 export interface Transition {
   actor: Actor;
   /**
-   * The state before; `None` for a new job.
+   * The previous state; `None` for a new job.
    */
   from: JobState | null;
   /**

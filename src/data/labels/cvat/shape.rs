@@ -68,9 +68,7 @@ pub(super) fn outline(kind: &str, attributes: &Attributes) -> Result<ShapeOutlin
             let centre = [f32::midpoint(left, right), f32::midpoint(top, bottom)];
             match rotation()? {
                 0.0 if right > left && bottom > top => around([[left, top], [right, bottom]]),
-                0.0 => {
-                    Err(format!("the box {left},{top},{right},{bottom} has no width or no height"))
-                }
+                0.0 => Err(format!("the box {left},{top},{right},{bottom} has no width or height")),
                 degrees => around(turned(rectangle(corners), centre, degrees)),
             }
         }

@@ -119,8 +119,8 @@ fn bad_shapes_are_reported_with_their_lines_and_bad_files_refused() {
         told[..6],
         [
             "x/annotations.xml, row 5: xtl is \"x\", not a number",
-            "x/annotations.xml, row 6: the box 9,1,9,9 has no width or no height",
-            "x/annotations.xml, row 7: the box NaN,1,9,9 has no width or no height",
+            "x/annotations.xml, row 6: the box 9,1,9,9 has no width or height",
+            "x/annotations.xml, row 7: the box NaN,1,9,9 has no width or height",
             "x/annotations.xml, row 8: \"1\" is not a point",
             "x/annotations.xml, row 9: ytl is missing",
             "x/annotations.xml, row 10: it is a cuboid, not a box",

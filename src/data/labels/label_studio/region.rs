@@ -72,7 +72,7 @@ fn percent(value: &Value) -> Option<f32> {
 fn square(region: &Value) -> Result<Corners, String> {
     let [x, y, width, height] = numbers(region, ["x", "y", "width", "height"])?;
     if width <= 0.0 || height <= 0.0 {
-        return Err(format!("the box {x},{y},{width},{height} has no width or no height"));
+        return Err(format!("the box {x},{y},{width},{height} has no width or height"));
     }
     let (degrees, [scale_x, scale_y]) = rotation(region)?;
     let corners =

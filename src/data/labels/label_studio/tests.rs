@@ -135,14 +135,14 @@ fn bad_regions_and_tasks_are_reported_with_the_task_and_bad_files_refused() {
         (json!({"x": 1, "width": 1, "height": 1}), "its y is missing"),
         (
             json!({"x": 1, "y": 1, "width": 0, "height": 1}),
-            "the box 1,1,0,1 has no width or no height",
+            "the box 1,1,0,1 has no width or height",
         ),
         (json!({"points": [[1, 1], [2]]}), "its points are not pairs of numbers"),
         (json!({"points": []}), "it has no points"),
         (json!({"rle": [1, 2], "format": "rle"}), "it is a mask drawn with a brush, not a box"),
         (
             json!({"x": 1, "y": 1, "width": 2e30, "height": 1}),
-            "the coordinate 2.0000001e28 cannot be one of a picture",
+            "the coordinate 2.0000001e28 cannot be in a picture",
         ),
     ] {
         assert_eq!(with(&value), format!("a.json, row 1: {reason}"));
