@@ -48,8 +48,8 @@ impl Faces {
         let count = push_all(true);
         let boxes = upload(&Tensor::from_slice(&boxes).reshape([-1, 4]), device);
         let is_labelled = points.iter().any(|value| !value.is_nan());
-        let keypoints =
-            is_labelled.then(|| upload(&Tensor::from_slice(&points).reshape([-1, 12]), device));
+        let points = || upload(&Tensor::from_slice(&points).reshape([-1, 12]), device);
+        let keypoints = is_labelled.then(points);
         let has_none = |faces: &&V| faces.as_ref().iter().all(|face| face.ignored);
         let views_without = views.iter().filter(has_none).count();
         let views = upload(&Tensor::from_slice(&indices), device);
@@ -300,8 +300,7 @@ mod tests {
         let (logits, boxes) = outputs(1, 0.1);
         let taken = |faces: &[ViewFace]| -> Vec<i64> {
             let faces = Faces::new(&[faces], Device::Cpu);
-            let targets = assign(Assignment::BestCell, &logits, &boxes, &faces, &grid);
-            positives(&targets)
+            positives(&assign(Assignment::BestCell, &logits, &boxes, &faces, &grid))
         };
         let cell = 1.0 / 16.0;
         // The second cell in the first row of the fine grid, then the first cell of the coarse grid.
@@ -326,8 +325,7 @@ mod tests {
     #[test]
     fn anchors_with_nan_outputs_are_assigned_to_no_face() {
         let (logits, boxes) = outputs(1, 0.2);
-        let views = [face(0.5, 0.5, 0.2, false)];
-        let faces = Faces::new(&[&views], Device::Cpu);
+        let faces = Faces::new(&[&[face(0.5, 0.5, 0.2, false)]], Device::Cpu);
         let grid = AnchorGrid::new(Device::Cpu);
         let (logits, boxes) = (logits * f64::NAN, boxes * f64::NAN);
         let targets = assign(Assignment::Dynamic, &logits, &boxes, &faces, &grid);
