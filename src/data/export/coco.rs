@@ -10,7 +10,7 @@ use serde_json::{json, to_writer};
 use super::archive::ExportArchive;
 use super::content::Content;
 use super::format::split_name;
-use super::labelled::{Corners, LabelledPicture};
+use super::labelled::{LabelledPicture, PixelBox};
 use crate::geometry::KEYPOINT_NAMES;
 
 const FACE: u32 = 1;
@@ -90,7 +90,7 @@ fn annotations(
     image_id: u64,
     has_keypoints: bool,
 ) -> impl Iterator<Item = Annotation> {
-    let annotation = move |corners: Corners, iscrowd, points: [Option<[f64; 2]>; 6]| {
+    let annotation = move |corners: PixelBox, iscrowd, points: [Option<[f64; 2]>; 6]| {
         let bbox = corners.to_xywh();
         let labelled = points.iter().flatten().count();
         let mut keypoints = [0.0; 18];

@@ -7,7 +7,7 @@ use csv::Writer;
 use super::archive::ExportArchive;
 use super::content::Content;
 use super::format::split_name;
-use super::labelled::{Corners, LabelledFace, LabelledPicture};
+use super::labelled::{LabelledFace, LabelledPicture, PixelBox};
 use crate::data::manifest::{Difficulty, Split};
 use crate::geometry::KEYPOINT_NAMES;
 
@@ -57,7 +57,7 @@ fn write_picture(
 #[derive(Clone, Copy)]
 enum Label {
     Face(LabelledFace),
-    Ignored(Corners),
+    Ignored(PixelBox),
     Nothing,
 }
 

@@ -23,7 +23,7 @@ pub(super) struct LabelledPicture<'a> {
 /// A face in pixels.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct LabelledFace {
-    pub(super) corners: Corners,
+    pub(super) corners: PixelBox,
     /// x and y of each keypoint.
     pub(super) keypoints: [Option<[f64; 2]>; 6],
     pub(super) difficulty: Option<Difficulty>,
@@ -31,14 +31,14 @@ pub(super) struct LabelledFace {
 
 /// The corners of a box, rounded to what is written.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Corners {
+pub(super) struct PixelBox {
     pub(super) left: f64,
     pub(super) top: f64,
     pub(super) right: f64,
     pub(super) bottom: f64,
 }
 
-impl Corners {
+impl PixelBox {
     /// Returns left, top, width and height.
     pub(super) fn to_xywh(self) -> [f64; 4] {
         let Self { left, top, right, bottom } = self;
@@ -68,16 +68,16 @@ impl<'a> LabelledPicture<'a> {
     }
 
     /// Returns the places that count neither as faces nor as background.
-    pub(super) fn ignored(self) -> impl Iterator<Item = Corners> + 'a {
+    pub(super) fn ignored(self) -> impl Iterator<Item = PixelBox> + 'a {
         self.picture.ignored.iter().map(move |place| self.corners(place))
     }
 
-    fn corners(self, rect: &Rect) -> Corners {
+    fn corners(self, rect: &Rect) -> PixelBox {
         let [left, top] = self.point(rect.xmin, rect.ymin);
         let [right, bottom] = self.point(rect.xmax, rect.ymax);
         let left = left.min(f64::from(self.width) - LEAST);
         let top = top.min(f64::from(self.height) - LEAST);
-        Corners { left, top, right: right.max(left + LEAST), bottom: bottom.max(top + LEAST) }
+        PixelBox { left, top, right: right.max(left + LEAST), bottom: bottom.max(top + LEAST) }
     }
 
     fn point(self, x: f32, y: f32) -> [f64; 2] {
@@ -128,7 +128,7 @@ mod tests {
         let picture = picture(vec![sliver]);
         for pictures in [ExportedPictures::None, ExportedPictures::Cached] {
             let labelled = LabelledPicture::new("a.jpg", &picture, pictures);
-            let Corners { left, top, right, bottom } = labelled.faces().next().unwrap().corners;
+            let PixelBox { left, top, right, bottom } = labelled.faces().next().unwrap().corners;
             assert!(left < right && top < bottom);
             assert!(right <= f64::from(labelled.width) && bottom <= f64::from(labelled.height));
         }

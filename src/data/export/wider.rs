@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use super::archive::ExportArchive;
 use super::content::Content;
 use super::format::{ExportFormat, ExportedPictures, split_name};
-use super::labelled::Corners;
+use super::labelled::PixelBox;
 use super::naming::without_extension;
 use crate::data::extensions::is_picture;
 use crate::data::manifest::Split;
@@ -54,7 +54,7 @@ fn shown_path(pictures: ExportedPictures, split: Split, path: &str) -> Cow<'_, s
 }
 
 /// Writes a box and the flags blur, expression, illumination, invalid, occlusion and pose.
-fn write_line(out: &mut dyn Write, corners: Corners, is_invalid: bool) -> io::Result<()> {
+fn write_line(out: &mut dyn Write, corners: PixelBox, is_invalid: bool) -> io::Result<()> {
     let [x, y, w, h] = corners.to_xywh();
     writeln!(out, "{x} {y} {w} {h} 0 0 0 {} 0 0", u8::from(is_invalid))
 }
