@@ -19,7 +19,7 @@ pub struct DeviceView {
     pub threads: Option<usize>,
 }
 
-/// Lists the current devices. It is passed in because only libtorch knows the GPUs.
+/// Lists the current devices. It is passed in because only libtorch knows which GPUs there are.
 #[derive(Clone)]
 pub struct DevicesView(pub Arc<dyn Fn() -> Vec<DeviceView> + Send + Sync>);
 

@@ -80,7 +80,7 @@ fn quick(app: &App) -> Router<Arc<App>> {
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, timeout))
 }
 
-/// Routes whose requests may take long and have their own limits.
+/// Routes whose requests may take a long time and have their own limits.
 fn slow() -> Router<Arc<App>> {
     Router::new()
         .merge(datasets::slow_routes())

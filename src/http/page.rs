@@ -54,7 +54,7 @@ impl PageQuery {
 }
 
 impl<T> Page<T> {
-    /// Creates a page from the items found. One item more than `limit` means that another page follows.
+    /// Creates a page from the items found. One item more than `limit` means that there is another page.
     pub(super) fn new(mut items: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Self {
         let has_more = items.len() > limit;
         items.truncate(limit);

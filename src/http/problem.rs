@@ -23,7 +23,7 @@ pub(super) type Result<T, E = Problem> = std::result::Result<T, E>;
 
 const CONTENT_TYPE: &str = "application/problem+json";
 const FULL: &str = "the server's disk is full; free some space, then try again";
-/// Maximum length in bytes of a plain-text failure; the frameworks' own messages are shorter.
+/// Maximum length, in bytes, of a plain-text error; those of `axum` and its layers are shorter.
 const LONGEST_TEXT: usize = 4096;
 
 /// A problem to report. It holds only what the client may see; [`Problem::internal`] logs what only operators may see.
@@ -154,7 +154,7 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Turns the plain-text failures of `axum` and its layers into problems.
+/// Turns the plain-text errors of `axum` and its layers into problems.
 pub(super) async fn unify(request: Request, next: Next) -> Response {
     let what = format!("{} {}", request.method(), request.uri().path());
     let response = next.run(request).await;
@@ -185,7 +185,7 @@ pub(super) async fn unify(request: Request, next: Next) -> Response {
     Response::from_parts(parts, Body::new(body))
 }
 
-/// Answers unknown paths of the API with a 404.
+/// Responds to unknown paths of the API with a 404.
 pub(super) async fn no_such_path(request: Request) -> Problem {
     Problem::not_found(format_args!("path {} in this API", request.uri().path()))
 }

@@ -29,7 +29,7 @@ pub fn describe(generator: &mut SchemaGenerator) {
     uploads::describe(generator);
 }
 
-// It is here rather than next to the type because the fuzzers compile that file without `schemars`.
+// This is here rather than next to `Rect` because the fuzzers compile that file without `schemars`.
 impl JsonSchema for Rect {
     fn schema_name() -> Cow<'static, str> {
         "Rect".into()

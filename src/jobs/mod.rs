@@ -70,7 +70,7 @@ struct Inner {
     limits: config::Limits,
     executor: Box<dyn Executor>,
     slots: Vec<DeviceSlot>,
-    /// Why a free device starts no job, by device.
+    /// For each device that is free but cannot start a waiting job, the reason.
     waiting: std::sync::Mutex<BTreeMap<String, String>>,
     /// Signals that the queue may have a job for a free device.
     queued: Notify,

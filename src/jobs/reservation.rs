@@ -1,4 +1,4 @@
-//! Reserves disk space for data that is still arriving, so that parallel uploads together keep `reserve_bytes` free.
+//! Reserves disk space for data that is still arriving, so that parallel uploads together leave `reserve_bytes` free.
 
 use std::sync::atomic::Ordering;
 
@@ -46,7 +46,7 @@ impl Reservation {
     }
 
     fn extend(&mut self, bytes: u64) -> Result<(), String> {
-        // Added before the check, so that of two requests for the last bytes at most one succeeds.
+        // Added before the check, so that at most one of two requests for the last bytes succeeds.
         self.jobs.0.reserved_bytes.fetch_add(bytes, Ordering::Relaxed);
         self.left += bytes;
         match self.jobs.lacks_room(0) {

@@ -24,7 +24,7 @@ impl Jobs {
         let needed_mib = self.0.devices.min_free_memory_mib;
         if let Some(free_mib) = free_mib.filter(|&free_mib| free_mib < needed_mib) {
             return Some(format!(
-                "{free_mib} MiB of memory are free, but a job needs {needed_mib} MiB to start"
+                "{free_mib} MiB of memory is free, but a job needs {needed_mib} MiB to start"
             ));
         }
         self.lacks_room(JOB_BYTES)
@@ -44,11 +44,11 @@ impl Jobs {
         }
         let free = self.free_bytes().unwrap_or(u64::MAX);
         let reserve = self.0.storage.reserve_bytes;
-        // Without a reserve, a job that runs out of space reports it.
+        // If no reserve is configured, there is no need to check: a job that runs out of space reports it.
         let is_enough = reserve == 0 || free >= reserve.saturating_add(bytes);
         (!is_enough).then(|| {
             let (free, needed) = (free >> 20, (reserve + bytes) >> 20);
-            format!("{free} MB are free on the data folder's disk, but {needed} MB are needed")
+            format!("{free} MB is free on the data folder's disk, but {needed} MB is needed")
         })
     }
 
@@ -87,7 +87,7 @@ impl Jobs {
         Ok(was_there)
     }
 
-    /// Returns why a free device starts no job, by device.
+    /// Returns, for each device that is free but cannot start a waiting job, the reason.
     pub fn waiting(&self) -> BTreeMap<String, String> {
         self.waits().clone()
     }

@@ -79,7 +79,7 @@ pub(super) struct Origin {
     pub(super) extends_epochs: Option<u32>,
 }
 
-/// Returns the job that the same request queued before.
+/// Returns the job that was queued when the same request was sent before.
 pub(super) async fn queued_before(
     db: &mut store::Connection,
     idempotency: Option<&Idempotency>,

@@ -1,7 +1,7 @@
 //! Unfinished uploads, which a client can resume after a broken connection or a restart of the server.
 //!
-//! Each is two files in `uploads/`: `<id>.json` says what arrives, `<id>.part` holds the bytes so far. The data set gets
-//! the upload's ID.
+//! Each consists of two files in `uploads/`: `<id>.json` describes the upload, and `<id>.part` holds the bytes that
+//! have arrived so far. The upload's ID becomes the data set's ID.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -42,7 +42,7 @@ pub struct UploadNote {
 /// An unfinished upload.
 #[derive(Debug, Clone)]
 pub struct UnfinishedUpload {
-    /// Its ID, which becomes the data set's.
+    /// Its ID, which becomes the data set's ID.
     pub id: DatasetId,
     /// What the client announced.
     pub note: UploadNote,
@@ -70,7 +70,7 @@ impl UnfinishedUpload {
         Ok(file)
     }
 
-    /// Returns the path of the bytes so far.
+    /// Returns the path of the file with the bytes that have arrived so far.
     pub fn part(&self) -> PathBuf {
         self.folder.join(format!("{}.part", self.id))
     }
@@ -84,7 +84,7 @@ impl UnfinishedUpload {
         disk::remove_file(&self.note_file())
     }
 
-    /// Joins the parts into one file. If a crash interrupts this, calling it again continues.
+    /// Joins the parts into one file. If a crash interrupts this, call it again to continue.
     fn join(&self) -> io::Result<()> {
         let mut end = 0;
         for (id, length) in &self.note.parts {
@@ -191,7 +191,7 @@ impl Jobs {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error.into()),
         }
-        // A crash may have come between the rename and this.
+        // A crash may have occurred after the rename but before the import was queued.
         if archive.exists() && store::datasets::find(&self.0.db, *id).await?.is_none() {
             self.begin_import(*id, &note.name, None, &note.labels).await?;
         }

@@ -27,7 +27,7 @@ pub enum VerbError {
     /// Only a queued job can move within the queue.
     #[error("cannot move a job that is {}; only queued jobs can be moved", .0.name())]
     NotQueued(JobState),
-    /// Jobs of this kind never obey the verb, for this reason.
+    /// Jobs of this kind never obey the verb. The text says why.
     #[error("{0}")]
     NotOfThisKind(&'static str),
     /// The database cannot be used.

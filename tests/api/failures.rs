@@ -213,7 +213,7 @@ async fn a_job_waits_for_memory_and_the_server_says_so() {
     let dataset = server.dataset().await;
     let job = server.job(&dataset, json!({})).await;
     let system = server.when("/system", |system| system["waiting"]["cpu"].is_string()).await;
-    assert!(system["waiting"]["cpu"].as_str().unwrap().contains("of memory are free"));
+    assert!(system["waiting"]["cpu"].as_str().unwrap().contains("of memory is free"));
     assert_eq!(server.get(&format!("/jobs/{job}")).await.1["state"], "queued");
 }
 

@@ -15,7 +15,7 @@ use schemars::SchemaGenerator;
 
 use super::app::App;
 
-/// Routes that respond quickly.
+/// Routes whose requests are answered quickly.
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/datasets", get(list::list))
@@ -24,7 +24,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .merge(report::routes())
 }
 
-/// Routes that may take long.
+/// Routes whose requests may take a long time.
 pub(super) fn slow_routes() -> Router<Arc<App>> {
     upload::routes().merge(images::picture_routes()).merge(export::routes())
 }

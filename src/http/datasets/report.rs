@@ -74,7 +74,7 @@ async fn show(
         && !dataset.manifest.report.counts.contains_key(kind)
     {
         let kinds: Vec<&String> = dataset.manifest.report.counts.keys().collect();
-        let text = format!("there is no problem of the kind {kind:?}; this report has {kinds:?}");
+        let text = format!("there are no problems of kind {kind:?}; this report has {kinds:?}");
         return Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, text));
     }
     let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());

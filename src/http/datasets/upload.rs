@@ -35,8 +35,8 @@ pub(super) fn routes() -> Router<Arc<App>> {
 }
 
 pub(in crate::http) const ADVICE: &str = "send a zip, tar or tar.gz archive as the body with the header \
-    Content-Type: application/zip, application/x-tar or application/gzip, or as the field \
-    \"file\" of a multipart form";
+    Content-Type: application/zip, application/x-tar or application/gzip, or in the \
+    \"file\" field of a multipart form";
 const ARCHIVES: [&str; 8] = [
     "application/zip",
     "application/x-zip-compressed",
@@ -50,7 +50,7 @@ const ARCHIVES: [&str; 8] = [
 const LONGEST_FILE_NAME: usize = 200;
 /// Name of a data set if neither the user nor the file gives one.
 pub(in crate::http) const UNNAMED: &str = "Unnamed";
-/// Offset at which `ustar` ends in a tar's header. So many first bytes tell an archive from other files.
+/// Offset at which `ustar` ends in a tar header. This many leading bytes are enough to recognise an archive.
 pub(in crate::http) const MAGIC_BYTES: usize = 262;
 
 /// The data set's name, and what the user says about its labels.
@@ -103,7 +103,8 @@ async fn receive(
 ) -> Result<impl IntoResponse + use<>> {
     let labels = query.labels();
     let name = valid_name(query.name)?;
-    // Checked now rather than after gigabytes. The import checks again, once it knows the number of pictures.
+    // Checked now rather than after gigabytes have arrived. The import checks again once it knows the number of
+    // pictures.
     let length = request.headers().get(header::CONTENT_LENGTH);
     let length = length.and_then(|length| length.to_str().ok()?.parse().ok()).unwrap_or(0);
     if length > app.config.limits.upload_bytes {
@@ -155,7 +156,7 @@ struct Upload {
     reservation: Reservation,
     bytes: u64,
     limit_bytes: u64,
-    /// The first bytes, until they show what kind of archive it is.
+    /// The first bytes, collected until they show whether this is an archive.
     head: Vec<u8>,
     hash: Sha256,
 }
@@ -202,7 +203,7 @@ impl Upload {
         Ok(())
     }
 
-    /// Refuses anything but an archive after its first bytes, not after gigabytes.
+    /// Rejects anything that is not an archive as soon as its first bytes have arrived, rather than after gigabytes.
     fn look_at(&mut self, chunk: &[u8]) -> Result<()> {
         if self.head.len() >= MAGIC_BYTES {
             return Ok(());
@@ -215,7 +216,7 @@ impl Upload {
         }
     }
 
-    /// Moves the archive to its place and returns its SHA-256.
+    /// Moves the archive to `path` and returns its SHA-256.
     async fn finish(mut self, path: PathBuf) -> Result<String> {
         self.file.flush().await?;
         self.file.sync_all().await?;

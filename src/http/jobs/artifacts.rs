@@ -26,7 +26,7 @@ async fn artifact(
     request: Request,
 ) -> Result<Response> {
     find(&app, id).await?;
-    // Serves only listed files, so a name cannot lead out of the folder.
+    // Serves only listed files, so a name cannot point outside the folder.
     let artifacts = store::artifacts::of_job(&app.db, id).await?;
     let artifact = named(&artifacts, &file)?;
     send(app.jobs.dir(id).artifacts().join(&artifact.name), artifact, request).await

@@ -25,7 +25,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
     })
 }
 
-/// `POST /jobs/{id}/{verb}`. Answers 202 if the worker has not carried out the verb yet.
+/// `POST /jobs/{id}/{verb}`. Responds with 202 if the worker has not carried out the verb yet.
 async fn command(
     State(app): State<Arc<App>>,
     Path(id): Path<JobId>,

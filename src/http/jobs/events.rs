@@ -49,7 +49,7 @@ async fn follow(
 ) -> Result<impl IntoResponse> {
     find(&app, id).await?;
     let last = last_event_id(&headers)?.or(query.last_event_id).unwrap_or(0);
-    // Subscribes before the first look, so that no event in between is missed.
+    // Subscribes before the first read, so that no event in between is missed.
     let news = app.jobs.news();
     let follower = Follower { app, id, last, news, is_over: false };
     let hello = stream::iter([Ok(Message::default().retry(RETRY))]);
@@ -91,7 +91,7 @@ impl Follower {
                 Ok(batch) if !batch.is_empty() => return Some(batch),
                 Ok(_) => {}
                 Err(error) => {
-                    error!("an event stream ends: {error}");
+                    error!("an event stream ended early: {error}");
                     return None; // The client reconnects and continues after the last event.
                 }
             }

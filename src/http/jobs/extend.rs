@@ -30,7 +30,7 @@ struct ExtendBody {
     name: Option<String>,
 }
 
-/// Queues a new job that continues from the finished job's last checkpoint. Answers 201.
+/// Queues a new job that continues from the finished job's last checkpoint. Responds with 201.
 async fn extend(
     State(app): State<Arc<App>>,
     Path(id): Path<JobId>,

@@ -58,7 +58,7 @@ fn csv(rows: &[Value]) -> std::result::Result<Vec<u8>, csv::Error> {
 
 fn flatten(row: &Value) -> Map<String, Value> {
     let mut flat = Map::new();
-    // Leaves out diagnostics, which are tables themselves; only JSON has them.
+    // Leaves out diagnostics, which are tables themselves; only the JSON includes them.
     let columns = row.as_object().into_iter().flatten().filter(|(name, _)| *name != "diagnostics");
     for (name, value) in columns {
         match value {

@@ -35,7 +35,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .merge(files::routes())
 }
 
-/// Routes whose requests may take long.
+/// Routes whose requests may take a long time.
 pub(super) fn slow_routes() -> Router<Arc<App>> {
     events::routes().merge(artifacts::routes())
 }

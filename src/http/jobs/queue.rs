@@ -32,7 +32,7 @@ async fn transitions(
     Ok(Json(Page { items, next_cursor: None }))
 }
 
-/// `POST /jobs/{id}/front`: moves the job before all other queued jobs of the same priority.
+/// `POST /jobs/{id}/front`: moves the job ahead of all other queued jobs of the same priority.
 async fn front(State(app): State<Arc<App>>, Path(id): Path<JobId>) -> Result<Json<JobView>> {
     let job = app.jobs.move_to_front(id).await?;
     Ok(Json(JobView::new(&app.jobs, job)))

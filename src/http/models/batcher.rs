@@ -1,4 +1,4 @@
-//! The thread that runs networks. It runs the pictures of waiting requests as one batch.
+//! The thread that runs networks. It processes the pictures of all waiting requests as one batch.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -49,7 +49,8 @@ impl Batcher {
     }
 }
 
-/// Runs the pictures as they arrive. A batch is whatever arrived during the last one; nothing waits for it to fill up.
+/// Processes the pictures as they arrive. A batch is whatever arrived during the previous one; it is never held back to
+/// fill up.
 fn run(waiting: &Receiver<Task>) {
     while let Ok(first) = waiting.recv() {
         let mut batch: Vec<Task> =
@@ -65,7 +66,7 @@ fn run(waiting: &Receiver<Task>) {
 }
 
 /// Runs one batch. Each client gets its outputs as soon as its own picture is done, and can send its next picture
-/// while the others still run.
+/// while the others are still being processed.
 fn answer(detector: &Detector, tasks: Vec<Task>) {
     let (pictures, clients): (Vec<_>, Vec<_>) =
         tasks.into_iter().map(|task| (task.picture, Mutex::new(Some(task.answer)))).unzip();
@@ -77,7 +78,7 @@ fn answer(detector: &Detector, tasks: Vec<Task>) {
     };
     let pictures: Vec<&Letterboxed> = pictures.iter().collect();
     if catch_unwind(AssertUnwindSafe(|| detector.run_each(&pictures, reply))).is_err() {
-        error!("the network crashed on {} pictures", pictures.len());
+        error!("the network crashed on a batch of {} pictures", pictures.len());
     }
 }
 

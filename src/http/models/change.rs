@@ -73,7 +73,7 @@ async fn delete(State(app): State<Arc<App>>, Path(id): Path<ModelRef>) -> Result
     }
     if !store::models::delete_unused(&app.db, id).await? {
         let needed_by = store::models::dependents(&app.db, id).await?.join(", ");
-        let text = format!("model {id} is in use by {needed_by}; cancel or delete these first");
+        let text = format!("model {id} is in use by {needed_by}; cancel or delete those first");
         return Err(Problem::conflict(text));
     }
     let folder = app.folder.model(id);

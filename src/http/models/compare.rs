@@ -55,7 +55,7 @@ pub(super) async fn compare(
     Query(two): Query<Two>,
 ) -> Result<Json<Comparison>> {
     let (mut a, mut b) = (measured(&app, two.a).await?, measured(&app, two.b).await?);
-    // The job of the other model measured the base model on the same pictures.
+    // The base model's metrics come from the other model's job, which measured both models on the same pictures.
     let (first, second) = (a.clone(), b.clone());
     for (model, own, other) in [(two.a, &mut a, second), (two.b, &mut b, first)] {
         if model == ModelRef::Base && own.best.is_null() {

@@ -80,7 +80,7 @@ async fn detect(
     let answer = app.detectors.batcher.submit(detector, picture).await;
     let answer = answer.map_err(|error| Problem::internal(&error))?;
     let find = move || answer.faces(&letterbox, min_score);
-    // Suppressing a few candidates is quick, but hundreds are all compared with one another.
+    // Suppression is quick with a few candidates but slow with hundreds, because it compares every pair.
     let faces = if min_score < FEW_ABOVE { blocking(find).await? } else { find() };
     let latency_ms = began.elapsed().as_secs_f64() * 1000.0;
     Ok(Json(Detections { width, height, faces, latency_ms }))
@@ -94,7 +94,7 @@ fn decode(bytes: &[u8], megapixels: u32, side: usize) -> Result<Letterboxed> {
     Ok(Letterboxed::new(&picture, side))
 }
 
-/// Limits the time for receiving a picture, so that a slow client does not hold its place forever.
+/// Limits the time for receiving a picture, so that a slow client does not occupy a slot forever.
 async fn in_time<T>(app: &App, reading: impl Future<Output = Result<T>>) -> Result<T> {
     let limit_s = app.config.server.request_timeout_s;
     let read = tokio::time::timeout(Duration::from_secs(limit_s), reading).await;

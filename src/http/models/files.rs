@@ -88,7 +88,7 @@ async fn written(path: PathBuf, format: Format, notes: Notes) -> Result<Vec<u8>>
 }
 
 async fn unfolded(checkpoint: PathBuf) -> Result<Vec<u8>> {
-    let gone = "training checkpoint of this model any more, and only the checkpoint has BatchNorm";
+    let gone = "training checkpoint for this model any more, and only the checkpoint has BatchNorm";
     blocking(move || {
         let bytes = match std::fs::read(&checkpoint) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

@@ -1,4 +1,4 @@
-//! `POST /models?name=`: imports a weights file. Its format is recognised by its content.
+//! `POST /models?name=`: imports a weights file. Its format is recognised from its content.
 
 use std::sync::Arc;
 

@@ -40,8 +40,8 @@ struct MixBody {
     dataset_id: Option<DatasetId>,
 }
 
-/// Queues a job that mixes this model's fine-tuned weights with the base model's. Answers 202. The mix exists once the
-/// job has completed.
+/// Queues a job that mixes this model's fine-tuned weights with the base model's. Responds with 202. The mix exists
+/// once the job has completed.
 async fn mix(
     State(app): State<Arc<App>>,
     Path(id): Path<ModelRef>,

@@ -33,7 +33,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .merge(mix::routes())
 }
 
-/// Routes whose requests may take long.
+/// Routes whose requests may take a long time.
 pub(super) fn slow_routes() -> Router<Arc<App>> {
     import::routes().merge(files::routes()).merge(detect::routes())
 }

@@ -30,7 +30,7 @@ pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Res
     } else {
         parts.iter().map(|(_, length)| length).sum()
     };
-    // Parts are on the disk already, and joining copies one at a time.
+    // The parts are already on disk, and joining copies one at a time.
     let needed = parts.iter().map(|&(_, length)| length).max().unwrap_or(length);
     check_length(&app, length, needed)?;
     let created_at = time::now();
@@ -42,7 +42,7 @@ pub(super) async fn create(State(app): State<Arc<App>>, request: Request) -> Res
         let offset = if has_bytes { receive::receive(&app, &upload, 0, request).await? } else { 0 };
         (upload, offset)
     } else {
-        // A client that leaves now must not stop this halfway.
+        // A client that disconnects now must not interrupt this halfway.
         let task = tokio::spawn(join(app.clone(), note));
         (task.await.map_err(|error| Problem::internal(&error))??, length)
     };
@@ -62,7 +62,7 @@ async fn join(app: Arc<App>, note: UploadNote) -> Result<UnfinishedUpload> {
 
 fn announced(headers: &HeaderMap) -> Result<u64> {
     number(headers, &LENGTH)?.ok_or_else(|| {
-        let text = "say how many bytes the archive has in the header Upload-Length";
+        let text = "give the archive's length in bytes in the Upload-Length header";
         Problem::new(StatusCode::BAD_REQUEST, text)
     })
 }
@@ -100,7 +100,7 @@ async fn parts(app: &App, urls: &str) -> Result<Vec<(DatasetId, u64)>> {
         parts.push((upload.id, upload.note.length));
     }
     if parts.is_empty() {
-        return Err(bad(urls, "name the parts' URLs, separated by spaces"));
+        return Err(bad(urls, "list the parts' URLs, separated by spaces"));
     }
     Ok(parts)
 }

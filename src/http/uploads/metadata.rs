@@ -22,7 +22,7 @@ pub(super) fn read(headers: &HeaderMap) -> Result<(String, LabelOptions)> {
         let (key, value) = pair.split_once(' ').unwrap_or((pair, ""));
         let value = STANDARD.decode(value.trim()).ok();
         let value = value.and_then(|value| String::from_utf8(value).ok());
-        let value = value.ok_or_else(|| bad(format_args!("{key} is not text in base64")))?;
+        let value = value.ok_or_else(|| bad(format_args!("{key} is not base64-encoded text")))?;
         if !IGNORED.contains(&key) {
             fields.insert(key.to_owned(), Value::String(value));
         }

@@ -40,7 +40,7 @@ pub(super) async fn patch(
     }
     let upload = find(&app, id)?;
     let offset = number(request.headers(), &OFFSET)?.ok_or_else(|| {
-        let text = "say where the bytes begin in the header Upload-Offset";
+        let text = "give the position of the first byte in the Upload-Offset header";
         Problem::new(StatusCode::BAD_REQUEST, text)
     })?;
     let offset = receive(&app, &upload, offset, request).await?;
@@ -59,7 +59,7 @@ pub(super) async fn receive(
     offset: u64,
     request: Request,
 ) -> Result<u64> {
-    // If the connection breaks, this function is dropped, but the task still closes the file in good order.
+    // If the connection breaks, this function is dropped, but the task still closes the file properly.
     let task = tokio::spawn(append(app.clone(), upload.clone(), offset, request));
     task.await.map_err(|error| Problem::internal(&error))?
 }
@@ -72,7 +72,7 @@ async fn append(
 ) -> Result<u64> {
     let turn = app.receiving.take_over(upload.id).await;
     let has = match upload.offset() {
-        // It is complete.
+        // The upload is already complete.
         Err(error) if error.kind() == io::ErrorKind::NotFound => upload.note.length,
         has => has?,
     };
@@ -91,7 +91,8 @@ async fn append(
     Ok(end)
 }
 
-/// Refuses anything but an archive, and begins the import if all bytes are there. Needs the turn.
+/// Rejects anything that is not an archive, and begins the import if all bytes have arrived. The caller must hold the
+/// upload's [`Turn`].
 pub(super) async fn finish(app: &App, upload: &UnfinishedUpload, end: u64) -> Result<()> {
     let is_telling = end >= MAGIC_BYTES as u64 || end == upload.note.length;
     if is_telling
@@ -140,14 +141,14 @@ impl Chunk {
             let next = tokio::select! {
                 biased;
                 () = turn.stop.cancelled() => {
-                    return Err(Problem::new(StatusCode::LOCKED, "another request continues this upload"));
+                    return Err(Problem::new(StatusCode::LOCKED, "another request has taken over this upload"));
                 }
                 next = tokio::time::timeout(PATIENCE, body.next()) => next,
             };
             let cut_off = |why: &dyn std::fmt::Display| {
                 Problem::new(StatusCode::BAD_REQUEST, format_args!("the upload was cut off: {why}"))
             };
-            let next = next.map_err(|_| cut_off(&"no bytes came for a minute"))?;
+            let next = next.map_err(|_| cut_off(&"no bytes arrived for a minute"))?;
             let Some(bytes) = next else { return Ok(()) };
             let bytes = bytes.map_err(|error| cut_off(&error))?;
             if bytes.len() as u64 > self.upload.note.length - self.end {

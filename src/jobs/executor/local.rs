@@ -53,7 +53,7 @@ const LOCK: &str = "worker.lock";
 /// a twelfth of its time.
 const ALLOCATOR: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
 /// Keeps NVIDIA's libraries from rounding factors to ten bits, which is cuDNN's default, so that a job's results match
-/// those of a CPU. The speed is not needed: 20,000 views per second use a fifteenth of an H200's arithmetic.
+/// those of a CPU. The speed is not needed: 20,000 views per second use a fifteenth of an H200's computing power.
 const FULL_PRECISION: (&str, &str) = ("NVIDIA_TF32_OVERRIDE", "0");
 
 impl LocalProcesses {

@@ -73,7 +73,7 @@ pub(super) fn last_words(dir: &Path) -> Option<String> {
     Some(line.trim().chars().take(LONGEST).collect())
 }
 
-/// Whether Rust prints such a line after the message of a panic or a failed allocation.
+/// Whether this is a line that Rust prints after the message of a panic or a failed allocation.
 fn is_backtrace(line: &str) -> bool {
     let marks = ["stack backtrace:", "note:", "skipping backtrace"];
     let is_frame = line.starts_with(' ')

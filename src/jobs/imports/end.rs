@@ -1,4 +1,4 @@
-//! How imports end, and what the database and the disk keep of them.
+//! How imports end, and what is kept in the database and on disk.
 
 use std::io;
 

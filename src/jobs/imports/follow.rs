@@ -1,7 +1,8 @@
 //! Follows the worker of one import.
 //!
-//! The worker runs in `imports/<data set>` as a job's worker runs in its folder: `spec.json` says what to import,
-//! `events.jsonl` holds the progress and the end. It outlives the server, and the next server finds it by its lock.
+//! The worker runs in `imports/<data set>` just as a job's worker runs in the job's folder: `spec.json` says what to
+//! import, and `events.jsonl` records the progress and how the import ended. The worker outlives the server, and the
+//! next server finds it by its lock.
 
 use std::fs;
 use std::time::Duration;
@@ -105,7 +106,7 @@ impl Jobs {
         let worker = self.0.executor.start(dir.path(), self.0.devices.cpu_nice)?;
         let worker = worker.context("the import already has a worker")?;
         let ticket = worker.ticket();
-        // Without it, the next server can follow this worker but not kill it.
+        // Without the ticket, the next server can follow this worker but not kill it.
         if let Err(error) = disk::write(&ticket_file(dir), &serde_json::to_vec(&ticket)?) {
             warn!(dataset.id = %id, "cannot store the process ID of an import's worker: {error}");
         }

@@ -52,7 +52,8 @@ impl ImportQueues {
 impl Jobs {
     /// Queues the import of an uploaded archive.
     ///
-    /// * `sha256`: of the archive, if it is known. An archive that was imported before then shares its files.
+    /// * `sha256`: of the archive, if it is known. If the same archive was imported before, the data
+    ///   sets share their files.
     ///
     /// # Errors
     ///

@@ -147,7 +147,7 @@ fn a_job_without_disk_space_waits_and_a_job_without_memory_shrinks_its_batches()
 }
 
 #[test]
-fn a_job_being_cancelled_ends_cancelled_whatever_its_worker_reports() {
+fn a_job_being_cancelled_ends_up_cancelled_whatever_its_worker_reports() {
     let ends = [Outcome::Completed, Outcome::Failed, Outcome::Paused].map(Ending::Planned);
     for ending in ends.into_iter().chain(CAUSES.map(Ending::Failure)) {
         let fate = after(JobState::Cancelling, ending, PLENTY);
