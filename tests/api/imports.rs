@@ -164,7 +164,15 @@ async fn an_import_that_needs_too_much_memory_fails_and_names_the_limit() {
         let number = row.wrapping_mul(6_364_136_223_846_793_005) >> 40;
         writeln!(table, "{number}.jpg,{},1,9,9", number % 97).unwrap();
     }
-    let (status, dataset) = server.upload("rows", zip_of("labels.csv", table.as_bytes())).await;
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    for (name, bytes) in
+        [("labels.csv", table.as_bytes()), ("0.jpg", b"rows are read only beside pictures")]
+    {
+        zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        std::io::Write::write_all(&mut zip, bytes).unwrap();
+    }
+    let zip = zip.finish().unwrap().into_inner();
+    let (status, dataset) = server.upload("rows", zip).await;
     assert_eq!(status, 202, "{dataset}");
     let path = format!("/datasets/{}", id(&dataset));
     let failed = server.when(&path, |dataset| dataset["status"] != "importing").await;
